@@ -1,0 +1,1 @@
+"""From an archive as it was received to four sets of images."""

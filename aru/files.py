@@ -1,0 +1,87 @@
+"""Reading and writing the files of the contract: atomically, byte-stably, and without pickle."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from aru.errors import InputError
+
+_META = "aru"  # one metadata key only: with several, safetensors' byte order is not stable
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; move it in when the block ends well, remove it otherwise."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as JSON with sorted keys. Raises ValueError where a number is not finite."""
+    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; an unreadable one is an InputError that names it."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: run the stage that writes it") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} is not JSON ({error}): remove it and run its stage again") from error
+
+
+def md5(path: Path) -> str:
+    """The MD5 of a file's bytes as 32 hex digits: DVC's name for the file."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any] | None = None) -> None:
+    """Write tensors as safetensors, the same bytes for the same content."""
+    content = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
+    text = json.dumps(meta or {}, sort_keys=True)
+    with atomic_path(path) as temporary:
+        save_file(content, str(temporary), metadata={_META: text})
+
+
+def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read a safetensors file as (tensors, meta). Anything else, a pickle above all, is an InputError."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: run the stage that writes it, or name a .safetensors file")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            meta = json.loads((file.metadata() or {}).get(_META, "{}"))
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise InputError(
+            f"{path} is not a safetensors file ({error}): pickles (.pt, .pth) are never loaded; convert the weights "
+            "with safetensors.torch.save_file where you trust them"
+        ) from error
+    return tensors, meta

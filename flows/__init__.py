@@ -1,0 +1,1 @@
+"""The operation: Prefect runs the stages, DVC keeps the bytes, MLflow keeps numbers and names."""
