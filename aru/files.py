@@ -77,7 +77,7 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         raise InputError(f"{path} does not exist: run the stage that writes it, or name a .safetensors file")
     try:
         with safe_open(str(path), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - the handle is no dict
             meta = json.loads((file.metadata() or {}).get(_META, "{}"))
     except (SafetensorError, json.JSONDecodeError) as error:
         raise InputError(

@@ -1,0 +1,87 @@
+"""ARU stage 1: projected gradient descent in L-infinity, one noise tensor an image."""
+
+import torch
+from torch import nn
+
+from aru.compute import Compute
+from aru.config import AttackConfig
+from aru.data.images import ImageSet
+from aru.losses import task_loss
+from aru.progress import Progress, silent
+
+
+def attack(
+    model: nn.Module,
+    data: ImageSet,
+    config: AttackConfig,
+    *,
+    generator: torch.Generator,
+    compute: Compute,
+    progress: Progress = silent,
+) -> torch.Tensor:
+    """Noise for every image of `data`, in its order (PROTOCOL.md, section 1, stage 1).
+
+    Shape:
+        result: (M, 3, H, W) float32 on the CPU, |noise| <= eps and image + noise in [0, 1].
+    """
+    noises = []
+    for positions in torch.arange(len(data)).split(config.batch_size):
+        images, targets = data.batch(positions, compute.device)
+        if config.noise == "none":
+            noise = torch.zeros_like(images)
+        elif config.noise == "random":
+            noise = random_noise(images, eps=config.eps, generator=generator)
+        else:
+            start = (random_noise(images, eps=config.eps, generator=generator) if config.start == "uniform"
+                     else torch.zeros_like(images))
+            noise = projected_gradient_descent(
+                model, images, targets, start, eps=config.eps, alpha=config.alpha, steps=config.steps,
+                ascend=config.direction == "max", compute=compute)
+        noises.append(noise.contiguous().cpu())
+        progress(int(positions[-1]) + 1, len(data), "attack")
+    return torch.cat(noises)
+
+
+def projected_gradient_descent(
+    model: nn.Module,
+    images: torch.Tensor,
+    targets: torch.Tensor,
+    noise: torch.Tensor,
+    *,
+    eps: float,
+    alpha: float,
+    steps: int,
+    ascend: bool,
+    compute: Compute,
+) -> torch.Tensor:
+    """`steps` signed steps of size `alpha` from `noise`, each clipped to the eps-ball and to valid pixels.
+
+    The model answers in evaluation mode and is left as it was: no gradient, no statistics, no mode changes.
+
+    Shape:
+        images, noise: (B, 3, H, W); images in [0, 1].
+    """
+    modes = {module: module.training for module in model.modules()}
+    compute.place(model).eval()
+    lower, upper = _bounds(images, eps)
+    step = alpha if ascend else -alpha
+    for _ in range(steps):
+        noise = noise.detach().requires_grad_(True)
+        with compute.autocast():
+            loss = task_loss(model(images + noise), targets, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, noise)
+        noise = (noise.detach() + step * gradient.sign()).clamp(lower, upper)
+    for module, training in modes.items():
+        module.training = training
+    return noise.detach()
+
+
+def random_noise(images: torch.Tensor, *, eps: float, generator: torch.Generator) -> torch.Tensor:
+    """Uniform noise in [-eps, eps], cut where image + noise would leave [0, 1]."""
+    draw = torch.rand(images.shape, generator=generator, dtype=images.dtype).to(images.device)
+    return ((2 * draw - 1) * eps).clamp(*_bounds(images, eps))
+
+
+def _bounds(images: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The least and the greatest noise allowed at each pixel: one clamp then serves both constraints exactly."""
+    return (-images).clamp(min=-eps), (1 - images).clamp(max=eps)

@@ -1,0 +1,54 @@
+"""Where the arithmetic runs: device, precision and threads, chosen once and passed on."""
+
+import contextlib
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from aru.config import RuntimeConfig
+from aru.errors import InputError
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device and the number format of matrix work on it."""
+
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+
+    @property
+    def precision(self) -> str:
+        """Either ``"bf16"`` or ``"fp32"``."""
+        return "bf16" if self.dtype == torch.bfloat16 else "fp32"
+
+    def autocast(self) -> contextlib.AbstractContextManager:
+        """Run matrix work in the chosen precision; weights stay float32."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16)
+
+    def place(self, model: Model) -> Model:
+        """Move a model to the device, convolutions channels-last."""
+        return model.to(self.device).to(memory_format=torch.channels_last)
+
+
+def choose(config: RuntimeConfig) -> Compute:
+    """Turn the configuration into a device and precision, and set the threads of this process's PyTorch.
+
+    CUDA is taken only where it is present; one thread a stage keeps sums in one order, hence bytes equal.
+    """
+    torch.set_num_threads(config.threads)
+    device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"runtime.device is {config.device!r} but CUDA is not available here: use 'auto' or 'cpu'")
+    fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bf16()
+    bf16 = fast if config.precision == "auto" else config.precision == "bf16"
+    return Compute(device, torch.bfloat16 if bf16 else torch.float32)
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether bfloat16 is fast here; without these instructions it is emulated and slower than float32."""
+    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in names)

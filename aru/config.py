@@ -1,0 +1,243 @@
+"""Every parameter: typed, checked, with its unit; `params.yaml` <-> these types; the named presets of ARU."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from aru.errors import InputError
+
+
+class Section(BaseModel):
+    """A group of parameters: frozen, and no name is taken that is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ForgetConfig(Section):
+    """Who is to be forgotten: exactly one of the three is given."""
+
+    rows: int | None = Field(None, ge=1, description="the first rows of the training split (the official cut)")
+    subjects: tuple[str, ...] | None = Field(None, description="subject ids or FAMILY/PERSON keys")
+    draw: int | None = Field(None, ge=1, description="this many people drawn at random from the training split")
+    draw_seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "ForgetConfig":
+        given = [name for name in ("rows", "subjects", "draw") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are given: name exactly one of rows, subjects, draw")
+        return self
+
+
+class DataConfig(Section):
+    """In which layout the archive is, at which size images are used, under which protocol."""
+
+    layout: Literal["mufac", "mucac"] = "mufac"
+    task: Literal["age", "male", "smiling", "young", "multilabel"] = "age"
+    resolution: int = Field(128, ge=16, le=512, description="side of the square images, pixels")
+    protocol: Literal["official", "clean"] = "official"
+    forget: ForgetConfig = ForgetConfig()
+    seed: int = Field(0, ge=0, description="of the clean protocol's matching of unseen to forget")
+
+    @model_validator(mode="after")
+    def _task_of_layout(self) -> "DataConfig":
+        if (self.task == "age") != (self.layout == "mufac"):
+            raise ValueError(f"task {self.task!r} does not belong to layout {self.layout!r}: mufac has age; "
+                             "mucac has male, smiling, young, multilabel")
+        return self
+
+
+class ModelConfig(Section):
+    """A torchvision classifier, trained from scratch."""
+
+    name: str = Field("resnet18", description="name in torchvision's registry of models")
+
+
+class TrainConfig(Section):
+    """One run of the training loop; the defaults are MUFAC's recipe (PROTOCOL.md, section 2)."""
+
+    epochs: int = Field(30, ge=0, le=10_000)
+    batch_size: int = Field(64, ge=2, le=8192)
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    lr: float = Field(0.01, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["constant", "step", "cosine", "onecycle"] = "step"
+    milestones: tuple[int, ...] = Field((10, 20), description="epochs after which step multiplies lr by gamma")
+    gamma: float = Field(0.1, gt=0, le=1)
+    augment: bool = Field(True, description="MUFAC's flips, affine maps and colour jitter")
+
+
+class FinetuneConfig(TrainConfig):
+    """Stage 3, on the retain set alone."""
+
+    epochs: int = Field(5, ge=0, le=10_000)
+    schedule: Literal["constant", "step", "cosine", "onecycle"] = "cosine"
+    distillation: float = Field(0.0, ge=0, le=1, description="weight of the KL divergence to the original model")
+    temperature: float = Field(4.0, gt=0, description="of the distillation")
+
+
+class AttackConfig(Section):
+    """Stage 1, projected gradient descent in L-infinity; pixel values are in [0, 1]."""
+
+    noise: Literal["adversarial", "random", "none"] = Field("adversarial", description="random and none are controls")
+    direction: Literal["max", "min"] = Field("max", description="max raises the loss of the true label, min lowers it")
+    eps: float = Field(8 / 255, ge=0, le=1)
+    alpha: float = Field(2 / 255, ge=0, le=1, description="step size")
+    steps: int = Field(10, ge=0, le=10_000)
+    start: Literal["uniform", "zero"] = "zero"
+    batch_size: int = Field(128, ge=1, le=8192)
+
+
+class MaskConfig(Section):
+    """Stage 2a, which units the forget set influenced."""
+
+    unit: Literal["filter", "kernel", "weight"] = Field("filter", description="what is reset as one")
+    select: Literal["largest", "smallest", "random"] = Field("largest", description="random is a control")
+    ratio: float = Field(0.5, ge=0, le=1, description="share of the units that are reset")
+    scope: Literal["layer", "global"] = Field("layer", description="the share is taken per layer, or over all")
+    batchnorm: Literal["train", "eval"] = Field("eval", description="BatchNorm's mode while gradients are measured")
+    contrast: Literal["noise", "perturbed"] = Field("noise", description="the noise alone, or image + noise")
+    batch_size: int = Field(64, ge=2, le=8192)
+
+
+class ResetConfig(Section):
+    """Stage 2b, what becomes of the masked units."""
+
+    value: Literal["reinitialise", "zero"] = "reinitialise"
+    batchnorm: bool = Field(True, description="affine parameters and statistics of reset filters go too")
+    classifier: bool = Field(False, description="the last Linear layer is reset whole")
+
+
+class EvaluateConfig(Section):
+    """How the figures are made."""
+
+    resamples: int = Field(1000, ge=100, le=100_000, description="of the bootstrap")
+
+
+class RuntimeConfig(Section):
+    """Where and how the arithmetic runs; the seed of everything that is drawn."""
+
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto takes CUDA where it is present")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the device has it")
+    threads: int = Field(1, ge=1, le=256, description="PyTorch threads of one stage; part of what makes bytes equal")
+
+
+class Config(Section):
+    """All parameters of one benchmark."""
+
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    attack: AttackConfig = AttackConfig()
+    mask: MaskConfig = MaskConfig()
+    reset: ResetConfig = ResetConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    # The paper's text; what it leaves open is this project's choice (docs/protocol.md).
+    "paper": {
+        "attack": {"noise": "adversarial", "direction": "max", "eps": 8 / 255, "alpha": 2 / 255, "steps": 10,
+                   "start": "zero"},
+        "mask": {"unit": "filter", "select": "largest", "ratio": 0.5, "scope": "layer", "batchnorm": "eval",
+                 "contrast": "noise"},
+        "reset": {"value": "reinitialise", "batchnorm": True, "classifier": False},
+    },
+    # A co-author's Vision-Transformer port (PROTOCOL.md, section 1, right column).
+    "vitmul": {
+        "attack": {"noise": "adversarial", "direction": "min", "eps": 8 / 255, "alpha": 2 / 255, "steps": 7,
+                   "start": "uniform"},
+        "mask": {"unit": "kernel", "select": "smallest", "ratio": 0.5, "scope": "layer", "batchnorm": "train",
+                 "contrast": "noise", "batch_size": 64},
+        "reset": {"value": "zero", "batchnorm": False, "classifier": False},
+        "finetune": {"optimiser": "adamw", "lr": 1e-3, "weight_decay": 0.02, "epochs": 10, "batch_size": 64},
+    },
+}
+"""ARU's named variants, as overrides of a benchmark's sections."""
+
+
+def parse_config(values: dict[str, Any], *, where: str) -> Config:
+    """Check one benchmark's section; `where` names it in the error."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise InputError("\n".join(_explain(item, where) for item in error.errors())) from None
+
+
+def load_params(path: Path) -> dict[str, Config]:
+    """Read `params.yaml`: the checked configuration of every active benchmark, in the file's order."""
+    content = _read(path)
+    archives = _archives(content, path)
+    missing = [name for name in archives if not isinstance(content.get(name), dict)]
+    if missing:
+        raise InputError(f"{path} lists the benchmark {missing[0]!r} but has no section of that name")
+    return {name: parse_config(content[name], where=f"{path}: {name}") for name in archives}
+
+
+def load_archive(path: Path, benchmark: str) -> Path:
+    """The archive of an active benchmark, relative to the project folder."""
+    return Path(_archives(_read(path), path)[benchmark])
+
+
+def load_config(path: Path, benchmark: str) -> Config:
+    """Read one active benchmark's configuration; an unknown name is answered with the nearest known one."""
+    configs = load_params(path)
+    if benchmark not in configs:
+        raise InputError(f"benchmark {benchmark!r} is not active in {path}; active: {', '.join(configs)}"
+                         f"{_did_you_mean(benchmark, list(configs))}")
+    return configs[benchmark]
+
+
+def parameter_names(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+    """All parameters by their dotted names, as `--set` takes them."""
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from parameter_names(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def check_parameter(name: str) -> str:
+    """Return `name` where it is a parameter's dotted name; otherwise say which is nearest."""
+    known = list(parameter_names())
+    if name not in known:
+        raise InputError(f"unknown parameter {name!r}{_did_you_mean(name, known)}")
+    return name
+
+
+def _read(path: Path) -> Any:
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: run inside the project folder") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from None
+
+
+def _archives(content: Any, path: Path) -> dict[str, str]:
+    """The section `benchmarks`: the active ones, each with its archive."""
+    archives = content.get("benchmarks") if isinstance(content, dict) else None
+    if not isinstance(archives, dict) or not all(isinstance(name, str) for pair in archives.items() for name in pair):
+        raise InputError(f"{path} must name the active benchmarks with their archives, as in "
+                         "'benchmarks: {faces: data/faces.zip}'")
+    return archives
+
+
+def _explain(item: Any, where: str) -> str:
+    name = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"{where}: unknown parameter {name!r}{_did_you_mean(name, list(parameter_names()))}"
+    return f"{where}: {name} = {item['input']!r}: {item['msg']}"
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""

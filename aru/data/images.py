@@ -1,0 +1,111 @@
+"""Images decoded once into a memory-mapped uint8 array, served as batches."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from PIL import Image
+
+from aru.data.manifest import read_manifest
+from aru.errors import InputError
+from aru.files import atomic_path
+from aru.progress import Progress, silent
+
+ROLES = ("forget", "retain", "test", "unseen")
+TASKS = {"age": ("age",), "male": ("male",), "smiling": ("smiling",), "young": ("young",),
+         "multilabel": ("male", "smiling", "young")}
+OUTPUTS = {"age": 8, "male": 2, "smiling": 2, "young": 2, "multilabel": 3}
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Some rows of the image array with their targets.
+
+    Shape:
+        images: (N, H, W, 3) uint8, usually a memory map; rows: (M,) int64 into it;
+        targets: (M,) int64 classes, or (M, L) float32 of 0 and 1 for the multi-label task.
+    """
+
+    images: np.ndarray
+    rows: np.ndarray
+    targets: torch.Tensor
+    outputs: int
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, positions: torch.Tensor, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images (B, 3, H, W) float32 in [0, 1], channels-last, and targets, on the device.
+
+        Only the bytes of these images are read and moved: memory does not grow with the number of images.
+        """
+        pixels = torch.from_numpy(self.images[self.rows[positions.numpy()]])
+        images = pixels.to(device).permute(0, 3, 1, 2).float().div_(255)
+        return images, self.targets[positions].to(device)
+
+    def take(self, positions: np.ndarray) -> "ImageSet":
+        """The images at these positions of the set."""
+        return replace(self, rows=self.rows[positions], targets=self.targets[torch.from_numpy(positions)])
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The four sets of an unlearning problem."""
+
+    forget: ImageSet
+    retain: ImageSet
+    test: ImageSet
+    unseen: ImageSet
+
+    @property
+    def train(self) -> ImageSet:
+        """What the original model saw: forget and retain together, in the manifest's order."""
+        rows = np.concatenate([self.forget.rows, self.retain.rows])
+        order = np.argsort(rows, kind="stable")
+        targets = torch.cat([self.forget.targets, self.retain.targets])[torch.from_numpy(order)]
+        return replace(self.retain, rows=rows[order], targets=targets)
+
+
+def load_sets(prepared: Path, task: str) -> Sets:
+    """Open the four sets that `prepare` wrote; images stay on disk. Raises InputError where files disagree."""
+    manifest = read_manifest(prepared / "manifest.csv")
+    try:
+        images = np.load(prepared / "images.npy", mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{prepared / 'images.npy'} cannot be read ({error}): run the stage 'prepare' again") from None
+    if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(manifest):
+        raise InputError(f"{prepared / 'images.npy'} is {images.dtype} {images.shape}, the manifest has {len(manifest)} "
+                         "rows: run the stage 'prepare' again")
+    labels = manifest[list(TASKS[task])].to_numpy()
+    targets = (torch.from_numpy(labels.astype(np.float32)) if len(TASKS[task]) > 1
+               else torch.from_numpy(labels[:, 0].astype(np.int64)))
+    sets = {}
+    for role in ROLES:
+        rows = manifest["row"].to_numpy()[(manifest["role"] == role).to_numpy()].astype(np.int64)
+        if len(rows) == 0:
+            raise InputError(f"the {role} set is empty: choose another data.forget or data.protocol")
+        sets[role] = ImageSet(images, rows, targets[torch.from_numpy(rows)], OUTPUTS[task])
+    return Sets(**sets)
+
+
+def decode(encoded: Iterable[bytes], count: int, resolution: int, path: Path, *, progress: Progress = silent) -> None:
+    """Decode `count` images in order into one array (count, resolution, resolution, 3) uint8 at `path`.
+
+    Resizing is PIL's bilinear filter, which is what torchvision's Resize does to PIL images.
+    """
+    with atomic_path(path) as temporary:
+        pixels = open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(count, resolution, resolution, 3))
+        for row, content in enumerate(encoded):
+            with Image.open(io.BytesIO(content)) as image:
+                rgb = image.convert("RGB")
+                if rgb.size != (resolution, resolution):
+                    rgb = rgb.resize((resolution, resolution), Image.Resampling.BILINEAR)
+                pixels[row] = np.asarray(rgb)
+            if row % 256 == 255 or row + 1 == count:
+                progress(row + 1, count, "decode")
+        pixels.flush()
+        del pixels

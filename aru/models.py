@@ -1,0 +1,99 @@
+"""Classifiers by torchvision's names: built, saved and loaded as safetensors, with the layers that can be reset."""
+
+import threading
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import nn
+from torchvision.models import VisionTransformer
+
+from aru.errors import InputError
+from aru.files import load_tensors, save_tensors
+
+_AUXILIARY = ("googlenet", "inception_v3")  # they answer with a tuple while training
+_INIT_LOCK = threading.Lock()  # initialisers draw from PyTorch's global generator
+
+
+def names() -> list[str]:
+    """The classifiers that can be built: torchvision's, and a small Vision Transformer."""
+    known = torchvision.models.list_models(module=torchvision.models)
+    return [*sorted(name for name in known if name not in _AUXILIARY), "vit_tiny"]
+
+
+def build(name: str, outputs: int, *, resolution: int = 128, seed: int = 0) -> nn.Module:
+    """A fresh model with `outputs` logits; the same seed gives the same weights, and no global state changes.
+
+    `resolution` (pixels) matters to Vision Transformers only, whose patches must tile the image.
+    """
+    if name not in names():
+        raise InputError(f"unknown model {name!r}: model.name is one of {', '.join(names())}")
+    with _INIT_LOCK, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            return _construct(name, outputs, resolution)
+        except (AssertionError, ValueError) as error:
+            raise InputError(f"model {name!r} cannot be built for {resolution} px images ({error}): choose a resolution "
+                             "that its patches tile") from error
+
+
+def _construct(name: str, outputs: int, resolution: int) -> nn.Module:
+    if name == "vit_tiny":
+        torch._assert(resolution % 8 == 0, "patches of 8 px")
+        return VisionTransformer(image_size=resolution, patch_size=8, num_layers=12, num_heads=3, hidden_dim=192,
+                                 mlp_dim=768, num_classes=outputs)
+    size = {"image_size": resolution} if name.startswith("vit_") else {}
+    return torchvision.models.get_model(name, weights=None, num_classes=outputs, **size)
+
+
+def save_model(path: Path, model: nn.Module, *, name: str, outputs: int, resolution: int = 128) -> None:
+    """Write the weights as safetensors with what is needed to build the model again."""
+    save_tensors(path, dict(model.state_dict()), {"name": name, "outputs": outputs, "resolution": resolution})
+
+
+def load_model(path: Path) -> nn.Module:
+    """Build the model that the file describes and fill in its weights; in evaluation mode."""
+    tensors, meta = load_tensors(path)
+    missing = {"name", "outputs", "resolution"} - set(meta)
+    if missing:
+        raise InputError(f"{path} does not say which model it holds (no {', '.join(sorted(missing))} in its metadata): "
+                         "write it with aru.models.save_model")
+    model = build(meta["name"], meta["outputs"], resolution=meta["resolution"])
+    load_weights(model, tensors, where=str(path))
+    return model.eval()
+
+
+def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], *, where: str) -> None:
+    """Fill a model in; the first name or shape that does not fit is an InputError."""
+    own = model.state_dict()
+    for name in sorted(set(own) ^ set(tensors)):
+        raise InputError(f"{where} {'lacks' if name in own else 'has an unknown'} tensor {name!r}: it belongs to "
+                         "another model; check model.name")
+    for name, tensor in tensors.items():
+        if tensor.shape != own[name].shape:
+            raise InputError(f"{where}: {name} has shape {tuple(tensor.shape)}, the model needs {tuple(own[name].shape)}: "
+                             "check model.name, data.task and data.resolution")
+    model.load_state_dict(tensors)
+
+
+def classifier(model: nn.Module) -> str:
+    """The name of the last Linear layer: the one that gives the logits."""
+    linear = [name for name, module in model.named_modules() if type(module) is nn.Linear]
+    if not linear:
+        raise InputError(f"{type(model).__name__} ends in no Linear layer: its classifier cannot be told apart")
+    return linear[-1]
+
+
+def resettable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Weights whose units can be reset, by layer: convolutions, Linear layers and attention projections.
+
+    The first axis of each is the unit's output channel. The classifier is left out: it has its own switch.
+    """
+    last = classifier(model)
+    found = {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear) and name != last:
+            found[name] = module.weight
+        elif isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
+            found[f"{name}.in_proj"] = module.in_proj_weight
+    return found

@@ -1,0 +1,98 @@
+"""ARU stage 2b: the masked units take fresh values, and so do their biases and BatchNorm channels."""
+
+import copy
+
+import torch
+from torch import nn
+
+from aru.config import ResetConfig
+from aru.errors import InputError
+from aru.masking import Mask
+from aru.models import classifier, resettable
+
+
+def reset(model: nn.Module, fresh: nn.Module, mask: Mask, config: ResetConfig, *, resolution: int) -> nn.Module:
+    """A copy of `model` whose masked units have the values of `fresh`, or zero; nothing else differs by a bit.
+
+    `fresh` is a newly initialised model of the same kind. A filter whose every weight is masked also gives up its bias
+    and, with ``config.batchnorm``, the affine parameters and running statistics of the BatchNorm that follows it.
+    `resolution` (pixels) is the side of the images that the model takes.
+    """
+    result = copy.deepcopy(model).cpu()
+    weights, origin = resettable(result), resettable(fresh)
+    if set(mask) != set(weights):
+        odd = sorted(set(mask) ^ set(weights))[0]
+        raise InputError(f"the mask and the model differ at layer {odd!r}: run the stage 'mask' again for this model")
+    following = batchnorm_of(result, resolution=resolution) if config.batchnorm else {}
+    modules, fresh_modules = dict(result.named_modules()), dict(fresh.named_modules())
+    with torch.no_grad():
+        for name, marked in mask.items():
+            _overwrite(weights[name], origin[name], expand(marked, weights[name]), zero=config.value == "zero")
+            whole = expand(marked, weights[name]).flatten(1).all(dim=1)
+            _overwrite_channels(modules, fresh_modules, name, whole, zero=config.value == "zero")
+            if name in following:
+                _overwrite_channels(modules, fresh_modules, following[name], whole, statistics=True)
+        if config.classifier:
+            last = classifier(result)
+            modules[last].load_state_dict(fresh_modules[last].state_dict())
+    return result
+
+
+def expand(marked: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """A mask over units (O,), (O, I) or (O, I, k, k), spread to the weight's shape."""
+    if tuple(marked.shape) != tuple(weight.shape[: marked.ndim]):
+        raise InputError(f"a mask of shape {tuple(marked.shape)} does not fit a weight of shape {tuple(weight.shape)}: "
+                         "run the stage 'mask' again for this model")
+    return marked.view(*marked.shape, *[1] * (weight.ndim - marked.ndim)).expand(weight.shape)
+
+
+def batchnorm_of(model: nn.Module, *, resolution: int) -> dict[str, str]:
+    """For each convolution the BatchNorm that takes its output, found by watching one image pass through."""
+    produced: dict[int, str] = {}
+    found: dict[str, str] = {}
+    kept = []  # outputs stay alive, or another tensor could take over an id
+
+    def after_convolution(name):
+        def hook(module, inputs, output):
+            kept.append(output)
+            produced[id(output)] = name
+        return hook
+
+    def before_batchnorm(name):
+        def hook(module, inputs):
+            if id(inputs[0]) in produced:
+                found[produced[id(inputs[0])]] = name
+        return hook
+
+    modes = {module: module.training for module in model.modules()}
+    handles = []
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):
+            handles.append(module.register_forward_hook(after_convolution(name)))
+        elif isinstance(module, nn.BatchNorm2d):
+            handles.append(module.register_forward_pre_hook(before_batchnorm(name)))
+    with torch.no_grad():
+        model.eval()(torch.zeros(1, 3, resolution, resolution))
+    for handle in handles:
+        handle.remove()
+    for module, training in modes.items():
+        module.training = training
+    return found
+
+
+def _overwrite(target: torch.Tensor, origin: torch.Tensor, where: torch.Tensor, *, zero: bool = False) -> None:
+    values = torch.zeros_like(target) if zero else origin
+    target.copy_(torch.where(where, values, target))
+
+
+def _overwrite_channels(modules: dict[str, nn.Module], fresh: dict[str, nn.Module], name: str, channels: torch.Tensor,
+                        *, statistics: bool = False, zero: bool = False) -> None:
+    """Reset the per-channel vectors of one module: a layer's bias, or all of a BatchNorm's."""
+    if name.endswith(".in_proj"):
+        name, vectors = name.removesuffix(".in_proj"), ("in_proj_bias",)
+    else:
+        vectors = ("weight", "bias", "running_mean", "running_var") if statistics else ("bias",)
+    for vector in vectors:
+        target = getattr(modules[name], vector, None)
+        if target is not None:
+            _overwrite(target, getattr(fresh[name], vector), channels, zero=zero)

@@ -1,0 +1,38 @@
+"""What a stage cost: seconds, images a second, peak memory, and on what."""
+
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+from aru.compute import Compute
+
+
+def cost(stage: str, seconds: float, images: int, *, compute: Compute) -> dict:
+    """The content of cost.json; `images` counts every pass over an image."""
+    return {"stage": stage, "seconds": round(seconds, 3), "images": images,
+            "images_per_second": round(images / seconds, 1), "peak_memory_mib": _peak_memory_mib(compute),
+            "device": str(compute.device), "precision": compute.precision,
+            "threads": torch.get_num_threads(), "torch": torch.__version__}
+
+
+def clear_peak_memory() -> None:
+    """Begin counting the process's peak memory anew, where the system can (Linux)."""
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():
+        clear.write_text("5")
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak_memory_mib(compute: Compute) -> int:
+    """Peak memory in MiB since the stage began: of the GPU where one computes, else of this process."""
+    if compute.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(compute.device) >> 20
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) >> 10
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak >> (20 if sys.platform == "darwin" else 10)

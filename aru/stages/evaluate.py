@@ -1,0 +1,43 @@
+"""Three models and four sets -> predictions and metrics."""
+
+import torch
+
+from aru.data.images import ROLES, Sets
+from aru.data.manifest import read_manifest
+from aru.evaluation.summary import summarise
+from aru.files import save_tensors, write_json
+from aru.stages.inputs import read_model, read_sets
+from aru.stages.job import Job
+from aru.training import predict
+
+MODELS = ("original", "unlearned", "retrained")
+
+
+def evaluate(job: Job) -> int:
+    """Write evaluation/metrics.json and evaluation/predictions.safetensors; returns the number of predictions."""
+    sets, config = read_sets(job), job.config
+    logits: dict[str, dict[str, torch.Tensor]] = {}
+    for number, which in enumerate(MODELS):
+        model = read_model(job, which)
+        logits[which] = {role: predict(model, getattr(sets, role), compute=job.compute) for role in ROLES}
+        job.progress(number + 1, len(MODELS) + 1, f"evaluate, {which}")
+    subject = read_manifest(job.work / "prepared" / "manifest.csv")["subject"].to_numpy()
+    metrics = summarise(
+        logits,
+        {role: getattr(sets, role).targets for role in ROLES},
+        groups={role: subject[getattr(sets, role).rows] for role in ROLES},
+        benchmark=job.benchmark, protocol=config.data.protocol, task=config.data.task, seed=config.runtime.seed,
+        resamples=config.evaluate.resamples)
+    job.progress(len(MODELS) + 1, len(MODELS) + 1, "evaluate, intervals")
+    _write_predictions(job, sets, logits)
+    write_json(job.work / "evaluation" / "metrics.json", metrics)
+    return len(MODELS) * sum(len(getattr(sets, role)) for role in ROLES)
+
+
+def _write_predictions(job: Job, sets: Sets, logits: dict[str, dict[str, torch.Tensor]]) -> None:
+    parts = [getattr(sets, role) for role in ROLES]
+    tensors = {f"{which}/logits": torch.cat([logits[which][role] for role in ROLES]) for which in MODELS}
+    tensors["rows"] = torch.cat([torch.from_numpy(part.rows) for part in parts])
+    tensors["role"] = torch.cat([torch.full((len(part),), code, dtype=torch.uint8) for code, part in enumerate(parts)])
+    tensors["targets"] = torch.cat([part.targets for part in parts])
+    save_tensors(job.work / "evaluation" / "predictions.safetensors", tensors, {"roles": list(ROLES)})

@@ -1,0 +1,23 @@
+"""Original model and mask -> reset -> fine-tuned on retain: the unlearned model."""
+
+from aru.files import load_tensors
+from aru.stages.inputs import read_model, read_sets
+from aru.stages.job import Job
+from aru.stages.outputs import write_model
+from aru.training import Checkpoint
+from aru.unlearning import reset_and_finetune
+
+
+def finetune(job: Job) -> int:
+    """Write unlearned/model.safetensors; returns images seen. The forget set is not opened."""
+    retain, model = read_sets(job).retain, read_model(job, "original")
+    path = job.work / "mask" / "mask.safetensors"
+    tensors, _ = load_tensors(path)
+    marked = {name.removeprefix("mask/"): part for name, part in tensors.items() if name.startswith("mask/")}
+    key = job.key(path, job.work / "original" / "model.safetensors", job.work / "prepared" / "manifest.csv")
+    checkpoint = Checkpoint(job.work / "checkpoints" / "finetune.pt", key)
+    unlearned, history = reset_and_finetune(model, marked, retain, job.config, compute=job.compute,
+                                            progress=job.progress, checkpoint=checkpoint)
+    write_model(job, "unlearned", unlearned, history, outputs=retain.outputs)
+    checkpoint.remove()
+    return len(retain) * job.config.finetune.epochs

@@ -1,0 +1,20 @@
+"""Archive -> manifest, audit and decoded images."""
+
+from aru.data.audit import audit
+from aru.data.images import decode
+from aru.data.manifest import write_manifest
+from aru.data.prepare import build_manifest, read_images
+from aru.files import write_json
+from aru.stages.job import Job
+
+
+def prepare(job: Job) -> int:
+    """Write prepared/manifest.csv, prepared/images.npy and prepared/audit.json; returns the number of rows."""
+    data, folder = job.config.data, job.work / "prepared"
+    manifest = build_manifest(data.layout, job.archive, protocol=data.protocol, progress=job.progress, seed=data.seed,
+                              forget=data.forget.model_dump(exclude_none=True))
+    encoded = read_images(data.layout, job.archive, manifest["path"].tolist())
+    decode(encoded, len(manifest), data.resolution, folder / "images.npy", progress=job.progress)
+    write_manifest(folder / "manifest.csv", manifest)
+    write_json(folder / "audit.json", audit(manifest))
+    return len(manifest)

@@ -1,0 +1,94 @@
+"""Parameters: limits, nearest names, presets that fit, and a params.yaml that is complete."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aru.config import (
+    PRESETS,
+    Config,
+    check_parameter,
+    load_archive,
+    load_config,
+    load_params,
+    parameter_names,
+    parse_config,
+)
+from aru.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+BAD = {
+    "ratio over one": ({"mask": {"ratio": 1.2}}, r"mask.ratio = 1.2: .*less than or equal to 1"),
+    "negative eps": ({"attack": {"eps": -0.1}}, r"attack.eps = -0.1: .*greater than or equal to 0"),
+    "unknown name": ({"attack": {"stepps": 3}}, r"unknown parameter 'attack.stepps'; did you mean 'attack.steps'"),
+    "unknown choice": ({"mask": {"unit": "neuron"}}, r"mask.unit = 'neuron': .*'filter', 'kernel' or 'weight'"),
+    "nan": ({"train": {"lr": float("nan")}}, r"train.lr = nan"),
+    "two forget rules": ({"data": {"forget": {"rows": 3, "draw": 4}}}, "name exactly one of rows, subjects, draw"),
+    "task of another layout": ({"data": {"layout": "mufac", "task": "smiling"}}, "does not belong to layout 'mufac'"),
+    "device": ({"runtime": {"device": "tpu"}}, "runtime.device = 'tpu'"),
+}
+
+
+@pytest.mark.parametrize("values, message", BAD.values(), ids=BAD.keys())
+def test_bad_values_are_named_with_their_limit(values, message):
+    with pytest.raises(InputError, match=message):
+        parse_config({"data": {}, **values}, where="params.yaml: faces")
+
+
+def test_the_projects_parameters_are_valid_and_complete():
+    """DVC tracks what params.yaml says: a value left to a default of the code would change unseen."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for name in ("faces", "mufac", "mucac"):
+        given = set(_leaves(content[name]))
+        wanted = {leaf for leaf in parameter_names() if not leaf.startswith("data.forget.")}
+        assert wanted <= given | {leaf for leaf in wanted if any(g.startswith(leaf + ".") for g in given)}, name
+        parse_config(content[name], where=name)
+    assert set(load_params(ROOT / "params.yaml")) == set(content["benchmarks"])
+    assert str(load_archive(ROOT / "params.yaml", "faces")) == "data/faces.zip"
+
+
+def _leaves(section, prefix=""):
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_valid_overrides(preset):
+    values = Config(data={}).model_dump()
+    for section, overrides in PRESETS[preset].items():
+        values[section] |= overrides
+    parse_config(values, where=preset)
+
+
+def test_the_paper_preset_is_the_default():
+    default = Config(data={}).model_dump()
+    for section, overrides in PRESETS["paper"].items():
+        assert {name: default[section][name] for name in overrides} == overrides
+
+
+def test_unknown_names_come_with_the_nearest(tmp_path):
+    assert check_parameter("mask.ratio") == "mask.ratio"
+    with pytest.raises(InputError, match="did you mean 'mask.ratio'"):
+        check_parameter("mask.rato")
+    with pytest.raises(InputError, match="did you mean 'faces'"):
+        load_config(ROOT / "params.yaml", "facs")
+
+
+@pytest.mark.parametrize("text, message", [
+    ("benchmarks: [faces", "not valid YAML"),
+    ("benchmarks: [faces]", "must name the active benchmarks"),
+    ("benchmarks: {faces: data/faces.zip}", "no section of that name"),
+    ("- 1", "must name the active benchmarks"),
+])
+def test_a_broken_file_is_named(tmp_path, text, message):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_params(path)
+    with pytest.raises(InputError, match="does not exist"):
+        load_params(tmp_path / "other.yaml")

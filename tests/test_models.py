@@ -1,0 +1,80 @@
+"""Models: built by name and seed, byte-stable files, and nothing loaded that is not safetensors."""
+
+import hashlib
+import pickle
+
+import pytest
+import torch
+
+from aru.errors import InputError
+from aru.files import load_tensors, save_tensors
+from aru.models import build, classifier, load_model, names, resettable, save_model
+from tests.toys import same_weights
+
+
+def test_the_seed_decides_and_global_state_is_left_alone():
+    before = torch.get_rng_state()
+    one, same, other = build("resnet18", 8, seed=1), build("resnet18", 8, seed=1), build("resnet18", 8, seed=2)
+    assert same_weights(one, same) and not same_weights(one, other)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("name, resolution", [("resnet18", 32), ("vit_tiny", 16), ("mobilenet_v3_small", 32)])
+def test_a_saved_model_comes_back_bit_for_bit(tmp_path, name, resolution):
+    path, model = tmp_path / "model.safetensors", build(name, 5, resolution=resolution)
+    save_model(path, model, name=name, outputs=5, resolution=resolution)
+    again = load_model(path)
+    assert same_weights(model, again) and not again.training
+    first = hashlib.sha256(path.read_bytes()).hexdigest()
+    save_model(path, again, name=name, outputs=5, resolution=resolution)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == first
+
+
+def test_units_and_classifier_are_named():
+    assert classifier(build("resnet18", 8)) == "fc" and classifier(build("vit_tiny", 8, resolution=16)) == "heads.head"
+    assert len(resettable(build("resnet18", 8))) == 20
+    vit = resettable(build("vit_tiny", 8, resolution=16))
+    assert len(vit) == 1 + 12 * 4  # patches; per block: attention in and out, two Linear layers
+
+
+def test_names_and_sizes_that_cannot_be_built_are_refused():
+    assert "resnet50" in names() and "vit_b_16" in names() and "googlenet" not in names()
+    with pytest.raises(InputError, match="unknown model 'resnet19'"):
+        build("resnet19", 8)
+    with pytest.raises(InputError, match="100 px"):
+        build("vit_tiny", 8, resolution=100)
+
+
+def test_a_pickle_is_refused_without_being_loaded(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "sprung"), "w"))
+
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(InputError, match="not a safetensors file"):
+        load_model(path)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_wrong_names_shapes_and_missing_files_are_told(tmp_path):
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(InputError, match="does not exist"):
+        load_model(path)
+    state = dict(build("resnet18", 8).state_dict())
+    meta = {"name": "resnet18", "outputs": 8, "resolution": 32}
+    save_tensors(path, state | {"fc.weight": torch.zeros(9, 512)}, meta)
+    with pytest.raises(InputError, match=r"fc.weight has shape \(9, 512\), the model needs \(8, 512\)"):
+        load_model(path)
+    save_tensors(path, {name: tensor for name, tensor in state.items() if name != "fc.bias"}, meta)
+    with pytest.raises(InputError, match="lacks tensor 'fc.bias'"):
+        load_model(path)
+    save_tensors(path, state, {})
+    with pytest.raises(InputError, match="which model it holds"):
+        load_model(path)
+
+
+def test_safetensors_keep_their_meta(tmp_path):
+    save_tensors(tmp_path / "t.safetensors", {"a": torch.arange(3)}, {"unit": "filter", "b": [1]})
+    tensors, meta = load_tensors(tmp_path / "t.safetensors")
+    assert meta == {"unit": "filter", "b": [1]} and tensors["a"].tolist() == [0, 1, 2]

@@ -1,0 +1,92 @@
+"""Stage 2b: only masked units change, bit for bit."""
+
+import pytest
+import torch
+
+from aru.config import ResetConfig
+from aru.errors import InputError
+from aru.models import build, resettable
+from aru.resetting import batchnorm_of, expand, reset
+from tests.toys import generator, same_weights, small_net
+
+
+def random_mask(model, unit="filter", share=0.5):
+    shapes = {"filter": 1, "kernel": 2, "weight": 4}
+    return {name: torch.rand(weight.shape[: shapes[unit]], generator=generator()) < share
+            for name, weight in resettable(model).items()}
+
+
+@pytest.mark.parametrize("unit", ["filter", "kernel", "weight"])
+@pytest.mark.parametrize("value", ["reinitialise", "zero"])
+def test_masked_weights_are_new_and_all_others_bit_equal(unit, value):
+    model, fresh = small_net(0), small_net(1)
+    mask = random_mask(model, unit)
+    result = reset(model, fresh, mask, ResetConfig(value=value), resolution=16)
+    origin = resettable(fresh)
+    for name, weight in resettable(result).items():
+        where = expand(mask[name], weight)
+        wanted = origin[name] if value == "reinitialise" else torch.zeros_like(weight)
+        assert torch.equal(weight[where], wanted[where])
+        assert torch.equal(weight[~where], resettable(model)[name][~where])
+    assert same_weights(model, small_net(0)), "the given model must not change"
+    assert torch.equal(result.fc.weight, model.fc.weight)
+
+
+def test_batchnorm_channels_of_reset_filters_are_fresh_and_others_untouched():
+    model, fresh = small_net(0), small_net(1)
+    mask = random_mask(model)
+    result = reset(model, fresh, mask, ResetConfig(batchnorm=True), resolution=16)
+    for conv, norm in (("conv1", "bn1"), ("conv2", "bn2")):
+        for vector in ("weight", "bias", "running_mean", "running_var"):
+            ours, old, new = (getattr(getattr(net, norm), vector) for net in (result, model, fresh))
+            assert torch.equal(ours, torch.where(mask[conv], new, old)), (norm, vector)
+    assert torch.equal(result.conv2.bias, torch.where(mask["conv2"], fresh.conv2.bias, model.conv2.bias))
+    untouched = reset(model, fresh, mask, ResetConfig(batchnorm=False), resolution=16)
+    assert same_weights(untouched.bn1, model.bn1) and same_weights(untouched.bn2, model.bn2)
+
+
+def test_a_partly_masked_filter_keeps_its_bias_and_batchnorm():
+    model = small_net(0)
+    mask = {name: torch.zeros(weight.shape, dtype=torch.bool) for name, weight in resettable(model).items()}
+    mask["conv2"][0, 0] = True
+    result = reset(model, small_net(1), mask, ResetConfig(), resolution=16)
+    assert torch.equal(result.conv2.bias, model.conv2.bias) and same_weights(result.bn2, model.bn2)
+
+
+@pytest.mark.parametrize("classifier", [True, False])
+def test_the_classifier_has_its_own_switch(classifier):
+    model, fresh = small_net(0), small_net(1)
+    result = reset(model, fresh, random_mask(model), ResetConfig(classifier=classifier), resolution=16)
+    assert same_weights(result.fc, fresh.fc if classifier else model.fc)
+
+
+@pytest.mark.parametrize("share, same_as", [(0.0, 0), (2.0, 1)])
+def test_nothing_masked_is_the_model_and_everything_masked_is_fresh(share, same_as):
+    nets = small_net(0), small_net(1)
+    config = ResetConfig(classifier=bool(same_as))
+    assert same_weights(reset(*nets, random_mask(nets[0], share=share), config, resolution=16), nets[same_as])
+
+
+def test_every_resnet_convolution_has_its_batchnorm():
+    model = build("resnet18", 8)
+    found = batchnorm_of(model, resolution=32)
+    assert len(found) == 20 and found["conv1"] == "bn1" and found["layer2.0.downsample.0"] == "layer2.0.downsample.1"
+    assert found["layer3.1.conv2"] == "layer3.1.bn2"
+
+
+def test_vision_transformers_reset_their_attention_projections():
+    model, fresh = build("vit_tiny", 8, resolution=16), build("vit_tiny", 8, resolution=16, seed=1)
+    result = reset(model, fresh, random_mask(model, share=2.0), ResetConfig(), resolution=16)
+    block = "encoder.layers.encoder_layer_3.self_attention.in_proj_weight"
+    assert torch.equal(result.state_dict()[block], fresh.state_dict()[block])
+
+
+@pytest.mark.parametrize("spoil", ["layer", "shape"])
+def test_a_mask_of_another_model_is_refused(spoil):
+    mask = random_mask(small_net())
+    if spoil == "layer":
+        del mask["conv1"]
+    else:
+        mask["conv1"] = mask["conv1"][:3]
+    with pytest.raises(InputError, match="run the stage 'mask' again"):
+        reset(small_net(), small_net(1), mask, ResetConfig(), resolution=16)
