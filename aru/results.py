@@ -6,7 +6,11 @@ from typing import Any
 
 from aru.files import read_json
 
-STAGES_OF_MODEL = {"original": ("train",), "unlearned": ("attack", "mask", "finetune"), "retrained": ("retrain",)}
+STAGES_OF_MODEL = {
+    "original": ("train",),
+    "unlearned": ("attack", "mask", "finetune"),
+    "retrained": ("retrain",),
+}
 """The stages whose seconds a model costs; unlearning starts from an original that is there already."""
 HEADINGS = {
     "model": "Model",
@@ -28,20 +32,25 @@ METRICS = {
 def results_table(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row a model, in the order original, unlearned, retrained, with the keys of `HEADINGS`.
 
-    `metrics` is the content of metrics.json, `costs` maps a stage's name to the content of its cost.json. Seconds are None
-    where a stage has left no cost.
+    `metrics` is the content of metrics.json, `costs` maps a stage's name to the content of its cost.json.
+    Seconds are None where a stage has left no cost.
     """
     models = metrics["models"]
-    return [{"model": model}
-            | {column: models[model][key] for column, key in METRICS.items()}
-            | {"seconds": seconds(model, costs)}
-            for model in STAGES_OF_MODEL if model in models]
+    return [
+        {"model": model}
+        | {column: models[model][key] for column, key in METRICS.items()}
+        | {"seconds": seconds(model, costs)}
+        for model in STAGES_OF_MODEL
+        if model in models
+    ]
 
 
 def seconds(model: str, costs: Mapping[str, Mapping[str, Any]]) -> float | None:
     """Seconds that a model's own stages took; None where one of them is not known."""
-    spent = [costs[stage]["seconds"] if stage in costs else None for stage in STAGES_OF_MODEL[model]]
-    return None if None in spent else round(sum(spent), 3)
+    stages = STAGES_OF_MODEL[model]
+    if not all(stage in costs for stage in stages):
+        return None
+    return round(sum(costs[stage]["seconds"] for stage in stages), 3)
 
 
 def read_costs(work: Path) -> dict[str, dict[str, Any]]:
@@ -51,12 +60,16 @@ def read_costs(work: Path) -> dict[str, dict[str, Any]]:
 
 
 def format_row(row: Mapping[str, Any]) -> list[str]:
-    """The cells of one row as text: four decimals for figures, one for seconds, a dash for what is not known."""
+    """The cells of one row as text: four decimals, one for seconds, a dash for what is not known."""
     cells = [str(row["model"]), *(f"{row[column]:.4f}" for column in METRICS)]
     return [*cells, "–" if row["seconds"] is None else f"{row['seconds']:.1f}"]
 
 
 def markdown_table(rows: list[dict[str, Any]]) -> str:
     """The table as Markdown, figures flush right."""
-    lines = [list(HEADINGS.values()), ["---"] + ["---:"] * (len(HEADINGS) - 1), *(format_row(row) for row in rows)]
+    lines = [
+        list(HEADINGS.values()),
+        ["---"] + ["---:"] * (len(HEADINGS) - 1),
+        *(format_row(row) for row in rows),
+    ]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"

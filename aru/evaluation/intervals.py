@@ -1,7 +1,8 @@
 """Percentile bootstrap: which images are drawn how often, and what interval the resampled figures give.
 
-Photos of one person are not independent, so people are drawn, with all their photos, where it is known who is who.
-Every model sees the same draws, which makes the intervals of differences between models the narrow, paired ones.
+Photos of one person are not independent, so people are drawn, with all their photos, where it is known who is
+who. Every model sees the same draws, which makes the intervals of differences between models the narrow,
+paired ones.
 """
 
 import numpy as np
@@ -11,8 +12,11 @@ from aru.errors import InputError
 LEVEL = 0.95
 
 
-def draw_counts(size: int, groups: np.ndarray | None, *, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """How often every image is drawn in each resample: images, or whole groups where they are given, with replacement.
+def draw_counts(
+    size: int, groups: np.ndarray | None, *, resamples: int, rng: np.random.Generator
+) -> np.ndarray:
+    """How often every image is drawn in each resample: images, or whole groups where they are given, with
+    replacement.
 
     Shape: groups (M,) of any labels; result (resamples, M) float64, integers not negative.
     """
@@ -25,7 +29,7 @@ def draw_counts(size: int, groups: np.ndarray | None, *, resamples: int, rng: np
 
 
 def interval(values: np.ndarray, *, level: float = LEVEL) -> list[float] | None:
-    """The central interval that holds `level` of the resampled values; NaN is left out; None where nothing is left."""
+    """The central interval that holds `level` of the values that are not NaN; None where there are none."""
     values = np.asarray(values)[np.isfinite(values)]
     if not values.size:
         return None

@@ -1,11 +1,12 @@
 """The loss attack, matched by class: a forget image is compared with unseen images of its own class only.
 
-The benchmark's attack is fooled by labels: where forget and unseen hold classes in other shares, the class's typical loss
-gives membership away although the model remembers nobody. Here every class is a stratum. Within it both sides are given
-the same mass, the share of the class among the forget images, so that the label alone tells nothing.
+The benchmark's attack is fooled by labels: where forget and unseen hold classes in other shares, the class's
+typical loss gives membership away although the model remembers nobody. Here every class is a stratum. Within
+it both sides are given the same mass, the share of the class among the forget images, so that the label alone
+tells nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -18,11 +19,13 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class MatchedFigures:
-    """Of one attack. auc: chance that a forget image has the lower loss than an unseen one of its class, ties half.
+    """What one attack finds.
 
-    balanced_accuracy: of the threshold at the class's median loss (both sides weighing the same), which is not chosen by
-    its success, so that it is 0.5 on average where there is nothing to find. tpr_at_1pct_fpr: share of forget images found
-    where 1 % of unseen images, weighted to the forget images' classes, are wrongly accused.
+    auc: chance that a forget image has the lower loss than an unseen one of its class, ties half.
+    balanced_accuracy: of the threshold at the class's median loss (both sides weighing the same), which is
+    not chosen by its success, so that it is 0.5 on average where there is nothing to find. tpr_at_1pct_fpr:
+    share of forget images found where 1 % of unseen images, weighted to the forget images' classes, are
+    wrongly accused.
     """
 
     auc: float
@@ -30,11 +33,12 @@ class MatchedFigures:
     tpr_at_1pct_fpr: float
 
 
+FIGURES = tuple(field.name for field in fields(MatchedFigures))
 NOTHING_TO_COMPARE = MatchedFigures(float("nan"), float("nan"), float("nan"))
 
 
 def strata_of(targets: torch.Tensor) -> np.ndarray:
-    """Class of every image; for multi-label targets the number of the combination of labels. Shape: (M,) int64."""
+    """Class of every image, (M,) int64; for multi-label targets the number of the combination of labels."""
     values = targets.cpu().numpy()
     if values.ndim == 1:
         return values.astype(np.int64)
@@ -44,25 +48,40 @@ def strata_of(targets: torch.Tensor) -> np.ndarray:
 class MatchedAttack:
     """The attack on one model's losses, sorted once and then weighed as often as the bootstrap asks for.
 
-    Shape: losses (F,) and (U,), strata (F,) and (U,) integers. Raises InputError where no class is on both sides.
+    Shape: losses (F,) and (U,), strata (F,) and (U,) integers. Raises InputError where no class is on both
+    sides.
     """
 
-    def __init__(self, forget_losses: np.ndarray, forget_strata: np.ndarray,
-                 unseen_losses: np.ndarray, unseen_strata: np.ndarray) -> None:
+    def __init__(
+        self,
+        forget_losses: np.ndarray,
+        forget_strata: np.ndarray,
+        unseen_losses: np.ndarray,
+        unseen_strata: np.ndarray,
+    ) -> None:
         if not np.intersect1d(forget_strata, unseen_strata).size:
-            raise InputError("no class has both forget and unseen images: nothing can be compared within a class; choose "
-                             "unseen images of the forget images' classes")
-        pairs = np.column_stack((np.concatenate((forget_strata, unseen_strata)).astype(np.float64),
-                                 np.concatenate((forget_losses, unseen_losses)).astype(np.float64)))
+            raise InputError(
+                "no class has both forget and unseen images: nothing can be compared within a class; choose "
+                "unseen images of the forget images' classes"
+            )
+        pairs = np.column_stack(
+            (
+                np.concatenate((forget_strata, unseen_strata)).astype(np.float64),
+                np.concatenate((forget_losses, unseen_losses)).astype(np.float64),
+            )
+        )
         ties, inverse = np.unique(pairs, axis=0, return_inverse=True)  # sorted by class, then by loss
         self._forget_tie, self._unseen_tie = np.split(inverse.reshape(-1), [len(forget_losses)])
         self._starts = np.flatnonzero(np.diff(ties[:, 0], prepend=np.nan) != 0)
         self._sizes = np.diff(self._starts, append=len(ties))
 
-    def figures(self, forget_weights: np.ndarray | None = None, unseen_weights: np.ndarray | None = None) -> MatchedFigures:
-        """The figures, every image weighing one, or as often as its weight says; NaN where no class is left on both sides.
+    def figures(
+        self, forget_weights: np.ndarray | None = None, unseen_weights: np.ndarray | None = None
+    ) -> MatchedFigures:
+        """The figures, every image counting once, or as often as its weight says.
 
-        Shape: (F,) and (U,), not negative. Classes on one side only are left out.
+        Shape: (F,) and (U,), not negative. Classes on one side only are left out; all figures are NaN where
+        none is left.
         """
         weighed = self._weigh(forget_weights, unseen_weights)
         if weighed is None:
@@ -74,13 +93,15 @@ class MatchedAttack:
         return MatchedFigures(float(auc), (found + 1 - accused) / 2, float(tpr))
 
     def roc(self) -> tuple[np.ndarray, np.ndarray]:
-        """False and true positive rates from (0, 0) to (1, 1), thresholding an image's rank within its class."""
+        """False and true positive rates from (0, 0) to (1, 1), by the rank within the class."""
         weighed = self._weigh(None, None)
         if weighed is None:
             raise InputError("no class has both forget and unseen images")
         return weighed.roc()
 
-    def _weigh(self, forget_weights: np.ndarray | None, unseen_weights: np.ndarray | None) -> "_Weighed | None":
+    def _weigh(
+        self, forget_weights: np.ndarray | None, unseen_weights: np.ndarray | None
+    ) -> "_Weighed | None":
         forget, share = self._masses(self._forget_tie, forget_weights)
         unseen, other = self._masses(self._unseen_tie, unseen_weights)
         share = np.where(other > 0, share, 0.0)
@@ -104,7 +125,7 @@ class MatchedAttack:
 
 @dataclass(frozen=True)
 class _Weighed:
-    """Every distinct (class, loss), sorted: the class's share, and the masses here and below, 1 a class and side."""
+    """Every distinct (class, loss), sorted: share of the class; mass here and below, 1 a class and side."""
 
     class_mass: np.ndarray
     forget: np.ndarray
@@ -117,12 +138,13 @@ class _Weighed:
         both = self.forget + self.unseen
         rest = 1 - self.below_forget - self.below_unseen
         part = np.clip(np.divide(rest, both, out=np.zeros_like(both), where=both > 0), 0, 1)
-        return float((self.class_mass * self.forget * part).sum()), float((self.class_mass * self.unseen * part).sum())
+        found, accused = ((self.class_mass * side * part).sum() for side in (self.forget, self.unseen))
+        return float(found), float(accused)
 
     def roc(self) -> tuple[np.ndarray, np.ndarray]:
         """False and true positive rates over all thresholds on the rank within the class."""
         rank = self.below_forget + self.below_unseen + (self.forget + self.unseen) / 2
         order = np.argsort(rank, kind="stable")
-        last = np.append(np.diff(rank[order]) > ROUNDING, True)  # a threshold stands between different ranks only
+        last = np.append(np.diff(rank[order]) > ROUNDING, True)  # a threshold parts different ranks only
         rates = [np.cumsum((self.class_mass * side)[order])[last] for side in (self.unseen, self.forget)]
         return np.append(0.0, rates[0]), np.append(0.0, rates[1])

@@ -1,6 +1,7 @@
 """How well a model answers: accuracy, balanced accuracy, top-2, loss, each a weighted mean over images.
 
-The weights make one definition serve the figure itself (all weights one) and its bootstrap (weights are counts).
+The weights make one definition serve the figure itself (all weights one) and its bootstrap (weights are
+counts).
 """
 
 from dataclasses import dataclass
@@ -16,9 +17,9 @@ from aru.errors import InputError
 class UtilityColumns:
     """What the utility of one model on one set is made of, an image a row.
 
-    `means`: name -> (M,), whose weighted means are figures. `cells`, `hits`: (M, G, Q), whether an image belongs to a
-    cell, and whether it is answered rightly there; a recall is hits over cells. Single label: one group (G) of C
-    classes (Q). Multi-label: a group a label, with the cells 0 and 1.
+    `means`: name -> (M,), whose weighted means are figures. `cells`, `hits`: (M, G, Q), whether an image
+    belongs to a cell, and whether it is answered rightly there; a recall is hits over cells. Single label:
+    one group (G) of C classes (Q). Multi-label: a group a label, with the cells 0 and 1.
     """
 
     means: dict[str, np.ndarray]
@@ -29,13 +30,15 @@ class UtilityColumns:
 def per_example_loss(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
     """Cross-entropy of every image; for multi-label targets the mean binary cross-entropy over the labels.
 
-    Shape: logits (M, C), targets (M,) int64 in [0, C), or logits and targets (M, L), targets 0 or 1; result (M,),
-    float32 as in the benchmark, whose attack sees these very numbers.
+    Shape: logits (M, C), targets (M,) int64 in [0, C), or logits and targets (M, L), targets 0 or 1; result
+    (M,), float32 as in the benchmark, whose attack sees these very numbers.
     """
     check_logits(logits, targets)
     logits = logits.detach().cpu().float()
     if targets.dim() == 2:
-        losses = F.binary_cross_entropy_with_logits(logits, targets.cpu().float(), reduction="none").mean(dim=1)
+        losses = F.binary_cross_entropy_with_logits(logits, targets.cpu().float(), reduction="none").mean(
+            dim=1
+        )
     else:
         losses = F.cross_entropy(logits, targets.cpu(), reduction="none")
     return losses.numpy()
@@ -44,8 +47,8 @@ def per_example_loss(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
 def utility_columns(logits: torch.Tensor, targets: torch.Tensor) -> UtilityColumns:
     """Reduce logits to the columns that every utility figure is a weighted mean of.
 
-    Shape: as `per_example_loss`. Top-2 is left out where it could not be wrong (fewer than three classes) and for
-    multi-label targets.
+    Shape: as `per_example_loss`. Top-2 is left out where it could not be wrong (fewer than three classes) and
+    for multi-label targets.
     """
     loss = per_example_loss(logits, targets).astype(np.float64)
     if targets.dim() == 2:
@@ -56,8 +59,8 @@ def utility_columns(logits: torch.Tensor, targets: torch.Tensor) -> UtilityColum
 def utility_figures(columns: UtilityColumns, weights: np.ndarray) -> dict[str, np.ndarray]:
     """The figures under each row of weights.
 
-    Shape: weights (R, M), not negative, each row with a positive sum; result name -> (R,). A class without weight is
-    left out of the balanced accuracy, as a class without images is.
+    Shape: weights (R, M), not negative, each row with a positive sum; result name -> (R,). A class without
+    weight is left out of the balanced accuracy, as a class without images is.
     """
     total = weights.sum(axis=1)
     figures = {name: weights @ column / total for name, column in columns.means.items()}
@@ -72,8 +75,8 @@ def utility_figures(columns: UtilityColumns, weights: np.ndarray) -> dict[str, n
 def utility(logits: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
     """accuracy, balanced_accuracy, top2_accuracy (three classes or more) and loss of one model on one set.
 
-    Balanced accuracy is the mean recall over the classes present. Multi-label: the accuracy is averaged over the
-    labels as MUCAC does (an output above 0 says 1), the balanced accuracy too.
+    Balanced accuracy is the mean recall over the classes present. Multi-label: the accuracy is averaged over
+    the labels as MUCAC does (an output above 0 says 1), the balanced accuracy too.
     """
     columns = utility_columns(logits, targets)
     figures = utility_figures(columns, np.ones((1, len(targets))))
@@ -81,12 +84,14 @@ def utility(logits: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
 
 
 def per_class(logits: torch.Tensor, targets: torch.Tensor) -> dict[str, list[float | None] | list[int]]:
-    """Accuracy and number of images by class; by label for multi-label targets. A class without images has None."""
+    """Accuracy and number of images by class (by label for multi-label targets); None without images."""
     columns = utility_columns(logits, targets)
     axis = (0, 2) if targets.dim() == 2 else (0, 1)
     count, right = columns.cells.sum(axis=axis), columns.hits.sum(axis=axis)
     return {
-        "accuracy": [float(hit / images) if images else None for hit, images in zip(right, count, strict=True)],
+        "accuracy": [
+            float(hit / images) if images else None for hit, images in zip(right, count, strict=True)
+        ],
         "count": [int(images) for images in count],
     }
 
@@ -95,15 +100,25 @@ def check_logits(logits: torch.Tensor, targets: torch.Tensor) -> None:
     """Raise InputError where logits and targets do not fit together or the model has diverged."""
     if len(targets) == 0:
         raise InputError("a set without images can not be evaluated: at least one image is needed")
-    if logits.dim() != 2 or len(logits) != len(targets) or (targets.dim() == 2 and logits.shape != targets.shape):
-        raise InputError(f"logits {tuple(logits.shape)} do not fit targets {tuple(targets.shape)}: expected (M, C) with "
-                         "(M,), or (M, L) with (M, L)")
+    if (
+        logits.dim() != 2
+        or len(logits) != len(targets)
+        or (targets.dim() == 2 and logits.shape != targets.shape)
+    ):
+        raise InputError(
+            f"logits {tuple(logits.shape)} do not fit targets {tuple(targets.shape)}: expected (M, C) with "
+            "(M,), or (M, L) with (M, L)"
+        )
     if targets.dim() == 1 and not 0 <= int(targets.min()) <= int(targets.max()) < logits.shape[1]:
-        raise InputError(f"targets run from {int(targets.min())} to {int(targets.max())}, the model has "
-                         f"{logits.shape[1]} outputs: classes are numbered from 0")
+        raise InputError(
+            f"targets run from {int(targets.min())} to {int(targets.max())}, the model has "
+            f"{logits.shape[1]} outputs: classes are numbered from 0"
+        )
     bad = int((~torch.isfinite(logits)).sum())
     if bad:
-        raise InputError(f"{bad} of {logits.numel()} logits are not finite: the model has diverged, lower its learning rate")
+        raise InputError(
+            f"{bad} of {logits.numel()} logits are not finite: the model has diverged, lower its rate"
+        )
 
 
 def _single_label_columns(logits: torch.Tensor, targets: torch.Tensor, loss: np.ndarray) -> UtilityColumns:
@@ -112,7 +127,9 @@ def _single_label_columns(logits: torch.Tensor, targets: torch.Tensor, loss: np.
     cells = np.eye(logits.shape[1])[targets.numpy()]
     means = {"accuracy": correct, "loss": loss}
     if logits.shape[1] > 2:
-        means["top2_accuracy"] = (logits.topk(2, dim=1).indices == targets[:, None]).any(dim=1).numpy().astype(np.float64)
+        means["top2_accuracy"] = (
+            (logits.topk(2, dim=1).indices == targets[:, None]).any(dim=1).numpy().astype(np.float64)
+        )
     return UtilityColumns(means, cells[:, None, :], (cells * correct[:, None])[:, None, :])
 
 
@@ -120,4 +137,6 @@ def _multi_label_columns(logits: torch.Tensor, targets: torch.Tensor, loss: np.n
     truth = targets.cpu().numpy() > 0.5
     correct = (logits.detach().cpu().numpy() > 0) == truth
     cells = np.stack([~truth, truth], axis=2).astype(np.float64)
-    return UtilityColumns({"accuracy": correct.mean(axis=1), "loss": loss}, cells, cells * correct[:, :, None])
+    return UtilityColumns(
+        {"accuracy": correct.mean(axis=1), "loss": loss}, cells, cells * correct[:, :, None]
+    )

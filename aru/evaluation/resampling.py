@@ -1,0 +1,106 @@
+"""Every figure of every model in every bootstrap resample; all models see the same draws."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from aru.evaluation.intervals import draw_counts, interval
+from aru.evaluation.logistic import AttackSplits
+from aru.evaluation.matched import FIGURES, MatchedAttack, strata_of
+from aru.evaluation.membership import forgetting_score, nomus
+from aru.evaluation.utility import per_example_loss, utility_columns, utility_figures
+
+MIA_RESAMPLES = 200
+"""Resamples of the benchmark's attack, each of ten regressions, and of NoMUS, which rests on it."""
+
+Draws = dict[str, np.ndarray]
+Resampled = dict[str, np.ndarray]
+
+
+def draw_sets(
+    targets: Mapping[str, torch.Tensor],
+    groups: Mapping[str, np.ndarray] | None,
+    *,
+    resamples: int,
+    seed: int,
+) -> Draws:
+    """How often every image of every set is drawn; each set has its own stream of random numbers.
+
+    Shape: result set -> (resamples, M).
+    """
+    return {
+        name: draw_counts(
+            len(targets[name]),
+            groups[name] if groups else None,
+            resamples=resamples,
+            rng=np.random.default_rng([seed, number]),
+        )
+        for number, name in enumerate(sorted(targets))
+    }
+
+
+def resample(
+    logits: Mapping[str, Mapping[str, torch.Tensor]], targets: Mapping[str, torch.Tensor], draws: Draws
+) -> dict[str, Resampled]:
+    """The figures of metrics.json in every resample: model -> key -> (resamples,).
+
+    The benchmark's attack and NoMUS have `MIA_RESAMPLES` of them at most, the first ones.
+    """
+    losses = {
+        model: {name: per_example_loss(sets[name], targets[name]) for name in ("forget", "unseen")}
+        for model, sets in logits.items()
+    }
+    strata = {name: strata_of(targets[name]) for name in ("forget", "unseen")}
+    accuracies = _benchmark_attack(losses, draws)
+    result = {}
+    for model, sets in logits.items():
+        values, accuracy = _utility(sets, targets, draws), accuracies[model]
+        values["mia/accuracy"], values["mia/forgetting_score"] = accuracy, forgetting_score(accuracy)
+        values["nomus"] = nomus(values["test/accuracy"][: len(accuracy)], accuracy)
+        result[model] = values | _matched_attack(losses[model], strata, draws)
+    return result
+
+
+def intervals(
+    resampled: Mapping[str, Resampled], *, reference: str
+) -> dict[str, dict[str, list[float] | None]]:
+    """Intervals of every figure and, under `gap/KEY`, of its paired difference to the reference model's."""
+    beside = resampled.get(reference, {})
+    result = {}
+    for model, values in resampled.items():
+        result[model] = {key: interval(value) for key, value in values.items()}
+        if model != reference:
+            result[model] |= {
+                f"gap/{key}": interval(values[key] - beside[key]) for key in values if key in beside
+            }
+    return result
+
+
+def _utility(
+    logits: Mapping[str, torch.Tensor], targets: Mapping[str, torch.Tensor], draws: Draws
+) -> Resampled:
+    return {
+        f"{name}/{key}": values
+        for name, counts in draws.items()
+        for key, values in utility_figures(utility_columns(logits[name], targets[name]), counts).items()
+    }
+
+
+def _benchmark_attack(losses: Mapping[str, Mapping[str, np.ndarray]], draws: Draws) -> dict[str, np.ndarray]:
+    """Accuracy of the benchmark's attack on every model, in the first resamples."""
+    accuracies: dict[str, list[float]] = {model: [] for model in losses}
+    for counts in zip(draws["forget"][:MIA_RESAMPLES], draws["unseen"][:MIA_RESAMPLES], strict=True):
+        forget, unseen = (np.repeat(np.arange(len(count)), count.astype(np.int64)) for count in counts)
+        splits = AttackSplits(len(forget), len(unseen))
+        for model, sets in losses.items():
+            accuracies[model].append(splits.accuracy(sets["forget"][forget], sets["unseen"][unseen]))
+    return {model: np.array(values) for model, values in accuracies.items()}
+
+
+def _matched_attack(
+    losses: Mapping[str, np.ndarray], strata: Mapping[str, np.ndarray], draws: Draws
+) -> Resampled:
+    attack = MatchedAttack(losses["forget"], strata["forget"], losses["unseen"], strata["unseen"])
+    found = [attack.figures(*counts) for counts in zip(draws["forget"], draws["unseen"], strict=True)]
+    return {f"mia_matched/{key}": np.array([getattr(one, key) for one in found]) for key in FIGURES}
