@@ -1,0 +1,137 @@
+"""Stages computed in processes of their own.
+
+PyTorch's initialisers and dropout draw from one generator a process, so two trainings in threads of one process would
+disturb each other's bytes; and only a process of its own has a peak memory of its own. Workers are forked from a server
+that has the stages imported, and end when the flow does, however it ends.
+"""
+
+import multiprocessing
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import Queue
+
+from aru.progress import Progress
+
+_PRELOAD = ["aru.stages.prepare", "aru.stages.train", "aru.stages.attack", "aru.stages.mask", "aru.stages.finetune",
+            "aru.stages.retrain", "aru.stages.evaluate", "aru.stages.report"]
+
+
+class StageStopped(Exception):
+    """The flow wants no more of this stage."""
+
+
+class WorkerDied(RuntimeError):
+    """A worker ended without a word: killed, most often for want of memory."""
+
+
+class Workers:
+    """Processes that each compute one stage at a time, started when first needed."""
+
+    def __init__(self, count: int = 2) -> None:
+        self._idle: Queue[Worker | None] = Queue()
+        for _ in range(count):
+            self._idle.put(None)
+        self._all: list[Worker] = []
+
+    def run(self, stage: str, benchmark: str, root: Path, progress: Progress) -> None:
+        """Compute one stage; what it raises is raised here, and what `progress` raises stops it."""
+        worker = self._idle.get() or self._start()
+        try:
+            worker.run(stage, benchmark, root, progress)
+        except WorkerDied:
+            worker.stop()
+            worker = None
+            raise
+        finally:
+            self._idle.put(worker)
+
+    def stop(self) -> None:
+        """End all processes; a stage that still runs is cut off, which leaves no file half written."""
+        for worker in self._all:
+            worker.stop()
+
+    def _start(self) -> "Worker":
+        worker = Worker()
+        self._all.append(worker)
+        return worker
+
+
+@contextmanager
+def workers(count: int = 2) -> Iterator[Workers]:
+    """Workers for the length of a block."""
+    pool = Workers(count)
+    try:
+        yield pool
+    finally:
+        pool.stop()
+
+
+class Worker:
+    """One process and the pipe to it."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(_PRELOAD)
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def run(self, stage: str, benchmark: str, root: Path, progress: Progress) -> None:
+        """Compute one stage and pass its progress on."""
+        try:
+            self._pipe.send((stage, benchmark, root))
+            failure = self._follow(progress)
+        except (EOFError, ConnectionError) as error:
+            self._process.join()
+            raise WorkerDied(f"the process of stage {stage} ended with code {self._process.exitcode}: it was killed, most "
+                             "often for want of memory; free some, or lower the batch size, and run again") from error
+        if failure is not None:
+            raise failure
+
+    def _follow(self, progress: Progress) -> BaseException | None:
+        stopped: BaseException | None = None
+        while True:
+            kind, content = self._pipe.recv()
+            if kind == "end":
+                return stopped or content
+            if stopped is None:
+                try:
+                    progress(*content)
+                except BaseException as error:
+                    stopped = error
+                    self._pipe.send("stop")
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.terminate()
+        self._process.join()
+        self._pipe.close()
+
+
+def _serve(pipe: Connection) -> None:
+    """Compute stage after stage until the other end of the pipe is gone."""
+    from aru.stages import run
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the flow decides, and tells us
+
+    def progress(done: int, total: int, text: str) -> None:
+        pipe.send(("progress", (done, total, text)))
+        if pipe.poll():
+            pipe.recv()
+            raise StageStopped
+
+    while True:
+        try:
+            stage, benchmark, root = pipe.recv()
+        except EOFError:
+            return
+        failure = None
+        try:
+            run(stage, benchmark, root=root, progress=progress)
+        except Exception as error:
+            failure = error
+        pipe.send(("end", failure))

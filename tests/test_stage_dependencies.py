@@ -1,0 +1,34 @@
+"""dvc.yaml names for each stage just the code that it imports: no more (needless work), no less (stale results)."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aru.stages import FOLDERS, STAGES
+from tests.imports import closure
+
+ROOT = Path(__file__).parents[1]
+DECLARED = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def test_dvc_declares_all_stages():
+    assert tuple(DECLARED) == STAGES
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_code_dependencies_are_the_imports(stage):
+    declared = {dep for dep in DECLARED[stage]["do"]["deps"] if dep.endswith(".py")}
+    needed = closure(f"aru.stages.{stage}", ROOT)
+    assert declared == needed, f"dvc.yaml, stage {stage}: add {sorted(needed - declared)}, drop {sorted(declared - needed)}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_outputs_lie_in_the_stages_folder(stage):
+    assert all(out.startswith(f"work/${{key}}/{FOLDERS[stage]}/") for out in DECLARED[stage]["do"]["outs"])
+
+
+def test_the_import_walk_sees_what_is_there():
+    found = closure("aru.stages.attack", ROOT)
+    assert {"aru/attack.py", "aru/stages/attack.py", "aru/losses.py", "aru/files.py"} <= found
+    assert "aru/report.py" not in found and "aru/resetting.py" not in found
