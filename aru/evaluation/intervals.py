@@ -15,16 +15,18 @@ LEVEL = 0.95
 def draw_counts(
     size: int, groups: np.ndarray | None, *, resamples: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """How often every image is drawn in each resample: images, or whole groups where they are given, with
-    replacement.
+    """How often every image is drawn in each resample, with replacement: in whole groups where they are given.
 
-    Shape: groups (M,) of any labels; result (resamples, M) float64, integers not negative.
+    A single group is no sample of groups: then its images are drawn, and the interval speaks of that person's
+    photos alone. Shape: groups (M,) of any labels; result (resamples, M) float64, integers not negative.
     """
     if groups is None:
         return _multiplicities(size, resamples=resamples, rng=rng)
     if len(groups) != size:
         raise InputError(f"{len(groups)} groups were given for {size} images: one a image is needed")
     labels, group = np.unique(np.asarray(groups), return_inverse=True)
+    if len(labels) == 1:
+        return _multiplicities(size, resamples=resamples, rng=rng)
     return _multiplicities(len(labels), resamples=resamples, rng=rng)[:, group.reshape(-1)]
 
 

@@ -8,7 +8,7 @@ import torch
 from aru.evaluation.intervals import draw_counts, interval
 from aru.evaluation.logistic import AttackSplits
 from aru.evaluation.matched import FIGURES, MatchedAttack, strata_of
-from aru.evaluation.membership import forgetting_score, nomus
+from aru.evaluation.membership import SPLITS, forgetting_score, nomus
 from aru.evaluation.utility import per_example_loss, utility_columns, utility_figures
 
 MIA_RESAMPLES = 200
@@ -92,9 +92,11 @@ def _benchmark_attack(losses: Mapping[str, Mapping[str, np.ndarray]], draws: Dra
     accuracies: dict[str, list[float]] = {model: [] for model in losses}
     for counts in zip(draws["forget"][:MIA_RESAMPLES], draws["unseen"][:MIA_RESAMPLES], strict=True):
         forget, unseen = (np.repeat(np.arange(len(count)), count.astype(np.int64)) for count in counts)
-        splits = AttackSplits(len(forget), len(unseen))
+        # A draw of few people with few photos may be too small to split; it counts as no figure.
+        splits = AttackSplits(len(forget), len(unseen)) if min(len(forget), len(unseen)) >= SPLITS else None
         for model, sets in losses.items():
-            accuracies[model].append(splits.accuracy(sets["forget"][forget], sets["unseen"][unseen]))
+            found = splits.accuracy(sets["forget"][forget], sets["unseen"][unseen]) if splits else np.nan
+            accuracies[model].append(found)
     return {model: np.array(values) for model, values in accuracies.items()}
 
 

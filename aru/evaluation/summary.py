@@ -36,8 +36,8 @@ def summarise(
 
     Shape: logits[model][set] (M, C) and targets[set] (M,) or (M, L), for the sets forget, retain, test and
     unseen; groups[set] (M,), the subject of every image, or None where every image counts as a person of its
-    own. Gaps are to the model named `retrained`, where there is one. Raises InputError on sets that are missing,
-    empty or do not fit.
+    own. Gaps are to the model named `retrained`, where there is one. Raises InputError on sets that are
+    missing, empty or do not fit.
     """
     _check_sets(logits, targets)
     models = {model: model_figures(sets, targets) for model, sets in logits.items()}

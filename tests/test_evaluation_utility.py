@@ -1,0 +1,84 @@
+"""Utility figures against hand counts and scikit-learn."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics
+from torch.nn import functional as F
+
+from aru.errors import InputError
+from aru.evaluation.utility import per_class, per_example_loss, utility, utility_columns, utility_figures
+
+LOGITS = torch.tensor([[3.0, 1, 0, -1], [0, 2, 1, 0], [0, 2, 1, 0], [5, 4, 3, 2], [1, 0, 9, 0]])
+TARGETS = torch.tensor([0, 1, 2, 2, 2])  # right, right, second, third, right; class 3 is absent
+
+
+def test_figures_by_hand() -> None:
+    figures = utility(LOGITS, TARGETS)
+    assert figures["accuracy"] == pytest.approx(3 / 5)
+    assert figures["top2_accuracy"] == pytest.approx(4 / 5)
+    assert figures["balanced_accuracy"] == pytest.approx((1 + 1 + 1 / 3) / 3)
+    assert figures["loss"] == pytest.approx(F.cross_entropy(LOGITS, TARGETS).item(), rel=1e-6)
+
+
+def test_per_class_by_hand() -> None:
+    assert per_class(LOGITS, TARGETS) == {
+        "accuracy": [1.0, 1.0, pytest.approx(1 / 3), None], "count": [1, 1, 3, 0]}
+
+
+def test_agrees_with_scikit_learn() -> None:
+    generator = torch.Generator().manual_seed(3)
+    logits, targets = torch.randn(300, 6, generator=generator), torch.randint(0, 5, (300,), generator=generator)
+    said, figures = logits.argmax(dim=1), utility(logits, targets)
+    assert figures["balanced_accuracy"] == pytest.approx(metrics.recall_score(
+        targets, said, labels=range(5), average="macro"))
+    assert figures["top2_accuracy"] == pytest.approx(
+        metrics.top_k_accuracy_score(targets, logits.softmax(1), k=2, labels=range(6)))
+
+
+def test_multi_label_averages_over_labels() -> None:
+    logits = torch.tensor([[2.0, -1, 3], [-2, 1, 3], [2, 1, 3], [2, -3, -3]])
+    targets = torch.tensor([[1.0, 0, 1], [1, 1, 1], [1, 0, 1], [0, 0, 0]])
+    figures = utility(logits, targets)
+    assert set(figures) == {"accuracy", "balanced_accuracy", "loss"}
+    assert figures["accuracy"] == pytest.approx((2 / 4 + 3 / 4 + 4 / 4) / 3)
+    assert figures["balanced_accuracy"] == pytest.approx(((2 / 3 + 0) / 2 + (1 + 2 / 3) / 2 + (1 + 1) / 2) / 3)
+    assert figures["loss"] == pytest.approx(F.binary_cross_entropy_with_logits(logits, targets).item(), rel=1e-6)
+    assert per_class(logits, targets) == {"accuracy": [0.5, 0.75, 1.0], "count": [4, 4, 4]}
+
+
+def test_per_example_loss_is_float32_and_one_a_picture() -> None:
+    losses = per_example_loss(LOGITS.double(), TARGETS)
+    assert losses.dtype == np.float32
+    naive = [-torch.log_softmax(row, 0)[target].item() for row, target in zip(LOGITS, TARGETS, strict=True)]
+    assert losses == pytest.approx(naive, rel=1e-6)
+
+
+def test_top2_is_left_out_where_it_can_not_be_wrong() -> None:
+    assert "top2_accuracy" not in utility(LOGITS[:, :2], torch.tensor([0, 1, 1, 0, 0]))
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_weights_are_repetitions(multi: bool) -> None:
+    generator = torch.Generator().manual_seed(4)
+    logits = torch.randn(40, 3, generator=generator)
+    targets = (torch.rand(40, 3, generator=generator) < 0.4).float() if multi else logits.argmax(1).roll(3)
+    counts = np.random.default_rng(0).integers(0, 4, size=40)
+    weighed = utility_figures(utility_columns(logits, targets), counts[None].astype(float))
+    repeated = utility(logits.repeat_interleave(torch.from_numpy(counts), 0),
+                       targets.repeat_interleave(torch.from_numpy(counts), 0))
+    assert {key: values[0] for key, values in weighed.items()} == pytest.approx(repeated)
+
+
+@pytest.mark.parametrize("logits, targets, words", [
+    (torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), "without images"),
+    (torch.zeros(4, 3), torch.zeros(5, dtype=torch.int64), "do not fit"),
+    (torch.zeros(4, 3), torch.zeros(4, 2), "do not fit"),
+    (torch.zeros(4), torch.zeros(4, dtype=torch.int64), "do not fit"),
+    (torch.zeros(4, 3), torch.tensor([0, 1, 2, 3]), "run from 0 to 3"),
+    (torch.zeros(4, 3), torch.tensor([0, -1, 2, 2]), "run from -1"),
+    (torch.full((2, 3), torch.nan), torch.tensor([0, 1]), "6 of 6 logits are not finite"),
+])
+def test_bad_input_is_named(logits: torch.Tensor, targets: torch.Tensor, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        utility(logits, targets)
