@@ -1,0 +1,131 @@
+"""The texts of the MLflow pages, as Markdown: what one sees is, and how to get it again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aru.results import markdown_table, results_table
+
+_HOW_TO_READ = """\
+**Forgetting score**: |accuracy of the membership attack - 0.5|; 0 is best, and the retrained model shows what is
+reachable. **NoMUS**: (test accuracy + 1 - 2 x forgetting score) / 2; higher is better. **Seconds**: attack, mask and
+fine-tune for the unlearned model, whole training for the others. `gap/...` is a model minus the retrained one."""
+
+_NOT_CLAIMED = """\
+## What is not claimed
+
+- No guarantee that nothing of the forgotten people is left: the figures are those of the attacks named here, run once.
+- No differential privacy. A stronger attack may still find what these do not.
+- The figures hold for this data, this network and this seed; the report has the intervals."""
+
+
+def experiment_note(benchmark: str) -> str:
+    """What the experiment holds and how to look at it."""
+    return f"""\
+# Unlearning on `{benchmark}`
+
+One run a flow (`aru run`); below it a run for each **model** (`original`, `unlearned`, `retrained`) and each **stage**
+(`stage: train`, ...). To compare the three models: open a run, tick its three models, *Compare*; all have the same
+metric keys. To list flows only: `tags.kind = 'flow'`; models only: `tags.kind = 'model'`.
+
+{_HOW_TO_READ}
+
+| metrics | of |
+|---|---|
+| `test/ forget/ retain/ unseen/` | accuracy, balanced accuracy, top-2 accuracy, loss on that set |
+| `mia/ mia_matched/` | the benchmark's membership attack; one that compares within a class |
+| `gap/` | the difference to the retrained model |
+| `train/` | training curves, a step an epoch |
+| `cost/` | seconds, images per second, peak memory |
+
+Images, noises, predictions and the original model's weights are personal data and are never logged here."""
+
+
+def flow_note(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], *, run_id: str,
+              git: Mapping[str, str]) -> str:
+    """A flow's page: the results, where they come from, how to replay."""
+    counts = ", ".join(f"{count:,} {name}" for name, count in metrics["counts"].items())
+    return f"""\
+# {metrics['benchmark']}: {metrics['protocol']} protocol, {metrics['task']}, seed {metrics['seed']}
+
+{markdown_table(results_table(metrics, costs))}
+Images: {counts}. Intervals, curves and figures: `report/report.html` under *Artifacts*.
+
+{_HOW_TO_READ}
+
+## Replay
+
+{replay_steps(metrics['benchmark'], run_id=run_id, git=git)}"""
+
+
+def replay_steps(benchmark: str, *, run_id: str, git: Mapping[str, str]) -> str:
+    """The commands that make this run's files again and compare the digests (docs/operation.md has the details)."""
+    patch = "\ngit apply replay/changes.patch   # the run's own edits" if git["git_dirty"] == "true" else ""
+    return f"""\
+```
+mlflow artifacts download --run-id {run_id} --artifact-path replay --dst-path .
+git checkout {git['git_commit']}{patch}
+cp replay/params.yaml replay/dvc.lock .
+dvc checkout work || dvc pull          # the same bytes, from the cache or the remote; or compute them again:
+aru run --benchmark {benchmark} --refresh all
+diff replay/dvc.lock dvc.lock          # only cost.json may differ
+```"""
+
+
+def model_run_note(model: str, spent: float | None) -> str:
+    """What a model's own run holds."""
+    costs = "" if spent is None else f"It took {spent:,.1f} s."
+    made = {"original": "Trained on forget and retain.",
+            "unlearned": "The original after attack, mask, reset and a fine-tune on retain alone.",
+            "retrained": "Trained on retain alone: it never saw the forget set. The reference for every gap."}[model]
+    return f"{made} {costs}".strip()
+
+
+def stage_note(cached: bool, source: str) -> str:
+    """How a stage's outputs came to be."""
+    said = {"computed": "Computed in this flow.", "prefect": "Taken from an earlier flow: nothing it depends on changed.",
+            "dvc.lock": "Already recorded in dvc.lock: nothing it depends on changed.",
+            "restored": "Lost or damaged files were restored from DVC's cache."}[source]
+    return f"{said} {'Costs and curves are those of the run that computed it.' if cached else ''}".strip()
+
+
+def model_note(benchmark: str, name: str) -> str:
+    """The registered model's page."""
+    return f"""\
+# {name}
+
+An image classifier for `{benchmark}` from which people were unlearned by **ARU** (Attack and Reset for Unlearning). Each
+version is the `unlearned` model of one flow run; its page has the figures and leads to the run, the data digests, the
+git commit and the parameters. The alias `candidate` is the version of the newest flow.
+
+## Use it
+
+```python
+import mlflow, numpy
+mlflow.set_tracking_uri("sqlite:///mlruns/mlflow.db")      # in the project folder
+model = mlflow.pyfunc.load_model("models:/{name}@candidate")
+logits = model.predict(images)      # float32 (N, 3, side, side), RGB in [0, 1], as the signature says
+```
+
+## Train or unlearn it further
+
+The exported model cannot be trained; its weights lie beside it as safetensors.
+
+```python
+from flows.registry import load_registered
+model = load_registered(".", "{name}", "candidate")        # an ordinary torch module
+```
+
+{_NOT_CLAIMED}"""
+
+
+def version_note(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], *, run_id: str,
+                 run_name: str) -> str:
+    """A version's page: the figures and the way back."""
+    return f"""\
+The `unlearned` model of flow run **{run_name}** (`{run_id}`): {metrics['protocol']} protocol, seed {metrics['seed']}.
+
+{markdown_table(results_table(metrics, costs))}
+The tags hold the digests of data and weights, and the git commit; the run has `dvc.lock`, the report and how to replay.
+Its weights for further training: `models:/{{name}}/{{version}}/extra_files/model.safetensors`.
+
+{_NOT_CLAIMED}"""

@@ -1,0 +1,34 @@
+"""Settings of the tools, made before they are imported: state inside the project, nothing phoned home, no idle threads."""
+
+import os
+from pathlib import Path
+
+
+def prepare_environment(root: Path) -> None:
+    """Set what Prefect, MLflow, DVC and PyTorch read from the environment; what the user has set stays.
+
+    A remote Prefect (PREFECT_API_URL) or MLflow (MLFLOW_TRACKING_URI) of the user's is therefore used as it is.
+    """
+    for name, value in settings(root).items():
+        os.environ.setdefault(name, value)
+
+
+def settings(root: Path) -> dict[str, str]:
+    """The environment of a project: {variable: value}."""
+    home = Path(root).resolve() / ".prefect"
+    return {
+        "PREFECT_HOME": str(home),
+        "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "results"),
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "aru",
+        # A fresh database takes 11 s, several beginning at once take minutes.
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "DVC_NO_ANALYTICS": "true",
+        "GIT_PYTHON_REFRESH": "quiet",
+        "OMP_NUM_THREADS": "1",  # idle OpenMP threads spin, and each stage computes in one thread
+    }

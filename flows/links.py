@@ -1,0 +1,50 @@
+"""Addresses of the MLflow pages that show a flow, its models compared, and the registered model."""
+
+import json
+from pathlib import Path
+
+from flows import runs, store
+
+LOCAL = "http://127.0.0.1:5000"
+_ORDER = ("original", "unlearned", "retrained")
+
+
+def links(root: Path, *, benchmark: str, run_id: str | None = None, address: str = LOCAL) -> dict[str, str]:
+    """{what it shows: address}: experiment, run, compare, model; of the newest run where none is named.
+
+    `address` is where `aru ui` serves; a remote server that MLFLOW_TRACKING_URI names takes its place. Empty where the
+    benchmark has no experiment yet.
+    """
+    experiment = store.find_experiment(root, benchmark)
+    if experiment is None:
+        return {}
+    base = f"{remote(root) or address}/#"
+    number = experiment.experiment_id
+    found = {"experiment": f"{base}/experiments/{number}"}
+    if run_id := run_id or last_run(root, benchmark):
+        found["run"] = f"{base}/experiments/{number}/runs/{run_id}"
+        found["compare"] = f"{base}/compare-runs?runs={_model_runs(root, run_id)}&experiments=[\"{number}\"]"
+    return found | {"model": f"{base}/models/aru-{benchmark}"}
+
+
+def last_run(root: Path, benchmark: str) -> str | None:
+    """The newest finished flow's run of a benchmark; None where there is none."""
+    experiment = store.find_experiment(root, benchmark)
+    if experiment is None:
+        return None
+    found = runs.search(store.client(root), experiment.experiment_id,
+                        "tags.kind = 'flow' AND attributes.status = 'FINISHED'")
+    return found[0].info.run_id if found else None
+
+
+def remote(root: Path) -> str | None:
+    """The address of the user's own MLflow server; None where runs go to a database."""
+    uri = store.tracking_uri(root)
+    return uri.rstrip("/") if uri.startswith(("http://", "https://")) else None
+
+
+def _model_runs(root: Path, run_id: str) -> str:
+    client = store.client(root)
+    models = {run.data.tags["model"]: run.info.run_id for run in runs.children(client, client.get_run(run_id))
+              if "model" in run.data.tags}
+    return json.dumps([models[model] for model in _ORDER if model in models], separators=(",", ":"))

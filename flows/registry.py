@@ -1,0 +1,201 @@
+"""The registered models: unlearned models under a name, a version, and an alias; ready to use and to train further."""
+
+import logging
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import torch
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, LoggedModelOutput, LoggedModelStatus, Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from torch import nn
+
+from aru.config import Config
+from aru.errors import InputError
+from aru.files import md5
+from aru.models import load_model
+from aru.results import read_costs
+from flows import lineage, runs, store
+from flows.descriptions import model_note, version_note
+
+CANDIDATE = "candidate"
+WEIGHTS = "extra_files/model.safetensors"
+_FIGURES = {"test_accuracy": "test/accuracy", "balanced_accuracy": "test/balanced_accuracy",
+            "forgetting_score": "mia/forgetting_score", "nomus": "nomus"}
+_TOLERANCE = 1e-3
+_GLOBAL_URI = threading.Lock()
+log = logging.getLogger("aru")
+
+
+def model_name(benchmark: str) -> str:
+    """The registered model of a benchmark."""
+    return f"aru-{benchmark}"
+
+
+def register(root: Path, run_id: str, *, benchmark: str, work: Path, metrics: Mapping[str, Any],
+             config: Config) -> tuple[str, str]:
+    """Register the unlearned model and give it the alias `candidate`; returns (name, version).
+
+    Weights that are a version already are not registered again: the alias moves to that version.
+    """
+    client, name = store.client(root), model_name(benchmark)
+    _ensure_model(client, name, benchmark)
+    digest = md5(Path(work) / "unlearned" / "model.safetensors")
+    version = version_of(client, name, digest)
+    if version is None:
+        version = _new_version(root, run_id, name, Path(work), metrics, config)
+    else:
+        log.info("%s version %s has these very weights: not registered again", name, version)
+        client.set_model_version_tag(name, version, "measured_again_by", run_id)
+    client.set_registered_model_alias(name, CANDIDATE, version)
+    for run in (client.get_run(run_id), *_unlearned_runs(client, run_id)):
+        client.set_tag(run.info.run_id, "model_name", name)
+        client.set_tag(run.info.run_id, "model_version", version)
+    return name, version
+
+
+def registered(root: Path, run_id: str) -> tuple[str, str] | None:
+    """(name, version) that a flow's run registered; None where it did not, or the version was deleted since."""
+    client = store.client(root)
+    tags = client.get_run(run_id).data.tags
+    if "model_version" not in tags:
+        return None
+    try:
+        found = client.get_model_version(tags["model_name"], tags["model_version"])
+    except MlflowException:
+        return None
+    return found.name, str(found.version)
+
+
+def version_of(client: MlflowClient, name: str, digest: str) -> str | None:
+    """The newest version that has weights of this digest; None where none has."""
+    found = client.search_model_versions(f"name = '{name}' AND tags.weights_md5 = '{digest}'")
+    return max((str(version.version) for version in found), key=int, default=None)
+
+
+def load_registered(root: Path, name: str, alias_or_version: str = CANDIDATE) -> nn.Module:
+    """A registered model from its safetensors, in evaluation mode: it can be trained and unlearned further."""
+    version = _find_version(store.client(root), name, alias_or_version)
+    with tempfile.TemporaryDirectory() as folder:
+        return load_model(Path(_download(root, version, WEIGHTS, folder)))
+
+
+def _find_version(client: MlflowClient, name: str, alias_or_version: str) -> ModelVersion:
+    try:
+        if alias_or_version.isdecimal():
+            return client.get_model_version(name, alias_or_version)
+        return client.get_model_version_by_alias(name, alias_or_version)
+    except MlflowException as error:
+        known = ", ".join(model.name for model in client.search_registered_models()) or "none"
+        raise InputError(f"no registered model {name!r} with version or alias {alias_or_version!r} "
+                         f"(registered: {known}): {error.message}") from error
+
+
+def _download(root: Path, version: ModelVersion, path: str, folder: str) -> str:
+    location = store.client(root).get_logged_model(version.source.removeprefix("models:/")).artifact_location
+    return mlflow.artifacts.download_artifacts(artifact_uri=f"{location}/{path}", dst_path=folder,
+                                               tracking_uri=store.tracking_uri(root))
+
+
+def _ensure_model(client: MlflowClient, name: str, benchmark: str) -> None:
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name, tags={"benchmark": benchmark}, description=model_note(benchmark, name))
+
+
+def _new_version(root: Path, run_id: str, name: str, work: Path, metrics: Mapping[str, Any], config: Config) -> str:
+    client = store.client(root)
+    flow = client.get_run(run_id)
+    data = lineage.data_sets(root, metrics["benchmark"])
+    tags = _version_tags(flow, data, work, metrics)
+    model_id = _log_model(root, flow, work / "unlearned" / "model.safetensors", config, tags)
+    figures = metrics["models"]["unlearned"] | metrics["gaps"].get("unlearned", {})
+    runs.log(client, flow, metrics=runs.points(flow, figures, data=data, model_id=model_id))
+    note = version_note(metrics, read_costs(work), run_id=run_id, run_name=flow.info.run_name)
+    with _global_uri(store.tracking_uri(root)):
+        made = client.create_model_version(name, source=f"models:/{model_id}", run_id=run_id, tags=tags,
+                                           description=note, model_id=model_id)
+    return str(made.version)
+
+
+def _log_model(root: Path, flow: Run, weights: Path, config: Config, tags: dict[str, str]) -> str:
+    """Store the model among the experiment's models and check that what was stored loads; returns its id."""
+    client = store.client(root)
+    params = runs.flatten(config.model_dump(mode="json"))
+    logged = client.create_logged_model(flow.info.experiment_id, name="unlearned", source_run_id=flow.info.run_id,
+                                        tags=tags, params=params, model_type="image classifier")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            model = load_model(weights)
+            _save(model, Path(folder) / "model", weights, config.data.resolution, logged)
+            client.log_model_artifacts(logged.model_id, str(Path(folder) / "model"))
+            _check(root, logged, model, config.data.resolution)
+    except BaseException:  # MLflow would register the empty model all the same
+        client.finalize_logged_model(logged.model_id, LoggedModelStatus.FAILED)
+        raise
+    client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+    client.log_outputs(flow.info.run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    return logged.model_id
+
+
+def _save(model: nn.Module, folder: Path, weights: Path, side: int, logged: Any) -> None:
+    """Export for prediction, with the weights beside it. The example is of zeros: MLflow stores it as readable text."""
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    example = np.zeros((2, 3, side, side), dtype=np.float32)  # two images, or the batch size would be fixed
+    with torch.no_grad():
+        outputs = model(torch.from_numpy(example)).shape[1]
+    kind = np.dtype(np.float32)
+    signature = ModelSignature(Schema([TensorSpec(kind, (-1, 3, side, side))]), Schema([TensorSpec(kind, (-1, outputs))]))
+    mlflow.pytorch.save_model(
+        model, str(folder), signature=signature, input_example=example, serialization_format="pt2",
+        mlflow_model=Model(artifact_path=logged.artifact_location, run_id=logged.source_run_id,
+                           model_uuid=logged.model_id, model_id=logged.model_id),
+        pip_requirements=[f"{package}=={installed(package).partition('+')[0]}" for package in ("mlflow", "torch", "numpy")],
+        extra_files=[str(weights)])
+
+
+def _check(root: Path, logged: Any, model: nn.Module, side: int) -> None:
+    """What was stored must answer as the model does, for another number of images too."""
+    folder = mlflow.artifacts.download_artifacts(artifact_uri=logged.artifact_location, tracking_uri=store.tracking_uri(root))
+    stored = mlflow.pytorch.load_model(folder)
+    images = torch.rand(3, 3, side, side, generator=torch.Generator().manual_seed(0))
+    for batch in (torch.zeros(2, 3, side, side), images):
+        with torch.no_grad():
+            difference = (stored(batch) - model(batch)).abs().max().item()
+        if not difference <= _TOLERANCE:
+            raise RuntimeError(f"the stored model's logits differ by {difference:.2g} from the model's own: not registered")
+
+
+def _version_tags(flow: Run, data: Mapping[str, Dataset], work: Path, metrics: Mapping[str, Any]) -> dict[str, str]:
+    """From a version back to data, code and figures."""
+    weights = {f"{model}_weights_md5": md5(work / model / "model.safetensors") for model in ("original", "retrained")}
+    kept = {key: flow.data.tags[key] for key in ("git_commit", "git_dirty", "state") if key in flow.data.tags}
+    figures = {name: f"{metrics['models']['unlearned'][key]:.4f}" for name, key in _FIGURES.items()}
+    return {"weights_md5": md5(work / "unlearned" / "model.safetensors"), **weights, **kept, **figures,
+            **{f"{name}_md5": item.digest for name, item in data.items()}, "flow_run": flow.info.run_id,
+            "protocol": metrics["protocol"], "task": metrics["task"], "seed": str(metrics["seed"])}
+
+
+def _unlearned_runs(client: MlflowClient, run_id: str) -> list[Run]:
+    return [run for run in runs.children(client, client.get_run(run_id)) if run.data.tags.get("model") == "unlearned"]
+
+
+@contextmanager
+def _global_uri(uri: str) -> Iterator[None]:
+    """MLflow resolves `models:/ID` by its global address even where a client has its own."""
+    with _GLOBAL_URI:
+        before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+        mlflow.set_tracking_uri(uri)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(before)
