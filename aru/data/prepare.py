@@ -1,0 +1,52 @@
+"""From an archive to a manifest with roles."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aru.data.archive import open_source
+from aru.data.mucac import read_mucac
+from aru.data.mufac import read_mufac
+from aru.data.photos import photo_ids, subject_ids, thumbnail
+from aru.data.splits import assign_roles
+from aru.errors import InputError
+from aru.progress import Progress, silent
+
+_READERS = {"mufac": read_mufac, "mucac": read_mucac}
+
+
+def build_manifest(layout: str, archive: Path, *, protocol: str, forget: dict[str, Any], seed: int = 0,
+                   progress: Progress = silent) -> pd.DataFrame:
+    """Check the whole archive and say of every image what it is, whose it is and which set it is in."""
+    if layout not in _READERS:
+        raise InputError(f"unknown layout {layout!r}: the layouts are {', '.join(_READERS)}")
+    with open_source(archive) as source:
+        rows = _READERS[layout](source)
+        if rows.empty:
+            raise InputError(f"{archive} names no images: fetch it again")
+        digests: list[str] = []
+        thumbnails: dict[str, np.ndarray] = {}
+        for number, path in enumerate(rows["path"], start=1):
+            content = source.read(path)
+            digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+            digests.append(digest)
+            if digest not in thumbnails:
+                thumbnails[digest] = thumbnail(content, path)
+            if number % 256 == 0 or number == len(rows):
+                progress(number, len(rows), "check")
+    rows.insert(0, "row", range(len(rows)))
+    rows["digest"] = digests
+    rows["photo"] = photo_ids(digests, thumbnails)
+    rows["subject"] = subject_ids(rows)
+    return assign_roles(rows, layout=layout, protocol=protocol, forget=forget, seed=seed)
+
+
+def read_images(layout: str, archive: Path, paths: list[str]) -> Iterator[bytes]:
+    """The encoded images of an archive that `build_manifest` has checked, in the order of `paths`."""
+    with open_source(archive) as source:
+        for path in paths:
+            yield source.read(path)

@@ -1,0 +1,109 @@
+"""Which set each row belongs to, under the official protocol and under the clean one."""
+
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aru.data.manifest import ROLES, labels_of
+from aru.errors import InputError, LeakError
+
+_ROLE_OF_SPLIT = {"train": "retain", "val": "test", "test": "unseen"}
+
+
+def assign_roles(manifest: pd.DataFrame, *, layout: str, protocol: str, forget: dict[str, Any], seed: int) -> pd.DataFrame:
+    """The manifest with its column `role` filled; unused rows have "".
+
+    Official, to the letter: the training rows chosen by `forget` (``{"rows": n}``, ``{"subjects": [...]}``,
+    ``{"draw": n, "draw_seed": s}``, or MUCAC's cut by identity number when empty) are forget, the other training rows
+    retain, the validation file test, the test file unseen. Clean: see `_clean`.
+    """
+    official = manifest["split"].map(_ROLE_OF_SPLIT).to_numpy(dtype=object)
+    official[_chosen(manifest, layout, forget)] = "forget"
+    role = official if protocol == "official" else _clean(manifest, official, seed)
+    assigned = manifest.assign(role=role)
+    for name in ROLES:
+        if not (assigned["role"] == name).any():
+            raise InputError(f"the {name} set is empty: data.forget {forget} of {int((manifest['split'] == 'train').sum())} "
+                             "training rows leaves nothing for it; choose another data.forget")
+    if protocol == "clean":
+        check_leaks(assigned)
+    return assigned
+
+
+def check_leaks(manifest: pd.DataFrame) -> None:
+    """Raise LeakError where a person or a photo is in two sets."""
+    used = manifest[manifest["role"] != ""]
+    for unit in ("subject", "photo"):
+        sides = used.groupby(unit)["role"].unique()
+        leaks = sides[sides.map(len) > 1]
+        if len(leaks):
+            raise LeakError(f"{unit} {leaks.index[0]} is in {' and '.join(sorted(leaks.iloc[0]))} ({len(leaks)} such "
+                            f"{unit}s): a clean run needs each on one side; run 'prepare' again")
+
+
+def _chosen(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) -> np.ndarray:
+    """Which rows are asked to be forgotten; only training rows can be."""
+    train = (manifest["split"] == "train").to_numpy()
+    if "rows" in forget:
+        if forget["rows"] >= train.sum():
+            raise InputError(f"data.forget.rows is {forget['rows']} of {train.sum()} training rows: nothing is left to "
+                             "retain; choose fewer")
+        return train & (np.cumsum(train) <= forget["rows"])
+    if "subjects" in forget:
+        return train & manifest["subject"].isin(_resolve(manifest, forget["subjects"])).to_numpy()
+    if "draw" in forget:
+        people = manifest["subject"][train].drop_duplicates().to_numpy()
+        if forget["draw"] >= len(people):
+            raise InputError(f"data.forget.draw is {forget['draw']} of {len(people)} people: nobody is left to retain")
+        drawn = np.random.default_rng(forget.get("draw_seed", 0)).choice(people, forget["draw"], replace=False)
+        return train & manifest["subject"].isin(drawn).to_numpy()
+    if layout == "mucac":
+        from aru.data.mucac import FIRST_FORGET, FIRST_RETAIN
+
+        return manifest["person"].astype(int).between(FIRST_FORGET, FIRST_RETAIN - 1).to_numpy()
+    raise InputError("data.forget is empty: give rows, subjects or draw")
+
+
+def _resolve(manifest: pd.DataFrame, wanted: list[str] | tuple[str, ...]) -> set[str]:
+    """Subject ids from subject ids or FAMILY/PERSON keys; an unknown one comes with the nearest known."""
+    by_key = dict(zip(manifest["family"] + "/" + manifest["person"], manifest["subject"], strict=True))
+    known = set(manifest["subject"])
+    found = set()
+    for name in wanted:
+        if name not in known and name not in by_key:
+            near = get_close_matches(name, [*sorted(known), *by_key], n=1)
+            raise InputError(f"unknown subject {name!r} in data.forget.subjects"
+                             + (f"; did you mean {near[0]!r}?" if near else "; `aru data audit` counts the known ones"))
+        found.add(name if name in known else by_key[name])
+    return found
+
+
+def _clean(manifest: pd.DataFrame, official: np.ndarray, seed: int) -> np.ndarray:
+    """Each photo once, each person on one side, unseen matched to forget by class.
+
+    A person with a training photo is forget (if any was asked for) or retain and leaves the other sets; a person in
+    both test and unseen is unseen. Of a photo's rows the first that agrees with its person's side is kept. Unseen keeps,
+    per class, at most as many photos as forget has; what is dropped is drawn by `seed`.
+    """
+    rank = pd.Series(official).map({"forget": 0, "retain": 1, "unseen": 2, "test": 3}).to_numpy()
+    side = pd.Series(rank).groupby(manifest["subject"].to_numpy()).transform("min").to_numpy()
+    train = (manifest["split"] == "train").to_numpy()
+    fits = np.where(side <= 1, train, rank == side)
+    role = np.where(fits, np.array(["forget", "retain", "unseen", "test"], dtype=object)[side], "")
+    kept = pd.Series(np.where(role == "", None, manifest["photo"]))
+    role[(kept.isna() | kept.duplicated()).to_numpy()] = ""
+    return _match_unseen(manifest, role, seed)
+
+
+def _match_unseen(manifest: pd.DataFrame, role: np.ndarray, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    classes = list(zip(*(manifest[name] for name in labels_of(manifest)), strict=True))
+    strata = pd.Series(classes).map(str).to_numpy()
+    for stratum in sorted(set(strata)):
+        forget = np.flatnonzero((strata == stratum) & (role == "forget"))
+        unseen = np.flatnonzero((strata == stratum) & (role == "unseen"))
+        if len(unseen) > len(forget):
+            role[rng.choice(unseen, len(unseen) - len(forget), replace=False)] = ""
+    return role

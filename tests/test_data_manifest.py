@@ -1,0 +1,185 @@
+"""From archive to manifest: layouts, copies, people, protocols, and the real MUFAC archive where it is at hand."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aru.data.audit import audit, format_audit
+from aru.data.images import decode, load_sets
+from aru.data.manifest import read_manifest, write_manifest
+from aru.data.photos import FINE, same_photo_pairs, thumbnail
+from aru.data.prepare import build_manifest, read_images
+from aru.data.splits import check_leaks
+from aru.errors import InputError, LeakError
+from tests.archives import jpeg, mucac_folder, mufac_archive, mufac_members, write_zip
+
+REAL = Path(os.environ.get("ARU_MUFAC_ARCHIVE", Path(__file__).parents[2] / "shared" / "data"
+                           / "custom_korean_family_dataset_resolution_128.zip"))
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory) -> Path:
+    """Eight families; copies planted across files, people and splits.
+
+    Train is F0001 to F0005 (40 rows, 8 a family), val F0006 and F0007, test F0008.
+    """
+    members = mufac_members()
+    images = {split: [name for name in members if name.startswith(f"{split}_images")] for split in ("train", "val", "test")}
+    train = images["train"]
+    members[train[16]] = members[train[0]]  # F0003/D's first photo is F0001/D's: one person filed twice
+    members[train[35]] = jpeg(0, like=9, quality=70)  # a re-encoded copy of the photo in row 9 (F0002/D)
+    members[images["test"][0]] = members[train[20]]  # an unseen row that is a training photo
+    members[images["val"][1]] = members[images["val"][0]]  # twice in val, same person
+    return write_zip(tmp_path_factory.mktemp("planted") / "mufac.zip", members)
+
+
+def build(path, protocol="official", forget=None, **options):
+    return build_manifest("mufac", path, protocol=protocol, forget=forget or {"rows": 8}, **options)
+
+
+def test_the_official_protocol_is_kept_to_the_letter(planted):
+    manifest = build(planted)
+    assert manifest["role"].tolist() == ["forget"] * 8 + ["retain"] * 32 + ["test"] * 16 + ["unseen"] * 8
+    assert manifest["row"].tolist() == list(range(64)) and manifest["age"].between(0, 7).all()
+    assert manifest["path"][0] == "train_images/F0001_AGE_D_18_a0.JPG" and manifest["family"][63] == "F0008"
+
+
+def test_copies_become_one_photo_and_their_people_one_subject(planted):
+    manifest = build(planted)
+    photo, subject = manifest["photo"], manifest["subject"]
+    assert photo[16] == photo[0] and photo[35] == photo[9] and photo[40] == photo[41]
+    assert manifest["digest"][35] != manifest["digest"][9], "the re-encoded copy has bytes of its own"
+    assert photo.nunique() == 60 and manifest["digest"].nunique() == 61
+    assert subject[16] == subject[0] and subject[4] != subject[0]
+    assert set(subject[16:20]) == {subject[0]}, "all photos of the merged person, not the copied one alone"
+
+
+def test_a_photo_and_its_recompressions_are_one_and_different_photos_are_not():
+    contents = [jpeg(seed, side=128) for seed in range(40)]
+    copies = [jpeg(0, like=seed, side=128, quality=quality) for seed, quality in ((3, 60), (7, 75), (11, 95))]
+    thumbnails = np.stack([thumbnail(content, "x") for content in contents + copies])
+    assert sorted(map(tuple, same_photo_pairs(thumbnails).tolist())) == [(3, 40), (7, 41), (11, 42)]
+    assert len(same_photo_pairs(thumbnails[:40])) == 0 and thumbnails.shape[1:] == (FINE, FINE)
+
+
+def test_the_clean_protocol_has_everybody_on_one_side(planted):
+    manifest = build(planted, "clean")
+    check_leaks(manifest)
+    used = manifest[manifest["role"] != ""]
+    assert not used["photo"].duplicated().any()
+    assert set(manifest["role"][16:20]) == {"forget", ""}, "the forgotten person's other filing goes along"
+    assert manifest["role"][16] == "" and manifest["role"][17] == "forget"
+    assert manifest["role"][56] == "", "an unseen row of a training person is not used"
+    assert (manifest["role"] == "unseen").sum() <= (manifest["role"] == "forget").sum()
+
+
+def test_unseen_has_no_more_of_a_class_than_forget(tmp_path):
+    path = mufac_archive(tmp_path / "a.zip", families=12, photos=6, splits=(0.4, 0.5))
+    manifest = build(path, "clean", {"rows": 12})
+    counts = {role: manifest[manifest["role"] == role]["age"].value_counts() for role in ("forget", "unseen")}
+    assert counts["unseen"].sub(counts["forget"], fill_value=0).max() <= 0
+    again, other = (build(path, "clean", {"rows": 12}, seed=seed)["role"].tolist() for seed in (0, 1))
+    assert manifest["role"].tolist() == again != other
+
+
+def test_a_leak_is_named(planted):
+    manifest = build(planted, "clean")
+    row = manifest.index[manifest["role"] == "retain"][0]
+    manifest.loc[row, "subject"] = manifest["subject"][0]
+    with pytest.raises(LeakError, match="subject S00000 is in forget and retain"):
+        check_leaks(manifest)
+
+
+def test_people_can_be_asked_for_by_id_by_key_or_drawn(planted):
+    by_key = build(planted, forget={"subjects": ["F0003/D"]})
+    by_id = build(planted, forget={"subjects": [by_key["subject"][16]]})
+    assert by_key["role"].tolist() == by_id["role"].tolist()
+    assert set(by_key[by_key["role"] == "forget"]["family"]) == {"F0001", "F0003"}
+    drawn, same, other = (build(planted, forget={"draw": 3, "draw_seed": seed}) for seed in (1, 1, 2))
+    assert drawn[drawn["role"] == "forget"]["subject"].nunique() == 3
+    assert drawn["role"].tolist() == same["role"].tolist() != other["role"].tolist()
+
+
+@pytest.mark.parametrize("forget, message", [
+    ({"subjects": ["F0003/X"]}, r"unknown subject 'F0003/X'.*did you mean 'F0003/"),
+    ({"subjects": ["F0008/M"]}, "the forget set is empty"),
+    ({"rows": 40}, "nothing is left to retain"),
+    ({"draw": 10}, "nobody is left to retain"),
+    ({}, "give rows, subjects or draw"),
+])
+def test_forget_sets_that_cannot_be_are_refused(planted, forget, message):
+    with pytest.raises(InputError, match=message):
+        build_manifest("mufac", planted, protocol="official", forget=forget)
+
+
+def test_the_audit_finds_what_was_planted(planted):
+    found = audit(build(planted))
+    assert found["counts"] == {"rows": 64, "distinct_files": 61, "distinct_photos": 60, "families": 8,
+                               "family_person_keys": 16, "people": 13, "unused_rows": 0}
+    both = found["both_sides_of_forget_and_retain"]
+    assert (both["people"], both["photos"], both["family_person_keys"]) == (1, 1, [])
+    assert both["forget_rows_byte_identical_to_retain"] == 1
+    assert found["leaks_into"]["unseen"] == {"rows_byte_identical_to_train": 1, "rows_of_a_train_photo": 1,
+                                             "people_of_train": 1}
+    assert found["leaks_into"]["test"]["rows_byte_identical_to_train"] == 0
+    assert found["photos_with_conflicting_labels"] == 3
+    assert "| distinct files | 61 |" in format_audit(found)
+
+
+def test_label_shift_in_closed_form(planted):
+    manifest = build(planted)
+    manifest["age"] = 0
+    manifest.loc[manifest.index[manifest["role"] == "unseen"][:2], "age"] = 1
+    shift = audit(manifest)["labels"]["age"]
+    assert shift["total_variation"] == 0.25 and shift["label_only_attack"] == 0.625
+
+
+def test_a_manifest_comes_back_as_it_was_and_a_spoilt_one_is_refused(planted, tmp_path):
+    manifest, path = build(planted), tmp_path / "manifest.csv"
+    write_manifest(path, manifest)
+    first = path.read_bytes()
+    write_manifest(path, read_manifest(path))
+    assert path.read_bytes() == first
+    for old, new, message in ((b"forget", b"forgot", "unknown role"), (b"\n1,", b"\n7,", "rows are not numbered"),
+                              (b"subject", b"person2", "lacks the column 'subject'")):
+        path.write_bytes(first.replace(old, new, 1))
+        with pytest.raises(InputError, match=message):
+            read_manifest(path)
+
+
+def test_mucac_roles_follow_the_identity_numbers(tmp_path):
+    folder = mucac_folder(tmp_path / "mucac")
+    manifest = build_manifest("mucac", folder, protocol="official", forget={})
+    roles = dict(zip(manifest["person"].astype(int), manifest["role"], strict=True))
+    assert roles == {0: "test", 189: "test", 190: "forget", 1249: "forget", 1250: "retain", 4854: "retain",
+                     4855: "unseen", 6216: "unseen"}
+    assert manifest["male"].tolist() == [photo % 2 for photo in range(16)]
+    assert manifest["smiling"].tolist() == [int(photo % 3 > 0) for photo in range(16)] and manifest["young"].all()
+
+
+@pytest.mark.parametrize("task, shape", [("male", (4,)), ("multilabel", (4, 3))])
+def test_mucac_is_decoded_to_its_task(tmp_path, task, shape):
+    folder = mucac_folder(tmp_path / "mucac")
+    manifest = build_manifest("mucac", folder, protocol="clean", forget={})
+    decode(read_images("mucac", folder, manifest["path"].tolist()), 16, 16, tmp_path / "images.npy")
+    write_manifest(tmp_path / "manifest.csv", manifest)
+    sets = load_sets(tmp_path, task)
+    assert sets.retain.targets.shape == shape and sets.retain.images.shape == (16, 16, 16, 3)
+    assert len(sets.train) == 8
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="the real MUFAC archive is not at hand")
+def test_the_real_archive_has_the_published_counts():
+    found = audit(build_manifest("mufac", REAL, protocol="official", forget={"rows": 1500}))
+    assert (found["counts"]["rows"], found["counts"]["distinct_files"]) == (13068, 9119)
+    sizes = {role: (part["images"], part["families"], part["family_person_keys"]) for role, part in found["sets"].items()}
+    assert sizes == {"forget": (1500, 46, 136), "retain": (8525, 254, 761), "test": (1539, 50, 161),
+                     "unseen": (1504, 50, 159)}
+    both = found["both_sides_of_forget_and_retain"]
+    assert both["forget_rows_byte_identical_to_retain"] == 18 and both["family_person_keys"] == ["F0046/D"]
+    assert found["leaks_into"]["unseen"]["rows_byte_identical_to_train"] == 27
+    assert found["labels"]["age"]["total_variation"] == pytest.approx(0.211, abs=5e-4)
+    assert found["labels"]["age"]["label_only_attack"] == pytest.approx(0.605, abs=1e-3)
+    assert [found["labels"]["age"]["counts"][role]["7"] for role in ("test", "unseen")] == [4, 5]
