@@ -1,0 +1,46 @@
+"""predictions.safetensors read back: every model's logits on every set, and what is derived from them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from aru.errors import InputError
+from aru.evaluation.matched import MatchedAttack, strata_of
+from aru.evaluation.utility import per_example_loss
+from aru.files import load_tensors
+
+MODELS = ("original", "unlearned", "retrained")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits by model and set, targets by set, both in the manifest's order."""
+
+    logits: dict[str, dict[str, torch.Tensor]]
+    targets: dict[str, torch.Tensor]
+
+    def losses(self, model: str, name: str) -> np.ndarray:
+        """Loss of every image of the set `name`. Shape: (M,)."""
+        return per_example_loss(self.logits[model][name], self.targets[name])
+
+    def matched_attack(self, model: str) -> MatchedAttack:
+        """The class-matched loss attack on one model."""
+        forget, unseen = (strata_of(self.targets[name]) for name in ("forget", "unseen"))
+        return MatchedAttack(self.losses(model, "forget"), forget, self.losses(model, "unseen"), unseen)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read the predictions that `evaluate` wrote; the models come in the order original, unlearned, retrained."""
+    tensors, meta = load_tensors(path)
+    missing = [name for name in ("role", "targets", "rows") if name not in tensors]
+    if missing or "roles" not in meta:
+        raise InputError(f"{path} lacks {missing[0] if missing else 'the names of its roles'}: run evaluate again")
+    chosen = {name: tensors["role"] == code for code, name in enumerate(meta["roles"])}
+    logits = {
+        model: {name: tensors[f"{model}/logits"][rows] for name, rows in chosen.items()}
+        for model in MODELS
+        if f"{model}/logits" in tensors
+    }
+    return Predictions(logits, {name: tensors["targets"][rows] for name, rows in chosen.items()})

@@ -1,0 +1,189 @@
+"""The figures of a run, from its files alone: no model, no image, no state of pyplot.
+
+Colours are those of Okabe and Ito, told apart by colour-blind readers; lines differ in their dashes too. The PNG
+files carry neither date nor version, so the same numbers give the same bytes.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+
+from aru.evaluation.predictions import MODELS, Predictions
+from aru.evaluation.summary import SETS
+
+MODEL_COLOURS = {"original": "#D55E00", "unlearned": "#0072B2", "retrained": "#009E73"}
+MODEL_DASHES = {"original": (0, (5, 1.5)), "unlearned": "solid", "retrained": (0, (1.2, 1.2))}
+SET_COLOURS = {"forget": "#D55E00", "retain": "#E69F00", "test": "#56B4E9", "unseen": "#0072B2"}
+SET_DASHES = {"forget": "solid", "retain": (0, (1.2, 1.2)), "test": (0, (1.2, 1.2)), "unseen": "solid"}
+CLASS_NAMES = {
+    "age": ("0–6", "7–12", "13–19", "20–30", "31–45", "46–55", "56–66", "67–80"),
+    "multilabel": ("male", "smiling", "young"),
+    "male": ("not male", "male"),
+    "smiling": ("not smiling", "smiling"),
+    "young": ("not young", "young"),
+}
+CLASS_AXIS = {"age": "age class (years)", "multilabel": "label"}
+INK, FAINT = "#333333", "#D9D9D9"
+LOSS_RANGE = (1e-4, 2e1)
+STYLE: Any = {
+    "font.family": "DejaVu Sans", "font.size": 10, "text.color": INK,
+    "axes.edgecolor": INK, "axes.labelcolor": INK, "axes.titlesize": 11, "axes.titleweight": "bold",
+    "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+    "axes.axisbelow": True, "grid.color": FAINT, "grid.linewidth": 0.6, "xtick.color": INK, "ytick.color": INK,
+    "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.8, "figure.facecolor": "white",
+    "savefig.dpi": 150, "savefig.facecolor": "white",
+}
+
+
+def loss_histograms(predictions: Predictions) -> Figure:
+    """Share of images by loss, a panel a model: forget against unseen in full, retain and test as lines."""
+    figure, panels = _panels(len(predictions.logits), height=3.4, share_y=True)
+    bins = np.geomspace(*LOSS_RANGE, 41)
+    for axes, model in zip(panels, predictions.logits, strict=True):
+        for name in SETS:
+            losses = np.clip(predictions.losses(model, name).astype(np.float64), *LOSS_RANGE)
+            values, _ = np.histogram(losses, bins)
+            shares = values / max(1, len(losses))
+            axes.stairs(shares, bins, color=SET_COLOURS[name], linestyle=SET_DASHES[name], linewidth=1.6, label=name)
+            if name in ("forget", "unseen"):
+                axes.stairs(shares, bins, color=SET_COLOURS[name], alpha=0.22, fill=True)
+        axes.set(xscale="log", xlim=LOSS_RANGE, xlabel="loss of an image", title=model)
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        axes.minorticks_off()
+    panels[0].set_ylabel("share of images")
+    panels[0].legend(loc="upper left")
+    return figure
+
+
+def roc_curves(predictions: Predictions) -> Figure:
+    """The class-matched loss attack on logarithmic axes, where the few who can be accused with certainty show."""
+    figure, (axes,) = _panels(1, height=4.6, width=5.6)
+    floor = 10.0 ** np.floor(np.log10(1 / len(predictions.targets["unseen"])))
+    axes.plot([floor, 1], [floor, 1], color="#8A8A8A", linewidth=1, label="a guess")
+    for model in predictions.logits:
+        false, true = predictions.matched_attack(model).roc()
+        axes.plot(np.maximum(false, floor), np.maximum(true, floor), color=MODEL_COLOURS[model],
+                  linestyle=MODEL_DASHES[model], label=model, drawstyle="steps-post")
+    axes.axvline(0.01, color=INK, linewidth=0.7, linestyle=(0, (2, 3)))
+    axes.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.15),
+             xlabel="unseen images wrongly called forgotten", ylabel="forget images found")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(_percent))
+    axes.legend(loc="lower right")
+    return figure
+
+
+def accuracy_per_class(metrics: Mapping[str, Any]) -> Figure:
+    """Accuracy by class on test and on forget, a bar a model; the numbers of images stand below."""
+    figure, panels = _panels(2, height=3.4)
+    for axes, name in zip(panels, ("test", "forget"), strict=True):
+        models = [model for model in MODELS if model in metrics["per_class"]]
+        for number, model in enumerate(models):
+            accuracy = metrics["per_class"][model][name]["accuracy"]
+            places = np.arange(len(accuracy)) + (number - (len(models) - 1) / 2) * 0.27
+            axes.bar(places, [value or 0 for value in accuracy], width=0.25, color=MODEL_COLOURS[model], label=model)
+        counts = metrics["per_class"][models[0]][name]["count"]
+        names = class_names(metrics["task"], len(counts))
+        labels = [f"{label}\n{count:,}" for label, count in zip(names, counts, strict=True)]
+        axes.set_xticks(range(len(counts)), labels=labels, fontsize=8)
+        axes.set(ylim=(0, 1), title=name, xlabel=f"{CLASS_AXIS.get(metrics['task'], 'class')}, and number of images")
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.grid(visible=False, axis="x")
+    panels[0].set_ylabel("accuracy")
+    panels[0].legend(loc="upper right", ncols=3)
+    return figure
+
+
+def mask_by_layer(tensors: Mapping[str, torch.Tensor]) -> Figure:
+    """Discrepancy scores (median, and 10 to 90 % of the units) and the share of units reset, layer by layer."""
+    layers = sorted((key.removeprefix("mask/") for key in tensors if key.startswith("mask/")), key=layer_order)
+    figure, panels = _panels(2, height=max(2.6, 0.24 * len(layers) + 1.1))
+    places = np.arange(len(layers))
+    scores = [tensors[f"score/{layer}"].double().flatten().numpy() for layer in layers]
+    low, middle, high = np.array([np.quantile(score, [0.1, 0.5, 0.9]) for score in scores]).T
+    panels[0].hlines(places, low, high, color=MODEL_COLOURS["unlearned"], linewidth=4, alpha=0.35)
+    panels[0].plot(middle, places, "o", color=MODEL_COLOURS["unlearned"], markersize=4.5)
+    if (low > 0).all():
+        panels[0].set_xscale("log")
+        panels[0].minorticks_off()
+    panels[0].set(title="discrepancy of the units", xlabel="score: median, and 10 to 90 % of the units")
+    shares = [tensors[f"mask/{layer}"].double().mean().item() for layer in layers]
+    panels[1].barh(places, shares, height=0.62, color=MODEL_COLOURS["unlearned"])
+    for place, layer, share in zip(places, layers, shares, strict=True):
+        panels[1].text(share + 0.015, float(place), f"{int(tensors[f'mask/{layer}'].sum()):,}", va="center", fontsize=7.5)
+    panels[1].set(title="units reset", xlabel="share of the layer's units (and their number)", xlim=(0, 1.12))
+    panels[1].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    for axes in panels:
+        axes.set_yticks(places, labels=layers, fontsize=7.5)
+        axes.set_ylim(len(layers) - 0.4, -0.6)
+        axes.grid(visible=False, axis="y")
+    panels[1].tick_params(labelleft=False)
+    return figure
+
+
+def training_curves(histories: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Loss and accuracy on the images that each model was trained on, epoch by epoch, and the learning rate."""
+    figure, panels = _panels(3, height=3.2)
+    for axes, key in zip(panels, ("loss", "accuracy", "lr"), strict=True):
+        for model, history in histories.items():
+            epochs = [epoch for epoch in history["epochs"] if epoch.get(key) is not None]
+            axes.plot([epoch["epoch"] for epoch in epochs], [epoch[key] for epoch in epochs], marker="o", markersize=3,
+                      color=MODEL_COLOURS[model], linestyle=MODEL_DASHES[model], label=model)
+        axes.set(title="learning rate" if key == "lr" else f"training {key}", xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[0].set_ylim(bottom=0)
+    panels[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    panels[0].legend(loc="upper right")
+    return figure
+
+
+def write_figures(
+    folder: Path, predictions: Predictions, metrics: Mapping[str, Any], mask: Mapping[str, torch.Tensor],
+    histories: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Path]:
+    """Draw every figure into `folder`, which has to exist; result: name -> PNG file."""
+    drawings: dict[str, Callable[[], Figure]] = {
+        "losses": lambda: loss_histograms(predictions),
+        "roc": lambda: roc_curves(predictions),
+        "accuracy_per_class": lambda: accuracy_per_class(metrics),
+        "mask": lambda: mask_by_layer(mask),
+        "training": lambda: training_curves(histories),
+    }
+    paths = {name: Path(folder) / f"{name}.png" for name in drawings}
+    for name, draw in drawings.items():
+        with matplotlib.rc_context(STYLE):
+            draw().savefig(paths[name], format="png", metadata={"Software": None})
+    return paths
+
+
+def class_names(task: str, count: int) -> tuple[str, ...]:
+    """What the classes of a task are called; by number where the task is not known with this many."""
+    names = CLASS_NAMES.get(task, ())
+    return names if len(names) == count else tuple(str(number) for number in range(count))
+
+
+def layer_order(name: str) -> tuple[bool, list[tuple[int, str]]]:
+    """Sort key that follows the data through a torchvision model: numbers as numbers, the classifier last."""
+    parts = re.split(r"(\d+)", name)
+    last = parts[0].split(".")[0] in ("fc", "head", "heads", "classifier")
+    return last, [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+
+
+def _panels(
+    count: int, *, height: float, width: float = 10.5, share_y: bool = False
+) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, list(np.atleast_1d(figure.subplots(1, count, sharey=share_y)))
+
+
+def _percent(value: float, _position: int | None = None) -> str:
+    return f"{100 * value:g} %"

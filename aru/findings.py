@@ -1,0 +1,160 @@
+"""What the figures say in words: computed from metrics and costs, never written beforehand.
+
+Whether the unlearned model reaches the retrained one is read off the paired 95 % interval of their difference: beyond
+zero, they differ; within `MARGIN` on both sides, they are level; otherwise this run is too small to say.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aru.results import seconds
+
+MARGIN = 0.05
+"""A difference in AUC, NoMUS or accuracy that is taken for none; two seeds of one recipe differ by .02 or so."""
+State = Literal["good", "bad", "open"]
+"""good: what one hopes for; bad: what one must know; open: not decided at this size, or for information."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence about the run, and a mark of a word or two."""
+
+    state: State
+    mark: str
+    text: str
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """One figure of the unlearned model beside the retrained model's, with the interval of the difference."""
+
+    ours: float
+    theirs: float
+    gap: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.ours:.4f} against {self.theirs:.4f} of the retrained model, difference {signed(self.gap)} "
+            f"[{signed(self.low)}, {signed(self.high)}]"
+        )
+
+    @property
+    def level(self) -> bool:
+        """Whether a difference beyond the margin can be excluded."""
+        return self.low >= -MARGIN and self.high <= MARGIN
+
+
+def signed(value: float) -> str:
+    """A difference with its sign, four decimals."""
+    return f"{value:+.4f}".replace("-", "\N{MINUS SIGN}")
+
+
+def findings(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """Everything that is said above the figures, in reading order; only what the files hold is said."""
+    found = [
+        _something_to_forget(metrics),
+        _forgetting(metrics),
+        _score(metrics, "nomus", "NoMUS"),
+        _score(metrics, "test/accuracy", "Test accuracy"),
+        _noise_floor(metrics),
+        _label_shift(metrics),
+        _cost(costs),
+    ]
+    return [finding for finding in found if finding is not None]
+
+
+def _compare(metrics: Mapping[str, Any], model: str, key: str) -> _Compared | None:
+    """None where there is no retrained model or no interval."""
+    models, bounds = metrics["models"], metrics["intervals"].get(model, {}).get(f"gap/{key}")
+    if model not in models or "retrained" not in models or bounds is None:
+        return None
+    gap = metrics["gaps"][model][f"gap/{key}"]
+    return _Compared(models[model][key], models["retrained"][key], gap, *bounds)
+
+
+def _something_to_forget(metrics: Mapping[str, Any]) -> Finding | None:
+    auc = _compare(metrics, "original", "mia_matched/auc")
+    if auc is None:
+        return None
+    if auc.low > 0:
+        return Finding("good", "Something to forget", f"The original remembers: class-matched AUC {auc}.")
+    return Finding(
+        "bad",
+        "Nothing to forget",
+        f"The original does not recognise forget images better than the retrained model does (class-matched AUC "
+        f"{auc}): nothing can be concluded about unlearning from this run.",
+    )
+
+
+def _forgetting(metrics: Mapping[str, Any]) -> Finding | None:
+    auc = _compare(metrics, "unlearned", "mia_matched/auc")
+    if auc is None:
+        return None
+    if auc.low > 0:
+        text = f"The unlearned model does not reach the retrained one: it still gives forget images away, {auc}."
+        return Finding("bad", "Forgetting short", f"Class-matched AUC. {text}{_closed(metrics)}")
+    if auc.high < 0:
+        text = f"Forget images now stand out by losses that are too high, {auc}: that is noticeable too."
+        return Finding("bad", "Forgetting overshot", f"Class-matched AUC. {text}")
+    text = f"Class-matched AUC. The unlearned model is not told from the retrained one here, {auc}.{_closed(metrics)}"
+    return Finding("good", "Forgetting level", text) if auc.level else _undecided("Forgetting", text, auc)
+
+
+def _closed(metrics: Mapping[str, Any]) -> str:
+    """How much of the way from the original to the retrained model was gone; said where there is a way to go."""
+    start, end = (_compare(metrics, model, "mia_matched/auc") for model in ("original", "unlearned"))
+    if start is None or end is None or start.low <= 0:
+        return ""
+    return f" {(start.gap - end.gap) / start.gap:.0%} of the original's distance is closed."
+
+
+def _score(metrics: Mapping[str, Any], key: str, name: str) -> Finding | None:
+    score = _compare(metrics, "unlearned", key)
+    if score is None:
+        return None
+    if score.high < 0:
+        return Finding("bad", f"{name} short", f"The unlearned model does not reach the retrained one: {score}.")
+    if score.low > 0:
+        return Finding("good", f"{name} above", f"The unlearned model is above the retrained one: {score}.")
+    text = f"No difference is shown: {score}."
+    return Finding("good", f"{name} level", text) if score.level else _undecided(name, text, score)
+
+
+def _undecided(name: str, text: str, compared: _Compared) -> Finding:
+    worst = max(compared.low, compared.high, key=abs)
+    return Finding("open", f"{name} undecided", f"{text} A difference of {signed(worst)} can not be excluded.")
+
+
+def _noise_floor(metrics: Mapping[str, Any]) -> Finding | None:
+    floor, models = metrics.get("reference", {}).get("null/forgetting_score_p95"), metrics["models"]
+    if floor is None or "unlearned" not in models:
+        return None
+    score = models["unlearned"]["mia/forgetting_score"]
+    chance = f"what chance alone gives at this size (up to {floor:.4f} in 95 of 100 cases)"
+    if score <= floor:
+        return Finding("open", "Within chance", f"The forgetting score, {score:.4f}, lies within {chance}.")
+    return Finding("open", "Beyond chance", f"The forgetting score, {score:.4f}, lies beyond {chance}.")
+
+
+def _label_shift(metrics: Mapping[str, Any]) -> Finding | None:
+    accuracy = metrics.get("reference", {}).get("label_only/accuracy")
+    if accuracy is None:
+        return None
+    return Finding(
+        "open",
+        "Labels alone",
+        f"An attacker who sees nothing but the label tells forget from unseen images with accuracy "
+        f"{accuracy:.4f}. A forgetting score of up to {accuracy - 0.5:.4f} may come from that and not from memory; "
+        "the class-matched figures are free of it.",
+    )
+
+
+def _cost(costs: Mapping[str, Mapping[str, Any]]) -> Finding | None:
+    ours, theirs = seconds("unlearned", costs), seconds("retrained", costs)
+    if ours is None or not theirs:
+        return None
+    text = f"Unlearning took {ours:.1f} s, retraining {theirs:.1f} s: {ours / theirs:.0%} of it."
+    return Finding("good" if ours < theirs else "bad", "Cheaper" if ours < theirs else "Dearer", text)

@@ -1,0 +1,240 @@
+"""The report: self-contained, escaped, and saying what the figures say, whichever way they fall."""
+
+import copy
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+import aru.report
+from aru.errors import InputError
+from aru.files import read_json, write_json
+from aru.findings import findings
+from aru.page import Html, page, table, tag
+from aru.report import COST_FOLDERS, INPUTS, write_report
+from aru.report_text import FIGURES
+from aru.results import markdown_table, read_costs, results_table
+from tests.runs import SECONDS, write_run
+
+HOSTILE = '</title><script>alert(1)</script><img src=x onerror="alert(2)">|`*[a](javascript:b)'
+ROOT = Path(__file__).parent.parent
+
+
+class Reader(HTMLParser):
+    """Collects the elements, their attributes and the text of a page; checks that elements close in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text, self.open = "", []
+        self.feed(text)
+
+    def handle_starttag(self, name: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((name, dict(attributes)))
+        if name not in ("img", "meta"):
+            self.open.append(name)
+
+    def handle_endtag(self, name: str) -> None:
+        assert self.open.pop() == name
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    write_run(folder)
+    write_report(folder, folder / "report")
+    return folder
+
+
+@pytest.fixture
+def metrics(work: Path) -> dict:
+    return copy.deepcopy(read_json(work / "evaluation" / "metrics.json"))
+
+
+def test_page_is_whole_and_needs_nothing_else(work: Path) -> None:
+    text = (work / "report" / "report.html").read_text()
+    reader = Reader(text)
+    assert not reader.open
+    assert not {"script", "link", "iframe", "object"} & {name for name, _ in reader.elements}
+    pictures = [attributes["src"] for name, attributes in reader.elements if name == "img"]
+    assert len(pictures) == 5 and all(source.startswith("data:image/png;base64,") for source in pictures)
+    assert not re.search(r"https?://|url\(|@import", text)
+
+
+def test_page_holds_the_figures_and_the_costs(work: Path, metrics: dict) -> None:
+    text = Reader((work / "report" / "report.html").read_text()).text
+    for model, figures in metrics["models"].items():
+        for key, value in figures.items():
+            assert f"{value:.4f}" in text, (model, key)
+    low, high = metrics["intervals"]["unlearned"]["nomus"]
+    assert f"[{low:.4f}, {high:.4f}]" in text
+    for share in ("125.0%", "100.0%", "31.2%"):  # train, retrain, and attack + mask + finetune of retrain
+        assert share in text
+    for title in ("What it says", "The data", "What it cost", "Settings", "What is not claimed", "Made from"):
+        assert title in text
+    assert "S00001" in text and "and 18 more" in text
+
+
+def test_figures_and_markdown_lie_beside(work: Path) -> None:
+    assert {path.name for path in (work / "report" / "figures").iterdir()} == {
+        "losses.png", "roc.png", "accuracy_per_class.png", "mask.png", "training.png"}
+    lines = (work / "report" / "results.md").read_text().splitlines()
+    assert [line.split("|")[1].strip() for line in lines if line.startswith("|")] == [
+        "Model", "---", "original", "unlearned", "retrained"]
+
+
+@pytest.fixture
+def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures of one pixel: drawing takes a second, and has its own tests."""
+
+    def one_pixel(folder: Path, *_: object) -> None:
+        for name in FIGURES:
+            Image.new("L", (1, 1)).save(folder / f"{name}.png")
+
+    monkeypatch.setattr(aru.report, "write_figures", one_pixel)
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_same_files_same_report(work: Path, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        write_report(work, tmp_path / name)
+    for name in ("report.html", "results.md", "figures/losses.png"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_hostile_text_stays_text(work: Path, tmp_path: Path) -> None:
+    write_run(tmp_path, benchmark=HOSTILE)
+    write_json(tmp_path / "prepared" / "audit.json", {HOSTILE: HOSTILE, "group": {HOSTILE: [HOSTILE]}})
+    cost = read_json(tmp_path / "noise" / "cost.json")
+    write_json(tmp_path / "noise" / "cost.json", cost | {"device": HOSTILE, "torch": HOSTILE})
+    write_report(tmp_path, tmp_path / "report", settings={"data": {"archive": HOSTILE}, HOSTILE: 1})
+    reader = Reader((tmp_path / "report" / "report.html").read_text())
+    harmless = Reader((work / "report" / "report.html").read_text())
+    assert {name for name, _ in reader.elements} == {name for name, _ in harmless.elements}
+    assert not any(key.startswith("on") for _, attributes in reader.elements for key in attributes)
+    assert reader.text.count(HOSTILE) >= 8
+    markdown = (tmp_path / "report" / "results.md").read_text()
+    assert "<script" not in markdown and "[a](" not in markdown.replace("\\[", "")
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_settings_are_shown_where_given(work: Path, tmp_path: Path) -> None:
+    write_report(work, tmp_path, settings={"attack": {"steps": 17}, "mask": {"unit": "kernel"}})
+    text = Reader((tmp_path / "report.html").read_text()).text
+    assert "attack" in text and "steps17" in text and "unitkernel" in text
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_multi_label_run_has_a_report(tmp_path: Path) -> None:
+    write_run(tmp_path, multi=True)
+    write_report(tmp_path, tmp_path / "report")
+    assert "top2" not in (tmp_path / "report" / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_report_reads_what_dvc_yaml_declares(work: Path, tmp_path: Path) -> None:
+    declared = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["report"]["do"]["deps"]
+    prefix = "work/${key}/"
+    assert sorted(INPUTS) == sorted(dep.removeprefix(prefix) for dep in declared if dep.startswith(prefix))
+    for name in INPUTS:  # and nothing else is needed
+        target = tmp_path / "work" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((work / name).read_bytes())
+    write_report(tmp_path / "work", tmp_path / "report")
+
+
+@pytest.mark.usefixtures("no_drawing")
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_missing_input_is_named_and_the_old_report_stays(name: str, tmp_path: Path, work: Path) -> None:
+    for other in INPUTS:
+        if other != name:
+            (tmp_path / other).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / other).symlink_to(work / other)
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "report.html").write_text("old")
+    with pytest.raises(InputError, match=re.escape(name)):
+        write_report(tmp_path, tmp_path / "report")
+    assert (tmp_path / "report" / "report.html").read_text() == "old"
+
+
+def test_table_rows(work: Path, metrics: dict) -> None:
+    rows = results_table(metrics, read_costs(work))
+    assert [(row["model"], row["seconds"]) for row in rows] == [
+        ("original", SECONDS["train"]), ("unlearned", 10.0), ("retrained", SECONDS["retrain"])]
+    assert rows[1]["test_accuracy"] == metrics["models"]["unlearned"]["test/accuracy"]
+    assert rows[1]["balanced_accuracy"] == metrics["models"]["unlearned"]["test/balanced_accuracy"]
+    assert rows[2]["forgetting_score"] == metrics["models"]["retrained"]["mia/forgetting_score"]
+    assert rows[0]["nomus"] == metrics["models"]["original"]["nomus"]
+    assert set(read_costs(work)) == {read_json(work / folder / "cost.json")["stage"] for folder in COST_FOLDERS}
+
+
+def test_table_without_costs_has_a_dash(metrics: dict) -> None:
+    rows = results_table(metrics, {"attack": {"seconds": 3.0}})
+    assert [row["seconds"] for row in rows] == [None, None, None]
+    assert markdown_table(rows).splitlines()[3].endswith("| – |")
+
+
+def said(metrics: dict, costs: dict | None = None) -> dict[str, str]:
+    """The mark of every finding and its state."""
+    return {finding.mark: finding.state for finding in findings(metrics, costs or {})}
+
+
+def change(metrics: dict, model: str, key: str, bounds: tuple[float, float]) -> dict:
+    metrics["intervals"][model][f"gap/{key}"] = list(bounds)
+    metrics["gaps"][model][f"gap/{key}"] = sum(bounds) / 2
+    return metrics
+
+
+@pytest.mark.parametrize("model, key, bounds, mark, state", [
+    ("original", "mia_matched/auc", (0.1, 0.3), "Something to forget", "good"),
+    ("original", "mia_matched/auc", (-0.1, 0.1), "Nothing to forget", "bad"),
+    ("unlearned", "mia_matched/auc", (0.01, 0.09), "Forgetting short", "bad"),
+    ("unlearned", "mia_matched/auc", (-0.09, -0.01), "Forgetting overshot", "bad"),
+    ("unlearned", "mia_matched/auc", (-0.02, 0.03), "Forgetting level", "good"),
+    ("unlearned", "mia_matched/auc", (-0.02, 0.2), "Forgetting undecided", "open"),
+    ("unlearned", "nomus", (-0.09, -0.01), "NoMUS short", "bad"),
+    ("unlearned", "nomus", (0.01, 0.09), "NoMUS above", "good"),
+    ("unlearned", "nomus", (-0.04, 0.04), "NoMUS level", "good"),
+    ("unlearned", "nomus", (-0.4, 0.04), "NoMUS undecided", "open"),
+    ("unlearned", "test/accuracy", (-0.2, -0.1), "Test accuracy short", "bad"),
+])
+def test_says_how_it_fell(metrics: dict, model: str, key: str, bounds: tuple[float, float], mark: str, state: str) -> None:
+    assert said(change(metrics, model, key, bounds))[mark] == state
+
+
+def test_says_how_far_it_came(metrics: dict) -> None:
+    change(change(metrics, "original", "mia_matched/auc", (0.3, 0.5)), "unlearned", "mia_matched/auc", (0.05, 0.15))
+    short = next(finding for finding in findings(metrics, {}) if finding.mark == "Forgetting short")
+    assert "does not reach the retrained one" in short.text and "75% of the original's distance is closed" in short.text
+
+
+@pytest.mark.parametrize("score, mark", [(0.01, "Within chance"), (0.3, "Beyond chance")])
+def test_says_what_chance_gives(metrics: dict, score: float, mark: str) -> None:
+    metrics["models"]["unlearned"]["mia/forgetting_score"] = score
+    assert mark in said(metrics)
+
+
+@pytest.mark.parametrize("unlearning, mark", [(3.0, "Cheaper"), (50.0, "Dearer")])
+def test_says_what_it_cost(metrics: dict, unlearning: float, mark: str) -> None:
+    costs = {"attack": {"seconds": 1.0}, "mask": {"seconds": 1.0}, "finetune": {"seconds": unlearning},
+             "retrain": {"seconds": 20.0}}
+    assert mark in said(metrics, costs)
+
+
+def test_without_a_reference_nothing_is_compared(metrics: dict) -> None:
+    del metrics["models"]["retrained"]
+    metrics["gaps"] = {}
+    assert set(said(metrics)) <= {"Within chance", "Beyond chance", "Labels alone"}
+
+
+def test_elements_escape_what_is_not_markup() -> None:
+    assert tag("p", "<b>", tag("i", "&"), class_='a"b') == '<p class="a&quot;b">&lt;b&gt;<i>&amp;</i></p>'
+    assert "<thead>" not in table(None, [["a", "b"]])
+    assert "default-src &#x27;none&#x27;" in page("t", Html(""))
