@@ -49,7 +49,7 @@ figure img { display: block; max-width: 100%; height: auto; margin: .5rem 0; bor
 figcaption { font-size: .92rem; max-width: 82ch; }
 details { margin-top: .8rem; } summary { cursor: pointer; color: var(--accent); }
 code { font: .85em ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
-.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(270px, 1fr)); gap: 0 2.4rem; }
+.columns { display: grid; grid-template-columns: repeat(auto-fill, minmax(270px, 1fr)); gap: 0 2.4rem; }
 .columns td, .columns th { padding-top: .3rem; padding-bottom: .3rem; font-size: .9rem; }
 @media (max-width: 640px) { .findings li { grid-template-columns: 1fr; gap: .1rem; } section { padding: 1rem; } }
 @media print { body { background: none; } section { border: 0; padding: 0; } }

@@ -10,6 +10,7 @@ from aru.evaluation.predictions import MODELS, read_predictions
 from aru.figures import write_figures
 from aru.files import atomic_path, load_tensors, md5, read_json
 from aru.findings import Finding, findings, signed
+from aru.nested import nested
 from aru.page import Html, join, page, picture, table, tag
 from aru.report_text import (
     ALL_METRICS,
@@ -35,7 +36,6 @@ INPUTS = (
     *(f"{folder}/cost.json" for folder in COST_FOLDERS),
 )
 """All that the report reads, relative to work/BENCHMARK/."""
-LONGEST_LIST = 12
 COST_HEAD = ("", "Seconds", "Of retraining", "Images", "Images a second", "Peak memory, MiB", "Device, precision, threads")
 
 
@@ -98,9 +98,9 @@ def report_page(run: Run, figures: Path, settings: Mapping[str, Any] | None) -> 
         _section("What it says", _findings(findings(metrics, run.costs))),
         _section("Figures", *(_figure(figures, name) for name in FIGURES)),
         _section("All figures in numbers", tag("p", ALL_METRICS, class_="note"), _all_metrics(metrics)),
-        _section("The data", tag("p", AUDIT, class_="note"), _nested(run.audit)),
+        _section("The data", tag("p", AUDIT, class_="note"), nested(run.audit)),
         _section("What it cost", tag("p", COSTS, class_="note"), _costs(run.costs)),
-        _section("Settings", tag("p", SETTINGS, class_="note"), _nested(_settings(run, settings))),
+        _section("Settings", tag("p", SETTINGS, class_="note"), nested(_settings(run, settings))),
         _section("What is not claimed", tag("ul", *(tag("li", line) for line in NOT_CLAIMED))),
         _section("Made from", tag("p", DIGESTS, class_="note"), _digests(run.digests)),
     )
@@ -195,43 +195,6 @@ def _settings(run: Run, settings: Mapping[str, Any] | None) -> dict[str, Any]:
 def _digests(digests: Mapping[str, str]) -> Html:
     rows = [[tag("code", name), tag("code", digest)] for name, digest in digests.items()]
     return tag("details", tag("summary", f"MD5 of {len(rows)} files"), table(["File", "MD5"], rows, numbers=False))
-
-
-def _nested(content: Mapping[str, Any]) -> Html:
-    """Nested values as small tables beside each other: plain values first, then one a group."""
-    plain = {key: value for key, value in content.items() if not isinstance(value, Mapping)}
-    groups = [("overview", plain), *((key, value) for key, value in content.items() if isinstance(value, Mapping))]
-    columns = [tag("div", tag("h3", _words(key)), _pairs(dict(_flat(value)))) for key, value in groups if value]
-    return tag("div", *columns, class_="columns")
-
-
-def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    pairs: list[tuple[str, Any]] = []
-    for key, value in content.items():
-        name = f"{prefix}{key}"
-        pairs += _flat(value, f"{name} / ") if isinstance(value, Mapping) and value else [(name, value)]
-    return pairs
-
-
-def _pairs(content: Mapping[str, Any]) -> Html:
-    return table(None, [[_words(key), _value(value)] for key, value in content.items()])
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "–"}[value]
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, (list, tuple)):
-        shown = ", ".join(_value(item) for item in value[:LONGEST_LIST])
-        return shown + (f" and {len(value) - LONGEST_LIST:,} more" if len(value) > LONGEST_LIST else "")
-    return str(value)
-
-
-def _words(key: object) -> str:
-    return str(key).replace("_", " ")
 
 
 def _bounds(bounds: list[float]) -> str:

@@ -54,7 +54,10 @@ def write_run(work: Path, *, benchmark: str = "toy", multi: bool = False) -> Non
             "stage": stage, "seconds": SECONDS[stage], "images": 1000, "images_per_second": 1000 / SECONDS[stage],
             "peak_memory_mib": 700, "device": "cpu", "precision": "fp32", "threads": 1, "torch": "2.0"})
     write_json(work / "prepared" / "audit.json", {
-        "rows": 284, "people": 95, "leaks": {"train/test": 0}, "both_sides": {"people": ["S00001"] * 30}})
+        "counts": {"rows": 284, "people": 95},
+        "sets": {name: {"images": size, "people": size // 3} for name, size in SIZES.items()},
+        "both_sides_of_forget_and_retain": {"people": 1, "family_person_keys": ["F0001/A"] * 30},
+        "labels": {"age": {"counts": {name: {"0": 5, "7": 2} for name in SIZES}, "total_variation": 0.125}}})
 
 
 def _write_mask(work: Path) -> None:

@@ -13,6 +13,7 @@ import aru.report
 from aru.errors import InputError
 from aru.files import read_json, write_json
 from aru.findings import findings
+from aru.nested import nested
 from aru.page import Html, page, table, tag
 from aru.report import COST_FOLDERS, INPUTS, write_report
 from aru.report_text import FIGURES
@@ -78,7 +79,7 @@ def test_page_holds_the_figures_and_the_costs(work: Path, metrics: dict) -> None
         assert share in text
     for title in ("What it says", "The data", "What it cost", "Settings", "What is not claimed", "Made from"):
         assert title in text
-    assert "S00001" in text and "and 18 more" in text
+    assert "F0001/A" in text and "and 18 more" in text and "67–80" in text and "total variation0.125" in text
 
 
 def test_figures_and_markdown_lie_beside(work: Path) -> None:
@@ -232,6 +233,17 @@ def test_without_a_reference_nothing_is_compared(metrics: dict) -> None:
     del metrics["models"]["retrained"]
     metrics["gaps"] = {}
     assert set(said(metrics)) <= {"Within chance", "Beyond chance", "Labels alone"}
+
+
+@pytest.mark.parametrize("content, expected", [
+    ({"a_b": 1234}, ["overview", "a b", "1,234"]),
+    ({"set": {"x": {"n": 1}, "y": {"n": 2, "m": None}}}, ["set", "", "n", "m", "x", "1", "–", "y", "2", "–"]),
+    ({"one": {"two": {"three": 0.123456}}}, ["one / two", "three", "0.1235"]),
+    ({"male": {"p": {"0": True}, "q": {"1": []}}}, ["male", "", "not male", "male", "p", "yes", "–", "q", "–", "none"]),
+    ({"empty": {}}, []),
+])
+def test_nested_values_as_tables(content: dict, expected: list[str]) -> None:
+    assert [part for part in re.findall(r"<(?:h3|th|td)(?: [^>]*)?>(.*?)</", nested(content))] == expected
 
 
 def test_elements_escape_what_is_not_markup() -> None:
