@@ -1,0 +1,257 @@
+"""The command `aru`: reads what is asked, calls the room that does it, and says what came of it."""
+
+import errno
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from aru.errors import InputError, TrainingError
+from flows.project import find_project, project_lock
+
+if TYPE_CHECKING:
+    from flows.params import Change
+    from flows.state import StageState
+    from flows.unlearn import Outcome
+
+app = typer.Typer(help="Make a face classifier forget people, prove how far it did, and keep a trail of it.",
+                  no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+data_app = typer.Typer(help="Bring data sets in, look them over, or make the embedded one anew.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Benchmark = Annotated[str, typer.Option(help="An active benchmark of params.yaml.")]
+_BAD_INPUT, _INTERRUPTED = 2, 130
+_TAKES_SEVERAL = ("--set", "--refresh")
+
+
+@app.command()
+def run(
+    benchmark: Benchmark = "faces",
+    settings: Annotated[list[str] | None, typer.Option(
+        "--set", metavar="NAME=VALUE...", help="Set parameters in params.yaml first, as in --set attack.steps=20.")] = None,
+    params: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="Set all parameters of a YAML file with sections such as attack: {steps: 20}.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Set ARU's parameters to a named variant: paper or vitmul.")] = None,
+    refresh: Annotated[list[str] | None, typer.Option(
+        metavar="[STAGE...]", help="Compute these stages again (all without a name) though they are cached.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Run the main flow: data, original model, attack, mask and reset, fine-tune, retrained reference, evaluation.
+
+    What is cached is not computed again. --preset, --params and --set change params.yaml itself, in this order,
+    because DVC, Prefect and MLflow agree on that file; nothing is written unless all of it is valid.
+    """
+    root = _enter()
+    with project_lock(root), _resumable(benchmark):
+        _prepare_run(root, benchmark, settings or [], params, preset, refresh or [])
+        outcome = _run_flow(root, benchmark, tuple(refresh or ()), quiet)
+    _show_outcome(root, outcome)
+
+
+@app.command()
+def status(benchmark: Benchmark = "faces") -> None:
+    """Show the stages: key, whether each is cached, stale (and because of what), damaged or never run, its outputs."""
+    from flows.state import states
+
+    table = Table("Stage", "Key", "State", "Because", "Outputs", title=f"{benchmark}", title_justify="left")
+    for item in states(_enter(), benchmark):
+        table.add_row(item.name, (item.key or "–")[:12], item.state, _because(item), _short_outs(item))
+    Console().print(table)
+
+
+@data_app.command("import")
+def data_import(
+    layout: Annotated[str, typer.Argument(metavar="mufac|mucac", help="The layout of the data set.")],
+    source: Annotated[Path, typer.Argument(help="The MUFAC archive (.zip), or the unpacked MUCAC folder.")],
+) -> None:
+    """Check a data set, copy it into data/, track it with DVC and make it an active benchmark."""
+    from aru.data.audit import format_audit
+    from flows.data import import_data
+
+    root = _enter()
+    with _shown("import") as progress:
+        audit = import_data(root, layout, source.expanduser().resolve(), progress=progress)
+    print(format_audit(audit))
+    print(f"\n{layout} is in data/{layout}.zip, tracked by data.dvc, and active in params.yaml. Next:\n"
+          f"  aru run --benchmark {layout}\n"
+          "These are personal data: do not `dvc push` them to the remote that is committed with the project; add one of\n"
+          "your own first (docs/operation.md), and commit data.dvc and params.yaml only where others may know of them.")
+
+
+@data_app.command("audit")
+def data_audit(
+    benchmark: Benchmark = "faces",
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as JSON, too.")] = None,
+) -> None:
+    """Count duplicates, people on both sides of the cut, leaks between splits, conflicts and label shift."""
+    from aru.data.audit import format_audit
+    from aru.files import write_json
+    from flows.data import audit_data
+
+    with _shown("audit") as progress:
+        audit = audit_data(_enter(), benchmark, progress=progress)
+    print(format_audit(audit))
+    if json is not None:
+        write_json(json, audit)
+
+
+@data_app.command("make")
+def data_make() -> None:
+    """Generate the embedded benchmark's archive data/faces.zip anew; the same bytes unless its generator changed."""
+    from flows.data import make_faces
+
+    root = _enter()
+    with _shown("make") as progress:
+        target = make_faces(root, progress=progress)
+    print(f"{target.relative_to(root)} is made and tracked by data.dvc")
+
+
+@app.command()
+def ui(
+    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's pages.")] = 5000,
+    prefect_port: Annotated[int, typer.Option(help="Port of Prefect's pages.")] = 4200,
+) -> None:
+    """Serve the pages of MLflow (figures, models) and Prefect (flow runs) until Ctrl-C."""
+    from flows.pages import open_pages
+
+    open_pages(_enter(), mlflow_port=mlflow_port, prefect_port=prefect_port)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point. Bad input ends with one message and exit code 2; a fault of ours keeps its traceback."""
+    try:
+        app(args=spread(list(sys.argv[1:] if arguments is None else arguments)), prog_name="aru")
+    except (InputError, TrainingError) as error:
+        _fail(str(error))
+    except Exception as error:
+        if not _disk_is_full(error):
+            raise
+        _fail(f"the disk is full ({error}). Finished stages are kept. Free some space, for example with `dvc gc -w` "
+              "(old versions in .dvc/cache) or by removing old runs in mlruns/, and run the same command again")
+
+
+def spread(arguments: list[str]) -> list[str]:
+    """Let --set and --refresh take several values, and --refresh none, which stands for all stages."""
+    spread_out: list[str] = []
+    option = None
+    for position, argument in enumerate(arguments):
+        if argument in _TAKES_SEVERAL:
+            option = argument
+            bare = position + 1 == len(arguments) or arguments[position + 1].startswith("-")
+            spread_out += [argument, "all"] if bare and argument == "--refresh" else [argument] if bare else []
+        elif argument.startswith("-"):
+            option = None
+            spread_out.append(argument)
+        else:
+            spread_out += [option, argument] if option else [argument]
+    return spread_out
+
+
+def _enter() -> Path:
+    """The project that the working directory is in, with the environment that its tools need."""
+    from flows.environment import prepare_environment
+
+    root = find_project(Path.cwd())
+    prepare_environment(root)
+    return root
+
+
+def _prepare_run(root: Path, benchmark: str, settings: list[str], params: Path | None, preset: str | None,
+                 refresh: list[str]) -> None:
+    """Everything that can be wrong with the request is found here, before params.yaml is touched or work starts."""
+    from aru.config import load_config
+    from flows.params import PARAMS_FILE, edit, file_settings, parse_setting, preset_settings
+    from flows.plan import check_sources, plan, refreshed
+
+    load_config(root / PARAMS_FILE, benchmark)
+    stages = plan(root, benchmark)
+    check_sources(root, stages)
+    refreshed(stages, tuple(refresh))
+    wanted = [*(preset_settings(preset) if preset else []), *(file_settings(params) if params else []),
+              *(parse_setting(text) for text in settings)]
+    _show_changes(edit(root / PARAMS_FILE, benchmark, wanted))
+
+
+def _run_flow(root: Path, benchmark: str, refresh: tuple[str, ...], quiet: bool) -> "Outcome":
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # errors are told once, by `main`
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    from flows.unlearn import unlearn
+
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # joining its thread takes a second
+        return unlearn(benchmark, refresh=refresh, root=root, quiet=quiet)
+
+
+@contextmanager
+def _resumable(benchmark: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"\nstopped. Finished stages are kept: `aru run --benchmark {benchmark}` goes on from there.",
+              file=sys.stderr)
+        raise SystemExit(_INTERRUPTED) from None
+
+
+@contextmanager
+def _shown(name: str) -> Iterator:
+    from flows.progress import make_board
+
+    with make_board(quiet=False) as board, board.stage(name) as progress:
+        yield progress
+
+
+def _show_changes(changes: "list[Change]") -> None:
+    for change in changes:
+        print(f"params.yaml: {change.name}: {change.old} -> {change.new}", file=sys.stderr)
+
+
+def _show_outcome(root: Path, outcome: "Outcome") -> None:
+    from aru.files import read_json
+    from aru.results import HEADINGS, format_row, read_costs, results_table
+
+    work = root / "work" / outcome.benchmark
+    table = Table(title=f"{outcome.benchmark}", title_justify="left")
+    for position, heading in enumerate(HEADINGS.values()):
+        table.add_column(heading, justify="right" if position else "left")
+    for row in results_table(read_json(work / "evaluation" / "metrics.json"), read_costs(work)):
+        table.add_row(*format_row(row))
+    console = Console()
+    console.print(table)
+    if not outcome.computed:
+        console.print("Nothing to compute: all stages are cached.")
+    published = outcome.published
+    console.print(f"Report:  {work.relative_to(root)}/report/report.html", highlight=False)
+    console.print(f"MLflow:  run {published.run_id} (`aru ui` shows the pages)", highlight=False)
+    console.print(f"Model:   {published.model} version {published.version}, alias candidate", highlight=False)
+
+
+def _because(item: "StageState") -> str:
+    shown = ", ".join(item.because[:3])
+    return f"{shown} and {len(item.because) - 3} more" if len(item.because) > 3 else shown
+
+
+def _short_outs(item: "StageState") -> str:
+    return "\n".join(f"{Path(path).name} {digest[:8] if digest else '–'}" for path, digest in item.outs.items())
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is a full disk; libraries below Python only say so in words."""
+    if error is None:
+        return False
+    said = "No space left on device" in str(error) or "disk is full" in str(error)
+    return getattr(error, "errno", None) == errno.ENOSPC or said or _disk_is_full(error.__cause__)
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(_BAD_INPUT)
+
+
+if __name__ == "__main__":
+    main()

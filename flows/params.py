@@ -1,0 +1,151 @@
+"""Editing params.yaml, the file on which DVC, Prefect and MLflow agree: checked first, comments kept, atomic."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from aru.config import PRESETS, Config, check_parameter, parse_config
+from aru.errors import InputError
+
+PARAMS_FILE = "params.yaml"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A parameter by its dotted name, as it was and as it is to be."""
+
+    name: str
+    old: Any
+    new: Any
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """``attack.steps=20`` -> ("attack.steps", 20), the value read as YAML."""
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise InputError(f"--set {text!r} has no '=': write it as --set attack.steps=20")
+    try:
+        return check_parameter(name.strip()), YAML(typ="safe").load(value)
+    except YAMLError as error:
+        raise InputError(f"--set {text!r}: the value is not YAML ({error})") from None
+
+
+def file_settings(path: Path) -> list[tuple[str, Any]]:
+    """All parameters of a YAML file that has a benchmark's sections (train, attack, ...)."""
+    content = load(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must hold sections with parameters, as in 'attack: {{steps: 20}}'")
+    return [(check_parameter(name), value) for name, value in _leaves(content)]
+
+
+def preset_settings(preset: str) -> list[tuple[str, Any]]:
+    """All parameters of one of ARU's named variants."""
+    if preset not in PRESETS:
+        raise InputError(f"unknown preset {preset!r}: the presets are {', '.join(PRESETS)}")
+    return list(_leaves(PRESETS[preset]))
+
+
+def edit(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]]) -> list[Change]:
+    """Set parameters of one benchmark in params.yaml; a later setting wins. Returns what has changed.
+
+    The whole section is validated before anything is written. Values are written as the validation read them, so
+    that 20 and 20.0 are the same parameter.
+    """
+    content = load(path)
+    values = section(content, benchmark, path)
+    before = dict(_leaves(values))
+    for name, value in settings:
+        _set(values, name, value)
+    checked = parse_config(plain(values), where=f"{path.name}: {benchmark}").model_dump(mode="json")
+    changes = []
+    for name in dict.fromkeys(name for name, _ in settings):
+        new = _get(checked, name)
+        _set(values, name, new)
+        if before.get(name) != new:
+            changes.append(Change(name, before.get(name), new))
+    if changes:
+        _write(path, content)
+    return changes
+
+
+def configured(path: Path, benchmark: str) -> Config:
+    """The checked parameters of a benchmark, active or not."""
+    return parse_config(plain(section(load(path), benchmark, path)), where=f"{path.name}: {benchmark}")
+
+
+def activate(path: Path, benchmark: str, archive: str) -> bool:
+    """Add a benchmark with its archive to the active ones; False where it was there with this archive."""
+    content = load(path)
+    section(content, benchmark, path)
+    if content["benchmarks"].get(benchmark) == archive:
+        return False
+    content["benchmarks"][benchmark] = archive
+    _write(path, content)
+    return True
+
+
+def section(content: Any, benchmark: str, path: Path) -> Any:
+    """The section of a benchmark, active or not; an unknown name is answered with the nearest known one."""
+    sections = [name for name in content if name != "benchmarks"] if isinstance(content, dict) else []
+    if benchmark not in sections:
+        near = get_close_matches(benchmark, sections, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(sections) or 'none'}"
+        raise InputError(f"{path.name} has no section for benchmark {benchmark!r}{hint}")
+    return content[benchmark]
+
+
+def _leaves(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _get(content: dict[str, Any], name: str) -> Any:
+    for part in name.split("."):
+        content = content[part]
+    return content
+
+
+def _set(content: dict[str, Any], name: str, value: Any) -> None:
+    *parts, last = name.split(".")
+    for part in parts:
+        content = content.setdefault(part, {})
+    content[last] = value
+
+
+def plain(content: Any) -> Any:
+    """ruamel's commented maps and lists as plain ones."""
+    if isinstance(content, dict):
+        return {name: plain(value) for name, value in content.items()}
+    return [plain(value) for value in content] if isinstance(content, list) else content
+
+
+def load(path: Path) -> Any:
+    """A YAML file with its comments."""
+    try:
+        return _yaml().load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from None
+
+
+def _write(path: Path, content: Any) -> None:
+    from aru.files import atomic_path
+
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        _yaml().dump(content, file)
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 120
+    return yaml

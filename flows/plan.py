@@ -1,0 +1,100 @@
+"""What is to be done for a benchmark: the stages in order, each with a key made of all that it depends on."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Literal
+
+from aru.errors import InputError
+from flows import versioning
+from flows.versioning import Locked, Stage
+
+ALL = "all"
+Source = Literal["computed", "prefect", "dvc.lock", "restored"]
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How a stage's outputs came to be, and their digests; `seconds` is the time this flow spent on it."""
+
+    stage: Stage
+    key: str
+    cached: bool
+    source: Source
+    outs: dict[str, str]
+    seconds: float
+
+
+def plan(root: Path, benchmark: str) -> list[Stage]:
+    """The stages of one benchmark, in an order in which they can run."""
+    stages = versioning.declared(root)
+    own = {stage.address: stage for stage in stages if stage.address == f"{stage.name}@{benchmark}"}
+    if not own:
+        known = sorted({stage.address.partition("@")[2] for stage in stages} - {""})
+        raise InputError(f"no stages for benchmark {benchmark!r}; params.yaml lists: {', '.join(known) or 'none'}")
+    graph = {address: upstream(stage, own) for address, stage in own.items()}
+    return [own[address] for address in TopologicalSorter(graph).static_order()]
+
+
+def upstream(stage: Stage, stages: Mapping[str, Stage]) -> list[str]:
+    """The addresses of the stages whose outputs this one reads, itself excluded."""
+    return sorted(other.address for other in stages.values()
+                  if other is not stage and any(_overlap(dep, out) for dep in stage.deps for out in other.outs))
+
+
+def sources(stages: Iterable[Stage]) -> list[str]:
+    """The paths that the stages read and none of them writes: code and data."""
+    stages = list(stages)
+    outs = {out for stage in stages for out in stage.outs}
+    return sorted({dep for stage in stages for dep in stage.deps} - outs)
+
+
+def check_sources(root: Path, stages: Iterable[Stage]) -> None:
+    """Raise InputError where data or code is missing, before anything is started."""
+    for path in sources(stages):
+        if not (Path(root) / path).exists():
+            raise InputError(f"{path} does not exist: `dvc pull data.dvc` fetches tracked data, `aru data import` brings in "
+                             "your own, `git checkout` restores code")
+
+
+def key(stage: Stage, digests: Mapping[str, str | None]) -> str:
+    """64 hex digits that change when the command, an input's bytes, a parameter or the list of outputs changes.
+
+    The code is among the inputs: dvc.yaml lists the modules a stage uses. Raises InputError for a missing input.
+    """
+    if missing := [dep for dep in stage.deps if digests.get(dep) is None]:
+        raise InputError(f"stage {stage.address} reads {missing[0]}, which does not exist")
+    content = {"cmd": stage.cmd, "deps": {dep: digests[dep] for dep in stage.deps}, "params": stage.params,
+               "outs": stage.outs}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def differences(stage: Stage, digests: Mapping[str, str | None], entry: Locked) -> list[str]:
+    """What of a stage's inputs is not as dvc.lock remembers it: paths, dotted parameter names, "cmd", "outs"."""
+    found = ["cmd"] if stage.cmd != entry.cmd else []
+    found += [dep for dep in sorted({*stage.deps, *entry.deps}) if digests.get(dep) != entry.deps.get(dep)]
+    for file in sorted({*stage.params, *entry.params}):
+        found += _changed(stage.params.get(file, {}), entry.params.get(file, {}))
+    return found + (["outs"] if set(stage.outs) != set(entry.outs) else [])
+
+
+def refreshed(stages: list[Stage], names: tuple[str, ...]) -> frozenset[str]:
+    """The stages that are computed whatever is cached; `all` stands for every one."""
+    known = [stage.name for stage in stages]
+    if unknown := sorted(set(names) - {*known, ALL}):
+        raise InputError(f"unknown stage {unknown[0]!r} to refresh; the stages are {', '.join(known)}, or {ALL!r}")
+    return frozenset(known if ALL in names else names)
+
+
+def _changed(now: object, then: object, name: str = "") -> list[str]:
+    if isinstance(now, dict) and isinstance(then, dict):
+        return [item for part in sorted({*now, *then}, key=str)
+                for item in _changed(now.get(part), then.get(part), f"{name}.{part}" if name else str(part))]
+    return [] if now == then else [name]
+
+
+def _overlap(dep: str, out: str) -> bool:
+    return dep == out or dep.startswith(f"{out}/") or out.startswith(f"{dep}/")

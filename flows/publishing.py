@@ -1,0 +1,79 @@
+"""From finished stages to MLflow: what is tracked, registered and said at the end of the main flow."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+
+from aru.config import load_config
+from aru.files import read_json
+from flows import tracking
+from flows.plan import StageResult
+
+
+@dataclass(frozen=True)
+class Published:
+    """The MLflow run and the registered model of a state; `new` where this flow run wrote them."""
+
+    run_id: str
+    model: str
+    version: str
+    new: bool
+
+
+def state_digest(results: list[StageResult]) -> str:
+    """One digest of all keys and outputs: two flow runs that share it made the same thing."""
+    content = [[result.stage.address, result.key, result.outs] for result in results]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def publish(root: Path, benchmark: str, results: list[StageResult], name: str) -> Published:
+    """Track and register this state, unless a finished MLflow run of the very same state is there."""
+    state = state_digest(results)
+    tracking.ensure_store(root)
+    run_id = tracking.find_run(root, benchmark=benchmark, state=state)
+    known = tracking.registered(root, run_id) if run_id else None
+    if run_id and known:
+        return Published(run_id, model=known[0], version=known[1], new=False)
+    return track(root, benchmark, results, name, state)
+
+
+def _locked(task: Task, run: TaskRun, state: State) -> bool:
+    """SQLite under two writers passes; anything else is an error to be seen."""
+    return "database is locked" in str(state.result(raise_on_failure=False))
+
+
+@task(name="track", task_run_name="mlflow", cache_policy=NO_CACHE, retries=3, retry_delay_seconds=5,
+      retry_condition_fn=_locked)
+def track(root: Path, benchmark: str, results: list[StageResult], name: str, state: str) -> Published:
+    """One parent run with a child for each stage and model, the artifacts, and the registered model."""
+    config = load_config(root / "params.yaml", benchmark)
+    work = root / "work" / benchmark
+    metrics = read_json(work / "evaluation" / "metrics.json")
+    labels = {"state": state, "benchmark": benchmark, "protocol": config.data.protocol,
+              "seed": str(config.runtime.seed)}
+    run_id = tracking.start_run(root, benchmark=benchmark, params=config.model_dump(mode="json"), run_name=name,
+                                tags=labels)
+    try:
+        for result in results:
+            tracking.log_stage(root, run_id, result, work)
+        tracking.log_models(root, run_id, metrics=metrics)
+        tracking.log_artifacts(root, run_id, work)
+        model, version = tracking.register(root, run_id, benchmark=benchmark, work=work, metrics=metrics,
+                                           config=config)
+    except BaseException:
+        tracking.finish_run(root, run_id, "FAILED")
+        raise
+    tracking.finish_run(root, run_id, "FINISHED")
+    return Published(run_id, model, version, new=True)
+
+
+def summary(root: Path, benchmark: str, published: Published) -> str:
+    """The Markdown of the flow's artifact: the results table and where everything is."""
+    work = root / "work" / benchmark
+    table = (work / "report" / "results.md").read_text(encoding="utf-8")
+    return f"{table}\n\nModel `{published.model}` version {published.version}, MLflow run `{published.run_id}`.\n"

@@ -1,0 +1,110 @@
+"""The main flow: from an archive of faces to a measured, registered unlearned model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import prefect.runtime.flow_run
+from prefect import Task, flow, tags, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from aru.config import load_config
+from flows import publishing, versioning
+from flows.plan import StageResult
+from flows.progress import make_board
+from flows.project import find_project, project_lock
+from flows.publishing import Published
+from flows.scheduling import run_stages
+from flows.stages import Execution
+from flows.workers import workers
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a flow run leaves behind."""
+
+    benchmark: str
+    results: list[StageResult]
+    published: Published
+
+    @property
+    def computed(self) -> list[str]:
+        """The names of the stages that had to be computed."""
+        return [result.stage.name for result in self.results if result.source == "computed"]
+
+
+def run_tags(root: Path, benchmark: str) -> tuple[str, str, str]:
+    """What tells one run from another at a glance: benchmark, protocol, seed."""
+    config = load_config(root / "params.yaml", benchmark)
+    return benchmark, config.data.protocol, f"seed{config.runtime.seed}"
+
+
+def _flow_run_name() -> str:
+    parameters = prefect.runtime.flow_run.parameters
+    return "-".join(run_tags(find_project(Path(parameters["root"])), parameters["benchmark"]))
+
+
+@flow(name="unlearn", flow_run_name=_flow_run_name, task_runner=ThreadPoolTaskRunner(max_workers=2),
+      persist_result=False)
+def unlearn(benchmark: str = "faces", refresh: tuple[str, ...] = (), root: Path = Path("."),
+            quiet: bool = False) -> Outcome:
+    """Make, measure, version, track and register an unlearned model.
+
+    1. Take the project's lock: one flow at a time.
+    2. Read the stages from dvc.yaml and run each as a cached task as soon as its inputs are there; the retrained
+       reference is trained beside attack, mask and fine-tune. Two workers, one thread each.
+    3. Record the finished stages in dvc.lock in one go, even where a later stage failed.
+    4. Track the run in MLflow and register the model, unless this very state is tracked already.
+    5. Leave a Markdown artifact with the results table.
+    """
+    root = find_project(root)
+    with project_lock(root), make_board(quiet=quiet) as board, workers(2) as pool:
+        versioning.recover(root)
+        execution = Execution(root, benchmark, board, pool, refresh=refresh)
+        results: dict[str, StageResult] = {}
+        try:
+            with tags(*run_tags(root, benchmark)):
+                run_stages(execution, results)
+        except BaseException:
+            commit_stages(execution, list(results.values()))
+            raise
+        ordered = [results[address] for address in execution.stages]
+        commit_task(execution, ordered)
+        published = publishing.publish(root, benchmark, ordered, "-".join(run_tags(root, benchmark)))
+        create_markdown_artifact(publishing.summary(root, benchmark, published), key=f"results-{slug(benchmark)}",
+                                 description=f"Results of {benchmark}")
+        return Outcome(benchmark, ordered, published)
+
+
+def commit_stages(execution: Execution, results: list[StageResult]) -> list[str]:
+    """Record in dvc.lock those finished stages that it does not have yet; returns their addresses.
+
+    `dvc commit -f` asserts that outputs come from the inputs on disk, so a stage is left out, and named, where its
+    inputs or outputs were changed by somebody else in the meantime.
+    """
+    sound = []
+    for result in execution.unrecorded(results):
+        if execution.intact(result):
+            sound.append(result.stage.address)
+        else:
+            execution.board.say(f"{result.stage.address} is not recorded: its files changed while the flow ran")
+    versioning.commit(execution.root, sound)
+    return sound
+
+
+def _busy(task: Task, run: TaskRun, state: State) -> bool:
+    return isinstance(state.result(raise_on_failure=False), versioning.VersioningBusy)
+
+
+@task(name="commit", task_run_name="dvc commit", cache_policy=NO_CACHE, retries=5, retry_delay_seconds=3,
+      retry_condition_fn=_busy)
+def commit_task(execution: Execution, results: list[StageResult]) -> list[str]:
+    """`commit_stages` as a task; it waits while another DVC command holds the repository."""
+    return commit_stages(execution, results)
+
+
+def slug(name: str) -> str:
+    """A name as Prefect's artifacts take it: lower-case letters, digits and dashes."""
+    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())

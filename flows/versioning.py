@@ -1,0 +1,284 @@
+"""All of DVC: the stages as it resolves them, what dvc.lock remembers, and the cache of bytes. Nobody else imports it."""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from aru.errors import InputError
+from flows.digests import file_md5, folder_md5
+from flows.project import lock_folder
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+    from dvc.stage import PipelineStage
+
+os.environ.setdefault("DVC_NO_ANALYTICS", "true")
+
+PIPELINE_FILE, LOCK_FILE = "dvc.yaml", "dvc.lock"
+_ONE_AT_A_TIME = RLock()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of dvc.yaml with everything resolved; paths are relative to the project."""
+
+    name: str
+    address: str
+    cmd: str
+    deps: tuple[str, ...]
+    params: dict[str, dict[str, Any]]
+    outs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Locked:
+    """What dvc.lock remembers of a stage: {path: digest} of its inputs and outputs."""
+
+    cmd: str
+    deps: dict[str, str]
+    params: dict[str, dict[str, Any]]
+    outs: dict[str, str]
+
+
+class VersioningBusy(InputError):
+    """Another DVC command holds the repository; it passes when that command ends."""
+
+
+def declared(root: Path) -> list[Stage]:
+    """The stages of dvc.yaml, `foreach` and `${...}` resolved by DVC itself with today's params.yaml."""
+    with _opened(root) as repo:
+        return [_stage(stage) for stage in _pipeline(repo)]
+
+
+def locked(root: Path) -> dict[str, Locked]:
+    """The entries of dvc.lock by stage address; none where the file is missing."""
+    from dvc.utils.serialize import load_yaml
+
+    path = Path(root) / LOCK_FILE
+    with _translated():
+        content = load_yaml(str(path)) if path.is_file() else {}
+    return {address: _entry(values) for address, values in content.get("stages", {}).items()}
+
+
+def commit(root: Path, addresses: Sequence[str]) -> None:
+    """Record these stages in dvc.lock as they lie on disk, and their outputs in the cache (``dvc commit -f``).
+
+    This asserts that the outputs come from the present inputs: the caller has checked it.
+    """
+    from dvc.repo import lock_repo
+
+    if not addresses:
+        return
+    with _guarded_lock_file(root), _opened(root) as repo, lock_repo(repo):
+        stages = [stage for stage in _pipeline(repo) if stage.name in addresses]
+        for stage in stages:
+            stage.save()
+            stage.commit()
+        stages[0].dvcfile.dump_stages(stages, update_pipeline=False)  # at once: each dump parses the whole file
+
+
+def recover(root: Path) -> bool:
+    """Bring dvc.lock back where a commit was killed while it wrote the file; True where that was needed."""
+    before = _lock_before(root)
+    if not before.exists():
+        return False
+    cut_short = _stages_in(Path(root) / LOCK_FILE) < _stages_in(before)
+    if cut_short:
+        os.replace(before, Path(root) / LOCK_FILE)
+    before.unlink(missing_ok=True)
+    return cut_short
+
+
+def lacking(root: Path, digests: Sequence[str]) -> set[str]:
+    """Those of the digests whose objects the local cache does not have."""
+    with _opened(root) as repo:
+        return {digest for digest in digests if not os.path.exists(repo.cache.local.oid_to_path(digest))}
+
+
+def restore(root: Path, path: str, digest: str) -> bool:
+    """Put the file or folder of this digest in its place from the local cache; False where it does not have it.
+
+    The bytes are checked while they are copied: an object that decayed is dropped, so that a later commit renews it.
+    """
+    with _opened(root) as repo:
+        cache = repo.cache.local
+        files = {"": digest}
+        try:
+            if digest.endswith(".dir"):
+                files = _folder_entries(Path(cache.oid_to_path(digest)), digest)
+            objects = {name: (Path(cache.oid_to_path(md5)), md5) for name, md5 in files.items()}
+            return _put(objects, Path(root) / path)
+        except FileNotFoundError:
+            return False
+
+
+def complete(root: Path, tracked: str) -> list[str]:
+    """Bring back those files of a tracked folder that are missing, fetched where the cache lacks them; the rest stays.
+
+    `add` takes a folder as it lies on disk, so what is missing then would be tracked no longer.
+    """
+    entry = _tracked(root, tracked)
+    if entry is None:
+        return []
+    folder, digest = entry
+    if lacking(root, [digest]):
+        fetch(root, tracked)
+    with _opened(root) as repo:
+        files = _folder_entries(Path(repo.cache.local.oid_to_path(digest)), digest)
+    missing = {f"{folder}/{name}": md5 for name, md5 in files.items() if not (Path(root) / folder / name).exists()}
+    if lacking(root, list(missing.values())):
+        fetch(root, tracked)
+    for path, md5 in missing.items():
+        if not restore(root, path, md5):
+            raise InputError(f"{path} is tracked by {tracked} but neither the cache nor the remote has it")
+    return sorted(missing)
+
+
+def fetch(root: Path, target: str) -> None:
+    """Fetch what a .dvc file tracks from the default remote into the cache (``dvc fetch``)."""
+    with _opened(root) as repo:
+        repo.fetch(targets=[target])
+
+
+def add(root: Path, target: str) -> None:
+    """Track a file or folder (``dvc add``)."""
+    with _opened(root) as repo:
+        repo.add(target)
+
+
+def pull(root: Path, target: str) -> None:
+    """Fetch what a .dvc file tracks from the default remote and check it out (``dvc pull``)."""
+    with _opened(root) as repo:
+        repo.pull(targets=[target])
+
+
+def status(root: Path) -> dict[str, Any]:
+    """What ``dvc status`` says: empty where everything is up to date."""
+    with _opened(root) as repo:
+        return dict(repo.status())
+
+
+def _pipeline(repo: "Repo") -> list["PipelineStage"]:
+    from dvc.stage import PipelineStage
+
+    return [stage for stage in repo.index.stages if isinstance(stage, PipelineStage)]
+
+
+def _stage(stage: "PipelineStage") -> Stage:
+    from dvc.dependency import ParamsDependency
+
+    files = [dep for dep in stage.deps if not isinstance(dep, ParamsDependency)]
+    return Stage(name=stage.name.split("@")[0], address=stage.name, cmd=stage.cmd,
+                 deps=tuple(sorted(dep.def_path for dep in files)),
+                 params={dep.def_path: _values(dep, stage.name) for dep in stage.params},
+                 outs=tuple(sorted(out.def_path for out in stage.outs)))
+
+
+def _values(dep: Any, address: str) -> dict[str, Any]:
+    values = dep.read_params()
+    if missing := sorted(set(dep.params) - set(values)):
+        raise InputError(f"stage {address} needs the parameter {missing[0]!r}, which {dep.def_path} does not have")
+    return values
+
+
+def _tracked(root: Path, file: str) -> tuple[str, str] | None:
+    """The path and digest of the folder that a .dvc file tracks; None where the file does not exist."""
+    from dvc.utils.serialize import load_yaml
+
+    path = Path(root) / file
+    if not path.is_file():
+        return None
+    with _translated():
+        out = load_yaml(str(path))["outs"][0]
+    return out["path"], out["md5"]
+
+
+def _entry(values: dict[str, Any]) -> Locked:
+    deps, outs = ({item["path"]: item.get("md5", "") for item in values.get(name, [])} for name in ("deps", "outs"))
+    return Locked(cmd=values.get("cmd", ""), deps=deps, params=values.get("params", {}), outs=outs)
+
+
+def _folder_entries(manifest: Path, digest: str) -> dict[str, str]:
+    try:
+        files = {entry["relpath"]: entry["md5"] for entry in json.loads(manifest.read_bytes())}
+    except ValueError:
+        files = {}
+    if folder_md5(files) != digest:
+        _drop(manifest)
+        raise FileNotFoundError(manifest)
+    return files
+
+
+def _put(objects: dict[str, tuple[Path, str]], target: Path) -> bool:
+    from aru.files import atomic_path
+
+    with atomic_path(target) as temporary:
+        for name, (source, md5) in objects.items():
+            copy = temporary / name if name else temporary
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+            if file_md5(copy) != md5:
+                _drop(source)
+                raise FileNotFoundError(source)
+    return True
+
+
+def _drop(cached: Path) -> None:
+    cached.chmod(0o644)
+    cached.unlink()
+
+
+def _lock_before(root: Path) -> Path:
+    return lock_folder(root) / "dvc.lock.before"
+
+
+@contextmanager
+def _guarded_lock_file(root: Path) -> Iterator[None]:
+    """Keep dvc.lock as it is now until the block ends: DVC writes it in place, and a kill would leave half of it."""
+    current, before = Path(root) / LOCK_FILE, _lock_before(root)
+    if current.is_file():
+        temporary = before.with_suffix(".tmp")
+        shutil.copyfile(current, temporary)
+        os.replace(temporary, before)
+    yield
+    before.unlink(missing_ok=True)
+
+
+def _stages_in(path: Path) -> int:
+    from dvc.utils.serialize import ParseError, load_yaml
+
+    try:
+        return len(load_yaml(str(path)).get("stages", {})) if path.is_file() else 0
+    except (ParseError, AttributeError, UnicodeDecodeError):
+        return 0
+
+
+@contextmanager
+def _opened(root: Path) -> Iterator["Repo"]:
+    """DVC takes names relative to the working directory, which is the process's: one thread at a time may use it."""
+    from dvc.repo import Repo
+
+    logging.getLogger("dvc").setLevel(logging.WARNING)
+    with _ONE_AT_A_TIME, chdir(root), _translated(), Repo() as repo:
+        yield repo
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """DVC's complaints about the project's files are the user's to mend: say them without a traceback."""
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+
+    try:
+        yield
+    except LockError as error:
+        raise VersioningBusy(f"DVC is busy: {error}; wait until the other dvc command ends") from error
+    except DvcException as error:
+        raise InputError(f"DVC: {error}") from error

@@ -1,0 +1,52 @@
+"""A project that the main flow has run through once, copies of it, and the flow itself with stand-in stages."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.project import commit_all, make_project, run_stage
+
+STAGES = ("prepare", "train", "attack", "mask", "finetune", "retrain", "evaluate", "report")
+Run = Callable[..., dict[str, str]]
+
+
+def run_flow(root: Path, benchmark: str = "faces", *, stage: Callable[..., None] = run_stage,
+             **options: object) -> dict[str, str]:
+    """Run the main flow on a project with stand-in stages and without MLflow; returns {stage: source}."""
+    from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
+
+    from flows import publishing, unlearn
+    from flows.workers import Workers
+
+    with pytest.MonkeyPatch.context() as patch, temporary_settings(
+            {PREFECT_RESULTS_LOCAL_STORAGE_PATH: root / ".prefect" / "results"}):
+        patch.setattr(Workers, "run", lambda self, *arguments: stage(*arguments))
+        patch.setattr(publishing, "publish", lambda *arguments: publishing.Published("run", "model", "1", new=True))
+        patch.setattr(publishing, "summary", lambda *arguments: "results")
+        outcome = unlearn.unlearn(benchmark, root=root, quiet=True, **options)
+    return {result.stage.name: result.source for result in outcome.results}
+
+
+def computed(sources: dict[str, str]) -> set[str]:
+    """The stages that were computed."""
+    return {stage for stage, source in sources.items() if source == "computed"}
+
+
+@pytest.fixture(scope="session")
+def finished(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which the flow has run once; never changed by a test."""
+    root = make_project(tmp_path_factory.mktemp("finished") / "project")
+    assert computed(run_flow(root)) == set(STAGES)
+    commit_all(root)
+    return root
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of the finished project, to be changed."""
+    root = tmp_path / "project"
+    shutil.copytree(finished, root, symlinks=True)
+    yield root
+    shutil.rmtree(root)

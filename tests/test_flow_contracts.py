@@ -1,0 +1,185 @@
+"""The contracts between the flow, DVC and Prefect, each on a project that the flow has run through once."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flows import versioning
+from tests.flow_fixtures import STAGES, computed, run_flow
+from tests.project import change_param, commit_all, outputs, shell
+
+NOISE = "work/faces/noise/noise.safetensors"
+
+
+def without_report(digests: dict[str, str]) -> dict[str, str]:
+    """What does not depend on the costs."""
+    return {path: digest for path, digest in digests.items() if "/report/" not in path}
+
+
+def test_dvc_is_clean_after_a_flow(project: Path) -> None:
+    assert versioning.status(project) == {}
+
+
+def test_dvc_repro_after_a_flow_runs_nothing(project: Path) -> None:
+    said = shell(project, "dvc", "repro")
+    assert "Running stage" not in said
+    assert "up to date" in said
+
+
+def test_second_flow_is_all_hits(project: Path) -> None:
+    assert set(run_flow(project).values()) == {"prefect"}
+
+
+def test_flow_after_dvc_repro_is_all_hits(project: Path) -> None:
+    change_param(project, "steps: 10", "steps: 12")
+    shell(project, "dvc", "repro")
+    costs = (project / "work/faces/noise/cost.json").read_text()
+    sources = run_flow(project)
+    assert computed(sources) == set()
+    assert sources["attack"] == "dvc.lock"
+    assert (project / "work/faces/noise/cost.json").read_text() == costs, "the newer run's files stay"
+    assert versioning.status(project) == {}
+
+
+def test_flow_after_forced_dvc_repro_keeps_its_bytes(project: Path) -> None:
+    shell(project, "dvc", "repro", "--force", "--single-item", "train@faces")
+    costs = (project / "work/faces/original/cost.json").read_text()
+    assert computed(run_flow(project)) == {"report"}, "only the report reads the costs"
+    assert (project / "work/faces/original/cost.json").read_text() == costs
+
+
+@pytest.mark.parametrize("command, source", [(["dvc", "pull"], "dvc.lock"), (["dvc", "fetch"], "restored")])
+def test_fresh_clone_is_all_hits(project: Path, tmp_path: Path, command: list[str], source: str) -> None:
+    shell(project, "dvc", "remote", "add", "-d", "here", str(tmp_path / "remote"))
+    commit_all(project)
+    shell(project, "dvc", "push", "-q")
+    clone = tmp_path / "clone"
+    shell(tmp_path, "git", "clone", "-q", str(project), str(clone))
+    shell(clone, *command)
+    if source == "restored":
+        shell(clone, "dvc", "checkout", "data.dvc")
+    assert set(run_flow(clone).values()) == {source}
+    assert outputs(clone) == outputs(project)
+    assert versioning.status(clone) == {}
+
+
+@pytest.mark.parametrize("change, expected", [
+    (("params", "steps: 10", "steps: 11"), {"attack", "mask", "finetune", "evaluate", "report"}),
+    (("params", "ratio: 0.5", "ratio: 0.6"), {"mask", "finetune", "evaluate", "report"}),
+    (("params", "resamples: 1000", "resamples: 500"), {"evaluate", "report"}),
+    (("code", "aru/stages/retrain.py"), {"retrain", "evaluate", "report"}),
+    (("code", "aru/stages/report.py"), {"report"}),
+    (("code", "aru/progress.py"), set(STAGES)),
+    (("input", "data/faces.zip"), set(STAGES)),
+    (("input", "data/mufac.zip"), set()),
+], ids=str)
+def test_a_change_runs_what_depends_on_it_and_nothing_else(project: Path, change: tuple[str, ...],
+                                                           expected: set[str]) -> None:
+    if change[0] == "params":
+        change_param(project, change[1], change[2])
+    else:
+        with open(project / change[1], "a") as file:
+            file.write("\n# changed\n")
+    assert computed(run_flow(project)) == expected
+    shell(project, "dvc", "commit", "-f", "data.dvc")  # the data's own change is the user's to record
+    assert versioning.status(project) == {}
+
+
+def test_parameters_set_back_are_not_computed_again(project: Path) -> None:
+    before = outputs(project)
+    change_param(project, "steps: 10", "steps: 11")
+    run_flow(project)
+    assert outputs(project) != before
+    change_param(project, "steps: 11", "steps: 10")
+    sources = run_flow(project)
+    assert computed(sources) == set()
+    assert sources["attack"] == "restored"
+    assert outputs(project) == before
+    assert versioning.status(project) == {}
+
+
+def _delete(path: Path) -> None:
+    path.unlink()
+
+
+def _damage_in_place(path: Path) -> None:
+    """Other bytes of the same length at the same time: what DVC's own look at times does not notice."""
+    status = path.stat()
+    path.write_bytes(path.read_bytes()[::-1])
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _delete_folder(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+@pytest.mark.parametrize("harm", [_delete, _damage_in_place, _delete_folder])
+def test_harmed_output_comes_back_from_the_cache(project: Path, harm) -> None:
+    before = outputs(project)
+    harm(project / NOISE)
+    sources = run_flow(project)
+    assert computed(sources) == set()
+    assert sources["attack"] == "restored"
+    assert outputs(project) == before
+
+
+def test_harmed_folder_comes_back_from_the_cache(project: Path) -> None:
+    before = outputs(project)
+    figures = project / "work/faces/report/figures"
+    (figures / "figure.png").unlink()
+    (figures / "stray.png").write_text("not ours")
+    assert run_flow(project)["report"] == "restored"
+    assert outputs(project) == before
+
+
+@pytest.mark.parametrize("cached", ["gone", "decayed"])
+def test_output_harmed_with_its_cached_copy_is_computed_again(project: Path, cached: str) -> None:
+    before = outputs(project)
+    digest = versioning.locked(project)["attack@faces"].outs[NOISE]
+    copy = project / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    copy.chmod(0o644)
+    if cached == "gone":
+        copy.unlink()
+    else:
+        copy.write_text("decayed")
+    (project / NOISE).unlink()
+    assert computed(run_flow(project)) == {"attack", "report"}, "the report reads the new cost"
+    assert without_report(outputs(project)) == without_report(before)
+    assert versioning.status(project) == {}
+    (project / NOISE).unlink()
+    assert run_flow(project)["attack"] == "restored", "the cache has good bytes again"
+
+
+def test_two_benchmarks_side_by_side(project: Path) -> None:
+    before, faces = outputs(project), versioning.locked(project)
+    change_param(project, "  faces: data/faces.zip", "  faces: data/faces.zip\n  mufac: data/mufac.zip")
+    assert computed(run_flow(project, "mufac")) == set(STAGES)
+    assert outputs(project) == before
+    assert {address: entry for address, entry in versioning.locked(project).items() if address in faces} == faces
+    assert versioning.status(project) == {}
+    assert set(run_flow(project).values()) == {"prefect"}
+
+
+def test_refresh_computes_again_and_keeps_the_rest(project: Path) -> None:
+    before = outputs(project)
+    assert computed(run_flow(project, refresh=("mask",))) == {"mask", "report"}, "the report reads the new cost"
+    assert without_report(outputs(project)) == without_report(before)
+    assert versioning.status(project) == {}
+
+
+def test_moved_project_is_still_cached(project: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(project, moved)
+    run_flow(moved)  # records of Prefect's that name the copy's place
+    again = tmp_path / "again"
+    shutil.move(moved, again)
+    assert computed(run_flow(again)) == set()
+
+
+def test_unreadable_record_of_prefect_is_replaced(project: Path) -> None:
+    for record in (project / ".prefect" / "results").iterdir():
+        record.write_bytes(record.read_bytes()[:40])
+    assert set(run_flow(project).values()) == {"dvc.lock"}
+    assert set(run_flow(project).values()) == {"prefect"}
