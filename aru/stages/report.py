@@ -6,5 +6,5 @@ from aru.stages.job import Job
 
 def report(job: Job) -> int:
     """Write report/report.html, report/results.md and report/figures/; no image is passed over."""
-    write_report(job.work, job.work / "report")
+    write_report(job.work, job.work / "report", settings=job.config.model_dump(mode="json"))
     return 0

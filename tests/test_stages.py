@@ -1,0 +1,167 @@
+"""The real stages on a small archive: the same bytes again, after a kill too, and bad inputs refused by name."""
+
+import hashlib
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aru.errors import InputError
+from aru.files import load_tensors, read_json, save_tensors
+from aru.stages import FOLDERS, STAGES, run
+from tests.archives import mufac_archive
+
+CHECKOUT = Path(__file__).parents[1]
+SMALL = {
+    "model": {"name": "shufflenet_v2_x0_5"},  # 1.4 MB of weights: the tests copy them often
+    "data": {"resolution": 32, "forget": {"rows": 16}},
+    "train": {"epochs": 2, "batch_size": 16},
+    "attack": {"steps": 2, "batch_size": 4},
+    "finetune": {"epochs": 2, "batch_size": 16},
+    "evaluate": {"resamples": 100},
+}
+
+
+def write_params(root: Path, changes: dict) -> None:
+    section = yaml.safe_load((CHECKOUT / "params.yaml").read_text())["faces"]
+    for name in {*SMALL, *changes}:
+        section[name] |= SMALL.get(name, {}) | changes.get(name, {})
+    content = {"benchmarks": {"small": "data/small.zip"}, "small": section}
+    (root / "params.yaml").write_text(yaml.safe_dump(content))
+
+
+def digests(root: Path) -> dict[str, str]:
+    """Of all that the stages wrote; costs differ between runs, and the report shows them."""
+    files = [path for path in sorted((root / "work").rglob("*")) if path.is_file() and path.name != "cost.json"]
+    return {path.relative_to(root).as_posix(): hashlib.md5(path.read_bytes()).hexdigest() for path in files
+            if path.parts[-2] != "report"}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A folder in which every stage has run once."""
+    root = tmp_path_factory.mktemp("whole")
+    mufac_archive(root / "data" / "small.zip", families=15)
+    write_params(root, {})
+    for stage in STAGES:
+        run(stage, "small", root=root)
+    return root
+
+
+@pytest.fixture
+def copy(whole, tmp_path) -> Path:
+    shutil.copytree(whole, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_every_stage_writes_what_dvc_declares(whole):
+    declared = yaml.safe_load((CHECKOUT / "dvc.yaml").read_text())["stages"]
+    for stage in STAGES:
+        for out in declared[stage]["do"]["outs"]:
+            assert (whole / out.replace("${key}", "small")).exists(), out
+    assert not list((whole / "work").rglob("*.tmp")) and not list((whole / "work").rglob("*.pt"))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_killed_half_way_gives_the_same_bytes_when_it_runs_again(whole, copy, stage):
+    shutil.rmtree(copy / "work" / "small" / FOLDERS[stage])
+    child = os.fork()
+    if child == 0:
+        calls = []
+
+        def kill_half_way(done: int, total: int, text: str) -> None:
+            calls.append(done)
+            if 2 * done >= total or stage == "report":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        run(stage, "small", root=copy, progress=kill_half_way)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if stage != "report":  # it has no progress to be killed at
+        assert os.WIFSIGNALED(status), "the stage ended before it could be killed"
+    run(stage, "small", root=copy)
+    assert digests(copy) == digests(whole)
+
+
+def test_another_seed_gives_other_weights_and_the_same_data(whole, copy):
+    write_params(copy, {"runtime": {"seed": 1}})
+    for stage in ("prepare", "train", "attack"):
+        run(stage, "small", root=copy)
+    before, after = digests(whole), digests(copy)
+    assert before["work/small/prepared/images.npy"] == after["work/small/prepared/images.npy"]
+    assert before["work/small/original/model.safetensors"] != after["work/small/original/model.safetensors"]
+
+
+def test_original_and_retrained_do_not_begin_alike(whole):
+    models = [load_tensors(whole / "work" / "small" / name / "model.safetensors")[0] for name in ("original", "retrained")]
+    assert not models[0]["conv1.0.weight"].equal(models[1]["conv1.0.weight"])
+
+
+def test_costs_name_the_stage_and_are_positive(whole):
+    for stage, folder in FOLDERS.items():
+        path = whole / "work" / "small" / folder / "cost.json"
+        if stage in ("prepare", "report"):
+            assert not path.exists()
+            continue
+        cost = read_json(path)
+        assert cost["stage"] == stage and cost["threads"] == 1 and cost["device"] == "cpu"
+        assert cost["seconds"] > 0 and cost["images"] > 0 and cost["peak_memory_mib"] > 100
+
+
+def test_the_noise_is_within_eps_and_masks_cover_half_of_every_layer(whole):
+    noise = load_tensors(whole / "work" / "small" / "noise" / "noise.safetensors")[0]["noise"]
+    assert tuple(noise.shape) == (16, 3, 32, 32) and 0 < noise.abs().max() <= 8 / 255
+    layers = read_json(whole / "work" / "small" / "mask" / "mask.json")["layers"]
+    assert len(layers) == 56 and all(part["reset"] == (part["units"] + 1) // 2 for part in layers.values())
+
+
+BAD = {
+    "missing archive": ("prepare", lambda work: (work.parents[1] / "data" / "small.zip").unlink(), "small.zip does not exist"),
+    "missing model": ("attack", lambda work: (work / "original" / "model.safetensors").unlink(), "run the stage that writes it"),
+    "a pickle": ("attack", lambda work: (work / "original" / "model.safetensors").write_bytes(b"\x80\x04."),
+                 "not a safetensors file"),
+    "noise of another size": ("mask", lambda work: save_tensors(work / "noise" / "noise.safetensors", {}), "run the stage 'attack'"),
+    "cut images": ("train", lambda work: (work / "prepared" / "images.npy").write_bytes(b"\x93NUMPY"), "'prepare' again"),
+    "cut metrics": ("report", lambda work: (work / "evaluation" / "metrics.json").write_text("{"), "is not JSON"),
+}
+
+
+@pytest.mark.parametrize("stage, spoil, message", BAD.values(), ids=BAD.keys())
+def test_spoilt_inputs_are_named_and_outputs_kept(copy, stage, spoil, message):
+    work = copy / "work" / "small"
+    spoil(work)
+    before = digests(copy)
+    with pytest.raises(InputError, match=message):
+        run(stage, "small", root=copy)
+    assert digests(copy) == before, "nothing is lost"
+
+
+@pytest.mark.parametrize("stage, benchmark, changes, message", [
+    ("trian", "small", {}, "unknown stage 'trian'"),
+    ("train", "smal", {}, "did you mean 'small'"),
+    ("attack", "small", {"model": {"name": "resnet18"}}, "holds a 'shufflenet_v2_x0_5', model.name is 'resnet18'"),
+    ("attack", "small", {"attack": {"eps": -1}}, r"attack.eps = -1"),
+    ("train", "small", {"train": {"epochs": 2, "batch_size": 16, "lr": 1e30}}, "the loss is"),
+    ("prepare", "small", {"data": {"forget": {"rows": 5000}}}, "nothing is left to retain"),
+    ("train", "small", {"runtime": {"device": "cuda:0"}}, "CUDA is not available"),
+])
+def test_bad_parameters_are_named_before_anything_is_written(copy, stage, benchmark, changes, message):
+    import torch
+
+    if "device" in changes.get("runtime", {}) and torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    write_params(copy, changes)
+    before = digests(copy)
+    with pytest.raises((InputError, RuntimeError), match=message):
+        run(stage, benchmark, root=copy)
+    assert digests(copy) == before
+
+
+def test_the_clean_protocol_runs_to_the_end(copy):
+    write_params(copy, {"data": {"resolution": 32, "forget": {"draw": 5}, "protocol": "clean"}})
+    for stage in STAGES:
+        run(stage, "small", root=copy)
+    assert read_json(copy / "work" / "small" / "evaluation" / "metrics.json")["protocol"] == "clean"
