@@ -1,7 +1,7 @@
 """The texts of the MLflow pages, as Markdown: what one sees is, and how to get it again."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from aru.results import markdown_table, results_table
 
@@ -18,6 +18,13 @@ _NOT_CLAIMED = """\
 - The figures hold for this data, this network and this seed; the report has the intervals."""
 
 
+class RunInfo(Protocol):
+    """What of a run its texts name."""
+
+    run_id: str
+    run_name: str
+
+
 def experiment_note(benchmark: str) -> str:
     """What the experiment holds and how to look at it."""
     return f"""\
@@ -25,7 +32,7 @@ def experiment_note(benchmark: str) -> str:
 
 One run a flow (`aru run`); below it a run for each **model** (`original`, `unlearned`, `retrained`) and each **stage**
 (`stage: train`, ...). To compare the three models: open a run, tick its three models, *Compare*; all have the same
-metric keys. To list flows only: `tags.kind = 'flow'`; models only: `tags.kind = 'model'`.
+metric keys. Search for `tags.kind = 'flow'` to list flows only, for `tags.kind = 'model'` to list models only.
 
 {_HOW_TO_READ}
 
@@ -45,10 +52,9 @@ def flow_note(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]
     """A flow's page: the results, where they come from, how to replay."""
     counts = ", ".join(f"{count:,} {name}" for name, count in metrics["counts"].items())
     return f"""\
-# {metrics['benchmark']}: {metrics['protocol']} protocol, {metrics['task']}, seed {metrics['seed']}
-
 {markdown_table(results_table(metrics, costs))}
-Images: {counts}. Intervals, curves and figures: `report/report.html` under *Artifacts*.
+`{metrics['benchmark']}`, {metrics['protocol']} protocol, task {metrics['task']}, seed {metrics['seed']}; images: {counts}.
+Intervals, curves and figures: `report/report.html` under *Artifacts*. The metrics below are the unlearned model's.
 
 {_HOW_TO_READ}
 
@@ -118,14 +124,19 @@ model = load_registered(".", "{name}", "candidate")        # an ordinary torch m
 {_NOT_CLAIMED}"""
 
 
-def version_note(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], *, run_id: str,
-                 run_name: str) -> str:
+def version_note(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], *, run: RunInfo, name: str,
+                 version: str) -> str:
     """A version's page: the figures and the way back."""
+    figures = metrics["models"]["unlearned"]
     return f"""\
-The `unlearned` model of flow run **{run_name}** (`{run_id}`): {metrics['protocol']} protocol, seed {metrics['seed']}.
+NoMUS {figures['nomus']:.4f}, forgetting score {figures['mia/forgetting_score']:.4f}, test accuracy
+{figures['test/accuracy']:.4f}: the `unlearned` model of flow run **{run.run_name}** (`{run.run_id}`),
+{metrics['protocol']} protocol, seed {metrics['seed']}.
 
 {markdown_table(results_table(metrics, costs))}
-The tags hold the digests of data and weights, and the git commit; the run has `dvc.lock`, the report and how to replay.
-Its weights for further training: `models:/{{name}}/{{version}}/extra_files/model.safetensors`.
+The tags below hold the git commit and the digests of data and weights; the run has `dvc.lock`, the report, and how to
+replay.
+
+To train it further: `flows.registry.load_registered(".", "{name}", "{version}")`.
 
 {_NOT_CLAIMED}"""

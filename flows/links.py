@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 from flows import runs, store
+from flows.views import OVERVIEW
 
 LOCAL = "http://127.0.0.1:5000"
+_MODE = "workflowType=machine_learning"  # MLflow 3 otherwise begins with its pages for language models
 _ORDER = ("original", "unlearned", "retrained")
 
 
@@ -20,11 +22,11 @@ def links(root: Path, *, benchmark: str, run_id: str | None = None, address: str
         return {}
     base = f"{remote(root) or address}/#"
     number = experiment.experiment_id
-    found = {"experiment": f"{base}/experiments/{number}"}
+    found = {"experiment": f"{base}/experiments/{number}/runs?viewStateShareKey={OVERVIEW}&{_MODE}"}
     if run_id := run_id or last_run(root, benchmark):
-        found["run"] = f"{base}/experiments/{number}/runs/{run_id}"
-        found["compare"] = f"{base}/compare-runs?runs={_model_runs(root, run_id)}&experiments=[\"{number}\"]"
-    return found | {"model": f"{base}/models/aru-{benchmark}"}
+        found["run"] = f"{base}/experiments/{number}/runs/{run_id}?{_MODE}"
+        found["compare"] = f"{base}/compare-runs?runs={_model_runs(root, run_id)}&experiments=[\"{number}\"]&{_MODE}"
+    return found | {"model": f"{base}/models/aru-{benchmark}?{_MODE}"}
 
 
 def last_run(root: Path, benchmark: str) -> str | None:

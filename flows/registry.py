@@ -1,5 +1,6 @@
 """The registered models: unlearned models under a name, a version, and an alias; ready to use and to train further."""
 
+import json
 import logging
 import tempfile
 import threading
@@ -13,7 +14,7 @@ import mlflow
 import numpy as np
 import torch
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, LoggedModelOutput, LoggedModelStatus, Run
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from torch import nn
@@ -23,13 +24,15 @@ from aru.errors import InputError
 from aru.files import md5
 from aru.models import load_model
 from aru.results import read_costs
-from flows import lineage, runs, store
+from flows import runs, store
 from flows.descriptions import model_note, version_note
+from flows.figures import model_figures
 
 CANDIDATE = "candidate"
 WEIGHTS = "extra_files/model.safetensors"
-_FIGURES = {"test_accuracy": "test/accuracy", "balanced_accuracy": "test/balanced_accuracy",
-            "forgetting_score": "mia/forgetting_score", "nomus": "nomus"}
+_FIGURES = {"nomus": "nomus", "forgetting_score": "mia/forgetting_score", "test_accuracy": "test/accuracy",
+            "balanced_accuracy": "test/balanced_accuracy"}
+_DATA = ("archive", "manifest", "forget", "retain")
 _TOLERANCE = 1e-3
 _GLOBAL_URI = threading.Lock()
 log = logging.getLogger("aru")
@@ -55,10 +58,8 @@ def register(root: Path, run_id: str, *, benchmark: str, work: Path, metrics: Ma
     else:
         log.info("%s version %s has these very weights: not registered again", name, version)
         client.set_model_version_tag(name, version, "measured_again_by", run_id)
+    _connect(client, run_id, name, version)
     client.set_registered_model_alias(name, CANDIDATE, version)
-    for run in (client.get_run(run_id), *_unlearned_runs(client, run_id)):
-        client.set_tag(run.info.run_id, "model_name", name)
-        client.set_tag(run.info.run_id, "model_version", version)
     return name, version
 
 
@@ -100,9 +101,13 @@ def _find_version(client: MlflowClient, name: str, alias_or_version: str) -> Mod
 
 
 def _download(root: Path, version: ModelVersion, path: str, folder: str) -> str:
-    location = store.client(root).get_logged_model(version.source.removeprefix("models:/")).artifact_location
+    location = store.client(root).get_logged_model(_model_id(version)).artifact_location
     return mlflow.artifacts.download_artifacts(artifact_uri=f"{location}/{path}", dst_path=folder,
                                                tracking_uri=store.tracking_uri(root))
+
+
+def _model_id(version: ModelVersion) -> str:
+    return version.source.removeprefix("models:/")
 
 
 def _ensure_model(client: MlflowClient, name: str, benchmark: str) -> None:
@@ -113,16 +118,27 @@ def _ensure_model(client: MlflowClient, name: str, benchmark: str) -> None:
 def _new_version(root: Path, run_id: str, name: str, work: Path, metrics: Mapping[str, Any], config: Config) -> str:
     client = store.client(root)
     flow = client.get_run(run_id)
-    data = lineage.data_sets(root, metrics["benchmark"])
-    tags = _version_tags(flow, data, work, metrics)
+    tags = _version_tags(flow, work, metrics)
     model_id = _log_model(root, flow, work / "unlearned" / "model.safetensors", config, tags)
-    figures = metrics["models"]["unlearned"] | metrics["gaps"].get("unlearned", {})
+    data = {item.dataset.name: item.dataset for item in flow.inputs.dataset_inputs}
+    figures = model_figures(metrics, read_costs(work), "unlearned")
     runs.log(client, flow, metrics=runs.points(flow, figures, data=data, model_id=model_id))
-    note = version_note(metrics, read_costs(work), run_id=run_id, run_name=flow.info.run_name)
     with _global_uri(store.tracking_uri(root)):
-        made = client.create_model_version(name, source=f"models:/{model_id}", run_id=run_id, tags=tags,
-                                           description=note, model_id=model_id)
-    return str(made.version)
+        made = client.create_model_version(name, source=f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id)
+    version = str(made.version)
+    note = version_note(metrics, read_costs(work), run=flow.info, name=name, version=version)
+    client.update_model_version(name, version, note)
+    client.set_logged_model_tags(model_id, {"mlflow.modelVersions": json.dumps([{"name": name, "version": version}])})
+    return version
+
+
+def _connect(client: MlflowClient, run_id: str, name: str, version: str) -> None:
+    """Tie a flow's run, and its unlearned model's, to the version."""
+    flow = client.get_run(run_id)
+    client.log_outputs(run_id, [LoggedModelOutput(_model_id(client.get_model_version(name, version)), step=0)])
+    for run in (flow, *_unlearned_runs(client, flow)):
+        client.set_tag(run.info.run_id, "model_name", name)
+        client.set_tag(run.info.run_id, "model_version", version)
 
 
 def _log_model(root: Path, flow: Run, weights: Path, config: Config, tags: dict[str, str]) -> str:
@@ -141,7 +157,6 @@ def _log_model(root: Path, flow: Run, weights: Path, config: Config, tags: dict[
         client.finalize_logged_model(logged.model_id, LoggedModelStatus.FAILED)
         raise
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-    client.log_outputs(flow.info.run_id, [LoggedModelOutput(logged.model_id, step=0)])
     return logged.model_id
 
 
@@ -175,18 +190,19 @@ def _check(root: Path, logged: Any, model: nn.Module, side: int) -> None:
             raise RuntimeError(f"the stored model's logits differ by {difference:.2g} from the model's own: not registered")
 
 
-def _version_tags(flow: Run, data: Mapping[str, Dataset], work: Path, metrics: Mapping[str, Any]) -> dict[str, str]:
+def _version_tags(flow: Run, work: Path, metrics: Mapping[str, Any]) -> dict[str, str]:
     """From a version back to data, code and figures."""
+    data = {item.dataset.name: item.dataset.digest for item in flow.inputs.dataset_inputs}
     weights = {f"{model}_weights_md5": md5(work / model / "model.safetensors") for model in ("original", "retrained")}
     kept = {key: flow.data.tags[key] for key in ("git_commit", "git_dirty", "state") if key in flow.data.tags}
     figures = {name: f"{metrics['models']['unlearned'][key]:.4f}" for name, key in _FIGURES.items()}
-    return {"weights_md5": md5(work / "unlearned" / "model.safetensors"), **weights, **kept, **figures,
-            **{f"{name}_md5": item.digest for name, item in data.items()}, "flow_run": flow.info.run_id,
-            "protocol": metrics["protocol"], "task": metrics["task"], "seed": str(metrics["seed"])}
+    return {**figures, "protocol": metrics["protocol"], "task": metrics["task"], "seed": str(metrics["seed"]),
+            "flow_run": flow.info.run_id, **kept, "weights_md5": md5(work / "unlearned" / "model.safetensors"), **weights,
+            **{f"{name}_md5": data[name] for name in _DATA if name in data}}
 
 
-def _unlearned_runs(client: MlflowClient, run_id: str) -> list[Run]:
-    return [run for run in runs.children(client, client.get_run(run_id)) if run.data.tags.get("model") == "unlearned"]
+def _unlearned_runs(client: MlflowClient, flow: Run) -> list[Run]:
+    return [run for run in runs.children(client, flow) if run.data.tags.get("model") == "unlearned"]
 
 
 @contextmanager

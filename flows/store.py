@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from flows.descriptions import experiment_note
+from flows.views import view_tags
 
 _LOCK_SECONDS = 120
 
@@ -49,8 +50,8 @@ def client(root: Path) -> MlflowClient:
 
 
 def experiment_name(benchmark: str) -> str:
-    """Each benchmark has an experiment of its own: runs of one can be compared."""
-    return f"aru/{benchmark}"
+    """Each benchmark has an experiment of its own: only runs on the same data compare."""
+    return f"aru-{benchmark}"
 
 
 def experiment_id(root: Path, benchmark: str) -> str:
@@ -82,7 +83,7 @@ def _artifacts(root: Path, benchmark: str) -> str | None:
 def _experiment_tags(benchmark: str) -> dict[str, str]:
     return {"mlflow.note.content": experiment_note(benchmark), "mlflow.experimentKind": "custom_model_development",
             "mlflow.experiment.primaryMetric.name": "nomus",
-            "mlflow.experiment.primaryMetric.greaterIsBetter": "True", "benchmark": benchmark}
+            "mlflow.experiment.primaryMetric.greaterIsBetter": "True", "benchmark": benchmark} | view_tags()
 
 
 def _make_database(path: Path) -> None:

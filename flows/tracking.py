@@ -13,10 +13,11 @@ from typing import Any
 from mlflow.entities import Run
 
 from aru.files import md5, read_json
-from aru.results import read_costs, seconds
+from aru.results import read_costs
 from aru.stages import FOLDERS
 from flows import lineage, runs, store
 from flows.descriptions import flow_note, model_run_note, stage_note
+from flows.figures import TRAINED_ON, model_figures
 from flows.git import git_patch, git_state
 from flows.lineage import models_of_digest
 from flows.links import links
@@ -75,11 +76,13 @@ def log_models(root: Path, run_id: str, *, metrics: Mapping[str, Any]) -> None:
     flow, costs, data = client.get_run(run_id), read_costs(work), lineage.data_sets(root, benchmark)
     for model in MODELS:
         figures = model_figures(metrics, costs, model)
-        tags = {"kind": "model", "model": model, "weights_md5": md5(work / model / "model.safetensors"),
+        tags = {"kind": "model", "model": model, "trained_on": TRAINED_ON[model],
+                "weights_md5": md5(work / model / "model.safetensors"),
                 NOTE: model_run_note(model, figures.get("cost/seconds"))}
         with runs.child_run(client, flow, model, tags) as run:
             client.log_inputs(run.info.run_id, lineage.inputs(data, lineage.USES[model]))
-            runs.log(client, run, metrics=runs.points(run, figures, data=data) + _curves(run, work / model))
+            runs.log(client, run, params={"model": model},
+                     metrics=runs.points(run, figures, data=data) + _curves(run, work / model))
     client.log_inputs(run_id, lineage.inputs(data, {name: name for name in data}))
     runs.log(client, flow, metrics=runs.points(flow, model_figures(metrics, costs, "unlearned"), data=data))
     client.set_tag(run_id, NOTE, flow_note(metrics, costs, run_id=run_id, git=flow.data.tags))
@@ -111,16 +114,6 @@ def find_run(root: Path, *, benchmark: str, state: str) -> str | None:
     found = runs.search(store.client(root), experiment.experiment_id,
                         f"tags.kind = 'flow' AND attributes.status = 'FINISHED' AND tags.state = '{state}'")
     return found[0].info.run_id if found else None
-
-
-def model_figures(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], model: str) -> dict[str, float]:
-    """All figures of a model under the keys that every model has; the retrained model's gaps to itself are 0."""
-    figures = dict(metrics["models"][model])
-    figures |= metrics["gaps"].get(model) or {f"gap/{key}": 0.0 for key in figures}
-    spent, reference = seconds(model, costs), seconds("retrained", costs)
-    if spent is not None and reference:
-        figures |= {"cost/seconds": spent, "cost/share_of_retraining": spent / reference}
-    return figures
 
 
 def _curves(run: Run, folder: Path) -> list:
