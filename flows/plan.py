@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Literal
 
@@ -29,14 +28,17 @@ class StageResult:
 
 
 def plan(root: Path, benchmark: str) -> list[Stage]:
-    """The stages of one benchmark, in an order in which they can run."""
+    """The stages of one benchmark in the order of dvc.yaml, apart from those that have to wait for a later one."""
     stages = versioning.declared(root)
     own = {stage.address: stage for stage in stages if stage.address == f"{stage.name}@{benchmark}"}
     if not own:
         known = sorted({stage.address.partition("@")[2] for stage in stages} - {""})
         raise InputError(f"no stages for benchmark {benchmark!r}; params.yaml lists: {', '.join(known) or 'none'}")
-    graph = {address: upstream(stage, own) for address, stage in own.items()}
-    return [own[address] for address in TopologicalSorter(graph).static_order()]
+    ordered: dict[str, Stage] = {}
+    while waiting := [stage for stage in own.values() if stage.address not in ordered]:  # DVC has refused any cycle
+        stage = next(stage for stage in waiting if all(before in ordered for before in upstream(stage, own)))
+        ordered[stage.address] = stage
+    return list(ordered.values())
 
 
 def upstream(stage: Stage, stages: Mapping[str, Stage]) -> list[str]:

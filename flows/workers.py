@@ -6,12 +6,16 @@ that has the stages imported, and end when the flow does, however it ends.
 """
 
 import multiprocessing
+import os
+import pickle
 import signal
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Queue
+from threading import Event, Thread
 
 from aru.progress import Progress
 
@@ -38,10 +42,12 @@ class Workers:
 
     def run(self, stage: str, benchmark: str, root: Path, progress: Progress) -> None:
         """Compute one stage; what it raises is raised here, and what `progress` raises stops it."""
-        worker = self._idle.get() or self._start()
+        worker = self._idle.get()
         try:
+            worker = worker or self._start()
             worker.run(stage, benchmark, root, progress)
         except WorkerDied:
+            self._all.remove(worker)
             worker.stop()
             worker = None
             raise
@@ -117,21 +123,44 @@ def _serve(pipe: Connection) -> None:
     from aru.stages import run
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the flow decides, and tells us
+    jobs: Queue[tuple[str, str, Path]] = Queue()
+    stopped = Event()
+    Thread(target=_listen, args=(pipe, jobs, stopped), daemon=True).start()
 
     def progress(done: int, total: int, text: str) -> None:
         pipe.send(("progress", (done, total, text)))
-        if pipe.poll():
-            pipe.recv()
+        if stopped.is_set():
             raise StageStopped
 
     while True:
-        try:
-            stage, benchmark, root = pipe.recv()
-        except EOFError:
-            return
+        stage, benchmark, root = jobs.get()
+        stopped.clear()
         failure = None
         try:
             run(stage, benchmark, root=root, progress=progress)
         except Exception as error:
-            failure = error
+            failure = _portable(error)
         pipe.send(("end", failure))
+
+
+def _listen(pipe: Connection, jobs: Queue, stopped: Event) -> None:
+    """Take orders. When the flow is gone, even by a kill, end at once: a later flow must find nobody writing."""
+    while True:
+        try:
+            order = pipe.recv()
+        except (EOFError, OSError):
+            os._exit(1)
+        if order == "stop":
+            stopped.set()
+        else:
+            jobs.put(order)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error as another process can take it, with its traceback as a note."""
+    error.add_note(traceback.format_exc())
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever its constructor wants that pickle does not keep
+        return RuntimeError("".join(traceback.format_exception(error)))
+    return error
