@@ -94,7 +94,8 @@ def test_flipped_bytes_inside_a_member_are_noticed(tmp_path):
 MUCAC_FAULTS = {
     "no identities": (lambda f: f.pop("CelebA-HQ-identity.txt"), "there is no CelebA-HQ-identity.txt"),
     "no attributes": (lambda f: f.pop("CelebA-HQ-attribute.txt"), "there is no CelebA-HQ-attribute.txt"),
-    "odd identity": (lambda f: edit(f, "CelebA-HQ-identity.txt", b"0.jpg 0", b"0.jpg zero"), "line 1: .* is not 'FILE NUMBER'"),
+    "odd identity": (lambda f: edit(f, "CelebA-HQ-identity.txt", b"0.jpg 0", b"0.jpg zero"),
+                     "line 1: .* is not 'FILE NUMBER'"),
     "twice": (lambda f: edit(f, "CelebA-HQ-identity.txt", b"1.jpg 0", b"0.jpg 0"), "line 2: 0.jpg stands there twice"),
     "few columns": (lambda f: edit(f, "CelebA-HQ-attribute.txt", b"0.jpg -1 ", b"0.jpg "), "line 1: .*39 columns are there"),
     "odd value": (lambda f: edit(f, "CelebA-HQ-attribute.txt", b"0.jpg -1", b"0.jpg 5"), "line 1: .* of -1, 0 or 1"),

@@ -6,6 +6,8 @@ import pandas as pd
 
 from aru.data.manifest import ROLES, labels_of
 
+_COUNTS = ("rows", "distinct_files", "distinct_photos", "families", "family_person_keys", "people", "unused_rows")
+
 
 def audit(manifest: pd.DataFrame) -> dict[str, Any]:
     """Counts of copies, people, leaks and labels, as JSON content."""
@@ -46,10 +48,11 @@ def audit(manifest: pd.DataFrame) -> dict[str, Any]:
 def format_audit(content: dict[str, Any]) -> str:
     """The audit as Markdown tables."""
     lines = ["| what | count |", "| --- | ---: |"]
-    for section in ("counts", "both_sides_of_forget_and_retain"):
-        lines += [f"| {_words(name)} | {_cell(value)} |" for name, value in content[section].items()]
+    lines += [f"| {_words(name)} | {content['counts'][name]} |" for name in _COUNTS]
+    both = content["both_sides_of_forget_and_retain"]
+    lines += [f"| both sides of forget and retain: {_words(name)} | {_cell(value)} |" for name, value in both.items()]
     for name, part in content["leaks_into"].items():
-        lines += [f"| {name}: {_words(what)} | {value} |" for what, value in part.items()]
+        lines += [f"| leaks into {name}: {_words(what)} | {value} |" for what, value in part.items()]
     lines.append(f"| photos with conflicting labels | {content['photos_with_conflicting_labels']} |")
     lines += ["", "| set | images | photos | people | families |", "| --- | ---: | ---: | ---: | ---: |"]
     lines += [f"| {role} | {part['images']} | {part['photos']} | {part['people']} | {part['families']} |"
