@@ -64,10 +64,8 @@ class Execution:
 
     def heal(self, outs: dict[str, str]) -> int | None:
         """Bring outputs that are missing or damaged back from the cache: how many, or None where that failed."""
-        wrong = [path for path, digest in outs.items() if self.digests.of(path) != digest]
-        if all(versioning.restore(self.root, path, outs[path]) for path in wrong):
-            return len(wrong)
-        return None
+        wrong = {path: digest for path, digest in outs.items() if self.digests.of(path) != digest}
+        return len(wrong) if versioning.restore(self.root, wrong) else None
 
     def compute(self, stage: Stage) -> dict[str, str]:
         """Run the stage in a worker and return the digests of its outputs, all of which must be there."""

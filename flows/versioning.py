@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +76,7 @@ def commit(root: Path, addresses: Sequence[str]) -> None:
 
     if not addresses:
         return
-    with _guarded_lock_file(root), _opened(root) as repo, lock_repo(repo):
+    with guarded_lock_file(root), _opened(root) as repo, lock_repo(repo):
         stages = [stage for stage in _pipeline(repo) if stage.name in addresses]
         for stage in stages:
             stage.save()
@@ -102,21 +102,20 @@ def lacking(root: Path, digests: Sequence[str]) -> set[str]:
         return {digest for digest in digests if not os.path.exists(repo.cache.local.oid_to_path(digest))}
 
 
-def restore(root: Path, path: str, digest: str) -> bool:
-    """Put the file or folder of this digest in its place from the local cache; False where it does not have it.
+def restore(root: Path, wanted: Mapping[str, str]) -> bool:
+    """Put the files and folders {path: digest} in their places from the local cache; False where it lacks any.
 
     The bytes are checked while they are copied: an object that decayed is dropped, so that a later commit renews it.
     """
+    if not wanted:
+        return True
     with _opened(root) as repo:
-        cache = repo.cache.local
-        files = {"": digest}
         try:
-            if digest.endswith(".dir"):
-                files = _folder_entries(Path(cache.oid_to_path(digest)), digest)
-            objects = {name: (Path(cache.oid_to_path(md5)), md5) for name, md5 in files.items()}
-            return _put(objects, Path(root) / path)
+            for path, digest in wanted.items():
+                _restore(repo, Path(root) / path, digest)
         except FileNotFoundError:
             return False
+    return True
 
 
 def complete(root: Path, tracked: str) -> list[str]:
@@ -135,9 +134,8 @@ def complete(root: Path, tracked: str) -> list[str]:
     missing = {f"{folder}/{name}": md5 for name, md5 in files.items() if not (Path(root) / folder / name).exists()}
     if lacking(root, list(missing.values())):
         fetch(root, tracked)
-    for path, md5 in missing.items():
-        if not restore(root, path, md5):
-            raise InputError(f"{path} is tracked by {tracked} but neither the cache nor the remote has it")
+    if not restore(root, missing):
+        raise InputError(f"{', '.join(missing)} is tracked by {tracked} but neither the cache nor the remote has it")
     return sorted(missing)
 
 
@@ -216,18 +214,21 @@ def _folder_entries(manifest: Path, digest: str) -> dict[str, str]:
     return files
 
 
-def _put(objects: dict[str, tuple[Path, str]], target: Path) -> bool:
+def _restore(repo: "Repo", target: Path, digest: str) -> None:
     from aru.files import atomic_path
 
+    cached = {"": digest}
+    if digest.endswith(".dir"):
+        cached = _folder_entries(Path(repo.cache.local.oid_to_path(digest)), digest)
     with atomic_path(target) as temporary:
-        for name, (source, md5) in objects.items():
+        for name, md5 in cached.items():
+            source = Path(repo.cache.local.oid_to_path(md5))
             copy = temporary / name if name else temporary
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
             if file_md5(copy) != md5:
                 _drop(source)
                 raise FileNotFoundError(source)
-    return True
 
 
 def _drop(cached: Path) -> None:
@@ -240,7 +241,7 @@ def _lock_before(root: Path) -> Path:
 
 
 @contextmanager
-def _guarded_lock_file(root: Path) -> Iterator[None]:
+def guarded_lock_file(root: Path) -> Iterator[None]:
     """Keep dvc.lock as it is now until the block ends: DVC writes it in place, and a kill would leave half of it."""
     current, before = Path(root) / LOCK_FILE, _lock_before(root)
     if current.is_file():

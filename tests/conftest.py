@@ -29,4 +29,4 @@ def prefect_server() -> Iterator[None]:
         yield
 
 
-from tests.flow_fixtures import finished, project  # noqa: E402, F401 - fixtures, found here by every test
+from tests.flow_fixtures import finished, fresh, project, template  # noqa: E402, F401 - fixtures, found here by every test

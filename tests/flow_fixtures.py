@@ -1,7 +1,7 @@
 """A project that the main flow has run through once, copies of it, and the flow itself with stand-in stages."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,6 @@ import pytest
 from tests.project import commit_all, make_project, run_stage
 
 STAGES = ("prepare", "train", "attack", "mask", "finetune", "retrain", "evaluate", "report")
-Run = Callable[..., dict[str, str]]
 
 
 def run_flow(root: Path, benchmark: str = "faces", *, stage: Callable[..., None] = run_stage,
@@ -35,18 +34,28 @@ def computed(sources: dict[str, str]) -> set[str]:
 
 
 @pytest.fixture(scope="session")
-def finished(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which nothing has run yet; never changed by a test."""
+    return make_project(tmp_path_factory.mktemp("template") / "project")
+
+
+@pytest.fixture(scope="session")
+def finished(template: Path, prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which the flow has run once; never changed by a test."""
-    root = make_project(tmp_path_factory.mktemp("finished") / "project")
+    root = tmp_path_factory.mktemp("finished") / "project"
+    shutil.copytree(template, root)
     assert computed(run_flow(root)) == set(STAGES)
     commit_all(root)
     return root
 
 
 @pytest.fixture
-def project(finished: Path, tmp_path: Path) -> Iterator[Path]:
+def fresh(template: Path, tmp_path: Path) -> Path:
+    """A copy of the project in which nothing has run, to be changed."""
+    return Path(shutil.copytree(template, tmp_path / "fresh"))
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path) -> Path:
     """A copy of the finished project, to be changed."""
-    root = tmp_path / "project"
-    shutil.copytree(finished, root, symlinks=True)
-    yield root
-    shutil.rmtree(root)
+    return Path(shutil.copytree(finished, tmp_path / "project"))

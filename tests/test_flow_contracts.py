@@ -67,10 +67,8 @@ def test_fresh_clone_is_all_hits(project: Path, tmp_path: Path, command: list[st
 
 @pytest.mark.parametrize("change, expected", [
     (("params", "steps: 10", "steps: 11"), {"attack", "mask", "finetune", "evaluate", "report"}),
-    (("params", "ratio: 0.5", "ratio: 0.6"), {"mask", "finetune", "evaluate", "report"}),
     (("params", "resamples: 1000", "resamples: 500"), {"evaluate", "report"}),
     (("code", "aru/stages/retrain.py"), {"retrain", "evaluate", "report"}),
-    (("code", "aru/stages/report.py"), {"report"}),
     (("code", "aru/progress.py"), set(STAGES)),
     (("input", "data/faces.zip"), set(STAGES)),
     (("input", "data/mufac.zip"), set()),
@@ -83,8 +81,7 @@ def test_a_change_runs_what_depends_on_it_and_nothing_else(project: Path, change
         with open(project / change[1], "a") as file:
             file.write("\n# changed\n")
     assert computed(run_flow(project)) == expected
-    shell(project, "dvc", "commit", "-f", "data.dvc")  # the data's own change is the user's to record
-    assert versioning.status(project) == {}
+    assert versioning.status(project).keys() <= {"data.dvc"}, "a change of the data is the user's to record"
 
 
 def test_parameters_set_back_are_not_computed_again(project: Path) -> None:

@@ -1,0 +1,21 @@
+"""`python -m tests.flow_process ARGUMENTS...` is `aru ARGUMENTS...` with stand-in stages and without MLflow."""
+
+import sys
+
+from flows import publishing
+from flows.cli import main
+from flows.workers import Workers
+from tests.project import run_stage
+
+
+def run(self: Workers, *arguments: object) -> None:
+    """A stage by its stand-in; says when it begins, so that a test knows when to interrupt."""
+    print(f"begin {arguments[0]}", flush=True)
+    run_stage(*arguments)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    Workers.run = run  # type: ignore[method-assign]
+    publishing.publish = lambda *arguments: publishing.Published("run", "model", "1", new=True)
+    publishing.summary = lambda *arguments: "results"
+    main(sys.argv[1:])

@@ -1,0 +1,131 @@
+"""What is known of DVC's files: digests as DVC computes them, stages as it resolves them, bytes back from its cache."""
+
+from pathlib import Path
+
+import pytest
+
+from aru.errors import InputError
+from flows import versioning
+from flows.digests import Digests, file_md5
+from flows.plan import differences, key, plan, refreshed, upstream
+from flows.versioning import Locked, Stage
+from tests.flow_fixtures import STAGES
+from tests.project import outputs, run_stage
+
+STAGE = Stage(name="mask", address="mask@faces", cmd="python -m aru mask faces", deps=("a", "b"),
+              params={"params.yaml": {"faces.mask": {"ratio": 0.5, "unit": "filter"}}}, outs=("work/m", "work/n"))
+INPUTS = {"a": "1" * 32, "b": "2" * 32}
+ENTRY = Locked(cmd=STAGE.cmd, deps=INPUTS, params=STAGE.params, outs={"work/m": "3" * 32, "work/n": "4" * 32})
+
+
+def test_digests_are_those_of_dvc(finished: Path) -> None:
+    digests, entries = Digests(finished), versioning.locked(finished)
+    found = {path: digests.of(path) for entry in entries.values() for path in (*entry.deps, *entry.outs)}
+    assert found == {path: md5 for entry in entries.values() for path, md5 in {**entry.deps, **entry.outs}.items()}
+    assert any(md5.endswith(".dir") for md5 in found.values() if md5), "a folder is among them"
+    assert digests.of("no/such/file") is None
+
+
+def test_nested_folder_with_odd_names_has_dvcs_digest(fresh: Path) -> None:
+    for name in ("b/ü.txt", "a.txt", "b/c/d.txt", "B.txt", "b.txt", ".hidden"):
+        (fresh / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (fresh / "data" / name).write_text(name)
+    versioning.add(fresh, "data")
+    assert f"md5: {Digests(fresh).of('data')}\n" in (fresh / "data.dvc").read_text()
+
+
+def test_digest_of_a_file_changed_in_place_is_read_again(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("one")
+    digests = Digests(tmp_path)
+    before = digests.of("file")
+    (tmp_path / "file").write_text("two")
+    assert digests.of("file") == file_md5(tmp_path / "file") != before
+
+
+def test_plan_is_in_order_and_resolved(finished: Path) -> None:
+    stages = plan(finished, "faces")
+    assert tuple(stage.name for stage in stages) == STAGES
+    by_address = {stage.address: stage for stage in stages}
+    assert upstream(by_address["mask@faces"], by_address) == ["attack@faces", "prepare@faces", "train@faces"]
+    assert "data/faces.zip" in by_address["prepare@faces"].deps
+    assert by_address["attack@faces"].params["params.yaml"]["faces.attack"]["steps"] == 10
+
+
+def test_plan_of_an_unknown_benchmark_names_the_known_ones(finished: Path) -> None:
+    with pytest.raises(InputError, match="no stages for benchmark 'mufac'.*faces"):
+        plan(finished, "mufac")
+
+
+def test_missing_parameter_is_named(fresh: Path) -> None:
+    text = (fresh / "params.yaml").read_text()
+    (fresh / "params.yaml").write_text(text.replace("  evaluate:\n    resamples: 1000\n", "", 1))
+    with pytest.raises(InputError, match=r"evaluate@faces needs the parameter 'faces\.evaluate'"):
+        plan(fresh, "faces")
+
+
+def test_broken_dvc_yaml_is_the_users_to_mend(fresh: Path) -> None:
+    (fresh / "dvc.yaml").write_text("stages:\n  train:\n    command: x\n")
+    with pytest.raises(InputError, match=r"dvc\.yaml"):
+        plan(fresh, "faces")
+
+
+@pytest.mark.parametrize("change", [
+    {"cmd": "python -m aru mask mufac"},
+    {"params": {"params.yaml": {"faces.mask": {"ratio": 0.6, "unit": "filter"}}}},
+    {"outs": ("work/m",)},
+])
+def test_key_changes_with_each_part_of_a_stage(change: dict) -> None:
+    assert key(Stage(**{**vars(STAGE), **change}), INPUTS) != key(STAGE, INPUTS)
+
+
+def test_key_changes_with_an_inputs_bytes_and_stays_otherwise() -> None:
+    assert key(STAGE, {**INPUTS, "a": "5" * 32}) != key(STAGE, INPUTS) == key(STAGE, dict(reversed(INPUTS.items())))
+    with pytest.raises(InputError, match="reads b, which does not exist"):
+        key(STAGE, {**INPUTS, "b": None})
+
+
+@pytest.mark.parametrize("entry, expected", [
+    ({}, []),
+    ({"cmd": "other"}, ["cmd"]),
+    ({"deps": {"a": "1" * 32, "b": "9" * 32}}, ["b"]),
+    ({"deps": {"a": "1" * 32, "c": "2" * 32}}, ["b", "c"]),
+    ({"params": {"params.yaml": {"faces.mask": {"ratio": 0.1, "unit": "filter"}}}}, ["faces.mask.ratio"]),
+    ({"params": {}}, ["faces.mask"]),
+    ({"outs": {"work/m": "3" * 32}}, ["outs"]),
+])
+def test_differences_name_what_changed(entry: dict, expected: list[str]) -> None:
+    assert differences(STAGE, INPUTS, Locked(**{**vars(ENTRY), **entry})) == expected
+
+
+def test_refresh_takes_known_stages_only() -> None:
+    assert refreshed([STAGE], ("all",)) == {"mask"} == refreshed([STAGE], ("mask",))
+    assert refreshed([STAGE], ()) == frozenset()
+    with pytest.raises(InputError, match="unknown stage 'musk'.*mask, or 'all'"):
+        refreshed([STAGE], ("musk",))
+
+
+def test_missing_data_comes_back_and_the_rest_stays(fresh: Path) -> None:
+    (fresh / "data" / "faces.zip").unlink()
+    (fresh / "data" / "new.zip").write_text("not tracked yet")
+    assert versioning.complete(fresh, "data.dvc") == ["data/faces.zip"]
+    assert (fresh / "data" / "faces.zip").read_text() == "the archive of faces"
+    assert (fresh / "data" / "new.zip").exists()
+    assert versioning.complete(fresh, "nothing.dvc") == []
+
+
+def test_commit_leaves_the_other_stages_entries(fresh: Path) -> None:
+    for stage in plan(fresh, "faces"):
+        run_stage(stage.name, "faces", fresh)
+    versioning.commit(fresh, ["prepare@faces", "train@faces"])
+    assert set(versioning.locked(fresh)) == {"prepare@faces", "train@faces"}
+    entry = versioning.locked(fresh)["train@faces"]
+    assert entry.outs["work/faces/original/model.safetensors"] == outputs(fresh)["work/faces/original/model.safetensors"]
+    assert versioning.lacking(fresh, list(entry.outs.values())) == set()
+    assert versioning.lacking(fresh, ["0" * 32]) == {"0" * 32}
+
+
+def test_busy_repository_is_told_apart(fresh: Path) -> None:
+    from dvc.repo import Repo
+
+    with Repo(str(fresh)).lock, pytest.raises(versioning.VersioningBusy, match="DVC is busy"):
+        versioning.commit(fresh, ["prepare@faces"])
