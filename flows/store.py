@@ -1,7 +1,8 @@
 """MLflow's store of a project: `mlruns/mlflow.db` and `mlruns/artifacts/`, or the server that MLFLOW_TRACKING_URI names."""
 
 import os
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from flows.descriptions import experiment_note
 from flows.views import view_tags
 
 _LOCK_SECONDS = 120
+_ARTIFACT_PATHS = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location",
+                   "model_versions": "storage_location"}
 
 
 def tracking_uri(root: Path) -> str:
@@ -33,14 +36,17 @@ def database(root: Path) -> Path:
 def ensure_store(root: Path) -> None:
     """Make the project's store once; safe where several processes do it at the same time.
 
-    The tables are made in a file beside it that is then moved in: an interrupt leaves no half of a database.
+    The tables are made in a file beside it that is then moved in: an interrupt leaves no half of a database. MLflow
+    keeps whole paths of artifacts; where the project was moved or copied, they are brought along.
     """
     path = database(root)
-    if not is_local(root) or path.is_file():
+    if not is_local(root):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / ".store.lock", timeout=_LOCK_SECONDS):
-        if not path.is_file():
+        if path.is_file():
+            _follow_move(path)
+        else:
             _make_database(path)
 
 
@@ -84,6 +90,17 @@ def _experiment_tags(benchmark: str) -> dict[str, str]:
     return {"mlflow.note.content": experiment_note(benchmark), "mlflow.experimentKind": "custom_model_development",
             "mlflow.experiment.primaryMetric.name": "nomus",
             "mlflow.experiment.primaryMetric.greaterIsBetter": "True", "benchmark": benchmark} | view_tags()
+
+
+def _follow_move(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        row = database.execute("SELECT artifact_location FROM experiments WHERE experiment_id = 0").fetchone()
+        before, now = (row[0].removesuffix("/0") if row else ""), str(path.parent / "artifacts")
+        if not row or before == now:
+            return
+        for table, column in _ARTIFACT_PATHS.items():
+            database.execute(f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+                             (now, len(before) + 1, len(before) + 1, f"{before}/"))
 
 
 def _make_database(path: Path) -> None:
