@@ -1,0 +1,113 @@
+"""The embedded benchmark `faces`: invented people drawn at several ages, in exactly MUFAC's archive layout.
+
+    python -m aru.data.faces data/faces.zip --seed 0
+
+The same seed gives the same bytes on the same kind of machine. docs/faces.md says what is planted in it.
+"""
+
+import argparse
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from aru.data.faces_ageing import look_at
+from aru.data.faces_canvas import NoiseBank, noise_bank
+from aru.data.faces_plan import FORGET_ROWS, PHOTOS, plan
+from aru.data.faces_render import render
+from aru.data.faces_rows import FAMILIES, SPLITS, Row, Source
+from aru.data.faces_shot import draw_shot
+from aru.files import atomic_path
+from aru.progress import Progress, silent
+
+__all__ = ["FORGET_ROWS", "generate"]
+
+SIZE = 128
+QUALITY = (70, 78)  # of the photos, chosen so that the full archive stays below 11 MB
+QUALITY_AGAIN = (50, 66)  # of the copies that are compressed again
+_DATE = (2024, 1, 1, 0, 0, 0)
+_HEADER = "family_id,person_id,age_class,image_path\n"
+
+
+def _jpeg(picture: Image.Image, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality, subsampling=2, optimize=True)
+    return buffer.getvalue()
+
+
+def _photo(source: Source, bank: NoiseBank, seed: int) -> bytes:
+    rng = np.random.default_rng([seed, 2, source.number])
+    look, shot = look_at(source.person, source.apparent, rng), draw_shot(rng, source.apparent, source.year)
+    return _jpeg(Image.fromarray(render(look, shot, bank, rng, size=SIZE)), int(rng.integers(*QUALITY)))
+
+
+def _again(photo: bytes, rng: np.random.Generator) -> bytes:
+    """The same photo compressed again, half of the time after shrinking and enlarging it."""
+    picture = Image.open(io.BytesIO(photo)).convert("RGB")
+    if rng.random() < 0.5:
+        small = int(rng.integers(104, 122))
+        picture = picture.resize((small, small), Image.Resampling.BICUBIC).resize(
+            (SIZE, SIZE), Image.Resampling.BICUBIC
+        )
+    return _jpeg(picture, int(rng.integers(*QUALITY_AGAIN)))
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(name, date_time=_DATE)
+    entry.create_system = 3
+    entry.external_attr = (0o40755 << 16 | 0x10) if name.endswith("/") else 0o100644 << 16
+    archive.writestr(entry, content)
+
+
+def _add_tables(archive: zipfile.ZipFile, rows: list[Row]) -> None:
+    for split in SPLITS:
+        lines = [
+            f"{row.family},{row.role},{row.age_class},{row.path}\n" for row in rows if row.split == split
+        ]
+        _add(archive, f"custom_{split}_dataset.csv", (_HEADER + "".join(lines)).encode())
+    for split in SPLITS:
+        _add(archive, f"{split}_images/", b"")
+
+
+def _add_photos(archive: zipfile.ZipFile, rows: list[Row], seed: int, progress: Progress) -> None:
+    bank = noise_bank(seed)
+    photos: dict[int, bytes] = {}
+    for done, row in enumerate(rows, 1):
+        number = row.source.number
+        if number not in photos:
+            photos[number] = _photo(row.source, bank, seed)
+        content = photos[number]
+        if row.copy == "again":
+            content = _again(content, np.random.default_rng([seed, 3, number]))
+        _add(archive, f"{row.split}_images/{row.path}", content)
+        progress(done, len(rows), "faces")
+
+
+def generate(
+    path: Path, *, seed: int = 0, families: int = FAMILIES, photos: int = PHOTOS, progress: Progress = silent
+) -> None:
+    """Write the archive to `path`, atomically: about 35 images a family of `photos` a person.
+
+    Raises InputError where the archive would be too small for what is planted in it.
+    """
+    rows = plan(seed=seed, families=families, photos=photos)
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        _add_tables(archive, rows)
+        _add_photos(archive, rows, seed, progress)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line: `python -m aru.data.faces OUT.zip --seed 0`."""
+    parser = argparse.ArgumentParser(prog="python -m aru.data.faces", description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path, help="the archive to write, such as data/faces.zip")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--families", type=int, default=FAMILIES)
+    parser.add_argument("--photos", type=int, default=PHOTOS, help="photos of each person, on average")
+    chosen = parser.parse_args(arguments)
+    generate(chosen.out, seed=chosen.seed, families=chosen.families, photos=chosen.photos)
+
+
+if __name__ == "__main__":
+    main()

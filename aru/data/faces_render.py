@@ -1,0 +1,52 @@
+"""One photo: the layers from the background to the camera, drawn at twice the size of the photo."""
+
+import numpy as np
+
+from aru.data.faces_body import draw_clothes, draw_neck
+from aru.data.faces_canvas import Array, NoiseBank, blend, cover, cut, window
+from aru.data.faces_eyes import draw_brow, draw_eye
+from aru.data.faces_features import draw_ear, draw_glasses, draw_marks, draw_mouth, draw_nose
+from aru.data.faces_hair import bares_ears, draw_back_hair, draw_beard, draw_front_hair, fall_of_hair
+from aru.data.faces_head import Plane, head_plane, light_face, skin_colour
+from aru.data.faces_look import Look
+from aru.data.faces_scene import background, develop, vignette
+from aru.data.faces_shot import Shot
+
+
+def _draw_skin(rgb: Array, look: Look, shot: Shot, plane: Plane, coarse: Plane, bank: NoiseBank) -> None:
+    light, shine = light_face(look, shot, coarse, bank, rgb.shape[-1])
+    area = window(plane.distance, plane.v, (-9, -9, plane.edge, 9))
+    rgb, plane = cut(rgb, area), plane.part(area)
+    face = cover(plane.distance, 2 * plane.edge)
+    skin = skin_colour(look, plane, bank) * cut(light, area)
+    blend(rgb, face, skin + 0.10 * (1 - 0.5 * look.skin.rough) * shine[area])
+    draw_marks(rgb, plane.fx, plane.fy, face, look, bank, plane.edge)
+
+
+def render(look: Look, shot: Shot, bank: NoiseBank, rng: np.random.Generator, *, size: int = 128) -> Array:
+    """A photo (size, size, 3) uint8 RGB of this look under these conditions; `rng` gives the film's grain."""
+    plane, coarse = head_plane(look, shot, 2 * size, size), head_plane(look, shot, size, size)
+    edge = plane.edge
+    rgb = background(shot, bank, 2 * size)
+    fall = fall_of_hair(look, shot, plane, bank)
+    draw_back_hair(rgb, look, plane, fall)
+    draw_neck(rgb, look, shot, plane)
+    draw_clothes(rgb, look, shot, plane, bank)
+    near = -1 if shot.yaw > 0 else 1
+    draw_ear(rgb, plane.u, plane.v, -near, look, shot, edge)
+    _draw_skin(rgb, look, shot, plane, coarse, bank)
+    draw_nose(rgb, plane.fx, plane.fy, look, shot, edge)
+    draw_mouth(rgb, plane.fx, plane.fy, look, shot, edge)
+    draw_beard(rgb, look, shot, plane, bank)
+    for side in (-1, 1):
+        draw_eye(rgb, plane.fx, plane.fy, side, look, shot, edge)
+        draw_brow(rgb, plane.fx, plane.fy, side, look, shot, bank, edge)
+    if not bares_ears(look):
+        draw_ear(rgb, plane.u, plane.v, near, look, shot, edge)
+    draw_front_hair(rgb, look, plane, fall)
+    if bares_ears(look):
+        draw_ear(rgb, plane.u, plane.v, near, look, shot, edge)
+    if look.glasses:
+        draw_glasses(rgb, plane.fx, plane.fy, look, shot, edge)
+    rgb *= vignette(2 * size)
+    return develop(rgb, shot, rng)
