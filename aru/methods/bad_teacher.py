@@ -1,0 +1,69 @@
+"""Bad Teacher: the student imitates a know-nothing on the forget set and the original on retain."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from aru.compute import Compute
+from aru.data.images import Sets
+from aru.losses import distillation_loss
+from aru.methods.batches import joined, load, passes, sample
+from aru.methods.fresh import fresh
+from aru.methods.loop import DescentConfig, Step, counter, descend, finish, optimiser_of, student, teacher
+from aru.methods.method import Method, require_classes
+from aru.progress import Progress, silent
+from aru.seeds import draw_seed, generator
+from aru.training import batches_of
+
+
+class BadTeacherConfig(DescentConfig):
+    """The paper's: one pass of Adam 1e-4 over forget and 30 % of retain."""
+
+    epochs: int = Field(1, ge=0, le=10_000)
+    batch_size: int = Field(256, ge=2, le=8192)
+    optimiser: Literal["sgd", "adam", "adamw"] = "adam"
+    lr: float = Field(1e-4, gt=0)
+    retain_share: float = Field(0.3, gt=0, le=1, description="of retain, drawn once")
+    temperature: float = Field(1.0, gt=0)
+
+
+def unlearn(model: nn.Module, sets: Sets, config: BadTeacherConfig, *, seed: int, compute: Compute,
+            progress: Progress = silent) -> nn.Module:
+    """Minimise KL(T_bad || s) on D_f and KL(theta0 || s) on a part of D_r, in mixed batches (arXiv 2205.08096).
+
+    T_bad is a freshly initialised network of the same architecture.
+    """
+    require_classes(sets, "bad-teacher")
+    random = generator(seed, "bad-teacher")
+    good, bad = teacher(model, compute), teacher(fresh(model, seed=draw_seed(seed, "bad-teacher/init")), compute)
+    result = student(model, compute, batchnorm=config.batchnorm)
+    kept = sample(sets.retain, max(1, round(config.retain_share * len(sets.retain))), generator=random)
+    mixed = joined(kept, sets.forget)
+
+    def steps() -> Iterator[Step]:
+        for _ in range(config.epochs):
+            for positions in batches_of(len(mixed), config.batch_size, random):
+                images, _ = load(mixed, positions, generator=random, compute=compute, augmented=config.augment)
+                forgotten = (positions >= len(kept)).to(compute.device)
+                wanted = lesson(good, bad, images, forgotten)
+                yield Step(distillation_loss(result(images), wanted, temperature=config.temperature))
+
+    total = config.epochs * passes(len(mixed), config.batch_size)
+    descend(steps(), optimiser_of(result, config), compute=compute, generator=random,
+            tell=counter(progress, total, "bad teacher"))
+    return finish(result)
+
+
+@torch.no_grad()
+def lesson(good: nn.Module, bad: nn.Module, images: torch.Tensor, forgotten: torch.Tensor) -> torch.Tensor:
+    """Logits to imitate: the bad teacher's where `forgotten` (B,) is true, else the good one's."""
+    return torch.where(forgotten[:, None], bad(images).float(), good(images).float())
+
+
+METHOD = Method("bad-teacher", BadTeacherConfig, unlearn, ("forget", "retain"), "arXiv 2205.08096; 2410.01276", {
+    "paper": BadTeacherConfig(),
+    "deepunlearn": BadTeacherConfig(epochs=10, lr=0.01, retain_share=1.0),
+}, multilabel=False)

@@ -1,0 +1,69 @@
+"""Batches for the methods: one shuffled pass, an endless one, two sets as one, other labels."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from aru.compute import Compute
+from aru.data.augment import augment
+from aru.data.images import ImageSet
+from aru.errors import InputError
+from aru.training import batches_of
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+def shuffled(data: ImageSet, size: int, *, generator: torch.Generator, compute: Compute,
+             augmented: bool) -> Iterator[Batch]:
+    """One pass over `data` in a fresh order: images (B, 3, H, W) in [0, 1] and targets, on the device."""
+    for positions in batches_of(len(data), size, generator):
+        yield load(data, positions, generator=generator, compute=compute, augmented=augmented)
+
+
+def endless(data: ImageSet, size: int, *, generator: torch.Generator, compute: Compute,
+            augmented: bool) -> Iterator[Batch]:
+    """Pass after pass, each in a fresh order."""
+    while True:
+        yield from shuffled(data, size, generator=generator, compute=compute, augmented=augmented)
+
+
+def load(data: ImageSet, positions: torch.Tensor, *, generator: torch.Generator, compute: Compute,
+         augmented: bool) -> Batch:
+    """The images at these positions, augmented where wanted."""
+    images, targets = data.batch(positions, compute.device)
+    return (augment(images, generator=generator) if augmented else images), targets
+
+
+def passes(count: int, size: int) -> int:
+    """How many batches one pass over `count` images makes (a lone last image joins the batch before it)."""
+    full, rest = divmod(count, size)
+    return max(1, full + (rest > 1))
+
+
+def joined(first: ImageSet, second: ImageSet) -> ImageSet:
+    """Both sets as one, the second after the first; they must be rows of one array."""
+    if first.images is not second.images:
+        raise InputError("the two sets are rows of different arrays: open them together with load_sets")
+    return replace(first, rows=np.concatenate([first.rows, second.rows]),
+                   targets=torch.cat([first.targets, second.targets]))
+
+
+def sample(data: ImageSet, count: int, *, generator: torch.Generator) -> ImageSet:
+    """`count` images at most, drawn without replacement."""
+    return data.take(torch.randperm(len(data), generator=generator)[:count].numpy())
+
+
+def relabelled(data: ImageSet, *, generator: torch.Generator) -> ImageSet:
+    """The same images, each with a label drawn uniformly from all labels but its own.
+
+    For the multi-label task a label is the whole vector: one of the other 2^L - 1.
+    """
+    if data.targets.is_floating_point():
+        labels = data.targets.shape[1]
+        pattern = torch.randint(1, 2**labels, (len(data), 1), generator=generator)
+        flips = (pattern >> torch.arange(labels)) & 1
+        return replace(data, targets=(data.targets - flips).abs())
+    shift = torch.randint(1, data.outputs, (len(data),), generator=generator)
+    return replace(data, targets=(data.targets + shift) % data.outputs)

@@ -1,0 +1,52 @@
+"""CT, convolution transpose: every kernel is mirrored on its diagonal, then fine-tuned."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from aru.compute import Compute
+from aru.config import TrainConfig
+from aru.data.images import Sets
+from aru.errors import InputError
+from aru.methods.loop import finish, student
+from aru.methods.method import Method
+from aru.progress import Progress, silent
+from aru.seeds import generator
+from aru.training import fit
+
+
+class CtConfig(TrainConfig):
+    """The competition's fifth place."""
+
+    epochs: int = Field(3, ge=0, le=10_000)
+    lr: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(5e-4, ge=0)
+    schedule: Literal["constant", "step", "cosine", "onecycle"] = "cosine"
+
+
+def unlearn(model: nn.Module, sets: Sets, config: CtConfig, *, seed: int, compute: Compute,
+            progress: Progress = silent) -> nn.Module:
+    """W[o, i, h, w] <- W[o, i, w, h] for every convolution, then CE(D_r) (arXiv 2406.09073, 2410.01276)."""
+    result = student(model, compute)
+    transpose(result)
+    fit(result, sets.retain, config, generator=generator(seed, "ct"), compute=compute, progress=progress, text="ct")
+    return finish(result)
+
+
+@torch.no_grad()
+def transpose(model: nn.Module) -> None:
+    """Swap height and width of every square kernel in place; twice is the identity.
+
+    A network without a square kernel larger than 1 x 1 has nothing to transpose and is refused.
+    """
+    weights = [module.weight for module in model.modules() if isinstance(module, nn.Conv2d)]
+    square = [weight for weight in weights if weight.shape[2] == weight.shape[3] > 1]
+    if not square:
+        raise InputError(f"{type(model).__name__} has no square convolution kernel to transpose: use another method")
+    for weight in square:
+        weight.copy_(weight.transpose(2, 3).clone())
+
+
+METHOD = Method("ct", CtConfig, unlearn, ("retain",), "arXiv 2406.09073; 2410.01276", {"paper": CtConfig()})

@@ -1,0 +1,41 @@
+"""Fine-tune: go on training, on the retain set alone."""
+
+from typing import Literal
+
+from pydantic import Field
+from torch import nn
+
+from aru.compute import Compute
+from aru.config import TrainConfig
+from aru.data.images import Sets
+from aru.methods.loop import batchnorms, finish, holding, student
+from aru.methods.method import Method
+from aru.progress import Progress, silent
+from aru.seeds import generator
+from aru.training import fit, supervised
+
+
+class FinetuneMethodConfig(TrainConfig):
+    """The benchmark's by default: SGD 1e-3 without momentum, BatchNorm frozen."""
+
+    epochs: int = Field(2, ge=0, le=10_000)
+    lr: float = Field(1e-3, gt=0)
+    momentum: float = Field(0.0, ge=0, lt=1, description="sgd only")
+    schedule: Literal["constant", "step", "cosine", "onecycle"] = "constant"
+    batchnorm: Literal["train", "eval"] = Field("eval", description="eval keeps the original's statistics")
+
+
+def unlearn(model: nn.Module, sets: Sets, config: FinetuneMethodConfig, *, seed: int, compute: Compute,
+            progress: Progress = silent) -> nn.Module:
+    """theta <- theta - lr grad CE(D_r), from the original; forgetting is left to catastrophe."""
+    result = student(model, compute)
+    loss = holding(batchnorms(result), supervised) if config.batchnorm == "eval" else supervised
+    fit(result, sets.retain, config, generator=generator(seed, "finetune"), compute=compute, loss=loss, progress=progress,
+        text="fine-tune")
+    return finish(result)
+
+
+METHOD = Method("finetune", FinetuneMethodConfig, unlearn, ("retain",), "arXiv 2311.02240; NeurIPS 2023 starting kit", {
+    "benchmark": FinetuneMethodConfig(),
+    "starting-kit": FinetuneMethodConfig(epochs=5, momentum=0.9, weight_decay=5e-4, schedule="cosine", batchnorm="train"),
+})

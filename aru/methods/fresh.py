@@ -1,0 +1,74 @@
+"""A newly initialised model of the same architecture, as its own constructor would draw it."""
+
+import copy
+import inspect
+from functools import lru_cache
+
+import torch
+import torchvision
+from torch import nn
+
+from aru.errors import InputError
+from aru.models import build, classifier, names
+
+
+def fresh(model: nn.Module, *, seed: int) -> nn.Module:
+    """A model like `model` with weights drawn anew; the same seed gives the same weights, no global state changes.
+
+    A model of the registry is recognised by its class and shapes and built by its name. Any other is copied and each
+    module initialised by its own ``reset_parameters``; a parameter that no module can draw anew is an InputError.
+    """
+    name = registered_name(model)
+    if name is not None:
+        return build(name, outputs_of(model), resolution=getattr(model, "image_size", 128), seed=seed)
+    result = copy.deepcopy(model).cpu()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for path, module in result.named_modules():
+            _initialise(path, module)
+    return result
+
+
+def registered_name(model: nn.Module) -> str | None:
+    """The name under which `aru.models.build` makes a model of this class and these shapes."""
+    shapes = _shapes(model)
+    for name in names():
+        if _kind(name) is type(model) and _outline(name, outputs_of(model), getattr(model, "image_size", 128)) == shapes:
+            return name
+    return None
+
+
+def outputs_of(model: nn.Module) -> int:
+    """How many logits the model gives."""
+    return dict(model.named_modules())[classifier(model)].out_features
+
+
+def _kind(name: str) -> type:
+    """The class that the builder of this name says it returns."""
+    if name == "vit_tiny":
+        return torchvision.models.VisionTransformer
+    return inspect.signature(torchvision.models.get_model_builder(name)).return_annotation
+
+
+@lru_cache(maxsize=64)
+def _outline(name: str, outputs: int, resolution: int) -> dict[str, torch.Size] | None:
+    """The architecture's shapes, drawn without memory, or None where it cannot take images of this size."""
+    with torch.device("meta"):
+        try:
+            return _shapes(build(name, outputs, resolution=resolution))
+        except InputError:  # patches that do not tile this size: another architecture
+            return None
+
+
+def _shapes(model: nn.Module) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in model.state_dict().items()}
+
+
+def _initialise(path: str, module: nn.Module) -> None:
+    if hasattr(module, "reset_parameters"):
+        module.reset_parameters()
+    elif isinstance(module, nn.MultiheadAttention):
+        module._reset_parameters()
+    elif next(module.parameters(recurse=False), None) is not None:
+        raise InputError(f"{path or 'the model'} ({type(module).__name__}) holds parameters that cannot be drawn anew: give "
+                         "the module a method reset_parameters, or use an architecture of aru.models.names()")

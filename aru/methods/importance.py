@@ -1,0 +1,61 @@
+"""Gradients of whole sets, parameter by parameter: what importance and saliency are made of."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from aru.compute import Compute
+from aru.data.images import ImageSet
+from aru.errors import TrainingError
+from aru.losses import task_loss
+from aru.methods.loop import finish, student
+from aru.progress import Progress
+
+Gradients = dict[str, torch.Tensor]
+
+
+def mean_gradient(model: nn.Module, data: ImageSet, *, batch_size: int, compute: Compute, progress: Progress,
+                  text: str) -> Gradients:
+    """The gradient of the mean loss over `data` with respect to every parameter, by name."""
+    total: Gradients = {}
+    for count, gradients in batch_gradients(model, data, batch_size=batch_size, compute=compute, progress=progress, text=text):
+        _add(total, {name: gradient * (count / len(data)) for name, gradient in gradients.items()})
+    return total
+
+
+def importance(model: nn.Module, data: ImageSet, *, batch_size: int, compute: Compute, progress: Progress,
+               text: str) -> Gradients:
+    """Mean over the batches of the squared gradient of the batch's mean loss: the diagonal Fisher information as SSD
+    (arXiv 2308.07707) and SFRon (arXiv 2409.19732) compute it."""
+    total: Gradients = {}
+    batches = 0
+    for _, gradients in batch_gradients(model, data, batch_size=batch_size, compute=compute, progress=progress, text=text):
+        _add(total, {name: gradient.square() for name, gradient in gradients.items()})
+        batches += 1
+    return {name: value / batches for name, value in total.items()}
+
+
+def batch_gradients(model: nn.Module, data: ImageSet, *, batch_size: int, compute: Compute, progress: Progress,
+                    text: str) -> Iterator[tuple[int, Gradients]]:
+    """For each batch, in the set's order: its size, and the gradient of its mean loss.
+
+    A copy of the model in evaluation mode answers, on images that are not augmented. Raises TrainingError where the loss
+    is not finite.
+    """
+    twin = finish(student(model, compute))
+    parameters = dict(twin.named_parameters())
+    for positions in torch.arange(len(data)).split(batch_size):
+        images, targets = data.batch(positions, compute.device)
+        with compute.autocast():
+            loss = task_loss(twin(images), targets)
+        if not torch.isfinite(loss):
+            raise TrainingError(f"the model's loss on its own training images is {loss.item()}: train the original again")
+        values = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True, materialize_grads=True)
+        yield len(positions), dict(zip(parameters, values, strict=True))
+        progress(int(positions[-1]) + 1, len(data), text)
+
+
+def _add(total: Gradients, more: Gradients) -> None:
+    for name, value in more.items():
+        total[name] = total[name] + value if name in total else value

@@ -1,0 +1,81 @@
+"""KDE: the first convolution and the classifier start anew and are taught by the original."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from aru.compute import Compute
+from aru.config import TrainConfig
+from aru.data.images import Sets
+from aru.errors import InputError
+from aru.losses import distillation_loss, task_loss
+from aru.methods.loop import finish, student, teacher
+from aru.methods.method import Method, require_classes
+from aru.models import classifier
+from aru.progress import Progress, silent
+from aru.seeds import draw_seed, generator
+from aru.training import Loss, fit
+
+
+class KdeConfig(TrainConfig):
+    """The competition's sixth place; `epochs`, `lr` and `schedule` are the second stage's."""
+
+    epochs: int = Field(3, ge=0, le=10_000)
+    lr: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(5e-4, ge=0)
+    schedule: Literal["constant", "step", "cosine", "onecycle"] = "cosine"
+    warmup_epochs: int = Field(3, ge=0, le=10_000, description="of pure distillation, at a constant warmup_lr")
+    warmup_lr: float = Field(9e-4, gt=0)
+    temperature: float = Field(5.0, gt=0)
+
+
+def unlearn(model: nn.Module, sets: Sets, config: KdeConfig, *, seed: int, compute: Compute,
+            progress: Progress = silent) -> nn.Module:
+    """Reset the ends; min KL(theta0 || s); min CE + H(theta0, s) + KL(theta0 || s), softened by T (arXiv 2410.01276).
+
+    The source distils on validation images first. Held-out people are for evaluation here, so both stages see D_r alone.
+    """
+    require_classes(sets, "kde")
+    fixed, result = teacher(model, compute), student(model, compute)
+    reset_ends(result, seed=draw_seed(seed, "kde/init"))
+    warmup = config.model_copy(update={"epochs": config.warmup_epochs, "lr": config.warmup_lr, "schedule": "constant"})
+    random = generator(seed, "kde")
+    for stage, text, labelled in ((warmup, "kde warm-up", False), (config, "kde", True)):
+        fit(result, sets.retain, stage, generator=random, compute=compute, progress=progress, text=text,
+            loss=distilling(fixed, config.temperature, labelled=labelled))
+    return finish(result)
+
+
+def distilling(fixed: nn.Module, temperature: float, *, labelled: bool) -> Loss:
+    """KL(theta0 || s) of softened outputs, without Hinton's factor T^2; `labelled` adds CE and the soft cross-entropy."""
+
+    def loss(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = model(images)
+        with torch.no_grad():
+            wanted = fixed(images).float()
+        divergence = distillation_loss(logits, wanted, temperature=temperature) / temperature**2
+        if not labelled:
+            return divergence, logits
+        soft = nn.functional.cross_entropy(logits.float() / temperature, (wanted / temperature).softmax(dim=1))
+        return task_loss(logits, targets) + soft + divergence, logits
+
+    return loss
+
+
+def reset_ends(model: nn.Module, *, seed: int) -> None:
+    """Draw the first convolution and the classifier anew, by PyTorch's own initialisation, in place."""
+    first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
+    if first is None:
+        raise InputError(f"{type(model).__name__} has no convolution whose reset KDE asks for: use another method")
+    for module in (first, model.get_submodule(classifier(model))):
+        place = module.weight.device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module.cpu().reset_parameters()
+        module.to(place)
+
+
+METHOD = Method("kde", KdeConfig, unlearn, ("retain",), "arXiv 2406.09073; 2410.01276", {"paper": KdeConfig()},
+                multilabel=False)

@@ -1,0 +1,72 @@
+"""What an unlearning method is to its callers: a name, parameters, a function, and the sets it reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+from torch import nn
+
+from aru.compute import Compute
+from aru.config import Section
+from aru.data.images import Sets
+from aru.errors import InputError
+from aru.progress import Progress, silent
+
+
+class Unlearn(Protocol):
+    """The one signature of all methods."""
+
+    def __call__(self, model: nn.Module, sets: Sets, config: Any, *, seed: int, compute: Compute,
+                 progress: Progress = silent) -> nn.Module:
+        """A new model in evaluation mode on the compute's device; `model` is not changed by a bit.
+
+        Everything random comes from `seed`. Raises InputError for sets or parameters that the method cannot take,
+        TrainingError for a loss that is not finite.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """One entry of the registry; the first preset is the default."""
+
+    name: str
+    config: type[Section]
+    function: Unlearn
+    needs: tuple[str, ...]  # of forget and retain, those whose images are read; no method reads test or unseen
+    source: str
+    presets: Mapping[str, Section]
+    multilabel: bool = True
+    deterministic: bool = False  # by nature: the seed makes no difference
+
+    def configure(self, preset: str | None = None, **changes: Any) -> Section:
+        """The preset's parameters with some changed; sections inside take dictionaries."""
+        chosen = preset or next(iter(self.presets))
+        if chosen not in self.presets:
+            raise InputError(f"{self.name} has no preset {chosen!r}: it has {', '.join(self.presets)}")
+        try:
+            return self.config.model_validate(_merged(self.presets[chosen].model_dump(), changes))
+        except ValidationError as error:
+            raise InputError("\n".join(self._explain(item) for item in error.errors())) from None
+
+    def _explain(self, item: Any) -> str:
+        name = ".".join(str(part) for part in item["loc"])
+        if item["type"] != "extra_forbidden":
+            return f"{self.name}: {name} = {item['input']!r}: {item['msg']}"
+        near = get_close_matches(name, list(self.config.model_fields), n=1, cutoff=0.5)
+        return f"{self.name}: unknown parameter {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def require_classes(sets: Sets, name: str) -> None:
+    """Refuse the multi-label task where a method is defined on one softmax alone."""
+    if sets.retain.targets.is_floating_point():
+        raise InputError(f"{name} compares outputs of one softmax and is not defined for the multi-label task: "
+                         "choose a task with classes, or another method")
+
+
+def _merged(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    inner = {name: _merged(values[name], change) for name, change in changes.items()
+             if isinstance(change, Mapping) and isinstance(values.get(name), dict)}
+    return {**values, **changes, **inner}

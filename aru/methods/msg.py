@@ -1,0 +1,100 @@
+"""MSG, masked small gradients: weights on which forget and retain agree are drawn anew, then fine-tuned."""
+
+import copy
+from collections.abc import Iterator
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from aru.compute import Compute
+from aru.config import MaskConfig, ResetConfig
+from aru.data.images import Sets
+from aru.errors import InputError
+from aru.losses import task_loss
+from aru.masking import Mask, gradients, select
+from aru.methods.batches import passes, sample, shuffled
+from aru.methods.loop import DescentConfig, Step, counter, descend, finish, optimiser_of, set_lr, student
+from aru.methods.method import Method
+from aru.models import resettable
+from aru.progress import Progress, silent
+from aru.resetting import reset
+from aru.seeds import generator
+
+
+class MsgConfig(DescentConfig):
+    """The competition's second place."""
+
+    lr: float = Field(1e-3, gt=0, description="reached after a linear warm-up over half the epochs")
+    weight_decay: float = Field(5e-4, ge=0)
+    ratio: float = Field(0.3, ge=0, le=1, description="share of every convolution's weights that is drawn anew")
+    kept_factor: float = Field(0.1, ge=0, le=1, description="of the gradients of a convolution's other weights")
+
+
+def unlearn(model: nn.Module, sets: Sets, config: MsgConfig, *, seed: int, compute: Compute,
+            progress: Progress = silent) -> nn.Module:
+    """g = grad[CE(R') - CE(D_f)], R' of D_f's size from D_r; the weights of smallest |g| in each convolution are drawn from
+    Kaiming's normal (fan-out), then CE(D_r) with the gradients of the others scaled (arXiv 2406.09073, 2410.01276)."""
+    random = generator(seed, "msg")
+    mask = smallest(model, sets, config, generator=random, compute=compute)
+    result = student(redrawn(model, mask, generator=random, resolution=sets.retain.images.shape[1]), compute,
+                     batchnorm=config.batchnorm)
+    factors = gradient_factors(result, mask, config.kept_factor)
+    optimiser = optimiser_of(result, config)
+
+    def scale() -> None:
+        for weight, factor in factors:
+            weight.grad.mul_(factor)
+
+    def steps() -> Iterator[Step]:
+        for epoch in range(config.epochs):
+            set_lr(optimiser, config.lr * warmth(epoch, config.epochs))
+            for images, targets in shuffled(sets.retain, config.batch_size, generator=random, compute=compute,
+                                            augmented=config.augment):
+                yield Step(task_loss(result(images), targets), shape=scale)
+
+    total = config.epochs * passes(len(sets.retain), config.batch_size)
+    descend(steps(), optimiser, compute=compute, generator=random, tell=counter(progress, total, "msg"))
+    return finish(result)
+
+
+def convolutions(model: nn.Module) -> list[str]:
+    """The names of all convolutions; a network without one is refused."""
+    found = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    if not found:
+        raise InputError(f"{type(model).__name__} has no convolution, and this method acts on nothing else: use another")
+    return found
+
+
+def smallest(model: nn.Module, sets: Sets, config: MsgConfig, *, generator: torch.Generator, compute: Compute) -> Mask:
+    """Per layer the weights to be drawn anew: exactly round(ratio n) of each convolution, none of other layers."""
+    names = convolutions(model)
+    measure = MaskConfig(unit="weight", select="smallest", ratio=config.ratio, batch_size=config.batch_size)
+    alike = sample(sets.retain, len(sets.forget), generator=generator)
+    kept, lost = (gradients(model, data, measure, compute=compute) for data in (alike, sets.forget))
+    scores = {name: (kept[name] - lost[name]).abs() for name in names}
+    nothing = {name: torch.zeros(weight.shape, dtype=torch.bool) for name, weight in resettable(model).items()}
+    return {**nothing, **select(scores, measure, generator=generator)}
+
+
+def redrawn(model: nn.Module, mask: Mask, *, generator: torch.Generator, resolution: int) -> nn.Module:
+    """A copy of the model with the masked weights from Kaiming's normal distribution (fan-out, ReLU)."""
+    drawn = copy.deepcopy(model).cpu()
+    for name in convolutions(drawn):
+        nn.init.kaiming_normal_(drawn.get_submodule(name).weight, mode="fan_out", nonlinearity="relu", generator=generator)
+    return reset(model, drawn, mask, ResetConfig(batchnorm=False), resolution=resolution)
+
+
+def gradient_factors(model: nn.Module, mask: Mask, kept: float) -> list[tuple[nn.Parameter, torch.Tensor]]:
+    """For each convolution's weight: 1 where it was drawn anew, `kept` elsewhere."""
+    weights = {name: model.get_submodule(name).weight for name in convolutions(model)}
+    return [(weight, torch.where(mask[name].to(weight.device), 1.0, kept)) for name, weight in weights.items()]
+
+
+def warmth(epoch: int, epochs: int) -> float:
+    """The factor of the learning rate in epoch 0, 1, ...: up to 1 over (E + 1) // 2 epochs, then down to zero at E + 1."""
+    rising, number = (epochs + 1) // 2, epoch + 1
+    return number / rising if number <= rising else (epochs + 1 - number) / (epochs + 1 - rising)
+
+
+METHOD = Method("msg", MsgConfig, unlearn, ("forget", "retain"), "arXiv 2406.09073; 2410.01276", {"paper": MsgConfig()})

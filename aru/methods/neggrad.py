@@ -1,0 +1,43 @@
+"""NegGrad: climb the loss of the forget set."""
+
+from collections.abc import Iterator
+
+from pydantic import Field
+from torch import nn
+
+from aru.compute import Compute
+from aru.data.images import Sets
+from aru.losses import task_loss
+from aru.methods.batches import endless, passes
+from aru.methods.loop import DescentConfig, Step, counter, descend, finish, optimiser_of, student
+from aru.methods.method import Method
+from aru.progress import Progress, silent
+from aru.seeds import generator
+
+
+class NegGradConfig(DescentConfig):
+    """The benchmark's: SGD 1e-3 without momentum, as many steps as two passes over retain make (268 on MUFAC)."""
+
+    epochs: int = Field(2, ge=0, le=10_000, description="counted in passes over retain, of which only the size is used")
+    lr: float = Field(1e-3, gt=0)
+    momentum: float = Field(0.0, ge=0, lt=1, description="sgd only")
+
+
+def unlearn(model: nn.Module, sets: Sets, config: NegGradConfig, *, seed: int, compute: Compute,
+            progress: Progress = silent) -> nn.Module:
+    """theta <- theta + lr grad CE(D_f) (Golatkar et al. 2020; arXiv 2311.02240). Nothing holds the rest in place."""
+    result = student(model, compute, batchnorm=config.batchnorm)
+    random = generator(seed, "neggrad")
+    total = config.epochs * passes(len(sets.retain), config.batch_size)
+
+    def steps() -> Iterator[Step]:
+        batches = endless(sets.forget, config.batch_size, generator=random, compute=compute, augmented=config.augment)
+        for _, (images, targets) in zip(range(total), batches, strict=False):
+            yield Step(-task_loss(result(images), targets))
+
+    descend(steps(), optimiser_of(result, config), compute=compute, generator=random,
+            tell=counter(progress, total, "neggrad"))
+    return finish(result)
+
+
+METHOD = Method("neggrad", NegGradConfig, unlearn, ("forget",), "arXiv 2311.02240", {"benchmark": NegGradConfig()})

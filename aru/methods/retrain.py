@@ -1,0 +1,31 @@
+"""Retrain: the oracle that every method is measured against."""
+
+from torch import nn
+
+from aru.compute import Compute
+from aru.config import TrainConfig
+from aru.data.images import Sets
+from aru.methods.fresh import fresh
+from aru.methods.loop import finish
+from aru.methods.method import Method
+from aru.progress import Progress, silent
+from aru.seeds import draw_seed, generator
+from aru.training import fit
+
+
+class RetrainConfig(TrainConfig):
+    """The recipe of the original; the defaults are the benchmark's (arXiv 2311.02240)."""
+
+
+def unlearn(model: nn.Module, sets: Sets, config: RetrainConfig, *, seed: int, compute: Compute,
+            progress: Progress = silent) -> nn.Module:
+    """theta = train(theta_init, D_r): from scratch, on the retain set alone.
+
+    With the seed of a run it ends in the weights of that run's stage 'retrain'.
+    """
+    result = fresh(model, seed=draw_seed(seed, "retrain/init"))
+    fit(result, sets.retain, config, generator=generator(seed, "retrain"), compute=compute, progress=progress, text="retrain")
+    return finish(result)
+
+
+METHOD = Method("retrain", RetrainConfig, unlearn, ("retain",), "arXiv 2311.02240", {"benchmark": RetrainConfig()})

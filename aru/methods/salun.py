@@ -1,0 +1,84 @@
+"""SalUn: random labels, but only the weights that matter most to the forget set may move."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from aru.compute import Compute
+from aru.data.images import Sets
+from aru.methods.importance import Gradients, mean_gradient
+from aru.methods.loop import Step, counter, descend, finish, optimiser_of, student
+from aru.methods.method import Method
+from aru.methods.random_labels import RandomLabelsConfig, total_steps, wrong_label_steps
+from aru.progress import Progress, silent
+from aru.seeds import generator
+
+
+class SalUnConfig(RandomLabelsConfig):
+    """The paper's; the relabelling's parameters and the share of weights that may move."""
+
+    lr: float = Field(0.013, gt=0)
+    weight_decay: float = Field(5e-4, ge=0)
+    redraw: bool = Field(False, description="draw the labels anew for every epoch, or once")
+    share: float = Field(0.5, gt=0, le=1, description="of all weights, those of the largest gradients, that may move")
+
+
+Mask = dict[str, torch.Tensor]
+
+
+def unlearn(model: nn.Module, sets: Sets, config: SalUnConfig, *, seed: int, compute: Compute,
+            progress: Progress = silent) -> nn.Module:
+    """theta = m (theta0 + delta) + (1 - m) theta0, m = 1[|grad CE(D_f; theta0)| in the top share] (arXiv 2310.12508).
+
+    Frozen weights are put back after every step, so that momentum and weight decay do not move them either.
+    """
+    gradient = mean_gradient(model, sets.forget, batch_size=config.batch_size, compute=compute, progress=silent, text="salun")
+    mask = saliency(gradient, config.share)
+    result = student(model, compute, batchnorm=config.batchnorm)
+    random = generator(seed, "salun")
+    hold = projection(result, mask)
+
+    def steps() -> Iterator[Step]:
+        for step in wrong_label_steps(result, sets, config, generator=random, compute=compute):
+            yield replace(step, shape=lambda: mask_gradients(result, mask))
+
+    descend(steps(), optimiser_of(result, config), compute=compute, generator=random,
+            tell=counter(progress, total_steps(sets, config), "salun"), project=hold)
+    return finish(result)
+
+
+def saliency(gradient: Gradients, share: float) -> Mask:
+    """True for the int(share * n) weights of the largest |gradient| over the whole model; ties go to the lower index."""
+    flat = torch.cat([value.abs().flatten() for value in gradient.values()])
+    marked = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
+    marked[flat.argsort(descending=True, stable=True)[: int(share * len(flat))]] = True
+    parts = marked.split([value.numel() for value in gradient.values()])
+    return {name: part.view(value.shape) for (name, value), part in zip(gradient.items(), parts, strict=True)}
+
+
+def mask_gradients(model: nn.Module, mask: Mask) -> None:
+    """Zero the gradients of the frozen weights."""
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            parameter.grad.mul_(mask[name])
+
+
+def projection(model: nn.Module, mask: Mask) -> Callable[[], None]:
+    """A function that puts the frozen weights back to what they are now."""
+    held = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+    @torch.no_grad()
+    def project() -> None:
+        for name, parameter in model.named_parameters():
+            parameter.copy_(torch.where(mask[name], parameter, held[name]))
+
+    return project
+
+
+METHOD = Method("salun", SalUnConfig, unlearn, ("forget", "retain"), "arXiv 2310.12508; 2410.01276", {
+    "paper": SalUnConfig(),
+    "deepunlearn": SalUnConfig(lr=0.01, momentum=0.0, weight_decay=0.0, redraw=True),
+})

@@ -1,0 +1,111 @@
+"""SCRUB: a student leaves its teacher on the forget set and stays with it on the retain set; with rewind."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from aru.compute import Compute
+from aru.data.images import ImageSet, Sets
+from aru.losses import distillation_loss, task_loss
+from aru.methods.batches import passes, shuffled
+from aru.methods.loop import DescentConfig, Step, counter, descend, finish, optimiser_of, set_lr, student, teacher
+from aru.methods.method import Method, require_classes
+from aru.progress import Progress, silent
+from aru.seeds import generator
+from aru.training import correct, predict
+
+
+class ScrubConfig(DescentConfig):
+    """The benchmark's by default; `batch_size` is of retain."""
+
+    epochs: int = Field(2, ge=0, le=10_000)
+    lr: float = Field(1e-3, gt=0)
+    momentum: float = Field(0.0, ge=0, lt=1, description="sgd only")
+    forget_batch_size: int = Field(64, ge=2, le=8192)
+    temperature: float = Field(4.0, gt=0)
+    alpha: float = Field(1.0, ge=0, description="weight of the KL divergence on retain")
+    gamma: float = Field(1.0, ge=0, description="weight of the cross-entropy on retain")
+    forget_epochs: int = Field(2, ge=0, le=10_000, description="the first so many epochs include a pass over forget")
+    first: Literal["retain", "forget"] = Field("retain", description="which set an epoch begins with")
+    decay: float = Field(1.0, gt=0, le=1, description="factor of lr after 50, 80 and 90 % of the epochs")
+    reference_error: float | None = Field(
+        None, ge=0, le=1, description="rewind to the epoch whose forget error is nearest to this error on people never seen; "
+                                      "measured elsewhere, never on test or unseen; null: no rewind")
+
+
+def unlearn(model: nn.Module, sets: Sets, config: ScrubConfig, *, seed: int, compute: Compute,
+            progress: Progress = silent) -> nn.Module:
+    """Alternate max KL(teacher || student) on D_f and min alpha KL + gamma CE on D_r (arXiv 2302.09880).
+
+    With `reference_error` the end of each epoch is a checkpoint, and the one is returned whose error on D_f is nearest.
+    """
+    require_classes(sets, "scrub")
+    fixed, result = teacher(model, compute), student(model, compute, batchnorm=config.batchnorm)
+    random, optimiser = generator(seed, "scrub"), optimiser_of(result, config)
+    retain_steps = passes(len(sets.retain), config.batch_size)
+    forget_steps = passes(len(sets.forget), config.forget_batch_size)
+    total = config.epochs * retain_steps + min(config.epochs, config.forget_epochs) * forget_steps
+    tell = counter(progress, total, "scrub")
+    errors: list[float] = []
+    checkpoints: list[dict] = []
+    for epoch in range(1, config.epochs + 1):
+        set_lr(optimiser, config.lr * decayed(config, epoch))
+        descend(_epoch(result, fixed, sets, config, epoch, random, compute), optimiser, compute=compute, generator=random,
+                tell=tell)
+        if config.reference_error is not None:
+            errors.append(error_on(result, sets.forget, compute))
+            checkpoints = kept(checkpoints, result, errors, config.reference_error)
+    if checkpoints:
+        result.load_state_dict(checkpoints[0])
+    return finish(result)
+
+
+def decayed(config: ScrubConfig, epoch: int) -> float:
+    """The factor of the learning rate in epoch 1, 2, ..."""
+    return config.decay ** sum(epoch > int(config.epochs * share) for share in (0.5, 0.8, 0.9))
+
+
+def kept(checkpoints: list[dict], model: nn.Module, errors: list[float], reference: float) -> list[dict]:
+    """The checkpoint to rewind to so far: the new one where its error is nearer than all before (ties: the earlier)."""
+    distances = [abs(error - reference) for error in errors]
+    return [copy.deepcopy(model.state_dict())] if distances.index(min(distances)) == len(distances) - 1 else checkpoints
+
+
+def error_on(model: nn.Module, data: ImageSet, compute: Compute) -> float:
+    """The share of `data` that the model gets wrong."""
+    return 1 - correct(predict(model, data, compute=compute), data.targets).item() / len(data)
+
+
+def _epoch(result: nn.Module, fixed: nn.Module, sets: Sets, config: ScrubConfig, epoch: int, random: torch.Generator,
+           compute: Compute) -> Iterator[Step]:
+    def divergence(images: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            wanted = fixed(images)
+        return distillation_loss(logits, wanted, temperature=config.temperature)
+
+    ways: dict[str, Any] = {"generator": random, "compute": compute, "augmented": config.augment}
+
+    def leave() -> Iterator[Step]:
+        for images, _ in shuffled(sets.forget, config.forget_batch_size, **ways):
+            yield Step(-divergence(images, result(images)))
+
+    def stay() -> Iterator[Step]:
+        for images, targets in shuffled(sets.retain, config.batch_size, **ways):
+            logits = result(images)
+            yield Step(config.gamma * task_loss(logits, targets) + config.alpha * divergence(images, logits))
+
+    rounds = [stay, leave] if config.first == "retain" else [leave, stay]
+    for take in rounds:
+        if take is stay or epoch <= config.forget_epochs:
+            yield from take()
+
+
+METHOD = Method("scrub", ScrubConfig, unlearn, ("forget", "retain"), "arXiv 2302.09880; 2311.02240; 2410.01276", {
+    "benchmark": ScrubConfig(),
+    "deepunlearn": ScrubConfig(epochs=10, batch_size=32, optimiser="adam", lr=5e-4, weight_decay=0.1, temperature=2.0,
+                               alpha=0.5, gamma=1.0, forget_epochs=3, first="forget", decay=0.1),
+}, multilabel=False)

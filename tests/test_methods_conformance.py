@@ -1,0 +1,177 @@
+"""Every method against the same invariants: a flat table of methods x promises."""
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from aru.compute import Compute
+from aru.data.images import Sets
+from aru.errors import InputError, TrainingError
+from aru.methods import CONTROLS, METHODS, find
+from aru.methods.fresh import fresh
+from aru.models import build
+from tests.test_unlearning import Canary
+from tests.toys import CPU, SmallNet, same_weights, sets, small_net
+
+QUICK = {"epochs": 1, "batch_size": 8, "forget_batch_size": 8, "warmup_epochs": 1, "repair_epochs": 1, "iterations": 2,
+         "noise_steps": 2, "steps": 2, "eps": 1.0}
+ALL = pytest.mark.parametrize("name", METHODS)
+TRAINED = pytest.mark.parametrize("name", [name for name in METHODS if name != "nothing"])
+DISTINCT = pytest.mark.parametrize("name", [name for name in METHODS if name not in CONTROLS])  # the controls are ARU again
+
+
+def quick(name, preset=None):
+    method = METHODS[name]
+    if "finetune" in method.config.model_fields:
+        return method.configure(preset, attack={"steps": 1, "batch_size": 8}, mask={"batch_size": 8},
+                                finetune={"epochs": 1, "batch_size": 8})
+    changes = {key: value for key, value in QUICK.items() if key in method.config.model_fields}
+    return method.configure(preset, **changes, **({"alpha": 1.2} if name == "ssd" else {}))  # at 10 little nets keep all
+
+
+def run(name, *, model=None, given=None, seed=0, config=None, compute=CPU, **ways):
+    return METHODS[name].function(model or small_net(), given or sets(), config or quick(name), seed=seed, compute=compute,
+                                  **ways)
+
+
+def test_the_registry_names_the_promised_methods():
+    promised = ("retrain finetune cf-k eu-k neggrad advanced-neggrad unsir scrub bad-teacher random-labels l1-sparse salun "
+                "ssd msg ct kde fcs sfron amun aru nothing random-mask random-noise no-attack reset-all")
+    assert list(METHODS) == promised.split()
+    assert all(set(method.needs) <= {"forget", "retain"} for method in METHODS.values())
+    assert all(method.name == name and method.source for name, method in METHODS.items())
+
+
+@ALL
+def test_the_given_model_is_not_changed(name):
+    model = small_net()
+    model.conv1.train()  # a mode that a careless method would tidy up
+    before = [tensor.clone() for tensor in model.state_dict().values()]
+    result = run(name, model=model)
+    assert all(torch.equal(old, new) for old, new in zip(before, model.state_dict().values(), strict=True))
+    assert model.conv1.training and not model.training
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
+    assert not {id(tensor) for tensor in model.parameters()} & {id(tensor) for tensor in result.parameters()}
+
+
+@ALL
+def test_the_result_answers_and_can_be_unlearned_again(name):
+    result = run(name)
+    assert not any(module.training for module in result.modules())
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in result.parameters())
+    assert all(torch.isfinite(tensor).all() for tensor in result.state_dict().values())
+
+
+@ALL
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(name):
+    one, same, other = (run(name, seed=seed) for seed in (3, 3, 4))
+    assert same_weights(one, same)
+    assert same_weights(one, other) == METHODS[name].deterministic
+
+
+@ALL
+def test_images_of_declared_sets_alone_are_read(name):
+    given = sets()
+    images = given.forget.images.view(Canary)
+    images.read = set()
+    watched = Sets(*(replace(getattr(given, role), images=images) for role in ("forget", "retain", "test", "unseen")))
+    run(name, given=watched)
+    for role in ("forget", "retain", "test", "unseen"):
+        rows = set(getattr(given, role).rows.tolist())
+        assert bool(images.read & rows) == (role in METHODS[name].needs), f"{name} and {role}"
+
+
+@ALL
+def test_global_random_numbers_are_left_alone(name):
+    states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    run(name)
+    assert torch.equal(states[0], torch.get_rng_state())
+    assert np.array_equal(states[1], np.random.get_state()[1]) and states[2] == random.getstate()
+
+
+@ALL
+def test_multi_label_targets_work_or_are_refused(name):
+    given = sets()
+    rng = np.random.default_rng(0)
+    labelled = Sets(*(replace(part, targets=torch.from_numpy(rng.integers(0, 2, (len(part), 3)).astype(np.float32)), outputs=3)
+                      for part in (given.forget, given.retain, given.test, given.unseen)))
+    model = fresh(SmallNet(outputs=3), seed=1).eval()
+    if METHODS[name].multilabel:
+        assert same_weights(run(name, model=model, given=labelled), model) == (name == "nothing")
+    else:
+        with pytest.raises(InputError, match=f"{name} .*multi-label"):
+            run(name, model=model, given=labelled)
+
+
+@TRAINED
+def test_a_loss_that_is_not_finite_stops_the_method(name):
+    model, config = small_net(), quick(name)
+    with torch.no_grad():
+        model.conv1.weight[0] = float("nan")
+        model.fc.bias[0] = float("nan")
+    if name == "retrain":  # it draws all weights anew: only its own steps can go wrong
+        config = METHODS[name].configure(lr=1e38, epochs=3, batch_size=8)
+    elif name == "reset-all":
+        config = METHODS[name].configure(finetune={"lr": 1e38, "epochs": 3, "batch_size": 8})
+    with pytest.raises(TrainingError, match=r"loss.* is -?(nan|inf)"):
+        run(name, model=model, config=config)
+
+
+@TRAINED
+def test_progress_is_told_and_can_cancel(name):
+    told = []
+    run(name, progress=lambda done, total, text: told.append((done, total, text)))
+    assert told and all(1 <= done <= total and text for done, total, text in told)
+    assert told[-1][0] == told[-1][1]
+
+    def cancel(done, total, text):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(name, progress=cancel)
+
+
+@ALL
+def test_half_precision_gives_finite_float_weights(name):
+    result = run(name, compute=Compute(torch.device("cpu"), torch.bfloat16))
+    assert all(tensor.dtype == torch.float32 and torch.isfinite(tensor).all() for tensor in result.parameters())
+
+
+@pytest.mark.parametrize("name, preset", [(name, preset) for name, method in METHODS.items() for preset in method.presets])
+def test_every_preset_runs(name, preset):
+    run(name, config=quick(name, preset))
+
+
+@DISTINCT
+@pytest.mark.parametrize("architecture", ["resnet18", "vit_tiny"])
+def test_real_architectures_unlearn(name, architecture):
+    model = build(architecture, 8, resolution=16, seed=1).eval()
+    if architecture == "vit_tiny":  # torchvision's head is zero at first, and no gradient passes it
+        torch.nn.init.normal_(model.heads.head.weight, std=0.1, generator=torch.Generator().manual_seed(0))
+    result = run(name, model=model, given=sets(forget=4, retain=6, test=2, unseen=2))
+    assert type(result) is type(model) and result.state_dict().keys() == model.state_dict().keys()
+    assert not same_weights(result, model)
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"lr": -1.0}, r"scrub: lr = -1\.0"),
+    ({"learning_rate": 0.1}, "unknown parameter 'learning_rate'"),
+    ({"temprature": 2.0}, "did you mean 'temperature'"),
+    ({"preset": "papr"}, "no preset 'papr'"),
+])
+def test_bad_parameters_are_refused_by_name(changes, message):
+    with pytest.raises(InputError, match=message):
+        find("scrub").configure(**changes)
+
+
+def test_an_unknown_method_is_answered_with_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'salun'"):
+        find("salum")
+
+
+def test_changes_inside_a_section_keep_its_other_values():
+    config = find("aru").configure("vitmul", mask={"ratio": 0.2})
+    assert (config.mask.ratio, config.mask.unit, config.finetune.optimiser) == (0.2, "kernel", "adamw")
