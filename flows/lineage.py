@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from aru.data.manifest import read_manifest
 from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 
 from aru.config import load_archive
+from aru.data.manifest import read_manifest
 from aru.errors import InputError
 from flows import store
 from flows.digests import file_md5, folder_md5
 
 SETS = ("forget", "retain", "test", "unseen")
 _CONTEXT = "mlflow.data.context"
-TRAINED, UNLEARNED, MEASURED = "trained on", "unlearned", "measured on"
+TRAINED, UNLEARNED, MEASURED, SOURCE = "trained on", "unlearned", "measured on", "source"
+_FILES = {"archive": SOURCE, "manifest": SOURCE, "images": SOURCE}
 USES = {
-    "original": {"forget": TRAINED, "retain": TRAINED, "test": MEASURED, "unseen": MEASURED},
-    "unlearned": {"forget": UNLEARNED, "retain": TRAINED, "test": MEASURED, "unseen": MEASURED},
-    "retrained": {"forget": MEASURED, "retain": TRAINED, "test": MEASURED, "unseen": MEASURED},
+    "original": {"forget": TRAINED, "retain": TRAINED, "test": MEASURED, "unseen": MEASURED} | _FILES,
+    "unlearned": {"forget": UNLEARNED, "retain": TRAINED, "test": MEASURED, "unseen": MEASURED} | _FILES,
+    "retrained": {"forget": MEASURED, "retain": TRAINED, "test": MEASURED, "unseen": MEASURED} | _FILES,
 }
 """What each model did with each set; the contexts under which they appear in MLflow."""
 _PAGE = 1000

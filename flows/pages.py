@@ -34,8 +34,8 @@ def pages(root: Path, *, mlflow_port: int = MLFLOW_PORT, prefect_port: int = PRE
     A remote MLflow or Prefect that the environment names is used as it is, and no server is started for it.
     """
     root = Path(root).resolve()
-    store.ensure_store(root)
     _check(root, mlflow_port, prefect_port)
+    store.ensure_store(root)
     with servers.terminated_like_interrupted(), ExitStack() as stack:
         if remote(root) is None:
             print("The pages of MLflow and Prefect are opening; this takes some seconds.", flush=True)

@@ -59,9 +59,29 @@ def metrics(seed: int = 0) -> dict:
             "counts": {"forget": 4, "retain": 8, "test": 3, "unseen": 4}, "intervals": {}, "per_class": {}}
 
 
-def commit_all(root: Path, message: str = "Change") -> None:
-    """Commit every tracked change."""
-    _git(root, "commit", "-q", "-a", "-m", message)
+def track(root: Path, *, state: str = "a" * 64, seed: int = 0) -> str:
+    """What the main flow does at its end; returns the run's id."""
+    from flows import tracking
+
+    work = root / "work" / "faces"
+    tracking.ensure_store(root)
+    run_id = begin(root, state=state, seed=seed)
+    for result in results(root):
+        tracking.log_stage(root, run_id, result, work)
+    tracking.log_models(root, run_id, metrics=metrics(seed))
+    tracking.log_artifacts(root, run_id, work)
+    tracking.register(root, run_id, benchmark="faces", work=work, metrics=metrics(seed), config=config())
+    tracking.finish_run(root, run_id, "FINISHED")
+    return run_id
+
+
+def begin(root: Path, *, state: str = "a" * 64, seed: int = 0) -> str:
+    """Open a flow's run."""
+    from flows import tracking
+
+    return tracking.start_run(root, benchmark="faces", params=config().model_dump(mode="json"),
+                              run_name=f"faces-official-seed{seed}",
+                              tags={"state": state, "protocol": "official", "seed": str(seed)})
 
 
 def _fill(work: Path, seed: int) -> None:

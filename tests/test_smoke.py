@@ -1,0 +1,73 @@
+"""The installed versions work together: what breaks in this stack breaks silently, and `pip check` sees none of it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+
+from flows.pages import pages
+from flows.servers import launched
+from tests.test_pages import free_port
+
+pytest_plugins = ["tests.tracking_fixtures"]
+_SECONDS = 200.0  # on an idle machine it takes about twenty
+QUICK = {"PREFECT_RUNNER_POLL_FREQUENCY": "1", "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
+         "PREFECT_LOGGING_LEVEL": "WARNING"}
+
+
+def test_torchvision_has_the_operators_of_this_torch() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [1, 1, 10, 10], [20, 20, 30, 30]])
+    kept = torchvision.ops.nms(boxes, torch.tensor([0.9, 0.8, 0.7]), iou_threshold=0.5)
+    assert kept.tolist() == [0, 2]
+
+
+def test_the_pages_answer_and_a_scheduled_run_completes(tracked_project: Path, monkeypatch) -> None:
+    for name, value in QUICK.items():
+        monkeypatch.setenv(name, value)
+    for name in ("PREFECT_HOME", "PREFECT_RESULTS_LOCAL_STORAGE_PATH", "PREFECT_API_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pages(tracked_project, mlflow_port=free_port(), prefect_port=free_port()) as addresses:
+        runs = ask(addresses["MLflow"] + "/api/2.0/mlflow/runs/search", {"experiment_ids": ["1"]})["runs"]
+        assert "faces-official-seed0" in {run["info"]["run_name"] for run in runs}
+        api = addresses["Prefect: flow runs"].removesuffix("/runs") + "/api"
+        with serving_process(tracked_project, api) as process:
+            run = scheduled_run(api, process)
+    assert run["auto_scheduled"] and run["state_type"] == "COMPLETED"
+    assert (tracked_project / "ran").read_text() == "faces"
+    assert not (tracked_project / ".prefect" / "server.json").exists()
+
+
+def serving_process(root: Path, api: str):
+    """The tiny flow, served by a process of its own."""
+    from flows.environment import settings
+    from flows.servers import Server
+
+    here = Path(__file__).resolve().parent.parent
+    path = os.pathsep.join([str(here), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = settings(root) | {"PREFECT_API_URL": api, "PYTHONPATH": path}
+    return launched(Server("served", (sys.executable, "-m", "tests.served", str(root)), environment, "", root / "served.log"))
+
+
+def scheduled_run(api: str, process: subprocess.Popen) -> dict[str, Any]:
+    """The first run that the scheduler, nobody else, brought to its end."""
+    deadline = time.monotonic() + _SECONDS
+    wanted = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}}
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the serving process ended"
+        if found := ask(f"{api}/flow_runs/filter", wanted):
+            return found[0]
+        time.sleep(0.5)
+    raise AssertionError(f"no scheduled run ended within {_SECONDS:.0f} s")
+
+
+def ask(address: str, content: dict[str, Any]) -> Any:
+    request = urllib.request.Request(address, json.dumps(content).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        return json.load(reply)
