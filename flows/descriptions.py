@@ -1,7 +1,7 @@
 """The texts of the MLflow pages, as Markdown: what one sees is, and how to get it again."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from aru.results import markdown_table, results_table
 
@@ -16,13 +16,6 @@ _NOT_CLAIMED = """\
 - No guarantee that nothing of the forgotten people is left: the figures are those of the attacks named here, run once.
 - No differential privacy. A stronger attack may still find what these do not.
 - The figures hold for this data, this network and this seed; the report has the intervals."""
-
-
-class RunInfo(Protocol):
-    """What of a run its texts name."""
-
-    run_id: str
-    run_name: str
 
 
 def experiment_note(benchmark: str) -> str:
@@ -64,17 +57,19 @@ Intervals, curves and figures: `report/report.html` under *Artifacts*. The metri
 
 
 def replay_steps(benchmark: str, *, run_id: str, git: Mapping[str, str]) -> str:
-    """The commands that make this run's files again and compare the digests (docs/operation.md has the details)."""
-    patch = "\ngit apply replay/changes.patch   # the run's own edits" if git["git_dirty"] == "true" else ""
+    """The commands that bring this run's files back, or make them again (docs/operation.md has the details)."""
+    patch = "\ngit apply replay/changes.patch      # what was not committed" if git["git_dirty"] == "true" else ""
     return f"""\
 ```
-mlflow artifacts download --run-id {run_id} --artifact-path replay --dst-path .
+MLFLOW_TRACKING_URI=sqlite:///mlruns/mlflow.db \\
+  mlflow artifacts download --run-id {run_id} --artifact-path replay --dst-path .
 git checkout {git['git_commit']}{patch}
 cp replay/params.yaml replay/dvc.lock .
-dvc checkout work || dvc pull          # the same bytes, from the cache or the remote; or compute them again:
-aru run --benchmark {benchmark} --refresh all
-diff replay/dvc.lock dvc.lock          # only cost.json may differ
-```"""
+dvc checkout || dvc pull              # the same bytes, where a cache has them; or compute them again:
+aru run --benchmark {benchmark} --refresh
+```
+
+Then compare `dvc.lock` with `replay/dvc.lock`: only costs, and the report that shows them, may differ."""
 
 
 def model_run_note(model: str, spent: float | None) -> str:
@@ -124,13 +119,13 @@ model = load_registered(".", "{name}", "candidate")        # an ordinary torch m
 {_NOT_CLAIMED}"""
 
 
-def version_note(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], *, run: RunInfo, name: str,
-                 version: str) -> str:
+def version_note(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], *, run: str, run_id: str,
+                 name: str, version: str) -> str:
     """A version's page: the figures and the way back."""
     figures = metrics["models"]["unlearned"]
     return f"""\
 NoMUS {figures['nomus']:.4f}, forgetting score {figures['mia/forgetting_score']:.4f}, test accuracy
-{figures['test/accuracy']:.4f}: the `unlearned` model of flow run **{run.run_name}** (`{run.run_id}`),
+{figures['test/accuracy']:.4f}: the `unlearned` model of flow run **{run}** (`{run_id}`),
 {metrics['protocol']} protocol, seed {metrics['seed']}.
 
 {markdown_table(results_table(metrics, costs))}

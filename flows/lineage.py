@@ -64,6 +64,11 @@ def inputs(found: dict[str, Dataset], contexts: dict[str, str]) -> list[DatasetI
     return [DatasetInput(found[name], [InputTag(_CONTEXT, context)]) for name, context in contexts.items()]
 
 
+def logged(run: Run) -> dict[str, Dataset]:
+    """The data sets of a run, by name."""
+    return {item.dataset.name: item.dataset for item in run.inputs.dataset_inputs} if run.inputs else {}
+
+
 def models_of_digest(root: Path, digest: str) -> list[Sighting]:
     """Every model that saw the data of this digest, newest flow first.
 
@@ -91,7 +96,7 @@ def _runs_with(root: Path, digest: str) -> Iterator[Run]:
 
 def _sightings(run: Run, digest: str) -> Iterator[Sighting]:
     tags = run.data.tags
-    for item in run.inputs.dataset_inputs:
+    for item in run.inputs.dataset_inputs if run.inputs else []:
         if item.dataset.digest == digest:
             context = next((tag.value for tag in item.tags if tag.key == _CONTEXT), "")
             yield Sighting(tags["benchmark"], tags["model"], context, item.dataset.name,

@@ -24,7 +24,7 @@ from aru.errors import InputError
 from aru.files import md5
 from aru.models import load_model
 from aru.results import read_costs
-from flows import runs, store
+from flows import lineage, runs, store
 from flows.descriptions import model_note, version_note
 from flows.figures import model_figures
 
@@ -33,6 +33,7 @@ WEIGHTS = "extra_files/model.safetensors"
 _FIGURES = {"nomus": "nomus", "forgetting_score": "mia/forgetting_score", "test_accuracy": "test/accuracy",
             "balanced_accuracy": "test/balanced_accuracy"}
 _DATA = ("archive", "manifest", "forget", "retain")
+_KEPT = ("git_commit", "git_dirty", "state")
 _TOLERANCE = 1e-3
 _GLOBAL_URI = threading.Lock()
 log = logging.getLogger("aru")
@@ -107,7 +108,7 @@ def _download(root: Path, version: ModelVersion, path: str, folder: str) -> str:
 
 
 def _model_id(version: ModelVersion) -> str:
-    return version.source.removeprefix("models:/")
+    return str(version.source).removeprefix("models:/")
 
 
 def _ensure_model(client: MlflowClient, name: str, benchmark: str) -> None:
@@ -120,13 +121,13 @@ def _new_version(root: Path, run_id: str, name: str, work: Path, metrics: Mappin
     flow = client.get_run(run_id)
     tags = _version_tags(flow, work, metrics)
     model_id = _log_model(root, flow, work / "unlearned" / "model.safetensors", config, tags)
-    data = {item.dataset.name: item.dataset for item in flow.inputs.dataset_inputs}
     figures = model_figures(metrics, read_costs(work), "unlearned")
-    runs.log(client, flow, metrics=runs.points(flow, figures, data=data, model_id=model_id))
+    runs.log(client, flow, metrics=runs.points(flow, figures, data=lineage.logged(flow), model_id=model_id))
     with _global_uri(store.tracking_uri(root)):
         made = client.create_model_version(name, source=f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id)
     version = str(made.version)
-    note = version_note(metrics, read_costs(work), run=flow.info, name=name, version=version)
+    note = version_note(metrics, read_costs(work), run=flow.info.run_name, run_id=run_id, name=name,
+                        version=version)
     client.update_model_version(name, version, note)
     client.set_logged_model_tags(model_id, {"mlflow.modelVersions": json.dumps([{"name": name, "version": version}])})
     return version
@@ -192,13 +193,13 @@ def _check(root: Path, logged: Any, model: nn.Module, side: int) -> None:
 
 def _version_tags(flow: Run, work: Path, metrics: Mapping[str, Any]) -> dict[str, str]:
     """From a version back to data, code and figures."""
-    data = {item.dataset.name: item.dataset.digest for item in flow.inputs.dataset_inputs}
+    data = lineage.logged(flow)
     weights = {f"{model}_weights_md5": md5(work / model / "model.safetensors") for model in ("original", "retrained")}
-    kept = {key: flow.data.tags[key] for key in ("git_commit", "git_dirty", "state") if key in flow.data.tags}
+    kept = {key: flow.data.tags[key] for key in _KEPT if key in flow.data.tags}
     figures = {name: f"{metrics['models']['unlearned'][key]:.4f}" for name, key in _FIGURES.items()}
     return {**figures, "protocol": metrics["protocol"], "task": metrics["task"], "seed": str(metrics["seed"]),
             "flow_run": flow.info.run_id, **kept, "weights_md5": md5(work / "unlearned" / "model.safetensors"), **weights,
-            **{f"{name}_md5": data[name] for name in _DATA if name in data}}
+            **{f"{name}_md5": data[name].digest for name in _DATA if name in data}}
 
 
 def _unlearned_runs(client: MlflowClient, flow: Run) -> list[Run]:

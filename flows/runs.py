@@ -72,7 +72,8 @@ def curves(run: Run, history: Mapping[str, Any]) -> list[Metric]:
 
 def search(client: MlflowClient, experiment: str, query: str) -> list[Run]:
     """All runs of an experiment that a query finds, newest first."""
-    found, token = [], None
+    found: list[Run] = []
+    token = None
     while True:
         page = client.search_runs([experiment], query, max_results=_PAGE, page_token=token,
                                   order_by=["attributes.start_time DESC"])

@@ -2,12 +2,12 @@
 
 import os
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 
 from flows.descriptions import experiment_note
@@ -65,16 +65,19 @@ def experiment_id(root: Path, benchmark: str) -> str:
     own, name = client(root), experiment_name(benchmark)
     found = own.get_experiment_by_name(name)
     if found is None:
-        with suppress(MlflowException):  # another process was quicker: then it is there
+        try:
             return own.create_experiment(name, artifact_location=_artifacts(root, benchmark),
                                          tags=_experiment_tags(benchmark))
-        found = own.get_experiment_by_name(name)
+        except MlflowException:
+            found = own.get_experiment_by_name(name)
+            if found is None:  # otherwise another process was quicker
+                raise
     if found.lifecycle_stage == "deleted":
         own.restore_experiment(found.experiment_id)
     return found.experiment_id
 
 
-def find_experiment(root: Path, benchmark: str) -> Any | None:
+def find_experiment(root: Path, benchmark: str) -> Experiment | None:
     """The benchmark's experiment; None where there is none."""
     if is_local(root) and not database(root).is_file():
         return None
