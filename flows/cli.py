@@ -27,6 +27,7 @@ app.add_typer(data_app, name="data")
 
 Benchmark = Annotated[str, typer.Option(help="An active benchmark of params.yaml.")]
 _BAD_INPUT, _INTERRUPTED = 2, 130
+_SEND_SECONDS = 10.0
 _TAKES_SEVERAL = ("--set", "--refresh")
 
 
@@ -123,6 +124,18 @@ def ui(
     open_pages(_enter(), mlflow_port=mlflow_port, prefect_port=prefect_port)
 
 
+@app.command("serve")
+def serve_command(
+    benchmark: Benchmark = "faces",
+    cron: Annotated[str, typer.Option(help="When, as minute, hour, day, month and weekday in local time.")] = "0 2 * * *",
+    prefect_port: Annotated[int, typer.Option(help="Port of Prefect's server and pages.")] = 4200,
+) -> None:
+    """Run the main flow by a schedule until Ctrl-C; one run at a time."""
+    from flows.serving import serve
+
+    serve(_enter(), benchmark=benchmark, cron=cron, prefect_port=prefect_port)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point. Bad input ends with one message and exit code 2; a fault of ours keeps its traceback."""
     try:
@@ -179,13 +192,29 @@ def _prepare_run(root: Path, benchmark: str, settings: list[str], params: Path |
 
 
 def _run_flow(root: Path, benchmark: str, refresh: tuple[str, ...], quiet: bool) -> "Outcome":
+    from flows.servers import flow_api, terminated_like_interrupted
+
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # errors are told once, by `main`
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    with terminated_like_interrupted(), flow_api(root) as api:
+        os.environ.setdefault("PREFECT_API_URL", api)  # read when prefect is imported
+        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    from flows.unlearn import unlearn
+        from flows.unlearn import unlearn
 
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # joining its thread takes a second
-        return unlearn(benchmark, refresh=refresh, root=root, quiet=quiet)
+        try:
+            with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # joining its thread takes a second
+                return unlearn(benchmark, refresh=refresh, root=root, quiet=quiet)
+        finally:
+            _send_rest()
+
+
+def _send_rest() -> None:
+    """Send Prefect's last logs and events: its threads would look for the server for minutes once that is gone."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for service in (EventsWorker, APILogWorker):
+        service.drain_all(timeout=_SEND_SECONDS)
 
 
 @contextmanager

@@ -11,13 +11,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aru.errors import InputError
 from flows.environment import settings
 
 HOST = "127.0.0.1"
+_LIFELINE = str(Path(__file__).with_name("lifeline.py"))
 _START_SECONDS, _STOP_SECONDS, _PROBE_SECONDS = 300.0, 10.0, 0.3
 
 
@@ -71,6 +72,30 @@ def prefect_api(root: Path, port: int) -> Iterator[str]:
             note.unlink(missing_ok=True)
 
 
+@contextmanager
+def flow_api(root: Path) -> Iterator[str]:
+    """A Prefect API for one flow run: the one that is there already, else one of its own, without scheduler and pages.
+
+    Prefect's own in-process start would do, but Ctrl-C in a terminal ends that server, too, and the flow then waits
+    minutes for it.
+    """
+    if found := running_api(root):
+        yield found
+        return
+    server = prefect_server(root, free_port())
+    bare = replace(server, command=(*server.command, "--no-services", "--no-ui"), log=server.log.with_name("flow.log"))
+    with launched(bare) as process:
+        wait_until_up(bare, process)
+        yield server.health.removesuffix("/health")
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
 def running_api(root: Path) -> str | None:
     """The Prefect API that is there already: the user's own, or another command's of this project; None otherwise."""
     if own := os.environ.get("PREFECT_API_URL"):
@@ -97,11 +122,12 @@ def check_port(port: int, *, option: str) -> None:
 
 @contextmanager
 def launched(server: Server) -> Iterator[subprocess.Popen]:
-    """A server's process, in a group of its own: its workers end with it, and Ctrl-C reaches us alone."""
+    """A server's process, in a group of its own: its workers end with it, Ctrl-C reaches us alone, and it ends when
+    this process does, even by a kill."""
     server.log.parent.mkdir(parents=True, exist_ok=True)
     with open(server.log, "w", encoding="utf-8") as log:
-        process = subprocess.Popen(server.command, env=os.environ | server.environment, stdout=log, stderr=log,
-                                   stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen((sys.executable, _LIFELINE, *server.command), env=os.environ | server.environment,
+                                   stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
     try:
         yield process
     finally:
