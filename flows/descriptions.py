@@ -58,18 +58,18 @@ Intervals, curves and figures: `report/report.html` under *Artifacts*. The metri
 
 def replay_steps(benchmark: str, *, run_id: str, git: Mapping[str, str]) -> str:
     """The commands that bring this run's files back, or make them again (docs/operation.md has the details)."""
-    patch = "\ngit apply replay/changes.patch      # what was not committed" if git["git_dirty"] == "true" else ""
+    patch = "\ngit apply .dvc/tmp/replay/changes.patch   # what was not committed" if git["git_dirty"] == "true" else ""
     return f"""\
 ```
 MLFLOW_TRACKING_URI=sqlite:///mlruns/mlflow.db \\
-  mlflow artifacts download --run-id {run_id} --artifact-path replay --dst-path .
+  mlflow artifacts download --run-id {run_id} --artifact-path replay --dst-path .dvc/tmp
 git checkout {git['git_commit']}{patch}
-cp replay/params.yaml replay/dvc.lock .
-dvc checkout || dvc pull              # the same bytes, where a cache has them; or compute them again:
+cp .dvc/tmp/replay/params.yaml .dvc/tmp/replay/dvc.lock .
+dvc checkout || dvc pull                  # the same bytes, where a cache has them; or compute them again:
 aru run --benchmark {benchmark} --refresh
 ```
 
-Then compare `dvc.lock` with `replay/dvc.lock`: only costs, and the report that shows them, may differ."""
+Then compare `dvc.lock` with `.dvc/tmp/replay/dvc.lock`: only costs, and the report that shows them, may differ."""
 
 
 def model_run_note(model: str, spent: float | None) -> str:

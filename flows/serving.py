@@ -23,9 +23,8 @@ def serve(root: Path, *, benchmark: str, cron: str, prefect_port: int = PREFECT_
     load_config(root / "params.yaml", benchmark)
     check_cron(cron)
     with servers.terminated_like_interrupted(), servers.prefect_api(root, prefect_port) as api:
-        os.environ["PREFECT_API_URL"] = api  # read when prefect is imported, here and by the processes of the runs
         print(f"{benchmark} runs at {cron!r} ({zone} time). Pages: {api.removesuffix('/api')}/deployments", flush=True)
-        _serve(root, benchmark, cron, zone)
+        _serve(root, benchmark, cron, zone, api)
 
 
 def check_cron(cron: str) -> None:
@@ -61,7 +60,11 @@ def deployment(root: Path, benchmark: str, *, cron: str, zone: str) -> dict[str,
             "entrypoint_type": EntrypointType.MODULE_PATH, "print_starting_message": False}
 
 
-def _serve(root: Path, benchmark: str, cron: str, zone: str) -> None:
+def _serve(root: Path, benchmark: str, cron: str, zone: str, api: str) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
     from flows.unlearn import unlearn
 
-    unlearn.serve(**deployment(root, benchmark, cron=cron, zone=zone))
+    # Prefect is imported already and reads the environment no more; the processes of the runs inherit its settings.
+    with temporary_settings({PREFECT_API_URL: api}):
+        unlearn.serve(**deployment(root, benchmark, cron=cron, zone=zone))

@@ -1,6 +1,7 @@
 """Schedules: what `aru serve` and prefect.yaml ask of Prefect, and bad ones refused before anything starts."""
 
 import inspect
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,18 @@ def test_a_taken_port_is_refused(tracked_once: Path) -> None:
         port = listener.getsockname()[1]
         with pytest.raises(InputError, match=f"port {port} .*--prefect-port"):
             serving.serve(tracked_once, benchmark="faces", cron="0 2 * * *", prefect_port=port)
+
+
+def test_the_flow_is_served_by_the_server_that_was_started(tracked_once: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect import Flow
+    from prefect.settings import PREFECT_API_URL
+
+    seen = {}
+    monkeypatch.setattr(servers, "prefect_api", lambda root, port: nullcontext(f"http://127.0.0.1:{port}/api"))
+    monkeypatch.setattr(Flow, "serve", lambda flow, **asked: seen.update(asked, api=PREFECT_API_URL.value()))
+    serving.serve(tracked_once, benchmark="faces", cron="0 2 * * *", prefect_port=4321)
+    assert seen["api"] == "http://127.0.0.1:4321/api", "an in-process server does not schedule"
+    assert seen["parameters"] == {"benchmark": "faces", "root": str(tracked_once)}
 
 
 def test_the_served_flow_is_the_main_flow_one_at_a_time(tmp_path: Path) -> None:
