@@ -14,7 +14,7 @@ from tests import tracked
 @pytest.fixture(scope="session")
 def made_at_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int | None]]:
     """A store that three processes made at the same time, and their exit codes."""
-    root, context = tmp_path_factory.mktemp("store"), multiprocessing.get_context("fork")
+    root, context = tmp_path_factory.mktemp("store"), multiprocessing.get_context("spawn")
     barrier = context.Barrier(3)
     processes = [context.Process(target=_make_store, args=(root, barrier)) for _ in range(3)]
     for process in processes:
