@@ -53,10 +53,12 @@ def mufac_archive(path: Path, **options) -> Path:
     return write_zip(path, mufac_members(**options))
 
 
-def mucac_files(*, side: int = 32) -> dict[str, bytes]:
-    """The files of a MUCAC folder: people on both sides of each of the benchmark's cuts."""
+AT_THE_CUTS = [0, 0, 189, 189, 190, 190, 1249, 1249, 1250, 1250, 4854, 4854, 4855, 4855, 6216, 6216]
+
+
+def mucac_files(*, side: int = 32, numbers: list[int] = AT_THE_CUTS) -> dict[str, bytes]:
+    """The files of a MUCAC folder with one photo for each identity number of the list."""
     files, identities, attributes = {}, [], []
-    numbers = [0, 0, 189, 189, 190, 190, 1249, 1249, 1250, 1250, 4854, 4854, 4855, 4855, 6216, 6216]
     for photo, person in enumerate(numbers):
         files[f"CelebA-HQ-img/{photo}.jpg"] = jpeg(photo, side=side)
         identities.append(f"{photo}.jpg {person}")

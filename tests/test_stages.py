@@ -12,7 +12,7 @@ import yaml
 from aru.errors import InputError
 from aru.files import load_tensors, read_json, save_tensors
 from aru.stages import FOLDERS, STAGES, run
-from tests.archives import mufac_archive
+from tests.archives import mucac_files, mucac_folder, mufac_archive
 
 CHECKOUT = Path(__file__).parents[1]
 SMALL = {
@@ -31,6 +31,17 @@ def write_params(root: Path, changes: dict) -> None:
         section[name] |= SMALL.get(name, {}) | changes.get(name, {})
     content = {"benchmarks": {"small": "data/small.zip"}, "small": section}
     (root / "params.yaml").write_text(yaml.safe_dump(content))
+
+
+def write_mucac(root: Path, task: str) -> None:
+    """A project whose archive is a MUCAC folder of twelve images a set."""
+    numbers = [base + person for base in (0, 190, 1250, 4855) for person in range(4) for _ in range(3)]
+    mucac_folder(root / "data" / "mucac", mucac_files(numbers=numbers))
+    content = yaml.safe_load((CHECKOUT / "params.yaml").read_text())["mucac"]
+    for name, changes in SMALL.items():
+        content[name] |= changes
+    content["data"] |= {"task": task, "forget": {}}
+    (root / "params.yaml").write_text(yaml.safe_dump({"benchmarks": {"mucac": "data/mucac"}, "mucac": content}))
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -119,11 +130,14 @@ def test_the_noise_is_within_eps_and_masks_cover_half_of_every_layer(whole):
 
 
 BAD = {
-    "missing archive": ("prepare", lambda work: (work.parents[1] / "data" / "small.zip").unlink(), "small.zip does not exist"),
-    "missing model": ("attack", lambda work: (work / "original" / "model.safetensors").unlink(), "run the stage that writes it"),
+    "missing archive": ("prepare", lambda work: (work.parents[1] / "data" / "small.zip").unlink(),
+                        "small.zip does not exist"),
+    "missing model": ("attack", lambda work: (work / "original" / "model.safetensors").unlink(),
+                      "run the stage that writes it"),
     "a pickle": ("attack", lambda work: (work / "original" / "model.safetensors").write_bytes(b"\x80\x04."),
                  "not a safetensors file"),
-    "noise of another size": ("mask", lambda work: save_tensors(work / "noise" / "noise.safetensors", {}), "run the stage 'attack'"),
+    "noise of another size": ("mask", lambda work: save_tensors(work / "noise" / "noise.safetensors", {}),
+                              "run the stage 'attack'"),
     "cut images": ("train", lambda work: (work / "prepared" / "images.npy").write_bytes(b"\x93NUMPY"), "'prepare' again"),
     "cut metrics": ("report", lambda work: (work / "evaluation" / "metrics.json").write_text("{"), "is not JSON"),
 }
@@ -165,3 +179,15 @@ def test_the_clean_protocol_runs_to_the_end(copy):
     for stage in STAGES:
         run(stage, "small", root=copy)
     assert read_json(copy / "work" / "small" / "evaluation" / "metrics.json")["protocol"] == "clean"
+
+
+@pytest.mark.parametrize("task, outputs", [("multilabel", 3), ("smiling", 2)])
+def test_mucac_runs_to_the_end(tmp_path, task, outputs):
+    write_mucac(tmp_path, task)
+    for stage in STAGES:
+        run(stage, "mucac", root=tmp_path)
+    metrics = read_json(tmp_path / "work" / "mucac" / "evaluation" / "metrics.json")
+    assert metrics["counts"] == {"forget": 12, "retain": 12, "test": 12, "unseen": 12}
+    assert 0 <= metrics["models"]["unlearned"]["test/accuracy"] <= 1 and metrics["task"] == task
+    logits = load_tensors(tmp_path / "work" / "mucac" / "evaluation" / "predictions.safetensors")[0]["original/logits"]
+    assert logits.shape == (48, outputs)
