@@ -22,6 +22,9 @@ def settings(root: Path) -> dict[str, str]:
         "PREFECT_LOGGING_EXTRA_LOGGERS": "aru",
         # A fresh database takes 11 s, several beginning at once take minutes.
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+        # Who runs is remembered beside the database: in memory, a server that is killed would leave the one place taken
+        # for ever, and each later run of a schedule would be cancelled.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "DO_NOT_TRACK": "1",
