@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 BAD = {
     "ratio over one": ({"mask": {"ratio": 1.2}}, r"mask.ratio = 1.2: .*less than or equal to 1"),
     "negative eps": ({"attack": {"eps": -0.1}}, r"attack.eps = -0.1: .*greater than or equal to 0"),
+    "too small": ({"data": {"resolution": 16}}, "data.resolution = 16: .*greater than or equal to 24"),
     "unknown name": ({"attack": {"stepps": 3}}, r"unknown parameter 'attack.stepps'; did you mean 'attack.steps'"),
     "unknown choice": ({"mask": {"unit": "neuron"}}, r"mask.unit = 'neuron': .*'filter', 'kernel' or 'weight'"),
     "nan": ({"train": {"lr": float("nan")}}, r"train.lr = nan"),

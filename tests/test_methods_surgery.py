@@ -238,7 +238,7 @@ def test_amun_learns_the_neighbours_labels():
 
 def test_aru_is_the_function_that_the_flow_runs():
     sections = {"attack": {"steps": 1}, "finetune": {"epochs": 1, "batch_size": 8, "distillation": 0.5}}
-    config = parse_config({"data": {"resolution": 16}, "runtime": {"seed": 3, "precision": "fp32"}, **sections}, where="test")
+    config = parse_config({"data": {"resolution": 24}, "runtime": {"seed": 3, "precision": "fp32"}, **sections}, where="test")
     model, given = build("resnet18", 8, resolution=16, seed=5).eval(), sets(forget=2, retain=6)
     expected = unlearn_aru(model, given, config, compute=CPU)
     assert same_weights(run("aru", given, model=model, seed=3, **sections), expected)

@@ -13,12 +13,12 @@ from aru.unlearning import reset_and_finetune, unlearn
 from tests.toys import CPU, same_weights, sets
 
 CONFIG = parse_config({
-    "data": {"resolution": 16}, "attack": {"steps": 2}, "mask": {"batch_size": 4},
+    "data": {"resolution": 24}, "attack": {"steps": 2}, "mask": {"batch_size": 4},
     "finetune": {"epochs": 2, "batch_size": 8}, "runtime": {"precision": "fp32"}}, where="test")
 
 
 def original():
-    return build("resnet18", 8, resolution=16, seed=5).eval()
+    return build("resnet18", 8, resolution=24, seed=5).eval()
 
 
 class Canary(np.ndarray):
@@ -38,7 +38,7 @@ def watched(data: ImageSet) -> tuple[ImageSet, set]:
 
 
 def test_the_fine_tune_reads_retain_and_nothing_else():
-    given = sets()
+    given = sets(side=24)
     retain, read = watched(given.retain)
     config = CONFIG.model_copy(update={"finetune": CONFIG.finetune.model_copy(update={"distillation": 0.5})})
     mask = {name: torch.ones(len(weight), dtype=torch.bool) for name, weight in _layers()}
@@ -53,7 +53,7 @@ def _layers():
 
 
 def test_attack_and_mask_read_forget_and_nothing_else():
-    given = sets()
+    given = sets(side=24)
     forget, read = watched(given.forget)
     others = {role: watched(getattr(given, role)) for role in ("test", "unseen")}
     unlearn(original(), replace(given, forget=forget, **{role: pair[0] for role, pair in others.items()}), CONFIG, compute=CPU)
@@ -62,7 +62,7 @@ def test_attack_and_mask_read_forget_and_nothing_else():
 
 
 def test_the_same_seed_gives_the_same_bytes_and_the_original_is_not_changed():
-    model, given = original(), sets()
+    model, given = original(), sets(side=24)
     one, same = (unlearn(model, given, CONFIG, compute=CPU) for _ in range(2))
     other = unlearn(model, given, _with(seed=1), compute=CPU)
     assert same_weights(one, same) and not same_weights(one, other)
@@ -79,10 +79,10 @@ def test_only_reset_and_fine_tune_change_weights(ratio, epochs, changed):
         "mask": CONFIG.mask.model_copy(update={"ratio": ratio}),
         "finetune": CONFIG.finetune.model_copy(update={"epochs": epochs})})
     model = original()
-    assert same_weights(unlearn(model, sets(), config, compute=CPU), model) != changed
+    assert same_weights(unlearn(model, sets(side=24), config, compute=CPU), model) != changed
 
 
 def test_a_vision_transformer_unlearns():
     config = CONFIG.model_copy(update={"model": CONFIG.model.model_copy(update={"name": "vit_tiny"})})
-    model = build("vit_tiny", 8, resolution=16)
-    assert not same_weights(unlearn(model, sets(), config, compute=CPU), model)
+    model = build("vit_tiny", 8, resolution=24)
+    assert not same_weights(unlearn(model, sets(side=24), config, compute=CPU), model)
