@@ -2,6 +2,7 @@
 
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -56,7 +57,7 @@ class Zip:
         try:
             with self._archive.open(member) as file:
                 content = file.read(member.file_size + 1)
-        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, zipfile.zlib.error) as error:
+        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, zlib.error) as error:
             raise InputError(f"{self._path}: {name} is damaged ({error}): fetch the archive again") from error
         if len(content) > member.file_size:
             raise InputError(f"{self._path}: {name} is larger than its header says: do not trust this archive")
