@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from aru.stages import FOLDERS, STAGES
-from tests.imports import closure
+from aru.code import closure
 
 ROOT = Path(__file__).parents[1]
 DECLARED = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

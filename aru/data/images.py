@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.lib.format import open_memmap
 from PIL import Image
@@ -73,13 +74,23 @@ class Sets:
 def load_sets(prepared: Path, task: str) -> Sets:
     """Open the four sets that `prepare` wrote; images stay on disk. Raises InputError where files disagree."""
     manifest = read_manifest(prepared / "manifest.csv")
+    return sets_of(manifest, load_images(prepared / "images.npy", len(manifest)), task)
+
+
+def load_images(path: Path, count: int) -> np.ndarray:
+    """The decoded images (count, H, W, 3) uint8 of `count` rows as a memory map."""
     try:
-        images = np.load(prepared / "images.npy", mmap_mode="r", allow_pickle=False)
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"{prepared / 'images.npy'} cannot be read ({error}): run the stage 'prepare' again") from None
-    if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(manifest):
-        raise InputError(f"{prepared / 'images.npy'} is {images.dtype} {images.shape}, the manifest has {len(manifest)} "
-                         "rows: run the stage 'prepare' again")
+        raise InputError(f"{path} cannot be read ({error}): run the stage 'prepare' again") from None
+    if images.dtype != np.uint8 or images.ndim != 4 or len(images) != count:
+        raise InputError(f"{path} is {images.dtype} {images.shape}, the manifest has {count} rows: run the stage "
+                         "'prepare' again")
+    return images
+
+
+def sets_of(manifest: pd.DataFrame, images: np.ndarray, task: str) -> Sets:
+    """The four sets by the manifest's column `role`."""
     labels = manifest[list(TASKS[task])].to_numpy()
     targets = (torch.from_numpy(labels.astype(np.float32)) if len(TASKS[task]) > 1
                else torch.from_numpy(labels[:, 0].astype(np.int64)))

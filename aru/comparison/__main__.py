@@ -1,0 +1,74 @@
+"""`python -m aru.comparison BENCHMARK` runs a comparison with PyTorch alone, where no Prefect or MLflow is.
+
+Its results lie where `aru benchmark` looks for them, and can be copied between machines of one kind.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
+
+from aru.errors import InputError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Compute what is missing and print one line a result."""
+    parser = argparse.ArgumentParser(prog="python -m aru.comparison", description=__doc__)
+    parser.add_argument("benchmark")
+    parser.add_argument("--methods", default="all")
+    parser.add_argument("--protocol", default="official")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--draws", type=int, default=1)
+    parser.add_argument("--unlearn-seeds", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--budget-minutes", type=float)
+    parser.add_argument("--tuned", type=Path)
+    parser.add_argument("--keep-weights", action="store_true")
+    options = parser.parse_args(arguments)
+    try:
+        return _run(options)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    from aru.comparison.choices import parse_choices
+    from aru.comparison.draws import draws_of
+    from aru.comparison.plan import make_plan
+    from aru.comparison.pool import run_tasks
+    from aru.comparison.work import open_store
+    from aru.compute import choose
+    from aru.config import load_config
+    from aru.stages import run as run_stage
+
+    config, work = load_config(Path("params.yaml"), options.benchmark), Path("work") / options.benchmark
+    if not (work / "prepared" / "manifest.csv").is_file():
+        run_stage("prepare", options.benchmark)
+    tuned = json.loads(options.tuned.read_text(encoding="utf-8")) if options.tuned else None
+    plan = make_plan(options.benchmark, config, work / "prepared", parse_choices(options.methods, config, tuned),
+                     draws_of(options.protocol, options.draws), seeds=options.seeds, first_seed=options.first_seed,
+                     unlearn_seeds=options.unlearn_seeds, compute=choose(config.runtime), keep=options.keep_weights)
+    store, began = open_store(work), time.monotonic()
+    missing = plan.missing(store)
+    print(f"{len(plan.tasks)} tasks, {len(missing)} to compute", flush=True)
+
+    def done(task, number, total):
+        left = (time.monotonic() - began) / number * (total - number)
+        record = store.record(task.key)
+        print(f"{number}/{total} {record['seconds']:7.1f} s  {task.label}{'  FAILED' if 'failed' in record else ''}"
+              f"  about {left / 60:.0f} min left", flush=True)
+
+    left = run_tasks(missing, config, work, workers=options.workers, done=done,
+                     budget_seconds=60 * options.budget_minutes if options.budget_minutes else None)
+    print(f"{len(left)} left for the next time" if left else "complete", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

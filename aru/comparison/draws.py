@@ -1,0 +1,109 @@
+"""Forget draws: who is forgotten, who is kept, and who is set aside for tuning."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from aru.comparison.keys import digest
+from aru.config import Config
+from aru.data.images import ROLES, TASKS, Sets, load_images, sets_of
+from aru.data.manifest import read_manifest
+from aru.data.splits import assign_roles
+from aru.errors import InputError
+
+Protocol = Literal["official", "clean", "tuning"]
+PROTOCOLS: tuple[Protocol, ...] = ("official", "clean", "tuning")
+TUNING_SHARE = 0.3
+"""Share of the training people who are set aside for tuning and shadow calibration; clean draws never contain them."""
+FORGET_SHARE = 0.15
+"""Share of a clean draw's training people who are forgotten; the official cut forgets 15 % of the images."""
+_TUNING_TEST, _TUNING_UNSEEN = 0.2, 0.2  # shares of the tuning people who are its test and its unseen people
+_PEOPLE_SEED = 20240115  # one split of the people for ever: of the month of the paper, arXiv 2401.08998
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One unlearning problem: official, the benchmark's own cut; clean or tuning, the `number`-th draw of people."""
+
+    protocol: Protocol
+    number: int = 0
+
+
+def draws_of(protocol: Protocol, count: int) -> list[Draw]:
+    """The first `count` draws; the official cut is one, whatever the count."""
+    if protocol not in PROTOCOLS:
+        raise InputError(f"unknown protocol {protocol!r}: the protocols are {', '.join(PROTOCOLS)}")
+    if count < 1:
+        raise InputError(f"{count} draws: at least one is needed")
+    return [Draw(protocol, number) for number in range(1 if protocol == "official" else count)]
+
+
+def assign(manifest: pd.DataFrame, draw: Draw, config: Config) -> pd.DataFrame:
+    """The manifest with the roles of this draw; a row without a part in it has the role "".
+
+    official: the benchmark's cut to the letter, all people. clean: copies merged, each person on one side, unseen matched
+    to forget by class, `FORGET_SHARE` of the training people forgotten, the tuning people nowhere. tuning: the same kind
+    of problem made of the tuning people alone, of whom some are never trained on.
+    """
+    if draw.protocol == "official":
+        forget = config.data.forget.model_dump(exclude_none=True)
+        return assign_roles(manifest, layout=config.data.layout, protocol="official", forget=forget, seed=config.data.seed)
+    apart = tuning_people(manifest)
+    inside = manifest["subject"].isin(apart)
+    part = _tuning_splits(manifest[inside], apart) if draw.protocol == "tuning" else manifest[~inside]
+    people = part.loc[part["split"] == "train", "subject"].nunique()
+    forget = {"draw": max(1, round(FORGET_SHARE * people)), "draw_seed": draw.number}
+    roles = assign_roles(part.reset_index(drop=True), layout=config.data.layout, protocol="clean", forget=forget,
+                         seed=draw.number)
+    filled = manifest.assign(role="")
+    filled.loc[part.index, "role"] = roles["role"].to_numpy()
+    return filled
+
+
+def tuning_people(manifest: pd.DataFrame) -> list[str]:
+    """The subjects set aside for tuning, a fixed share of those with a training photo, in a fixed random order."""
+    people = np.array(sorted(manifest.loc[manifest["split"] == "train", "subject"].unique()))
+    count = round(TUNING_SHARE * len(people))
+    if count < 10:
+        raise InputError(f"{len(people)} people have training photos: setting {TUNING_SHARE:.0%} aside leaves {count} for "
+                         "tuning, at least 10 are needed")
+    return np.random.default_rng(_PEOPLE_SEED).permutation(people)[:count].tolist()
+
+
+@lru_cache(maxsize=4)
+def load_draw(prepared: Path, draw: Draw, config: Config) -> tuple[Sets, dict[str, np.ndarray], dict[str, str]]:
+    """The sets of a draw from what the stage `prepare` wrote; the subject of every image, by set; a digest of each set."""
+    manifest = assign(_manifest(prepared), draw, config)
+    images = load_images(prepared / "images.npy", len(manifest))
+    sets = sets_of(manifest, images, config.data.task)
+    subjects = manifest["subject"].to_numpy()
+    return sets, {name: subjects[getattr(sets, name).rows] for name in vars(sets)}, set_digests(manifest, config)
+
+
+def set_digests(manifest: pd.DataFrame, config: Config) -> dict[str, str]:
+    """A digest of each set: its images' own digests and labels in order, and the size at which they are used."""
+    columns = ["digest", *TASKS[config.data.task]]
+    found: dict[str, str] = {}
+    parts: dict[str, Any] = {role: manifest["role"] == role for role in ROLES}
+    parts["train"] = parts["forget"] | parts["retain"]
+    for name, chosen in parts.items():
+        found[name] = digest([config.data.resolution, config.data.task, manifest.loc[chosen, columns].to_numpy().tolist()])
+    return found
+
+
+def _tuning_splits(part: pd.DataFrame, people: list[str]) -> pd.DataFrame:
+    """Training rows of the tuning people, some of the people moved to the test and unseen sides."""
+    tests, unseen = (round(share * len(people)) for share in (_TUNING_TEST, _TUNING_UNSEEN))
+    side = dict.fromkeys(people, "train") | dict.fromkeys(people[:tests], "val")
+    side |= dict.fromkeys(people[tests : tests + unseen], "test")
+    rows = part[part["split"] == "train"]
+    return rows.assign(split=rows["subject"].map(side))
+
+
+@lru_cache(maxsize=2)
+def _manifest(prepared: Path) -> pd.DataFrame:
+    return read_manifest(prepared / "manifest.csv")

@@ -1,0 +1,64 @@
+"""The store of results: one folder a key, written whole or not at all."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aru.files import atomic_path, load_tensors, read_json, save_tensors, write_json
+from aru.models import load_model, save_model
+
+_RECORD, _LOGITS, _MODEL = "record.json", "logits.safetensors", "model.safetensors"
+
+
+class Store:
+    """Records, logits and weights by content key; folders can be copied from machine to machine and merged."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    def at(self, key: str) -> Path:
+        """The folder of a key, there or not."""
+        return self.folder / key[:2] / key
+
+    def has(self, key: str, *, model: bool = False) -> bool:
+        """Whether a result is there, with its weights where they are asked for."""
+        return (self.at(key) / (_MODEL if model else _RECORD)).is_file()
+
+    def record(self, key: str) -> dict[str, Any]:
+        """What was computed, with which parameters, at what cost."""
+        return read_json(self.at(key) / _RECORD)
+
+    def logits(self, key: str) -> dict[str, torch.Tensor]:
+        """Logits by set."""
+        return load_tensors(self.at(key) / _LOGITS)[0]
+
+    def model(self, key: str) -> torch.nn.Module:
+        """The weights, where they were kept."""
+        return load_model(self.at(key) / _MODEL)
+
+    def write(self, key: str, record: Mapping[str, Any], *, logits: Mapping[str, torch.Tensor] | None = None,
+              model: torch.nn.Module | None = None, name: str = "", resolution: int = 0, outputs: int = 0) -> None:
+        """Write a result; `name`, `resolution` and `outputs` describe `model`."""
+        with atomic_path(self.at(key)) as folder:
+            folder.mkdir(parents=True)
+            if logits is not None:
+                save_tensors(folder / _LOGITS, dict(logits))
+            if model is not None:
+                save_model(folder / _MODEL, model, name=name, outputs=outputs, resolution=resolution)
+            write_json(folder / _RECORD, dict(record))
+
+    def derived(self, key: str, name: str) -> Path:
+        """A file that is computed from the result and may be removed at any time."""
+        return self.at(key) / f"{name}.json"
+
+    def keys(self) -> Iterator[str]:
+        """The keys of all results."""
+        for path in sorted(self.folder.glob(f"*/*/{_RECORD}")):
+            yield path.parent.name
+
+    def drop(self, key: str) -> None:
+        """Remove a result."""
+        shutil.rmtree(self.at(key), ignore_errors=True)

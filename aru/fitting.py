@@ -1,0 +1,32 @@
+"""A model from scratch by a benchmark's recipe, the same for the stages and for comparisons."""
+
+from torch import nn
+
+from aru.compute import Compute
+from aru.config import Config
+from aru.data.images import ImageSet
+from aru.models import build
+from aru.progress import Progress, silent
+from aru.seeds import draw_seed, generator
+from aru.training import Checkpoint, fit
+
+
+def fit_from_scratch(
+    data: ImageSet,
+    config: Config,
+    purpose: str,
+    *,
+    seed: int,
+    compute: Compute,
+    progress: Progress = silent,
+    checkpoint: Checkpoint | None = None,
+) -> tuple[nn.Module, list[dict[str, float]]]:
+    """A fresh `config.model` trained on `data` by `config.train`, and its history.
+
+    `purpose` ("train", "retrain" ...) names the streams of random numbers: the initial weights and the order of the images.
+    """
+    model = build(config.model.name, data.outputs, resolution=config.data.resolution,
+                  seed=draw_seed(seed, f"{purpose}/init"))
+    history = fit(model, data, config.train, generator=generator(seed, purpose), compute=compute, progress=progress,
+                  text=purpose, checkpoint=checkpoint)
+    return model, history
