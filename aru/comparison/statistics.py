@@ -1,0 +1,139 @@
+"""What may be said about a table of methods: means with intervals, paired differences, equivalence, the noise floor."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aru.comparison.bootstrap import Estimate, Place, estimate
+from aru.comparison.paired import Difference, Equivalence, difference, equivalence, holm
+from aru.comparison.records import ANCHORS, FLOORS, MEASURED, OURS, PLACE, REFERENCE, comparisons, records_table
+
+FIGURES = (*MEASURED, "gap/test/accuracy", "gap/mia_matched/auc", "seconds", "share")
+TESTED = ("test/accuracy", "mia/forgetting_score", "nomus", "mia_matched/auc")
+BASELINES = (REFERENCE, OURS)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method: its runs, its figures (None where not known), and its differences by baseline and figure."""
+
+    method: str
+    runs: pd.DataFrame
+    figures: Mapping[str, Estimate | None]
+    against: Mapping[str, Mapping[str, Difference]]
+    equivalence: Equivalence | None
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Training seeds, forget draws, and the most unlearning seeds that any of their pairs has."""
+        return (self.runs["train_seed"].nunique(), self.runs["draw"].nunique(), int(self.runs.groupby(PLACE).size().max()))
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What chance gives: F where there is nothing to find, and how much retrained models of different seeds differ.
+
+    null_mean, null_p95: of the forgetting score; label_only: accuracy of an attack that sees the label alone; all are means
+    over draws. spread: the standard deviation over training seeds within a draw, pooled over draws, by figure.
+    """
+
+    null_mean: float | None
+    null_p95: float | None
+    label_only: float | None
+    spread: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One table: benchmark, model, resolution, protocol, variant; the rows in reading order; the floor."""
+
+    setting: Mapping[str, Any]
+    rows: tuple[Row, ...]
+    floor: Floor
+
+    def row(self, method: str) -> Row | None:
+        """The row of a method, None where it was not run."""
+        return next((row for row in self.rows if row.method == method), None)
+
+
+def compare(records: Iterable[Mapping[str, Any]]) -> list[Comparison]:
+    """A comparison for every benchmark, model, resolution, protocol and variant of the parameters among the records.
+
+    Rows: the original, the retrained model, then by falling mean NoMUS. Raises InputError as `records_table` does.
+    """
+    return [Comparison(setting, _rows(frame), noise_floor(frame)) for setting, frame in comparisons(records_table(records))]
+
+
+def noise_floor(frame: pd.DataFrame) -> Floor:
+    """The floor of one table's runs. The spread is None with fewer than two retrained training seeds in every draw."""
+    null = {name: _known(frame.groupby("draw")[name].mean().mean()) for name in FLOORS}
+    retrained = frame[frame["method"] == REFERENCE]
+    return Floor(null[FLOORS[0]], null[FLOORS[1]], null[FLOORS[2]], {name: _spread(retrained, name) for name in MEASURED})
+
+
+def _rows(frame: pd.DataFrame) -> tuple[Row, ...]:
+    runs = {str(method): part for method, part in frame.groupby("method", sort=True)}
+    cells = {method: {name: _cells(part, name) for name in TESTED} for method, part in runs.items()}
+    against: dict[str, dict[str, dict[str, Difference]]] = {method: {} for method in runs}
+    for baseline in (name for name in BASELINES if name in runs):
+        for name in TESTED:
+            for method, found in _family(cells, baseline, name).items():
+                against[method].setdefault(baseline, {})[name] = found
+    rows = [Row(method, part, {name: _figure(part, name) for name in FIGURES}, against[method], _equivalence(cells, method))
+            for method, part in runs.items()]
+    return tuple(sorted(rows, key=_reading_order))
+
+
+def _family(cells: Mapping[str, Mapping[str, dict[Place, float]]], baseline: str, name: str) -> dict[str, Difference]:
+    """All methods' differences to one baseline in one figure: the family that Holm's correction is over."""
+    found = {method: difference(values[name], cells[baseline][name]) for method, values in cells.items() if method != baseline}
+    kept = {method: one for method, one in found.items() if one is not None}
+    adjusted = holm([one.p for one in kept.values()])
+    return {method: replace(one, holm=p) for (method, one), p in zip(kept.items(), adjusted, strict=True)}
+
+
+def _equivalence(cells: Mapping[str, Mapping[str, dict[Place, float]]], method: str) -> Equivalence | None:
+    if method == REFERENCE or REFERENCE not in cells:
+        return None
+    ours, theirs = (cells[one]["test/accuracy"] for one in (method, REFERENCE))
+    return equivalence({place: ours[place] - theirs[place] for place in sorted(ours.keys() & theirs.keys())})
+
+
+def _cells(part: pd.DataFrame, name: str) -> dict[Place, float]:
+    """The mean over unlearning seeds at every place where the figure is known."""
+    means = part.groupby(PLACE)[name].mean().dropna()
+    return {(int(place[0]), int(place[1])): float(value) for place, value in means.items()}
+
+
+def _figure(part: pd.DataFrame, name: str) -> Estimate | None:
+    known = part[part[name].notna()]
+    if known.empty:
+        return None
+    places = [(int(seed), int(draw)) for seed, draw in zip(known["train_seed"], known["draw"], strict=True)]
+    return estimate(known[name].tolist(), places)
+
+
+def _spread(retrained: pd.DataFrame, name: str) -> float | None:
+    cells = pd.Series(_cells(retrained, name), dtype=float)
+    if cells.empty:
+        return None
+    draws = cells.groupby(level=1)
+    inner = draws.var(ddof=1)
+    weights = (draws.size() - 1)[inner.notna()]
+    if weights.empty:
+        return None
+    return float(np.sqrt((inner.dropna() * weights).sum() / weights.sum()))
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _reading_order(row: Row) -> tuple[int, float, str]:
+    nomus = row.figures["nomus"]
+    anchor = ANCHORS.index(row.method) if row.method in ANCHORS else len(ANCHORS)
+    return anchor, -nomus.mean if nomus else math.inf, row.method

@@ -1,0 +1,181 @@
+"""The cells of a comparison's tables as text, shared by the Markdown file and the page."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aru.comparison.bootstrap import Estimate
+from aru.comparison.paired import Difference
+from aru.comparison.published import Published, published
+from aru.comparison.records import REFERENCE
+from aru.comparison.statistics import TESTED, Comparison, Floor, Row
+
+DASH = "–"
+COLUMNS = {
+    "test/accuracy": ("Test accuracy", "utility, higher is better"),
+    "forget/accuracy": ("Forget accuracy", "as the retrained"),
+    "mia/forgetting_score": ("Forgetting score", "F, 0 is best"),
+    "nomus": ("NoMUS", "higher is better"),
+    "gap/test/accuracy": ("Gap in accuracy", "to the retrained"),
+    "gap/mia_matched/auc": ("Gap in AUC", "to the retrained"),
+    "mia_matched/auc": ("Class-matched AUC", "0.5 is a guess"),
+    "seconds": ("Seconds", "wall clock"),
+    "share": ("Of retraining", "its CPU seconds"),
+}
+"""Figure -> heading and how to read it."""
+NAMES = {"nothing": "original", "retrain": "retrained", "aru": "ARU"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure as text, what stands below it in small print, and the number to sort by (None where not known)."""
+
+    text: str
+    small: str = ""
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table: what it is called, the row it is made of, its cells."""
+
+    name: str
+    row: Row
+    cells: tuple[Cell, ...]
+
+
+def lines(comparison: Comparison) -> list[Line]:
+    """The rows of the main table: runs, the figures of `COLUMNS`, and the published figures where there are any."""
+    theirs = {one.method: one for one in published_rows(comparison) if one.method}
+    found = []
+    for row in comparison.rows:
+        cells = [size_cell(row), *(figure_cell(row, name, comparison.floor) for name in COLUMNS)]
+        if theirs:
+            cells.append(published_cell(theirs.get(row.method)))
+        found.append(Line(method_name(row.method), row, tuple(cells)))
+    return found
+
+
+def difference_lines(comparison: Comparison, baseline: str) -> list[Line]:
+    """Every other method's difference to the baseline in the figures of `TESTED`; against retrain the equivalence, too."""
+    found = []
+    for row in comparison.rows:
+        if baseline in row.against:
+            cells = [difference_cell(row.against[baseline].get(name)) for name in TESTED]
+            if baseline == REFERENCE and row.equivalence is not None:
+                p = row.equivalence.p
+                cells.append(Cell(row.equivalence.verdict, "" if p is None else p_value(p), p))
+            found.append(Line(method_name(row.method), row, tuple(cells)))
+    return found
+
+
+def published_rows(comparison: Comparison) -> tuple[Published, ...]:
+    """The published figures that the table can stand beside: those of the official protocol."""
+    if comparison.setting["protocol"] != "official":
+        return ()
+    tasks = {task for row in comparison.rows for task in row.runs["task"].dropna()}
+    return published(str(comparison.setting["benchmark"]), tasks.pop() if len(tasks) == 1 else None)
+
+
+def size_cell(row: Row) -> Cell:
+    """Training seeds x draws x unlearning seeds, and the number of runs."""
+    return Cell(" × ".join(map(str, row.size)), f"{len(row.runs)} run{'s' * (len(row.runs) > 1)}", len(row.runs))
+
+
+def figure_cell(row: Row, name: str, floor: Floor) -> Cell:
+    """Mean, and the 95 % interval below; a forgetting score that chance alone explains says so."""
+    found = row.figures[name]
+    if found is None:
+        return Cell(DASH)
+    small = bounds(found, name)
+    if name == "mia/forgetting_score" and floor.null_p95 is not None and found.mean <= floor.null_p95:
+        small = f"{small}{', ' * bool(small)}within chance"
+    return Cell(number(found.mean, name), small, found.mean)
+
+
+def difference_cell(found: Difference | None) -> Cell:
+    """Difference with its interval; below, Holm's p-value and the number of independent units."""
+    if found is None:
+        return Cell(DASH)
+    text = f"{signed(found.estimate.mean)} {bounds(found.estimate, 'gap/')}".strip()
+    p = "no p" if found.holm is None else p_value(found.holm)
+    return Cell(text, f"{p}, n = {found.units}", found.estimate.mean)
+
+
+def published_cell(one: Published | None) -> Cell:
+    """NoMUS, and accuracy and forgetting score below."""
+    if one is None:
+        return Cell(DASH)
+    scores = f"acc {_decimals(one.accuracy)}, F {_decimals(one.forgetting_score)}"
+    return Cell(_decimals(one.nomus), scores, one.nomus)
+
+
+def floor_cells(floor: Floor) -> list[Cell]:
+    """The noise floor beside the figures: the retrained models' standard deviation over seeds, and F under chance."""
+    cells = [Cell("")]
+    for name in COLUMNS:
+        spread = floor.spread.get(name.removeprefix("gap/"))
+        text = "" if spread is None else f"± {_decimals(spread)}"
+        chance = name == "mia/forgetting_score" and floor.null_p95 is not None
+        cells.append(Cell(text, f"chance ≤ {_decimals(floor.null_p95)}" if chance else ""))
+    return cells
+
+
+def number(value: float, name: str) -> str:
+    """A figure as text, by what it is: gaps with their sign, shares in per cent, seconds without decimals from 100 on."""
+    if name.startswith("gap/"):
+        return signed(value)
+    if name == "share":
+        return f"{value:.1%}"
+    if name == "seconds":
+        return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+    return _decimals(value)
+
+
+def bounds(found: Estimate, name: str) -> str:
+    """The interval in brackets, nothing where there is none."""
+    return "" if found.interval is None else f"[{', '.join(number(edge, name) for edge in found.interval)}]"
+
+
+def signed(value: float) -> str:
+    """A difference with its sign, three decimals."""
+    text = _decimals(abs(value))
+    return text if text == ".000" else f"{'+' if value > 0 else '−'}{text}"
+
+
+def p_value(p: float) -> str:
+    """A p-value to three decimals."""
+    return "p < .001" if p < 0.001 else f"p {_decimals(p)}"
+
+
+def method_name(method: str) -> str:
+    """What a method is called in tables."""
+    return NAMES.get(method, method)
+
+
+def setting_text(setting: Mapping[str, Any]) -> str:
+    """Benchmark, network and image size in words."""
+    return f"{setting['benchmark']}, {setting['model']}, {setting['resolution']} px"
+
+
+def command(records: Sequence[Mapping[str, Any]]) -> str:
+    """The command that computes a row's runs; seeds and draws count from 0, so the highest number says how many there are."""
+    first = records[0]
+    seeds, draws = (1 + max(int(record[name]) for record in records) for name in ("train_seed", "draw"))
+    parts = ["aru benchmark", f"--benchmark {first['benchmark']}", f"--methods {first['method']}",
+             f"--protocol {first['protocol']}", f"--seeds {seeds}", f"--draws {draws}"]
+    cells = [(record["train_seed"], record["draw"]) for record in records]
+    repeats = max(cells.count(cell) for cell in cells)
+    if repeats > 1:
+        parts.append(f"--unlearn-seeds {repeats}")
+    if first["variant"] != "default":
+        parts.append(f"--parameters {first['variant']}")
+    return " ".join(parts)
+
+
+def _decimals(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return DASH
+    text = f"{value:.3f}"
+    return text.removeprefix("0") if text.startswith("0.") else text
