@@ -104,13 +104,24 @@ class MaskConfig(Section):
     scope: Literal["layer", "global"] = Field("layer", description="the share is taken per layer, or over all")
     batchnorm: Literal["train", "eval"] = Field("eval", description="BatchNorm's mode while gradients are measured")
     contrast: Literal["noise", "perturbed"] = Field("noise", description="the noise alone, or image + noise")
+    normalise: Literal["none", "retain"] = Field("none", description="retain: a score counts in units of the retain "
+                                                                     "images' own gradient there")
+    schedule: Literal["flat", "rising", "falling"] = Field("flat", description="of the ratio over the layers, by depth")
     batch_size: int = Field(64, ge=2, le=8192)
+
+    @model_validator(mode="after")
+    def _schedule_of_layers(self) -> "MaskConfig":
+        if self.schedule != "flat" and self.scope != "layer":
+            raise ValueError(f"schedule {self.schedule!r} gives each layer a ratio of its own, scope is {self.scope!r}: "
+                             "set scope to layer")
+        return self
 
 
 class ResetConfig(Section):
     """Stage 2b, what becomes of the masked units."""
 
     value: Literal["reinitialise", "zero"] = "reinitialise"
+    strength: float = Field(1.0, ge=0, le=1, description="of the way to the new value; below 1, shrink and perturb")
     batchnorm: bool = Field(True, description="affine parameters and statistics of reset filters go too")
     classifier: bool = Field(False, description="the last Linear layer is reset whole")
 
@@ -150,16 +161,16 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "attack": {"noise": "adversarial", "direction": "max", "eps": 8 / 255, "alpha": 2 / 255, "steps": 10,
                    "start": "zero"},
         "mask": {"unit": "filter", "select": "largest", "ratio": 0.5, "scope": "layer", "batchnorm": "eval",
-                 "contrast": "noise"},
-        "reset": {"value": "reinitialise", "batchnorm": True, "classifier": False},
+                 "contrast": "noise", "normalise": "none", "schedule": "flat"},
+        "reset": {"value": "reinitialise", "strength": 1.0, "batchnorm": True, "classifier": False},
     },
     # A co-author's Vision-Transformer port (PROTOCOL.md, section 1, right column).
     "vitmul": {
         "attack": {"noise": "adversarial", "direction": "min", "eps": 8 / 255, "alpha": 2 / 255, "steps": 7,
                    "start": "uniform"},
         "mask": {"unit": "kernel", "select": "smallest", "ratio": 0.5, "scope": "layer", "batchnorm": "train",
-                 "contrast": "noise", "batch_size": 64},
-        "reset": {"value": "zero", "batchnorm": False, "classifier": False},
+                 "contrast": "noise", "normalise": "none", "schedule": "flat", "batch_size": 64},
+        "reset": {"value": "zero", "strength": 1.0, "batchnorm": False, "classifier": False},
         "finetune": {"optimiser": "adamw", "lr": 1e-3, "weight_decay": 0.02, "epochs": 10, "batch_size": 64},
     },
 }

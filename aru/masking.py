@@ -8,6 +8,7 @@ from torch import nn
 from aru.compute import Compute
 from aru.config import MaskConfig
 from aru.data.images import ImageSet
+from aru.errors import InputError
 from aru.losses import task_loss
 from aru.models import resettable
 from aru.progress import Progress, silent
@@ -25,15 +26,28 @@ def mask(
     *,
     generator: torch.Generator,
     compute: Compute,
+    retain: ImageSet | None = None,
     progress: Progress = silent,
 ) -> tuple[Scores, Mask]:
     """Score the units of every layer by the forget set's gradient discrepancy and mark the chosen share.
 
     PROTOCOL.md, section 1, stage 2. `noise` is (M, 3, H, W), in the order of `data`. The random mask scores, too, so
-    that a control differs from what it controls in the selection alone.
+    that a control differs from what it controls in the selection alone. `retain` is read, as many images of it as
+    there are in `data`, only where ``config.normalise`` asks for it.
     """
     scores = discrepancy(model, data, noise, config, compute=compute, progress=progress)
+    if config.normalise == "retain":
+        if retain is None:
+            raise InputError("mask.normalise is 'retain' and no retain set was given: give it, or set it to 'none'")
+        drawn = torch.randperm(len(retain), generator=generator)[: len(data)].sort().values.numpy()
+        scores = normalised(scores, gradients(model, retain.take(drawn), config, compute=compute), config)
     return scores, select(scores, config, generator=generator)
+
+
+def normalised(scores: Scores, of_retain: dict[str, torch.Tensor], config: MaskConfig) -> Scores:
+    """Scores over the size of the retain images' mean gradient at the same unit: what is the forget set's own."""
+    sizes = {name: reduce(gradient, config.unit) for name, gradient in of_retain.items()}
+    return {name: score / (sizes[name] + torch.finfo(torch.float32).tiny) for name, score in scores.items()}
 
 
 def discrepancy(
@@ -101,19 +115,29 @@ def reduce(difference: torch.Tensor, unit: str) -> torch.Tensor:
 def select(scores: Scores, config: MaskConfig, *, generator: torch.Generator) -> Mask:
     """Mark exactly round(ratio * units) units, in every layer or over all layers; ties go to the lower index."""
     if config.scope == "layer":
-        return {name: _marked(score, config, generator) for name, score in scores.items()}
-    joined = _marked(torch.cat([score.flatten() for score in scores.values()]), config, generator)
+        ratios = layer_ratios(config, len(scores))
+        return {name: _marked(score, config.select, ratio, generator)
+                for (name, score), ratio in zip(scores.items(), ratios, strict=True)}
+    joined = _marked(torch.cat([score.flatten() for score in scores.values()]), config.select, config.ratio, generator)
     parts = joined.split([score.numel() for score in scores.values()])
     return {name: part.view(score.shape) for (name, score), part in zip(scores.items(), parts, strict=True)}
 
 
-def _marked(score: torch.Tensor, config: MaskConfig, generator: torch.Generator) -> torch.Tensor:
+def layer_ratios(config: MaskConfig, layers: int) -> list[float]:
+    """The share of each layer, first to last: the same, or rising from 0 to twice the ratio (1 at most), or falling."""
+    if config.schedule == "flat" or layers == 1:
+        return [config.ratio] * layers
+    rising = [min(1.0, 2 * config.ratio * layer / (layers - 1)) for layer in range(layers)]
+    return rising if config.schedule == "rising" else rising[::-1]
+
+
+def _marked(score: torch.Tensor, which: str, ratio: float, generator: torch.Generator) -> torch.Tensor:
     flat = score.flatten()
-    count = int(config.ratio * flat.numel() + 0.5)
-    if config.select == "random":
+    count = int(ratio * flat.numel() + 0.5)
+    if which == "random":
         order = torch.randperm(flat.numel(), generator=generator)
     else:
-        order = flat.argsort(descending=config.select == "largest", stable=True)
+        order = flat.argsort(descending=which == "largest", stable=True)
     marked = torch.zeros(flat.numel(), dtype=torch.bool)
     marked[order[:count]] = True
     return marked.view(score.shape)

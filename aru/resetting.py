@@ -14,6 +14,9 @@ from aru.models import classifier, resettable
 def reset(model: nn.Module, fresh: nn.Module, mask: Mask, config: ResetConfig, *, resolution: int) -> nn.Module:
     """A copy of `model` whose masked units have the values of `fresh`, or zero; nothing else differs by a bit.
 
+    With ``config.strength`` s below 1 their weights go only so far, (1 - s) old + s new (shrink and perturb, Ash and
+    Adams 2020, arXiv 1910.08475); biases and BatchNorm go all the way.
+
     `fresh` is a newly initialised model of the same kind. A filter whose every weight is masked also gives up its bias
     and, with ``config.batchnorm``, the affine parameters and running statistics of the BatchNorm that follows it.
     `resolution` (pixels) is the side of the images that the model takes.
@@ -27,7 +30,10 @@ def reset(model: nn.Module, fresh: nn.Module, mask: Mask, config: ResetConfig, *
     modules, fresh_modules = dict(result.named_modules()), dict(fresh.named_modules())
     with torch.no_grad():
         for name, marked in mask.items():
-            _overwrite(weights[name], origin[name], expand(marked, weights[name]), zero=config.value == "zero")
+            value = torch.zeros_like(origin[name]) if config.value == "zero" else origin[name]
+            if config.strength < 1:
+                value = torch.lerp(weights[name], value, config.strength)
+            _overwrite(weights[name], value, expand(marked, weights[name]))
             whole = expand(marked, weights[name]).flatten(1).all(dim=1)
             _overwrite_channels(modules, fresh_modules, name, whole, zero=config.value == "zero")
             if name in following:

@@ -28,7 +28,7 @@ def unlearn(model: nn.Module, sets: Sets, config: Config, *, compute: Compute, p
     noise = attack(model, sets.forget, config.attack, generator=generator(seed, "attack"), compute=compute,
                    progress=progress)
     _, marked = mask(model, sets.forget, noise, config.mask, generator=generator(seed, "mask"), compute=compute,
-                     progress=progress)
+                     retain=sets.retain, progress=progress)
     unlearned, _ = reset_and_finetune(model, marked, sets.retain, config, compute=compute, progress=progress)
     return unlearned
 

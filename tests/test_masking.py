@@ -5,7 +5,8 @@ import torch
 from torch.nn import functional
 
 from aru.config import MaskConfig
-from aru.masking import discrepancy, gradients, mask, reduce, select
+from aru.errors import InputError
+from aru.masking import discrepancy, gradients, mask, normalised, reduce, select
 from aru.models import build, resettable
 from tests.toys import CPU, generator, image_set, same_weights, small_net
 
@@ -85,3 +86,33 @@ def test_other_architectures_can_be_masked(name, resolution, layer):
                           generator=generator())
     assert layer in marked and marked[layer].sum() == (marked[layer].numel() + 1) // 2
     assert not any(name in ("fc", "heads.head") for name in marked)
+
+
+def test_normalised_scores_count_in_units_of_the_retain_gradient(noise):
+    model, data, retain, config = small_net(), image_set(10), image_set(30, seed=5), MaskConfig(normalise="retain")
+    plain, _ = mask(model, data, noise, MaskConfig(), generator=generator(), compute=CPU)
+    scores, _ = mask(model, data, noise, config, generator=generator(), compute=CPU, retain=retain)
+    drawn = torch.randperm(30, generator=generator())[:10].sort().values.numpy()
+    of_retain = gradients(model, retain.take(drawn), config, compute=CPU)
+    for name, score in scores.items():
+        size = of_retain[name].abs().flatten(1).mean(dim=1)
+        assert (size > 0).any()
+        torch.testing.assert_close(score[size > 0], (plain[name] / size)[size > 0])
+
+
+def test_a_unit_without_retain_gradient_ranks_first_and_none_is_nan():
+    of_retain = {"a": torch.tensor([0.0, 0.0, 2.0]).view(3, 1, 1, 1)}
+    found = normalised({"a": torch.tensor([0.0, 1.0, 1.0])}, of_retain, MaskConfig())
+    assert not found["a"].isnan().any() and found["a"].argmax() == 1 and found["a"][0] == 0
+
+
+def test_normalising_without_a_retain_set_is_refused(noise):
+    with pytest.raises(InputError, match="no retain set"):
+        mask(small_net(), image_set(10), noise, MaskConfig(normalise="retain"), generator=generator(), compute=CPU)
+
+
+@pytest.mark.parametrize(("schedule", "wanted"), [("flat", [4, 4, 4]), ("rising", [0, 4, 8]), ("falling", [8, 4, 0])])
+def test_a_schedule_gives_each_layer_its_share(schedule, wanted):
+    scores = {name: torch.rand(10, generator=generator()) for name in "abc"}
+    marked = select(scores, MaskConfig(ratio=0.4, schedule=schedule), generator=generator())
+    assert [int(part.sum()) for part in marked.values()] == wanted

@@ -32,6 +32,18 @@ def test_masked_weights_are_new_and_all_others_bit_equal(unit, value):
     assert torch.equal(result.fc.weight, model.fc.weight)
 
 
+@pytest.mark.parametrize(("value", "share"), [("reinitialise", 1.0), ("zero", 0.0)])
+def test_a_strength_below_one_shrinks_and_perturbs_the_masked_weights_alone(value, share):
+    model, fresh = small_net(0), small_net(1)
+    mask = random_mask(model)
+    result = reset(model, fresh, mask, ResetConfig(value=value, strength=0.3), resolution=16)
+    old, new = resettable(model), resettable(fresh)
+    for name, weight in resettable(result).items():
+        where = expand(mask[name], weight)
+        torch.testing.assert_close(weight[where], (0.7 * old[name] + 0.3 * share * new[name])[where])
+        assert torch.equal(weight[~where], old[name][~where])
+
+
 def test_batchnorm_channels_of_reset_filters_are_fresh_and_others_untouched():
     model, fresh = small_net(0), small_net(1)
     mask = random_mask(model)

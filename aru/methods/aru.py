@@ -38,7 +38,7 @@ def unlearn(model: nn.Module, sets: Sets, config: AruConfig, *, seed: int, compu
     source = copy.deepcopy(model)  # the attack moves the model that it is given to the device
     noise = attack(source, sets.forget, config.attack, generator=generator(seed, "attack"), compute=compute, progress=progress)
     _, marked = mask(source, sets.forget, noise, config.mask, generator=generator(seed, "mask"), compute=compute,
-                     progress=progress)
+                     retain=sets.retain, progress=progress)
     result = reset(source, fresh(model, seed=draw_seed(seed, "reset")), marked, config.reset,
                    resolution=sets.retain.images.shape[1])
     return _finetune(result, source, sets, config, seed=seed, compute=compute, progress=progress)
