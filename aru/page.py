@@ -1,6 +1,7 @@
 """HTML that can not be injected into: whatever is not markup made here is escaped."""
 
 import base64
+import hashlib
 import html
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -95,14 +96,24 @@ def picture(path: Path, *, title: str, text: str, alt: str) -> Html:
     return tag("figure", tag("h3", title), image, tag("figcaption", text))
 
 
-def page(title: str, *sections: Html) -> str:
-    """A whole document that fetches nothing and runs nothing: its own policy forbids both."""
+def page(title: str, *sections: Html, style: str = "", script: str = "") -> str:
+    """A whole document that fetches nothing and runs nothing but `script`: its own policy forbids the rest.
+
+    `style` is added to that of all pages. Both are code of the project and are not escaped.
+    """
+    policy = f"{POLICY}; script-src '{_digest(script)}'" if script else POLICY
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        Html(f'<meta http-equiv="Content-Security-Policy" content="{html.escape(POLICY)}">'),
+        Html(f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">'),
         tag("title", title),
-        tag("style", Html(STYLE)),
+        tag("style", Html(STYLE + style)),
     )
-    return f"<!doctype html>\n{tag('html', head, tag('body', tag('main', *sections)), lang='en')}\n"
+    body = tag("body", tag("main", *sections), *([tag("script", Html(script))] if script else []))
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _digest(script: str) -> str:
+    """The name by which a policy allows this script and no other."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")

@@ -1,6 +1,5 @@
 """The report of a run: one self-contained page, the results as Markdown and the figures, from files alone."""
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from aru.report_text import (
     SECONDS,
     SETTINGS,
 )
-from aru.results import STAGES_OF_MODEL, markdown_table, results_table, seconds
+from aru.results import STAGES_OF_MODEL, escape_markdown, markdown_table, results_table, seconds
 
 COST_FOLDERS = ("original", "noise", "mask", "unlearned", "retrained", "evaluation")
 INPUTS = (
@@ -85,7 +84,7 @@ def results_markdown(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str
     """The results table and the findings as Markdown."""
     lines = [f"- **{finding.mark}.** {finding.text}" for finding in findings(metrics, costs)]
     title = ", ".join(f"{key} {metrics[key]}" for key in ("benchmark", "protocol", "task", "seed"))
-    return f"{_markdown(title)}\n\n{markdown_table(results_table(metrics, costs))}\n" + "\n".join(lines) + "\n"
+    return f"{escape_markdown(title)}\n\n{markdown_table(results_table(metrics, costs))}\n" + "\n".join(lines) + "\n"
 
 
 def report_page(run: Run, figures: Path, settings: Mapping[str, Any] | None) -> str:
@@ -199,11 +198,3 @@ def _digests(digests: Mapping[str, str]) -> Html:
 
 def _bounds(bounds: list[float]) -> str:
     return f"[{bounds[0]:.4f}, {bounds[1]:.4f}]"
-
-
-def _markdown(text: str) -> str:
-    """Text for a Markdown file: no markup, no table cell, no link comes of it."""
-    escaped = html.escape(text, quote=False)
-    for character in "\\`*_[]|":
-        escaped = escaped.replace(character, f"\\{character}")
-    return " ".join(escaped.split())

@@ -1,6 +1,7 @@
 """The results table, shared by the report, the command line and the flow's artifact."""
 
-from collections.abc import Mapping
+import html
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,18 @@ def format_row(row: Mapping[str, Any]) -> list[str]:
 
 def markdown_table(rows: list[dict[str, Any]]) -> str:
     """The table as Markdown, figures flush right."""
-    lines = [
-        list(HEADINGS.values()),
-        ["---"] + ["---:"] * (len(HEADINGS) - 1),
-        *(format_row(row) for row in rows),
-    ]
+    return markdown_lines(list(HEADINGS.values()), [format_row(row) for row in rows])
+
+
+def markdown_lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Any table as Markdown: the first column names the row, the others are flush right."""
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def escape_markdown(text: str) -> str:
+    """Text for a Markdown file: no markup, no table cell, no link comes of it."""
+    escaped = html.escape(text, quote=False)
+    for character in "\\`*_[]|":
+        escaped = escaped.replace(character, f"\\{character}")
+    return " ".join(escaped.split())

@@ -45,7 +45,7 @@ def estimate(values: Sequence[float], places: Sequence[Place], *, resamples: int
     Raises InputError where there is no value, one is not finite, or the lengths differ.
     """
     if len(values) != len(places) or not len(values):
-        raise InputError(f"{len(values)} values were given for {len(places)} places: one a place, and at least one, are needed")
+        raise InputError(f"{len(values)} values were given for {len(places)} places: one a place, one at least is needed")
     column = np.asarray(values, dtype=np.float64)
     if not np.isfinite(column).all():
         raise InputError("a value is not finite: leave runs without the figure out")

@@ -10,81 +10,93 @@ from aru.errors import InputError
 
 REFERENCE, ORIGINAL, OURS = "retrain", "nothing", "aru"
 ANCHORS = (ORIGINAL, REFERENCE)
-"""Methods without a parameter to tune: they stand in every table."""
+"""What every figure is read against: they stand in every table."""
+DEFAULT, TUNED, OTHER = "default", "tuned", "other"
+"""The tables of a protocol: all methods with their defaults, all tuned alike, and every other variant of one."""
 SETTING = ["benchmark", "model", "resolution", "protocol"]
-"""What two runs must share to stand in one table, beside the variant of the parameters."""
+"""What two runs must share to stand in one table."""
 PLACE = ["train_seed", "draw"]
 MACHINE = ["device", "precision", "threads"]
 MEASURED = ("test/accuracy", "forget/accuracy", "mia/forgetting_score", "nomus", "mia_matched/auc")
 GAPS = ("test/accuracy", "mia_matched/auc")
 FLOORS = ("null/forgetting_score_mean", "null/forgetting_score_p95", "label_only/accuracy")
 FIELDS = ("key", *SETTING, "variant", "method", *PLACE, "unlearn_seed", "seconds", "cpu_seconds", *MACHINE, "torch")
+_IDENTITY = [*SETTING, "variant", "method", *PLACE, "unlearn_seed"]
 
 
 def records_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a record, sorted by its key: `FIELDS`, `MEASURED`, `FLOORS`, gap/... for `GAPS`, and share; NaN is "not known".
+    """One row a record, sorted: `FIELDS`, failed, `MEASURED`, `FLOORS`, gap/... for `GAPS`, and share; NaN is "not known".
 
-    The reference of a record is the mean of the records of `retrain` of the same setting, training seed and draw; its own
-    gap is not defined. share is the cost as a part of the reference's, known on the same machine only: of CPU seconds on a
-    CPU, of wall seconds on anything else, where the CPU merely waits. Raises InputError where a field is missing or a run
-    is there twice.
+    A record with `failed` in place of `figures` is a run that diverged; it has neither figures nor costs. The reference of
+    a record is the mean of the records of `retrain` (with its defaults, where there are such) of the same setting, training
+    seed and draw; its own gap is not defined. share is the cost as a part of the reference's, known on the same machine
+    only: of CPU seconds on a CPU, of wall seconds on anything else, where the CPU merely waits. Raises InputError where a
+    field is missing or a run is there twice.
     """
     rows = [_row(record) for record in records]
     if not rows:
         raise InputError("no records: run the benchmark first")
-    frame = pd.DataFrame(rows).sort_values("key", ignore_index=True)
-    _refuse_copies(frame)
+    frame = pd.DataFrame(rows).sort_values([*_IDENTITY, "key"], ignore_index=True)
+    copies = frame[frame.duplicated(_IDENTITY, keep=False)]
+    if len(copies):
+        first = copies.iloc[0]
+        raise InputError(f"{len(copies)} records stand for runs that are there already ({', '.join(_IDENTITY)} agree), "
+                         f"such as {first['key']} of {first['method']}: a run counts once, give each only once")
     return _with_reference(frame)
 
 
+def tables(frame: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]:
+    """The tables to show: (setting, with the table's name as variant; the rows in it, each with its `label`), in order.
+
+    `DEFAULT` and `TUNED` hold a method once, labelled by its name. `OTHER` holds every other variant, such as presets and
+    single changed parameters, beside ARU's defaults. Original and retrained models are lent to a table that has none; a
+    table that holds nothing else is left out where there is another.
+    """
+    found = []
+    for values, rows in frame.groupby(SETTING, sort=True):
+        setting = dict(zip(SETTING, values, strict=True))
+        name = rows["variant"].where(rows["variant"].isin([DEFAULT, TUNED]), OTHER)
+        parts = {table: rows[name == table] for table in (DEFAULT, TUNED, OTHER) if (name == table).any()}
+        own = {table: part for table, part in parts.items() if not part["method"].isin(ANCHORS).all()}
+        found += [(setting | {"variant": table}, _labelled(table, part, rows)) for table, part in (own or parts).items()]
+    return found
+
+
+def _labelled(table: str, part: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    wanted = {DEFAULT: set(), TUNED: set(ANCHORS) - set(part["method"]), OTHER: {*ANCHORS, OURS}}[table]
+    lent = rows[(rows["variant"] == DEFAULT) & rows["method"].isin(wanted)]
+    both = pd.concat([part, lent], ignore_index=True)
+    plain = both["variant"].isin([DEFAULT, TUNED])
+    return both.assign(label=both["method"].where(plain, both["method"] + " (" + both["variant"] + ")"))
+
+
 def _row(record: Mapping[str, Any]) -> dict[str, Any]:
-    missing = [name for name in (*FIELDS, "figures") if name not in record]
+    outcome = "failed" if "failed" in record else "figures"
+    missing = [name for name in (*FIELDS, outcome) if name not in record]
     if missing:
         raise InputError(f"the record {record.get('key', '?')} lacks {missing[0]!r}: remove it and run its cell again")
-    row = {name: record[name] for name in FIELDS} | {"task": record.get("task")}
-    row |= {name: _number(record["figures"].get(name)) for name in MEASURED}
-    row |= {name: _number(record.get("reference", {}).get(name)) for name in FLOORS}
-    return row | {"cost": float(record["cpu_seconds" if str(record["device"]).startswith("cpu") else "seconds"])}
+    failed, figures = outcome == "failed", record.get("figures") or {}
+    row = {name: record[name] for name in FIELDS} | {"task": record.get("task"), "failed": failed}
+    row |= {name: math.nan if failed else _number(figures.get(name)) for name in MEASURED}
+    row |= {name: _number((record.get("reference") or {}).get(name)) for name in FLOORS}
+    cost = record["cpu_seconds" if str(record["device"]).startswith("cpu") else "seconds"]
+    return row | {"cost": math.nan if failed else float(cost), "seconds": math.nan if failed else float(record["seconds"])}
 
 
 def _number(value: Any) -> float:
     return float(value) if value is not None and math.isfinite(value) else math.nan
 
 
-def _refuse_copies(frame: pd.DataFrame) -> None:
-    for columns in (["key"], [*SETTING, "variant", "method", *PLACE, "unlearn_seed"]):
-        copies = frame[frame.duplicated(columns, keep=False)]
-        if len(copies):
-            first = copies.iloc[0]
-            raise InputError(f"{len(copies)} records stand for the same run ({', '.join(columns)}; the first is {first['key']}, "
-                             f"{first['method']}): a run counts once, give each only once")
-
-
 def _with_reference(frame: pd.DataFrame) -> pd.DataFrame:
     retrained = frame[frame["method"] == REFERENCE]
+    plain = retrained[retrained["variant"] == DEFAULT]
+    retrained = plain if len(plain) else retrained
     means = retrained.groupby([*SETTING, *PLACE])[list(GAPS)].mean()
     costs = retrained.groupby([*SETTING, *PLACE, *MACHINE])["cost"].mean()
     result = frame.join(means.add_prefix("reference/"), on=[*SETTING, *PLACE])
     result = result.join(costs.rename("reference/cost"), on=[*SETTING, *PLACE, *MACHINE])
-    ours = result["method"] != REFERENCE
+    ours = ~result.index.isin(retrained.index)
     for name in GAPS:
         result[f"gap/{name}"] = (result[name] - result[f"reference/{name}"]).where(ours)
     result["share"] = result["cost"] / result["reference/cost"].where(result["reference/cost"] > 0)
     return result.drop(columns=[name for name in result if name.startswith("reference/")])
-
-
-def comparisons(frame: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]:
-    """The tables to show: (setting with its variant, the rows in it), sorted.
-
-    Original and retrained models are taken from the variant "default" where a variant has none of its own; a variant that
-    holds nothing but them is left out where there is another.
-    """
-    found = []
-    for setting, rows in frame.groupby(SETTING, sort=True):
-        variants = {name: part for name, part in rows.groupby("variant", sort=True)}
-        own = {name: part for name, part in variants.items() if not part["method"].isin(ANCHORS).all()}
-        for name, part in sorted((own or variants).items(), key=lambda item: (item[0] != "default", item[0])):
-            lent = rows[(rows["variant"] == "default") & rows["method"].isin(set(ANCHORS) - set(part["method"]))]
-            found.append((dict(zip(SETTING, setting, strict=True)) | {"variant": name},
-                          pd.concat([part, lent], ignore_index=True)))
-    return found

@@ -10,7 +10,7 @@ import pandas as pd
 
 from aru.comparison.bootstrap import Estimate, Place, estimate
 from aru.comparison.paired import Difference, Equivalence, difference, equivalence, holm
-from aru.comparison.records import ANCHORS, FLOORS, MEASURED, OURS, PLACE, REFERENCE, comparisons, records_table
+from aru.comparison.records import ANCHORS, FLOORS, MEASURED, OURS, PLACE, REFERENCE, records_table, tables
 
 FIGURES = (*MEASURED, "gap/test/accuracy", "gap/mia_matched/auc", "seconds", "share")
 TESTED = ("test/accuracy", "mia/forgetting_score", "nomus", "mia_matched/auc")
@@ -19,8 +19,12 @@ BASELINES = (REFERENCE, OURS)
 
 @dataclass(frozen=True)
 class Row:
-    """One method: its runs, its figures (None where not known), and its differences by baseline and figure."""
+    """One method: its runs, its figures (None where not known), and its differences by baseline and figure.
 
+    label is the method's name, with the variant where the table holds several of them.
+    """
+
+    label: str
     method: str
     runs: pd.DataFrame
     figures: Mapping[str, Estimate | None]
@@ -31,6 +35,11 @@ class Row:
     def size(self) -> tuple[int, int, int]:
         """Training seeds, forget draws, and the most unlearning seeds that any of their pairs has."""
         return (self.runs["train_seed"].nunique(), self.runs["draw"].nunique(), int(self.runs.groupby(PLACE).size().max()))
+
+    @property
+    def failed(self) -> int:
+        """Runs that diverged; the figures are of the others."""
+        return int(self.runs["failed"].sum())
 
 
 @dataclass(frozen=True)
@@ -55,51 +64,51 @@ class Comparison:
     rows: tuple[Row, ...]
     floor: Floor
 
-    def row(self, method: str) -> Row | None:
-        """The row of a method, None where it was not run."""
-        return next((row for row in self.rows if row.method == method), None)
+    def row(self, label: str) -> Row | None:
+        """The row of this label, None where it was not run."""
+        return next((row for row in self.rows if row.label == label), None)
 
 
 def compare(records: Iterable[Mapping[str, Any]]) -> list[Comparison]:
-    """A comparison for every benchmark, model, resolution, protocol and variant of the parameters among the records.
+    """A comparison for every benchmark, model, resolution and protocol among the records, and for every table of these.
 
     Rows: the original, the retrained model, then by falling mean NoMUS. Raises InputError as `records_table` does.
     """
-    return [Comparison(setting, _rows(frame), noise_floor(frame)) for setting, frame in comparisons(records_table(records))]
+    return [Comparison(setting, _rows(frame), noise_floor(frame)) for setting, frame in tables(records_table(records))]
 
 
 def noise_floor(frame: pd.DataFrame) -> Floor:
     """The floor of one table's runs. The spread is None with fewer than two retrained training seeds in every draw."""
     null = {name: _known(frame.groupby("draw")[name].mean().mean()) for name in FLOORS}
-    retrained = frame[frame["method"] == REFERENCE]
+    retrained = frame[frame["label"] == REFERENCE]
     return Floor(null[FLOORS[0]], null[FLOORS[1]], null[FLOORS[2]], {name: _spread(retrained, name) for name in MEASURED})
 
 
 def _rows(frame: pd.DataFrame) -> tuple[Row, ...]:
-    runs = {str(method): part for method, part in frame.groupby("method", sort=True)}
-    cells = {method: {name: _cells(part, name) for name in TESTED} for method, part in runs.items()}
-    against: dict[str, dict[str, dict[str, Difference]]] = {method: {} for method in runs}
+    runs = {str(label): part for label, part in frame.groupby("label", sort=True)}
+    cells = {label: {name: _cells(part, name) for name in TESTED} for label, part in runs.items()}
+    against: dict[str, dict[str, dict[str, Difference]]] = {label: {} for label in runs}
     for baseline in (name for name in BASELINES if name in runs):
         for name in TESTED:
-            for method, found in _family(cells, baseline, name).items():
-                against[method].setdefault(baseline, {})[name] = found
-    rows = [Row(method, part, {name: _figure(part, name) for name in FIGURES}, against[method], _equivalence(cells, method))
-            for method, part in runs.items()]
+            for label, found in _family(cells, baseline, name).items():
+                against[label].setdefault(baseline, {})[name] = found
+    rows = [Row(label, str(part["method"].iloc[0]), part, {name: _figure(part, name) for name in FIGURES}, against[label],
+                _equivalence(cells, label)) for label, part in runs.items()]
     return tuple(sorted(rows, key=_reading_order))
 
 
 def _family(cells: Mapping[str, Mapping[str, dict[Place, float]]], baseline: str, name: str) -> dict[str, Difference]:
     """All methods' differences to one baseline in one figure: the family that Holm's correction is over."""
-    found = {method: difference(values[name], cells[baseline][name]) for method, values in cells.items() if method != baseline}
-    kept = {method: one for method, one in found.items() if one is not None}
+    found = {label: difference(values[name], cells[baseline][name]) for label, values in cells.items() if label != baseline}
+    kept = {label: one for label, one in found.items() if one is not None}
     adjusted = holm([one.p for one in kept.values()])
-    return {method: replace(one, holm=p) for (method, one), p in zip(kept.items(), adjusted, strict=True)}
+    return {label: replace(one, holm=p) for (label, one), p in zip(kept.items(), adjusted, strict=True)}
 
 
-def _equivalence(cells: Mapping[str, Mapping[str, dict[Place, float]]], method: str) -> Equivalence | None:
-    if method == REFERENCE or REFERENCE not in cells:
+def _equivalence(cells: Mapping[str, Mapping[str, dict[Place, float]]], label: str) -> Equivalence | None:
+    if label == REFERENCE or REFERENCE not in cells:
         return None
-    ours, theirs = (cells[one]["test/accuracy"] for one in (method, REFERENCE))
+    ours, theirs = (cells[one]["test/accuracy"] for one in (label, REFERENCE))
     return equivalence({place: ours[place] - theirs[place] for place in sorted(ours.keys() & theirs.keys())})
 
 
@@ -135,5 +144,5 @@ def _known(value: float) -> float | None:
 
 def _reading_order(row: Row) -> tuple[int, float, str]:
     nomus = row.figures["nomus"]
-    anchor = ANCHORS.index(row.method) if row.method in ANCHORS else len(ANCHORS)
-    return anchor, -nomus.mean if nomus else math.inf, row.method
+    anchor = ANCHORS.index(row.label) if row.label in ANCHORS else len(ANCHORS)
+    return anchor, -nomus.mean if nomus else math.inf, row.label

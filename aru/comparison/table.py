@@ -24,6 +24,7 @@ COLUMNS = {
     "share": ("Of retraining", "its CPU seconds"),
 }
 """Figure -> heading and how to read it."""
+PUBLISHED_HEAD = ("Accuracy", "F", "NoMUS", "Also", "Source")
 NAMES = {"nothing": "original", "retrain": "retrained", "aru": "ARU"}
 
 
@@ -52,8 +53,8 @@ def lines(comparison: Comparison) -> list[Line]:
     for row in comparison.rows:
         cells = [size_cell(row), *(figure_cell(row, name, comparison.floor) for name in COLUMNS)]
         if theirs:
-            cells.append(published_cell(theirs.get(row.method)))
-        found.append(Line(method_name(row.method), row, tuple(cells)))
+            cells.append(published_cell(theirs.get(row.label)))
+        found.append(Line(row_name(row.label), row, tuple(cells)))
     return found
 
 
@@ -66,7 +67,7 @@ def difference_lines(comparison: Comparison, baseline: str) -> list[Line]:
             if baseline == REFERENCE and row.equivalence is not None:
                 p = row.equivalence.p
                 cells.append(Cell(row.equivalence.verdict, "" if p is None else p_value(p), p))
-            found.append(Line(method_name(row.method), row, tuple(cells)))
+            found.append(Line(row_name(row.label), row, tuple(cells)))
     return found
 
 
@@ -78,9 +79,16 @@ def published_rows(comparison: Comparison) -> tuple[Published, ...]:
     return published(str(comparison.setting["benchmark"]), tasks.pop() if len(tasks) == 1 else None)
 
 
+def published_texts(rows: Sequence[Published]) -> list[list[str]]:
+    """Published rows as text, under the name and `PUBLISHED_HEAD`."""
+    return [[row.name, *map(_decimals, (row.accuracy, row.forgetting_score, row.nomus)), row.remark, row.source]
+            for row in rows]
+
+
 def size_cell(row: Row) -> Cell:
-    """Training seeds x draws x unlearning seeds, and the number of runs."""
-    return Cell(" × ".join(map(str, row.size)), f"{len(row.runs)} run{'s' * (len(row.runs) > 1)}", len(row.runs))
+    """Training seeds x draws x unlearning seeds; below, the number of runs, and of those that diverged."""
+    runs = f"{len(row.runs)} run{'s' * (len(row.runs) > 1)}"
+    return Cell(" × ".join(map(str, row.size)), runs + f", {row.failed} diverged" * (row.failed > 0), len(row.runs))
 
 
 def figure_cell(row: Row, name: str, floor: Floor) -> Cell:
@@ -149,29 +157,15 @@ def p_value(p: float) -> str:
     return "p < .001" if p < 0.001 else f"p {_decimals(p)}"
 
 
-def method_name(method: str) -> str:
-    """What a method is called in tables."""
-    return NAMES.get(method, method)
+def row_name(label: str) -> str:
+    """What a row is called in tables."""
+    method, space, variant = label.partition(" ")
+    return NAMES.get(method, method) + space + variant
 
 
 def setting_text(setting: Mapping[str, Any]) -> str:
     """Benchmark, network and image size in words."""
     return f"{setting['benchmark']}, {setting['model']}, {setting['resolution']} px"
-
-
-def command(records: Sequence[Mapping[str, Any]]) -> str:
-    """The command that computes a row's runs; seeds and draws count from 0, so the highest number says how many there are."""
-    first = records[0]
-    seeds, draws = (1 + max(int(record[name]) for record in records) for name in ("train_seed", "draw"))
-    parts = ["aru benchmark", f"--benchmark {first['benchmark']}", f"--methods {first['method']}",
-             f"--protocol {first['protocol']}", f"--seeds {seeds}", f"--draws {draws}"]
-    cells = [(record["train_seed"], record["draw"]) for record in records]
-    repeats = max(cells.count(cell) for cell in cells)
-    if repeats > 1:
-        parts.append(f"--unlearn-seeds {repeats}")
-    if first["variant"] != "default":
-        parts.append(f"--parameters {first['variant']}")
-    return " ".join(parts)
 
 
 def _decimals(value: float | None) -> str:

@@ -1,0 +1,98 @@
+"""What must be known about a table before it is believed: computed from its runs, never written beforehand."""
+
+from aru.comparison.bootstrap import COVERAGE
+from aru.comparison.paired import MIN_UNITS
+from aru.comparison.records import MACHINE, MEASURED, OTHER, OURS, PLACE, REFERENCE, TUNED
+from aru.comparison.statistics import Comparison
+from aru.comparison.table import number, row_name
+
+_SHORT = {"test/accuracy": "test accuracy", "forget/accuracy": "forget accuracy", "mia/forgetting_score": "F",
+          "nomus": "NoMUS", "mia_matched/auc": "AUC"}
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """Sentences on what is missing, how far intervals and tests can be trusted, and runs that differ in more than method."""
+    found = [_references(comparison), _repetition(comparison), _incomplete(comparison), _failed(comparison),
+             _machines(comparison), _lent(comparison)]
+    return [sentence for part in found for sentence in part]
+
+
+def floor_text(comparison: Comparison) -> str:
+    """The noise floor in a sentence or two; empty where nothing of it is known."""
+    floor, parts = comparison.floor, []
+    if floor.null_mean is not None and floor.null_p95 is not None:
+        parts.append("Where there is nothing to find, chance alone gives a forgetting score of "
+                     f"{number(floor.null_mean, 'F')} "
+                     f"on average and up to {number(floor.null_p95, 'F')} in 95 of 100 cases.")
+    if floor.label_only is not None:
+        parts.append("An attacker who sees nothing but the label reaches a forgetting score of "
+                     f"{number(floor.label_only - 0.5, 'F')}.")
+    known = [f"{_SHORT[name]} {number(floor.spread[name], name)}" for name in MEASURED if floor.spread[name] is not None]
+    if known:
+        parts.append("Retrained models that differ in the training seed alone have a standard deviation of: "
+                     f"{', '.join(known)}.")
+    return " ".join(parts)
+
+
+def _references(comparison: Comparison) -> list[str]:
+    found = []
+    if comparison.row(REFERENCE) is None:
+        found.append("No retrained model is among the runs: gaps, the share of retraining's cost, the equivalence test and "
+                     "the spread between retrained models are not known and stand as a dash.")
+    if comparison.row(OURS) is None:
+        found.append("ARU is not among the runs under its own name: there are no differences to it.")
+    return found
+
+
+def _repetition(comparison: Comparison) -> list[str]:
+    seeds = max(row.size[0] for row in comparison.rows)
+    draws = max(row.size[1] for row in comparison.rows)
+    if seeds < 2 and draws < 2:
+        return ["One training seed and one forget draw: there is no interval and no test, and no two methods can be told "
+                "apart by this table; another seed may turn their order round."]
+    found = []
+    if seeds < 2:
+        found.append("One training seed: intervals and tests speak of other forget draws from this one original model, not of "
+                     "another training.")
+    elif seeds <= max(COVERAGE):
+        nearest = max(count for count in COVERAGE if count <= seeds)
+        found.append(f"{seeds} training seeds: read the intervals as too narrow. With {nearest} seeds and one draw, intervals "
+                     f"of this kind held the truth in {COVERAGE[nearest]:.0%} of simulated cases instead of 95 %; the "
+                     "p-values know how few seeds there are, the intervals do not.")
+    if (seeds if seeds > 1 else draws) < MIN_UNITS:
+        found.append(f"p-values and the equivalence test need at least {MIN_UNITS} independent units and are left out.")
+    return found
+
+
+def _incomplete(comparison: Comparison) -> list[str]:
+    places = {row.label: set(map(tuple, row.runs[PLACE].to_numpy().tolist())) for row in comparison.rows}
+    whole = set().union(*places.values())
+    short = [f"{row_name(label)} {len(own)} of {len(whole)}" for label, own in places.items() if own != whole]
+    if not short:
+        return []
+    return [f"Incomplete, in pairs of training seed and draw: {', '.join(short)}. Means are over what is there and not over "
+            "the same pairs; paired differences are over the common ones."]
+
+
+def _failed(comparison: Comparison) -> list[str]:
+    failed = [f"{row_name(row.label)} {row.failed} of {len(row.runs)}" for row in comparison.rows if row.failed]
+    return [f"Diverged and left out of the means, which flatters the method: {', '.join(failed)}."] if failed else []
+
+
+def _machines(comparison: Comparison) -> list[str]:
+    kinds = {tuple(map(str, kind)) for row in comparison.rows for kind in row.runs[[*MACHINE, "torch"]].to_numpy().tolist()}
+    if len(kinds) < 2:
+        return []
+    listed = "; ".join(f"{device}, {precision}, {threads} threads, torch {torch}"
+                       for device, precision, threads, torch in sorted(kinds))
+    return [f"The runs are of several kinds of machine: {listed}. Seconds are not comparable between them, and a share of "
+            "retraining's cost is given on the same kind only."]
+
+
+def _lent(comparison: Comparison) -> list[str]:
+    if comparison.setting["variant"] == TUNED:
+        return ["Original and retrained model are those of the defaults: they are what the others are measured by, not tuned."]
+    if comparison.setting["variant"] == OTHER:
+        return ["Every row is one variant of a method; ARU without a bracket is that of the defaults, and differences to it "
+                "are what the change in the bracket does."]
+    return []

@@ -1,0 +1,76 @@
+"""The results page: one self-contained file in which every row leads to its runs and to the command that computes it."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aru.comparison.markdown import results_markdown
+from aru.comparison.page_text import READING, heading
+from aru.comparison.scatter import write_plots
+from aru.comparison.sections import section
+from aru.comparison.sorting import SCRIPT, STYLE
+from aru.comparison.statistics import Comparison, compare
+from aru.errors import InputError
+from aru.files import atomic_path, write_json
+from aru.page import page, tag
+
+_SCHEMES = ("http://", "https://")
+
+
+def write_results(records: Iterable[Mapping[str, Any]], folder: Path, *, links: Mapping[str, str] | None = None,
+                  title: str) -> list[Path]:
+    """Write results.html, results.md, records.json and figures/ into `folder`; result: the files.
+
+    `links` maps a record's key to the address of its run; a record without one has none. The same records give the same
+    bytes in any order. Raises InputError for records that do not fit (`records_table`) and links that are no http address.
+    """
+    records, folder = list(records), Path(folder)
+    _check_links(links or {})
+    comparisons = compare(records)
+    with atomic_path(folder / "figures") as place:
+        place.mkdir()
+        plots = [write_plots(one, place, _slug(one.setting)) for one in comparisons]
+    figures = [{kind: folder / "figures" / path.name for kind, path in found.items()} for found in plots]
+    write_json(folder / "records.json", sorted(map(_finite, records), key=_order))
+    for name, text in (("results.md", results_markdown(comparisons, title)),
+                       ("results.html", results_page(comparisons, figures, links or {}, title))):
+        with atomic_path(folder / name) as path:
+            path.write_text(text, encoding="utf-8")
+    return [folder / name for name in ("results.html", "results.md", "records.json")] + [
+        path for found in figures for path in found.values()]
+
+
+def results_page(comparisons: Sequence[Comparison], figures: Sequence[Mapping[str, Path]], links: Mapping[str, str],
+                 title: str) -> str:
+    """The page, with the PNG files inside it: one dictionary of `write_plots` for each comparison."""
+    sections = [section(one, plots, links, name=_slug(one.setting))
+                for one, plots in zip(comparisons, figures, strict=True)]
+    contents = tag("ul", *(tag("li", tag("a", heading(one.setting), href=f"#{_slug(one.setting)}")) for one in comparisons))
+    head = tag("header", tag("h1", title), tag("p", READING, class_="lead"), *([contents] if len(comparisons) > 1 else []))
+    return page(title, head, *sections, style=STYLE, script=SCRIPT)
+
+
+def _slug(setting: Mapping[str, Any]) -> str:
+    """A name of letters, digits, points and hyphens for a table's file and place on the page."""
+    text = "-".join(str(value) for value in setting.values())
+    return "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-.") else "_" for letter in text)
+
+
+def _check_links(links: Mapping[str, str]) -> None:
+    for key, address in links.items():
+        if not address.startswith(_SCHEMES):
+            raise InputError(f"the link of {key} is {address!r}: it must start with {' or '.join(_SCHEMES)}")
+
+
+def _order(record: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(record[name]) for name in ("key", "protocol", "draw", "train_seed", "unlearn_seed", "method", "variant"))
+
+
+def _finite(content: Any) -> Any:
+    """The same content with null for what is not a finite number: JSON has no word for it."""
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -1,0 +1,122 @@
+"""The plots of a comparison: utility against forgetting score, and cost against NoMUS, with the noise floor in both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from aru.comparison.bootstrap import Estimate
+from aru.comparison.labels import place_labels
+from aru.comparison.records import ORIGINAL, OURS, REFERENCE
+from aru.comparison.statistics import Comparison, Row
+from aru.comparison.table import row_name
+from aru.figures import FAINT, INK, MODEL_COLOURS, STYLE
+from aru.methods import CONTROLS
+
+PEER, CONTROL, BAND = "#7A5195", "#8A8A8A", "#E4E4E4"
+SIZE = (9.0, 6.2)
+
+
+@dataclass(frozen=True)
+class _Point:
+    row: Row
+    across: Estimate
+    up: Estimate
+
+
+def utility_figure(comparison: Comparison) -> Figure | None:
+    """Test accuracy (across) against the forgetting score (up), with intervals and what chance gives; None without a point."""
+    points = _points(comparison.rows, "test/accuracy", "mia/forgetting_score")
+    if not points:
+        return None
+    figure, axes = _axes("test accuracy", "forgetting score F")
+    if comparison.floor.null_p95 is not None:
+        axes.axhspan(0, comparison.floor.null_p95, color=BAND, zorder=0)
+    reference, spread = comparison.row(REFERENCE), comparison.floor.spread["test/accuracy"]
+    if reference is not None and (accuracy := reference.figures["test/accuracy"]) is not None:
+        axes.axvline(accuracy.mean, color=MODEL_COLOURS["retrained"], linewidth=1, linestyle=(0, (1.2, 1.6)), zorder=1)
+        if spread is not None:
+            axes.axvspan(accuracy.mean - spread, accuracy.mean + spread, color=MODEL_COLOURS["retrained"], alpha=0.1, zorder=0)
+    _draw(axes, points)
+    axes.set_ylim(bottom=0)
+    return _labelled(figure, axes, points)
+
+
+def cost_figure(comparison: Comparison) -> Figure | None:
+    """Share of retraining's cost (across, logarithmic) against NoMUS (up), with the two references; None without a point."""
+    rows = [row for row in comparison.rows if row.label != ORIGINAL]
+    points = [point for point in _points(rows, "share", "nomus") if point.across.mean > 0]
+    if not points:
+        return None
+    figure, axes = _axes("cost, as a share of retraining's", "NoMUS")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+    reference, spread = comparison.row(REFERENCE), comparison.floor.spread["nomus"]
+    if reference is not None and (nomus := reference.figures["nomus"]) is not None:
+        axes.axhline(nomus.mean, color=MODEL_COLOURS["retrained"], linewidth=1, linestyle=(0, (1.2, 1.6)), zorder=1)
+        if spread is not None:
+            axes.axhspan(nomus.mean - spread, nomus.mean + spread, color=MODEL_COLOURS["retrained"], alpha=0.1, zorder=0)
+    original = comparison.row(ORIGINAL)
+    if original is not None and (nomus := original.figures["nomus"]) is not None:
+        axes.axhline(nomus.mean, color=MODEL_COLOURS["original"], linewidth=1, linestyle=(0, (5, 2)), zorder=1)
+    _draw(axes, points)
+    return _labelled(figure, axes, points)
+
+
+def write_plots(comparison: Comparison, folder: Path, name: str) -> dict[str, Path]:
+    """Draw both plots into `folder`, which has to exist; a plot without a point is left out. Result: kind -> PNG file."""
+    drawings = {"utility": utility_figure, "cost": cost_figure}
+    paths = {}
+    with matplotlib.rc_context(STYLE):
+        for kind, draw in drawings.items():
+            figure = draw(comparison)
+            if figure is not None:
+                paths[kind] = folder / f"{name}-{kind}.png"
+                figure.savefig(paths[kind], format="png", metadata={"Software": None})
+    return paths
+
+
+def colour(row: Row) -> str:
+    """By what a row is: original, retrained, ARU, a control, or a peer."""
+    known = {ORIGINAL: "original", REFERENCE: "retrained", OURS: "unlearned"}
+    if row.method in known:
+        return MODEL_COLOURS[known[row.method]]
+    return CONTROL if row.method in CONTROLS else PEER
+
+
+def _axes(across: str, up: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=SIZE, layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlabel=across, ylabel=up)
+    return figure, axes
+
+
+def _points(rows: Sequence[Row], across: str, up: str) -> list[_Point]:
+    both = [(row, row.figures[across], row.figures[up]) for row in rows]
+    return [_Point(row, x, y) for row, x, y in both if x is not None and y is not None]
+
+
+def _draw(axes: Axes, points: Sequence[_Point]) -> None:
+    for point in points:
+        paint, order = colour(point.row), 4 if point.row.method == OURS else 3
+        axes.errorbar(point.across.mean, point.up.mean, xerr=_arms(point.across), yerr=_arms(point.up), fmt="none",
+                      ecolor=paint, elinewidth=0.9, alpha=0.45, zorder=2)
+        axes.plot(point.across.mean, point.up.mean, "o", color=paint, markersize=8 if point.row.method == OURS else 6,
+                  markeredgecolor="white", markeredgewidth=0.8, zorder=order)
+
+
+def _arms(found: Estimate) -> list[list[float]] | None:
+    if found.interval is None:
+        return None
+    low, high = found.interval
+    return [[max(0.0, found.mean - low)], [max(0.0, high - found.mean)]]
+
+
+def _labelled(figure: Figure, axes: Axes, points: Sequence[_Point]) -> Figure:
+    texts = [(point.across.mean, point.up.mean, row_name(point.row.label), point.row.method == OURS) for point in points]
+    place_labels(figure, axes, texts, ink=INK, line=FAINT)
+    return figure
