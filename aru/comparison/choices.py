@@ -55,7 +55,7 @@ def parse_choice(text: str, config: Config, tuned: Mapping[str, Mapping[str, Any
     variant = ",".join(f"{key}={value}" for key, value in values.items())
     label = ":".join(part for part in (preset, variant) if part) or "default"
     parameters = method.configure(preset if colon and name not in _ARU else None,
-                                  **_base(name, config, preset or None, _nested(values)))
+                                  **_base(name, config, preset or None, nested(values)))
     return Choice(name, label, parameters)
 
 
@@ -107,7 +107,7 @@ def _setting(part: str, text: str) -> tuple[str, Any]:
     return name.strip(), yaml.safe_load(value)
 
 
-def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     """{"mask.ratio": 0.3} -> {"mask": {"ratio": 0.3}}."""
     result: dict[str, Any] = {}
     for name, value in values.items():
