@@ -1,0 +1,108 @@
+"""What goes on inside a model while it answers: the outputs of its blocks, and the features before its classifier."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+from torchvision.models import SwinTransformer
+
+from aru.compute import Compute
+from aru.data.images import ImageSet
+from aru.errors import InputError
+from aru.methods.blocks import blocks
+from aru.models import classifier
+from aru.training import predict
+
+Reduce = Callable[[torch.Tensor], torch.Tensor]
+"""What is kept of a batch of outputs: (B, ...) -> (B, K)."""
+
+
+def block_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """The layers that are looked at by default: block (by the name of its first module) -> the module that ends it.
+
+    A ResNet's stem, four stages and classifier; a Vision Transformer's patches, encoder layers and head.
+    """
+    names = {module: name for name, module in model.named_modules()}
+    return {names[group[0]]: group[-1] for group in blocks(model)}
+
+
+def pooled(output: torch.Tensor) -> torch.Tensor:
+    """Channel means: (B, C, H, W) over the pixels, (B, T, C) over the tokens, (B, C) as it is; result (B, C)."""
+    if output.dim() not in (2, 3, 4):
+        raise InputError(f"a layer answers with the shape {tuple(output.shape)}: only (B, C), (B, T, C) and (B, C, H, W) "
+                         "can be pooled; name other layers")
+    return output.float() if output.dim() == 2 else _positions(output).mean(dim=2)
+
+
+def activations(
+    model: nn.Module,
+    data: ImageSet,
+    *,
+    compute: Compute,
+    layers: Sequence[str] | None = None,
+    reduce: Reduce = pooled,
+) -> dict[str, torch.Tensor]:
+    """What `reduce` keeps of each layer's output on every image, in evaluation mode; the model is left as it was.
+
+    Shape: result layer -> (M, K) on the CPU, layers in the order of `layers` (module names; None: `block_layers`).
+    Maps are taken to be channels-first; Swin Transformers, whose maps are not, are refused.
+    """
+    modules = _modules(model, layers)
+    kept: dict[str, list[torch.Tensor]] = {name: [] for name in modules}
+
+    def keeping(name: str) -> Callable[[nn.Module, tuple, torch.Tensor], None]:
+        # A copy, at once: what follows may work in place, as ResNet's ReLU does on the stem's BatchNorm.
+        return lambda _module, _inputs, output: kept[name].append(reduce(output).detach().to("cpu", copy=True))
+
+    with _watched(model, (module.register_forward_hook(keeping(name)) for name, module in modules.items())):
+        predict(model, data, compute=compute)
+    for name, parts in kept.items():
+        if sum(map(len, parts)) != len(data):
+            raise InputError(f"layer {name!r} answered {sum(map(len, parts))} times on {len(data)} images: name a layer "
+                             "that each forward pass runs through once")
+    return {name: torch.cat(parts) for name, parts in kept.items()}
+
+
+def penultimate(model: nn.Module, data: ImageSet, *, compute: Compute) -> torch.Tensor:
+    """What the classifier sees of every image: (M, K) float32 on the CPU; the model is left as it was."""
+    kept: list[torch.Tensor] = []
+
+    def keep(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        kept.append(inputs[0].detach().flatten(1).to("cpu", torch.float32, copy=True))
+
+    with _watched(model, [model.get_submodule(classifier(model)).register_forward_pre_hook(keep)]):
+        predict(model, data, compute=compute)
+    return torch.cat(kept)
+
+
+def _positions(output: torch.Tensor) -> torch.Tensor:
+    """Maps and tokens alike as (B, C, P)."""
+    return output.float().flatten(2) if output.dim() == 4 else output.float().transpose(1, 2)
+
+
+def _modules(model: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Module]:
+    if isinstance(model, SwinTransformer):
+        raise InputError("a Swin Transformer's maps have their channels last: its layers cannot be read here")
+    if layers is None:
+        return block_layers(model)
+    known = dict(model.named_modules())
+    unknown = [name for name in layers if name not in known]
+    if unknown:
+        raise InputError(f"{type(model).__name__} has no layer {unknown[0]!r}: by default they are "
+                         f"{', '.join(block_layers(model))}")
+    return {name: known[name] for name in layers}
+
+
+@contextmanager
+def _watched(model: nn.Module, handles: Iterable[RemovableHandle]) -> Iterator[None]:
+    """Take the hooks off again and give the modules their modes back, also where a hook refuses what it sees."""
+    hooked, modes = list(handles), {module: module.training for module in model.modules()}
+    try:
+        yield
+    finally:
+        for handle in hooked:
+            handle.remove()
+        for module, training in modes.items():
+            module.training = training
