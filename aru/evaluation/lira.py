@@ -1,0 +1,43 @@
+"""The likelihood-ratio attack with per-example Gaussians: online, offline, and against unlearning (U-LiRA).
+
+Sources: Carlini et al. 2022 (arXiv 2112.03570); Hayes et al. 2024 (arXiv 2403.01218).
+The signal is phi (`signals.logit_confidence`), which is near to Gaussian; a higher score says member.
+"""
+
+import numpy as np
+from scipy.special import expit
+from scipy.stats import norm
+
+from aru.evaluation.pool import LEAST, PoolSignals, Variance, check_pool, gaussians
+
+
+def lira_online(signals: PoolSignals, *, variance: Variance = "auto") -> np.ndarray:
+    """log N(target; mu_in, s_in) - log N(target; mu_out, s_out), nats, example by example.
+
+    Mean and deviation of each side come from that side's own shadows. variance: `example`, each example's own;
+    `pooled`, one a side, the deviations of all examples from their own means; `auto`, pooled where a side has fewer
+    than 32 shadows. Shape: result (M,). Raises InputError where an example has fewer than 2 shadows on a side.
+    """
+    shadows, seen, target = check_pool(signals, seen=LEAST, unseen=LEAST)
+    held = norm.logpdf(target, *gaussians(shadows, seen, variance))
+    return held - norm.logpdf(target, *gaussians(shadows, ~seen, variance))
+
+
+def lira_offline(signals: PoolSignals, *, variance: Variance = "auto") -> np.ndarray:
+    """-log Pr[Z > target], Z ~ N(mu_out, s_out): how hard the target is to explain by not having seen the example.
+
+    Nats; the order is that of the paper's 1 - Pr[Z > target], which rounds to 1 eight deviations out. Shadows that
+    saw the example are not used. Shape: result (M,).
+    """
+    shadows, seen, target = check_pool(signals, seen=0, unseen=LEAST)
+    return -norm.logsf(target, *gaussians(shadows, ~seen, variance))
+
+
+def u_lira(signals: PoolSignals, *, variance: Variance = "auto") -> np.ndarray:
+    """p_u / (p_u + p_o), in [0, 1]: the chance, at even odds, that the target had the example and unlearned it.
+
+    `signals.shadows` are models after unlearning: those that `seen` marks held the example and unlearned it; the
+    others never saw it, best with the same unlearning applied to other examples. The target is none of them. An
+    unlearning like retraining gives 0.5 on average, over targets of both kinds (`pool.held_out`).
+    """
+    return expit(lira_online(signals, variance=variance))

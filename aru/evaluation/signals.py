@@ -1,0 +1,126 @@
+"""What an attacker reads off one model about every image: loss, confidence, margin, entropy, gradient norm.
+
+Computed in float64 from logits, never from probabilities: a model that is sure of its training images leaves
+1 - p at the last bits of a float, which is just where members and others part. A multi-label image counts as one
+two-class problem (0, z) a label, and its signal is the mean over the labels, as its loss is.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy.special import logsumexp
+from torch import nn
+
+from aru.compute import Compute
+from aru.data.images import ImageSet
+from aru.errors import InputError
+from aru.evaluation.utility import check_logits
+from aru.models import classifier
+from aru.training import predict
+
+Formula = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""(log p (M, C), log(1 - p) (M, C), rows (M,), true classes (M,)) -> (M,)."""
+
+
+def confidence(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
+    """Probability p_y of the true class, in [0, 1]; higher for members.
+
+    Shape: logits (M, C), C >= 2, with targets (M,) int64, or both (M, L); result (M,) float64, here and below.
+    Raises InputError where they do not fit or are not finite.
+    """
+    return _signal(logits, targets, lambda log_p, log_rest, rows, true: np.exp(log_p[rows, true]))
+
+
+def logit_confidence(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
+    """phi = log p_y - log(1 - p_y), near to Gaussian over training runs (Carlini et al. 2022, arXiv 2112.03570)."""
+    return _signal(logits, targets, lambda log_p, log_rest, rows, true: log_p[rows, true] - log_rest[rows, true])
+
+
+def margin(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
+    """z_y - logsumexp(z of the other classes), the margin of KLoM (Georgiev et al. 2024, arXiv 2410.23232).
+
+    For one softmax it equals phi; it is computed apart from it and holds it to account.
+    """
+    logits, targets, labels = _two_axes(logits, targets)
+    rows = np.arange(len(logits))
+    true = logits[rows, targets]
+    logits[rows, targets] = -np.inf
+    return (true - logsumexp(logits, axis=1)).reshape(-1, labels).mean(axis=1)
+
+
+def modified_entropy(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
+    """-(1 - p_y) log p_y - sum over the other classes of p_i log(1 - p_i); lower for members.
+
+    Source: Song and Mittal 2021 (USENIX Security, arXiv 2003.10595). Unlike the entropy it is near 0 only for an
+    answer that is sure and right, and unbounded for one that is sure and wrong.
+    """
+
+    def entropy(log_p: np.ndarray, log_rest: np.ndarray, rows: np.ndarray, true: np.ndarray) -> np.ndarray:
+        others = np.exp(log_p) * log_rest
+        others[rows, true] = 0
+        return -np.exp(log_rest[rows, true]) * log_p[rows, true] - others.sum(axis=1)
+
+    return _signal(logits, targets, entropy)
+
+
+def gradient_norm(model: nn.Module, data: ImageSet, *, compute: Compute, batch_size: int = 256) -> np.ndarray:
+    """Euclidean norm of the loss's gradient in the last Linear layer, image by image; lower for members.
+
+    That layer's gradient is the residual p - y times its input h, so one forward pass gives every norm,
+    |p - y| sqrt(|h|^2 + 1), the 1 for the bias; all layers would cost a backward pass an image. The model is left
+    as it was. Shape: result (M,) float64. Nasr et al. 2019 (IEEE S&P) find the last layers' gradients to tell most.
+    """
+    layer = model.get_submodule(classifier(model))
+    inputs: list[torch.Tensor] = []
+    handle = layer.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0].detach().float().cpu()))
+    try:
+        logits = predict(model, data, compute=compute, batch_size=batch_size)
+    finally:
+        handle.remove()
+    hidden = torch.cat(inputs)
+    if hidden.dim() != 2 or len(hidden) != len(logits):
+        raise InputError(f"the classifier of {type(model).__name__} is given {tuple(hidden.shape)} for {len(logits)} images: "
+                         "one vector an image is needed for the gradient norm")
+    square = (hidden.double() ** 2).sum(dim=1).numpy() + (layer.bias is not None)
+    return np.sqrt((_residuals(logits, data.targets) ** 2).sum(axis=1) * square)
+
+
+def _residuals(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
+    """The loss's gradient in the logits. Shape: (M, C) or (M, L)."""
+    check_logits(logits, targets)
+    values, truth = logits.double(), targets.cpu()
+    if truth.dim() == 2:
+        return ((values.sigmoid() - truth.double()) / truth.shape[1]).numpy()
+    return (values.softmax(dim=1) - nn.functional.one_hot(truth, values.shape[1])).numpy()
+
+
+def _signal(logits: torch.Tensor, targets: torch.Tensor, formula: Formula) -> np.ndarray:
+    """Apply a formula of (log p, log(1 - p), rows, true classes) and average over the labels."""
+    values, true, labels = _two_axes(logits, targets)
+    log_p = values - logsumexp(values, axis=1, keepdims=True)
+    return formula(log_p, _log_complement(values, log_p), np.arange(len(true)), true).reshape(-1, labels).mean(axis=1)
+
+
+def _log_complement(logits: np.ndarray, log_p: np.ndarray) -> np.ndarray:
+    """log(1 - p) of every class, exact also where p rounds to 1, which only the largest p of a row can do."""
+    rows, top = np.arange(len(logits)), logits.argmax(axis=1)
+    others = logits.copy()
+    others[rows, top] = -np.inf
+    log_p = log_p.copy()
+    log_p[rows, top] = -np.inf
+    result = np.log1p(-np.exp(log_p))  # p <= 1/2 here: nothing cancels
+    result[rows, top] = logsumexp(others, axis=1) - logsumexp(logits, axis=1)
+    return result
+
+
+def _two_axes(logits: torch.Tensor, targets: torch.Tensor) -> tuple[np.ndarray, np.ndarray, int]:
+    """A copy of the logits as (M * labels, classes) float64, true classes (M * labels,), and the labels an image."""
+    check_logits(logits, targets)
+    values, truth = logits.detach().cpu().double().numpy(), targets.cpu().numpy()
+    if truth.ndim == 2:
+        flat = values.reshape(-1)
+        return np.stack([np.zeros_like(flat), flat], axis=1), (truth.reshape(-1) > 0.5).astype(np.int64), truth.shape[1]
+    if values.shape[1] < 2:
+        raise InputError("logits of one class leave no other class to confuse it with: 2 outputs or more are needed")
+    return values.copy(), truth.astype(np.int64), 1
