@@ -1,0 +1,160 @@
+"""One trial of tuning: a method with changed parameters on the tuning draws, scored without any retrained model."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from aru.comparison.choices import parse_choice
+from aru.comparison.draws import Draw, draws_of, load_draw
+from aru.comparison.keys import digest
+from aru.comparison.plan import Task, make_plan
+from aru.comparison.store import Store
+from aru.comparison.work import figures_of, open_store, run_task
+from aru.compute import choose
+from aru.config import Config
+from aru.errors import InputError, TrainingError
+from aru.progress import Progress, silent
+
+OBJECTIVE = "(test/accuracy + 1 - 2 |mia_matched/auc - 0.5|) / 2"
+WORST = 0.0
+"""The least value of the objective: what a search is told of a trial without a score."""
+State = Literal["done", "failed", "over the cap"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is the same for every method: trials, the cap on each, and the problems they are scored on."""
+
+    benchmark: str
+    trials: int = 10
+    cap: float = 0.25  # of the CPU seconds of retraining on the same draw
+    draws: int = 1
+    seeds: int = 1
+    seed: int = 0  # of the search, and the first training seed
+
+    def __post_init__(self) -> None:
+        for name, least in (("trials", 1), ("draws", 1), ("seeds", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} is {getattr(self, name)}: at least {least} is needed")
+        if not 0 < self.cap < float("inf"):
+            raise InputError(f"cap is {self.cap}: a share of retraining's cost above 0 is needed, such as 0.25")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a trial; without a score it is known why."""
+
+    state: State
+    score: float | None
+    cpu_seconds: float
+    message: str = ""
+
+
+class OverCap(Exception):
+    """A method has used up the CPU seconds that it may."""
+
+
+def objective(figures: Mapping[str, float]) -> float:
+    """NoMUS (arXiv 2311.02240) with the class-matched attack's AUC in place of the attack's accuracy; 0 to 1, 1 is best.
+
+    It needs the unlearned model alone. The benchmark's own attack sees the difference in classes between forget and
+    unseen, so that a method could gain by what labels alone give; within a class they give nothing, and the AUC of every
+    model that treats both alike is 0.5. What it cannot see: how near the model is to a retrained one (whose AUC on this
+    draw may differ from 0.5 by chance), single people at risk within the average, and whether parameters found on the
+    tuning people, who are fewer and give fewer steps an epoch, serve a larger problem as well.
+    """
+    return (figures["test/accuracy"] + 1 - 2 * abs(figures["mia_matched/auc"] - 0.5)) / 2
+
+
+def base_tasks(setting: Setting, config: Config, prepared: Path) -> list[Task]:
+    """What all methods share: the originals, and for each draw one retraining, for its cost."""
+    plan = make_plan(setting.benchmark, config, prepared, [parse_choice("retrain", config)],
+                     draws_of("tuning", setting.draws), seeds=setting.seeds, first_seed=setting.seed,
+                     compute=choose(config.runtime))
+    return [task for task in plan.tasks if task.kind == "original" or task.train_seed == setting.seed]
+
+
+def missing_base(setting: Setting, config: Config, work: Path) -> list[Task]:
+    """The tasks of `base_tasks` that are not there yet.
+
+    A retraining that was cut off begins anew: one that goes on from a checkpoint would be billed for its last part alone.
+    """
+    store = open_store(work)
+    missing = [task for task in base_tasks(setting, config, work / "prepared") if not store.has(task.key, model=True)]
+    for task in missing:
+        if store.has(task.key) and "failed" in store.record(task.key):
+            raise TrainingError(f"{task.label}: {store.record(task.key)['failed']}")
+        if task.kind == "retrained":
+            (store.folder.parent / "checkpoints" / f"{task.key}.pt").unlink(missing_ok=True)
+    return missing
+
+
+def caps_of(setting: Setting, config: Config, work: Path) -> dict[Draw, float]:
+    """The CPU seconds that a method may use on each draw; of the retrained models nothing but their cost is read."""
+    store = open_store(work)
+    return {task.draw: setting.cap * store.record(task.key)["cpu_seconds"]
+            for task in base_tasks(setting, config, work / "prepared") if task.kind == "retrained"}
+
+
+def trial_tasks(setting: Setting, config: Config, prepared: Path, method: str, changes: Mapping[str, Any],
+                number: int) -> list[Task]:
+    """The cells of a trial: the method with these (nested) changes of its defaults, on every draw and seed."""
+    choice = replace(parse_choice(method, config, {method: changes}), variant=f"trial {number}")
+    plan = make_plan(setting.benchmark, config, prepared, [choice], draws_of("tuning", setting.draws),
+                     seeds=setting.seeds, first_seed=setting.seed, compute=choose(config.runtime))
+    return [task for task in plan.tasks if task.kind == "method"]
+
+
+def run_trial(tasks: Sequence[Task], caps: Mapping[Draw, float], config: Config, work: Path, *,
+              progress: Progress = silent) -> Outcome:
+    """Compute a trial's cells and take the mean of the objective; the first that has no score ends the trial.
+
+    Results come from the store where they are there, so that a search that was cut off finds what it had.
+    """
+    scores, spent = [], 0.0
+    for task in tasks:
+        outcome = _run_cell(task, caps[task.draw], config, work, progress)
+        spent += outcome.cpu_seconds
+        if outcome.score is None:
+            return replace(outcome, cpu_seconds=round(spent, 3))
+        scores.append(outcome.score)
+    return Outcome("done", round(sum(scores) / len(scores), 6), round(spent, 3))
+
+
+def _run_cell(task: Task, cap: float, config: Config, work: Path, progress: Progress) -> Outcome:
+    """One cell; what was stopped is kept apart from the results, which know nothing of caps."""
+    store, stopped = open_store(work), Store(work / "comparison" / "stopped")
+    key = digest([task.key, cap])
+    sets, _, _ = load_draw(work / "prepared", task.draw, config)
+    if not store.has(task.key) and not stopped.has(key):
+        began = time.process_time()
+        try:
+            run_task(task, config, work, progress=_capped(progress, cap))
+        except (OverCap, InputError) as error:  # an InputError: what the method refuses, with these parameters
+            state = "over the cap" if isinstance(error, OverCap) else "failed"
+            stopped.write(key, {"state": state, "message": str(error), "label": task.label, "cell": task.key,
+                                "cpu_seconds": round(time.process_time() - began, 3)})
+    if not store.has(task.key):
+        record = stopped.record(key)
+        return Outcome(record["state"], None, record["cpu_seconds"], record["message"])
+    record = store.record(task.key)
+    if record["cpu_seconds"] > cap:
+        return Outcome("over the cap", None, record["cpu_seconds"], f"more than {cap:.1f} CPU seconds")
+    figures = record if "failed" in record else figures_of(store, task, sets)
+    if "failed" in figures:
+        return Outcome("failed", None, record["cpu_seconds"], figures["failed"])
+    return Outcome("done", objective(figures), record["cpu_seconds"])
+
+
+def _capped(progress: Progress, seconds: float) -> Progress:
+    """`progress` until this process has used up its CPU seconds, then OverCap."""
+    end = time.process_time() + seconds
+
+    def tell(done: int, total: int, text: str) -> None:
+        progress(done, total, text)
+        if time.process_time() > end:
+            raise OverCap(f"stopped after {seconds:.1f} CPU seconds at {done} of {total} ({text})")
+
+    return tell

@@ -1,0 +1,131 @@
+"""What tuning leaves behind: every method's trials, and the file of frozen parameters that a comparison reads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aru.comparison.choices import nested
+from aru.comparison.draws import tuning_people
+from aru.comparison.keys import digest
+from aru.comparison.spaces import SPACES
+from aru.comparison.trials import OBJECTIVE, Outcome, Setting
+from aru.config import Config
+from aru.data.manifest import read_manifest
+from aru.errors import InputError
+from aru.files import atomic_path
+from aru.methods import find
+
+_HEADER = "# Written by `aru tune`; read by `aru benchmark --parameters tuned`. No parameters: the defaults were best.\n"
+_STATES = ("done", "failed", "over the cap")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The parameters that a trial changed, dotted, and what came of it; the first trial changes none."""
+
+    parameters: Mapping[str, Any]
+    outcome: Outcome
+
+
+def best(trials: Sequence[Trial]) -> Trial | None:
+    """The trial of the highest score, the earliest of equals; None where none has one."""
+    scored = [trial for trial in trials if trial.outcome.score is not None]
+    return max(scored, key=lambda trial: trial.outcome.score or 0.0, default=None)
+
+
+def curve(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """A row a trial: what it changed and scored, the best score so far and the CPU seconds spent so far."""
+    rows: list[dict[str, Any]] = []
+    for number, trial in enumerate(trials):
+        leader = best(trials[: number + 1])
+        rows.append(asdict(trial.outcome) | {
+            "trial": number, "parameters": dict(trial.parameters), "best": leader.outcome.score if leader else None,
+            "spent_cpu_seconds": round(sum(each.outcome.cpu_seconds for each in trials[: number + 1]), 3)})
+    return rows
+
+
+def meta_of(setting: Setting, config: Config, work: Path) -> dict[str, Any]:
+    """What the frozen parameters hold for; of the tuning people a digest, not their ids."""
+    people = tuning_people(read_manifest(work / "prepared" / "manifest.csv"))
+    return asdict(setting) | {"objective": OBJECTIVE, "people": digest(sorted(people)), "model": config.model.name,
+                              "resolution": config.data.resolution}
+
+
+def frozen(meta: Mapping[str, Any], methods: Mapping[str, Sequence[Trial]]) -> dict[str, Any]:
+    """The file's content. What was measured with a clock stands apart: all else is the same when it is made again."""
+    content: dict[str, Any] = {"meta": dict(meta), "methods": {}, "measured": {}}
+    for name, trials in methods.items():
+        leader = best(trials)
+        content["methods"][name] = {
+            "parameters": dict(leader.parameters) if leader else None,
+            "score": leader.outcome.score if leader else None,
+            "score_of_defaults": trials[0].outcome.score,
+            "trials": {state: sum(trial.outcome.state == state for trial in trials) for state in _STATES},
+        }
+        content["measured"][name] = {"cpu_seconds": round(sum(trial.outcome.cpu_seconds for trial in trials), 1)}
+    return content
+
+
+def merged(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content with the methods that the file has beside them; a file made in another setting is refused."""
+    if not path.is_file():
+        return dict(content)
+    old = _read(path)
+    differing = [name for name in {**old["meta"], **content["meta"]} if old["meta"].get(name) != content["meta"].get(name)]
+    if differing:
+        name = differing[0]
+        raise InputError(f"{path} holds methods of {name} {old['meta'].get(name)!r}, not {content['meta'].get(name)!r}: "
+                         "tuning is equal with one setting only; remove the file to begin anew")
+    return {"meta": content["meta"], "methods": {**old["methods"], **content["methods"]},
+            "measured": {**old["measured"], **content["measured"]}}
+
+
+def write_tuned(path: Path, content: Mapping[str, Any]) -> None:
+    """Write the file: sorted, the same bytes for the same content."""
+    text = yaml.safe_dump(dict(content), sort_keys=True, allow_unicode=True, default_flow_style=False)
+    with atomic_path(path) as temporary:
+        temporary.write_text(_HEADER + text, encoding="utf-8")
+
+
+def load_tuned(path: Path) -> dict[str, dict[str, Any]]:
+    """Method -> its tuned parameters as changes of the defaults; methods without a single scored trial are not there.
+
+    Raises InputError where the file is missing or damaged, or holds a method or a value that tuning could not choose.
+    """
+    content, found = _read(path), {}
+    for name, entry in content["methods"].items():
+        find(name)
+        parameters = entry.get("parameters") if isinstance(entry, dict) else ()
+        if not (parameters is None or isinstance(parameters, dict)):
+            raise InputError(f"{path}: {name} has no parameters: run `aru tune --methods {name}` again")
+        for key, value in (parameters or {}).items():
+            if key not in SPACES.get(name, {}) or not SPACES[name][key].holds(value):
+                raise InputError(f"{path}: {name} has {key} = {value!r}, which is not in the space of its tuning "
+                                 "(aru/comparison/spaces.py): remove the file and tune again")
+        if parameters is not None:
+            found[name] = nested(parameters)
+    return found
+
+
+def check_tuned_protocol(protocol: str) -> None:
+    """Refuse tuned parameters where the people they were tuned on are among those who are reported."""
+    if protocol != "clean":
+        raise InputError(f"tuned parameters cannot be reported under protocol {protocol!r}: the tuning people are part of it; "
+                         "use protocol clean, whose draws never contain them, or the defaults")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: `aru tune` writes it") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} is not YAML ({error}): remove it and run `aru tune` again") from error
+    parts = ("meta", "methods", "measured")
+    if not isinstance(content, dict) or not all(isinstance(content.get(part), dict) for part in parts):
+        raise InputError(f"{path} is not a file of tuned parameters ({', '.join(parts)}): remove it and run "
+                         "`aru tune` again")
+    return content
