@@ -16,6 +16,7 @@ from aru.errors import InputError, TrainingError
 from flows.project import find_project, project_lock
 
 if TYPE_CHECKING:
+    from flows.benchmark import Comparison
     from flows.params import Change
     from flows.state import StageState
     from flows.unlearn import Outcome
@@ -64,6 +65,43 @@ def status(benchmark: Benchmark = "faces") -> None:
     for item in states(_enter(), benchmark):
         table.add_row(item.name, (item.key or "–")[:12], item.state, _because(item), _short_outs(item))
     Console().print(table)
+
+
+@app.command()
+def benchmark(
+    benchmark: Benchmark = "faces",
+    methods: Annotated[str, typer.Option(help="Names with commas: scrub, scrub:deepunlearn (a preset), "
+                                              "aru{mask.ratio=0.3}; or all, peers, controls, ablation.")] = "all",
+    protocol: Annotated[str, typer.Option(help="official, clean, or both with a comma.")] = "official",
+    seeds: Annotated[int, typer.Option(help="Training seeds: originals and retrained models.")] = 3,
+    draws: Annotated[int, typer.Option(help="Draws of people to forget (clean protocol).")] = 1,
+    unlearn_seeds: Annotated[int, typer.Option(help="Runs of a method on each original.")] = 1,
+    parameters: Annotated[str, typer.Option(help="default, or tuned: the frozen file of `aru tune`.")] = "default",
+    keep_weights: Annotated[bool, typer.Option("--keep-weights", help="Keep the weights of all methods' models.")] = False,
+    runner: Annotated[str, typer.Option(help="threads, processes, or dask (an extra).")] = "threads",
+    workers: Annotated[int, typer.Option(help="How many models at once, one thread each.")] = 2,
+    budget: Annotated[str | None, typer.Option(metavar="TIME", help="Begin nothing after so long: 90s, 45m, 2h.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be computed, and how long it would take.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Compare unlearning methods: methods x training seeds x unlearning seeds x draws, each cached by its content."""
+    from aru.config import load_config
+    from flows.params import PARAMS_FILE
+
+    root = _enter()
+    load_config(root / PARAMS_FILE, benchmark)
+    if parameters not in ("default", "tuned"):
+        raise InputError(f"--parameters {parameters!r}: it is default or tuned")
+    with _flow_environment(root, benchmark, f"aru benchmark --benchmark {benchmark} ..."):
+        from flows.benchmark import Request, compare, parse_budget, show_plan
+
+        request = Request(benchmark, methods, tuple(part.strip() for part in protocol.split(",")), seeds, draws,
+                          unlearn_seeds, parameters == "tuned", keep_weights, runner, workers, parse_budget(budget))
+        if plan:
+            print(show_plan(request, root=root, quiet=quiet))
+            return
+        done = compare(request, root=root, quiet=quiet)
+    _show_comparison(root, benchmark, done)
 
 
 @data_app.command("import")
@@ -192,6 +230,26 @@ def _prepare_run(root: Path, benchmark: str, settings: list[str], params: Path |
 
 
 def _run_flow(root: Path, benchmark: str, refresh: tuple[str, ...], quiet: bool) -> "Outcome":
+    with _prefect(root):
+        from flows.unlearn import unlearn
+
+        return unlearn(benchmark, refresh=refresh, root=root, quiet=quiet)
+
+
+@contextmanager
+def _flow_environment(root: Path, benchmark: str, command: str) -> Iterator[None]:
+    """Where another flow than the main one runs: stopped by Ctrl-C, it says how to go on."""
+    try:
+        with _prefect(root):
+            yield
+    except KeyboardInterrupt:
+        print(f"\nstopped. What is done is kept: `{command}` goes on from there.", file=sys.stderr)
+        raise SystemExit(_INTERRUPTED) from None
+
+
+@contextmanager
+def _prefect(root: Path) -> Iterator[None]:
+    """A Prefect server for the length of a block; prefect must not be imported before it."""
     from flows.servers import flow_api, terminated_like_interrupted
 
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # errors are told once, by `main`
@@ -199,11 +257,9 @@ def _run_flow(root: Path, benchmark: str, refresh: tuple[str, ...], quiet: bool)
         os.environ.setdefault("PREFECT_API_URL", api)  # read when prefect is imported
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-        from flows.unlearn import unlearn
-
         try:
             with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # joining its thread takes a second
-                return unlearn(benchmark, refresh=refresh, root=root, quiet=quiet)
+                yield
         finally:
             _send_rest()
 
@@ -258,6 +314,18 @@ def _show_outcome(root: Path, outcome: "Outcome") -> None:
     console.print(f"Report:  {work.relative_to(root)}/report/report.html", highlight=False)
     console.print(f"MLflow:  run {published.run_id} (`aru ui` shows the pages)", highlight=False)
     console.print(f"Model:   {published.model} version {published.version}, alias candidate", highlight=False)
+
+
+def _show_comparison(root: Path, benchmark: str, done: "Comparison") -> None:
+    from rich.markdown import Markdown
+
+    page, markdown = done.files[0], done.files[1]
+    console = Console()
+    console.print(Markdown(markdown.read_text(encoding="utf-8")))
+    console.print(f"{done.computed} models computed, {done.cached} were cached"
+                  + (f", {done.left} left: the budget was over; run the same command again" if done.left else "."))
+    console.print(f"Page:    {page.relative_to(root)}", highlight=False)
+    console.print(f"MLflow:  run {done.run_id} (`aru ui` shows the pages)", highlight=False)
 
 
 def _because(item: "StageState") -> str:

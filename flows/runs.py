@@ -98,11 +98,16 @@ def end(client: MlflowClient, run_id: str, status: Status) -> None:
 
 def end_abandoned(client: MlflowClient, experiment: str) -> list[str]:
     """End the flows' runs that a killed process of this machine left open; returns their ids."""
-    left = [run.info.run_id for run in search(client, experiment, "tags.kind = 'flow' AND attributes.status = 'RUNNING'")
+    left = [run.info.run_id for run in search(client, experiment, "attributes.status = 'RUNNING'")
             if run.data.tags.get("host") == socket.gethostname() and not _alive(run.data.tags.get("pid", ""))]
     for run_id in left:
         end(client, run_id, "KILLED")
     return left
+
+
+def process_tags() -> dict[str, str]:
+    """Which process of which machine writes a run: so a later one can tell that it was killed."""
+    return {"host": socket.gethostname(), "pid": str(os.getpid())}
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -20,7 +20,7 @@ from flows import versioning
 from flows.digests import Digests
 from flows.plan import Source, Stage, StageResult, check_sources, differences, key, plan, refreshed, sources
 from flows.progress import Board
-from flows.workers import Workers
+from flows.workers import Work, Workers
 
 __all__ = ["Execution", "Stage", "StageResult", "key", "lookup", "plan"]
 
@@ -40,9 +40,9 @@ class Execution:
     """The stages of one flow run: their inputs as they were when it began, and what has become of each."""
 
     def __init__(self, root: Path, benchmark: str, board: Board, pool: Workers, *,
-                 refresh: tuple[str, ...] = ()) -> None:
+                 refresh: tuple[str, ...] = (), only: tuple[str, ...] = ()) -> None:
         self.root, self.benchmark, self.board, self.pool = root, benchmark, board, pool
-        self.stages = {stage.address: stage for stage in plan(root, benchmark)}
+        self.stages = {stage.address: stage for stage in plan(root, benchmark) if not only or stage.name in only}
         check_sources(root, self.stages.values())
         self.refresh = refreshed(list(self.stages.values()), refresh)
         self.locked = versioning.locked(root)
@@ -134,4 +134,4 @@ def execute(pool: Workers, stage: Stage, benchmark: str, root: Path, progress: P
     if stage.cmd != expected:
         raise InputError(f"dvc.yaml runs {stage.cmd!r} for {stage.address}, the flow would run {expected!r}: "
                          "make them the same, or use `dvc repro`")
-    pool.run(stage.name, benchmark, root, progress)
+    pool.run(Work(f"stage {stage.name}", "aru.stages:run", (stage.name, benchmark), {"root": root}), progress)

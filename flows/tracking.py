@@ -4,8 +4,6 @@ With store, runs, lineage, registry and links this is all of MLflow; nobody else
 """
 
 import getpass
-import os
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,7 +44,7 @@ def start_run(root: Path, *, benchmark: str, params: Mapping[str, Any], run_name
     client, experiment = store.client(root), store.experiment_id(root, benchmark)
     runs.end_abandoned(client, experiment)
     git = git_state(root)
-    labels = {"kind": "flow", "benchmark": benchmark, "host": socket.gethostname(), "pid": str(os.getpid()), **git,
+    labels = {"kind": "flow", "benchmark": benchmark, **runs.process_tags(), **git,
               "mlflow.user": _user(), "mlflow.source.name": "aru run", "mlflow.source.git.commit": git["git_commit"]}
     run = client.create_run(experiment, run_name=run_name, tags=labels | dict(tags))
     runs.log(client, run, params=runs.flatten(params))

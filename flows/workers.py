@@ -1,21 +1,23 @@
-"""Stages computed in processes of their own.
+"""Functions computed in processes of their own: stages, and the cells of comparisons.
 
 PyTorch's initialisers and dropout draw from one generator a process, so two trainings in threads of one process would
 disturb each other's bytes; and only a process of its own has a peak memory of its own. Workers are forked from a server
 that has the stages imported, and end when the flow does, however it ends.
 """
 
+import importlib
 import multiprocessing
 import os
 import pickle
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from pathlib import Path
 from queue import Queue
 from threading import Event, Thread
+from typing import Any
 
 from aru.progress import Progress
 
@@ -23,16 +25,31 @@ _PRELOAD = ["aru.stages.prepare", "aru.stages.train", "aru.stages.attack", "aru.
             "aru.stages.retrain", "aru.stages.evaluate", "aru.stages.report"]
 
 
-class StageStopped(Exception):
-    """The flow wants no more of this stage."""
+class WorkStopped(Exception):
+    """The flow wants no more of this work."""
 
 
 class WorkerDied(RuntimeError):
     """A worker ended without a word: killed, most often for want of memory."""
 
 
+@dataclass(frozen=True)
+class Work:
+    """A call of `function` (``"package.module:name"``) with these arguments and a `progress`; it leaves files."""
+
+    label: str
+    function: str
+    arguments: tuple[Any, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def do(self, progress: Progress) -> None:
+        """Call it here."""
+        module, _, name = self.function.partition(":")
+        getattr(importlib.import_module(module), name)(*self.arguments, **self.options, progress=progress)
+
+
 class Workers:
-    """Processes that each compute one stage at a time, started when first needed."""
+    """Processes that each compute one thing at a time, started when first needed."""
 
     def __init__(self, count: int = 2) -> None:
         self._idle: Queue[Worker | None] = Queue()
@@ -40,12 +57,12 @@ class Workers:
             self._idle.put(None)
         self._all: list[Worker] = []
 
-    def run(self, stage: str, benchmark: str, root: Path, progress: Progress) -> None:
-        """Compute one stage; what it raises is raised here, and what `progress` raises stops it."""
+    def run(self, work: Work, progress: Progress) -> None:
+        """Do one piece of work; what it raises is raised here, and what `progress` raises stops it."""
         worker = self._idle.get()
         try:
             worker = worker or self._start()
-            worker.run(stage, benchmark, root, progress)
+            worker.run(work, progress)
         except WorkerDied:
             self._all.remove(worker)
             worker.stop()
@@ -55,7 +72,7 @@ class Workers:
             self._idle.put(worker)
 
     def stop(self) -> None:
-        """End all processes; a stage that still runs is cut off, which leaves no file half written."""
+        """End all processes; work that still runs is cut off, which leaves no file half written."""
         for worker in self._all:
             worker.stop()
 
@@ -86,14 +103,14 @@ class Worker:
         self._process.start()
         theirs.close()
 
-    def run(self, stage: str, benchmark: str, root: Path, progress: Progress) -> None:
-        """Compute one stage and pass its progress on."""
+    def run(self, work: Work, progress: Progress) -> None:
+        """Do one piece of work and pass its progress on."""
         try:
-            self._pipe.send((stage, benchmark, root))
+            self._pipe.send(work)
             failure = self._follow(progress)
         except (EOFError, ConnectionError) as error:
             self._process.join()
-            raise WorkerDied(f"the process of stage {stage} ended with code {self._process.exitcode}: it was killed, most "
+            raise WorkerDied(f"the process of {work.label} ended with code {self._process.exitcode}: it was killed, most "
                              "often for want of memory; free some, or lower the batch size, and run again") from error
         if failure is not None:
             raise failure
@@ -119,25 +136,23 @@ class Worker:
 
 
 def _serve(pipe: Connection) -> None:
-    """Compute stage after stage until the other end of the pipe is gone."""
-    from aru.stages import run
-
+    """Do one piece of work after another until the other end of the pipe is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the flow decides, and tells us
-    jobs: Queue[tuple[str, str, Path]] = Queue()
+    jobs: Queue[Work] = Queue()
     stopped = Event()
     Thread(target=_listen, args=(pipe, jobs, stopped), daemon=True).start()
 
     def progress(done: int, total: int, text: str) -> None:
         pipe.send(("progress", (done, total, text)))
         if stopped.is_set():
-            raise StageStopped
+            raise WorkStopped
 
     while True:
-        stage, benchmark, root = jobs.get()
+        work = jobs.get()
         stopped.clear()
         failure = None
         try:
-            run(stage, benchmark, root=root, progress=progress)
+            work.do(progress)
         except Exception as error:
             failure = _portable(error)
         pipe.send(("end", failure))

@@ -2,16 +2,17 @@
 
 import sys
 
+from aru.progress import Progress
 from flows import publishing
 from flows.cli import main
-from flows.workers import Workers
+from flows.workers import Work, Workers
 from tests.project import run_stage
 
 
-def run(self: Workers, *arguments: object) -> None:
+def run(self: Workers, work: Work, progress: Progress) -> None:
     """A stage by its stand-in; says when it begins, so that a test knows when to interrupt."""
-    print(f"begin {arguments[0]}", flush=True)
-    run_stage(*arguments)  # type: ignore[arg-type]
+    print(f"begin {work.arguments[0]}", flush=True)
+    run_stage(*work.arguments, work.options["root"], progress)
 
 
 if __name__ == "__main__":

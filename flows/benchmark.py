@@ -1,0 +1,195 @@
+"""The comparison flow: methods x training seeds x unlearning seeds x forget draws, each cell cached by its content."""
+
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from aru.comparison.choices import parse_choices
+from aru.comparison.collect import records_of
+from aru.comparison.draws import draws_of
+from aru.comparison.estimate import estimate_seconds
+from aru.comparison.page import write_results
+from aru.comparison.plan import Plan, Task, make_plan
+from aru.comparison.work import open_store
+from aru.compute import choose
+from aru.config import load_config
+from aru.errors import InputError
+from flows import comparison_runs
+from flows.jobs import Job, computing, run_jobs, task_runner
+from flows.progress import Board, make_board
+from flows.project import find_project, project_lock
+from flows.scheduling import run_stages
+from flows.stages import Execution
+from flows.unlearn import commit_task, slug
+from flows.workers import Work, workers
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, as `aru benchmark` takes it."""
+
+    benchmark: str = "faces"
+    methods: str = "all"
+    protocols: tuple[str, ...] = ("official",)
+    seeds: int = 3
+    draws: int = 1
+    unlearn_seeds: int = 1
+    tuned: bool = False
+    keep_weights: bool = False
+    runner: str = "threads"
+    workers: int = 2
+    budget_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison leaves behind."""
+
+    computed: int
+    cached: int
+    left: int
+    run_id: str
+    files: list[Path] = field(default_factory=list)
+
+
+def compare(request: Request, *, root: Path = Path("."), quiet: bool = False) -> Comparison:
+    """Bring about all cells of a comparison, the tables and the page, and track them in MLflow.
+
+    Cells that are in the store are not computed again, whoever computed them; the flow may be stopped at any time.
+    """
+    runner = task_runner(request.runner, request.workers)
+    root = find_project(root)
+    with project_lock(root), make_board(quiet=quiet) as board:
+        prepare_flow(request.benchmark, root, board)
+        plan = plan_of(request, root)
+        return compare_flow.with_options(task_runner=runner)(request, plan, root, board)
+
+
+def plan_of(request: Request, root: Path) -> Plan:
+    """The tasks of a request; everything that can be wrong with it is found here, before work starts."""
+    config = load_config(root / "params.yaml", request.benchmark)
+    tuned = None
+    if request.tuned:
+        from aru.comparison.tuning import check_tuned_protocol, load_tuned
+
+        for protocol in request.protocols:
+            check_tuned_protocol(protocol)
+        tuned = load_tuned(root / "tuned" / f"{request.benchmark}.yaml")
+    choices = parse_choices(request.methods, config, tuned)
+    draws = [draw for protocol in request.protocols for draw in draws_of(protocol, request.draws)]
+    if any(draw.protocol == "tuning" for draw in draws):
+        raise InputError("protocol 'tuning' is not for reports: `aru tune` uses it; choose official or clean")
+    return make_plan(request.benchmark, config, root / "work" / request.benchmark / "prepared", choices, draws,
+                     seeds=request.seeds, unlearn_seeds=request.unlearn_seeds, compute=choose(config.runtime),
+                     keep=request.keep_weights)
+
+
+@flow(name="prepare", flow_run_name="prepare-{benchmark}", task_runner=ThreadPoolTaskRunner(max_workers=1),
+      persist_result=False, validate_parameters=False)
+def prepare_flow(benchmark: str, root: Path, board: Board) -> None:
+    """The stage `prepare` alone, cached and recorded as in the main flow."""
+    with workers(1) as pool:
+        execution = Execution(root, benchmark, board, pool, only=("prepare",))
+        results: dict[str, Any] = {}
+        run_stages(execution, results)
+        commit_task(execution, list(results.values()))
+
+
+@flow(name="benchmark", flow_run_name="benchmark-{request.benchmark}", persist_result=False, validate_parameters=False)
+def compare_flow(request: Request, plan: Plan, root: Path, board: Board) -> Comparison:
+    """Compute what is missing, then tables, page and MLflow's runs from everything that is there."""
+    config, work = load_config(root / "params.yaml", request.benchmark), root / "work" / request.benchmark
+    store = open_store(work)
+    missing = plan.missing(store)
+    left: list[Job] = []
+    if missing:
+        left = _compute(request, plan, missing, root, board)
+    for sentence in plan.left_out:
+        board.say(sentence)
+    records = records_of(plan.cells, config, work)
+    if not records:
+        raise InputError(f"the budget was over before any of {len(plan.cells)} cells was done: allow more than "
+                         f"{request.budget_seconds} s")
+    run_id, links = comparison_runs.track(root, request.benchmark, records, vars(request))
+    folder = work / "comparison" / "results"
+    files = write_results(records, folder, links=links, title=f"Unlearning methods compared on {request.benchmark}")
+    comparison_runs.log_results(root, run_id, files)
+    create_markdown_artifact((folder / "results.md").read_text(encoding="utf-8"),
+                             key=f"comparison-{slug(request.benchmark)}", description=f"Methods on {request.benchmark}")
+    return Comparison(len(missing) - len(left), len(plan.tasks) - len(missing), len(left), run_id, files)
+
+
+def show_plan(request: Request, *, root: Path = Path("."), quiet: bool = False) -> str:
+    """What a request would compute, and about how long that would take."""
+    root = find_project(root)
+    with project_lock(root), make_board(quiet=quiet) as board:
+        prepare_flow(request.benchmark, root, board)
+        plan = plan_of(request, root)
+        config, work = load_config(root / "params.yaml", request.benchmark), root / "work" / request.benchmark
+        store = open_store(work)
+        missing = plan.missing(store)
+        expected = estimate_seconds(missing, config, work, store, choose(config.runtime))
+    lines = [f"{expected[task.key]:8.0f} s  {task.label}" for task in missing]
+    return "\n".join([*lines, *plan.left_out, _sum_up(plan, missing, expected, request)])
+
+
+def _sum_up(plan: Plan, missing: list[Task], expected: Mapping[str, float], request: Request) -> str:
+    return (f"{len(plan.tasks)} models, {len(plan.tasks) - len(missing)} cached, {len(missing)} to compute: about "
+            f"{spell(sum(expected.values()) / request.workers)} with {request.workers} workers")
+
+
+def _compute(request: Request, plan: Plan, missing: list[Task], root: Path, board: Board) -> list[Job]:
+    config, work = load_config(root / "params.yaml", request.benchmark), root / "work" / request.benchmark
+    store = open_store(work)
+    expected = estimate_seconds(missing, config, work, store, choose(config.runtime))
+    board.say(_sum_up(plan, missing, expected, request))
+    names = {task.key: task for task in missing}
+    jobs = [Job(task.key, Work(task.label, "aru.comparison.work:run_task", (task, config, work)), after=task.original)
+            for task in missing]
+    began, ahead = time.monotonic(), dict(expected)
+
+    def done(job: Job, number: int) -> None:
+        ahead.pop(job.key)
+        before = sum(expected.values()) - sum(ahead.values())
+        rest = (time.monotonic() - began) * sum(ahead.values()) / before
+        record = store.record(job.key)
+        board.say(f"{number:>4} of {len(jobs)}  {names[job.key].label}: {record['seconds']:.0f} s"
+                  f"{', did not converge' if 'failed' in record else ''}; about {spell(rest)} left")
+
+    with computing(request.runner, request.workers) as pool:
+        return run_jobs(jobs, pool=pool, at_once=request.workers, shown=board.stage if pool else _unseen, done=done,
+                        budget_seconds=request.budget_seconds)
+
+
+def spell(seconds: float) -> str:
+    """A length of time as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def parse_budget(text: str | None) -> float | None:
+    """``90s``, ``45m`` or ``2h`` in seconds."""
+    if text is None:
+        return None
+    units: Mapping[str, float] = {"s": 1, "m": 60, "h": 3600}
+    try:
+        seconds = float(text[:-1]) * units[text[-1:]]
+    except (KeyError, ValueError):
+        raise InputError(f"--budget {text!r} is no length of time: write it as 90s, 45m or 2h") from None
+    if not seconds > 0:
+        raise InputError(f"--budget {text!r} leaves no time: it has to be more than 0")
+    return seconds
+
+
+def _unseen(label: str) -> Any:
+    from aru.progress import silent
+
+    return nullcontext(silent)
