@@ -4,7 +4,6 @@ Its results lie where `aru benchmark` looks for them, and can be copied between 
 """
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -42,6 +41,7 @@ def _run(options: argparse.Namespace) -> int:
     from aru.comparison.draws import draws_of
     from aru.comparison.plan import make_plan
     from aru.comparison.pool import run_tasks
+    from aru.comparison.tuning import check_tuned_protocol, load_tuned
     from aru.comparison.work import open_store
     from aru.compute import choose
     from aru.config import load_config
@@ -50,7 +50,9 @@ def _run(options: argparse.Namespace) -> int:
     config, work = load_config(Path("params.yaml"), options.benchmark), Path("work") / options.benchmark
     if not (work / "prepared" / "manifest.csv").is_file():
         run_stage("prepare", options.benchmark)
-    tuned = json.loads(options.tuned.read_text(encoding="utf-8")) if options.tuned else None
+    tuned = load_tuned(options.tuned) if options.tuned else None
+    if tuned is not None:
+        check_tuned_protocol(options.protocol)
     plan = make_plan(options.benchmark, config, work / "prepared", parse_choices(options.methods, config, tuned),
                      draws_of(options.protocol, options.draws), seeds=options.seeds, first_seed=options.first_seed,
                      unlearn_seeds=options.unlearn_seeds, compute=choose(config.runtime), keep=options.keep_weights)
