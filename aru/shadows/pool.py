@@ -1,0 +1,121 @@
+"""The shadow models of a pool: their keys, their training, their weights and logits.
+
+An entry is a folder work/BENCHMARK/shadows/models/KE/KEY/ of record.json (what the key is made of, and the cost),
+logits.safetensors (float16, of every file of the manifest, by the file's digest) and model.safetensors, which is needed to
+unlearn the model and may be dropped. They are personal data: they stay in the work folder.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from aru.code import code_digest
+from aru.comparison.draws import Protocol
+from aru.comparison.keys import digest
+from aru.comparison.store import Store
+from aru.compute import Compute, choose
+from aru.config import Config
+from aru.data.images import TASKS
+from aru.errors import InputError
+from aru.fitting import fit_from_scratch
+from aru.progress import Progress, silent
+from aru.shadows.halves import halves
+from aru.shadows.population import Population, load_population
+from aru.training import Checkpoint, predict
+
+
+@dataclass(frozen=True, eq=False)
+class Shadow:
+    """One model of the pool, trained or not.
+
+    sees: (P,) bool, which of the population's people; positions: (n,) of its photos in the population's training set.
+    parts: what the key is made of; an entry keeps them, so that a stale one can say what has changed.
+    """
+
+    number: int
+    protocol: Protocol
+    sees: np.ndarray
+    positions: np.ndarray
+    parts: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The key of its content."""
+        return digest(["shadow", self.parts])
+
+
+def open_pool(work: Path) -> Store:
+    """The entries of a benchmark's pools, of all protocols."""
+    return Store(Path(work) / "shadows" / "models")
+
+
+def shadows_of(population: Population, config: Config, compute: Compute, models: int) -> list[Shadow]:
+    """The first `models` shadows of a protocol, an even number; each depends on its number and on no other."""
+    sides = halves(population.strata, models)
+    labels = population.train.targets.tolist()
+    arithmetic = [compute.device.type, compute.precision, config.runtime.threads]
+    recipe = [config.model.model_dump(mode="json"), config.train.model_dump(mode="json")]
+    code, found = code_digest("aru.fitting"), []
+    for number, sees in enumerate(sides):
+        positions = np.flatnonzero(np.isin(population.subjects, population.people[sees]))
+        photos = [[population.files[position], labels[position]] for position in positions]
+        data = digest([config.data.resolution, list(TASKS[config.data.task]), photos])
+        parts = {"data": data, "recipe": recipe, "seed": number, "arithmetic": arithmetic, "code": code}
+        found.append(Shadow(number, population.protocol, sees, positions, parts))
+    return found
+
+
+def train_shadow(shadow: Shadow, config: Config, work: Path, *, progress: Progress = silent) -> None:
+    """Bring about an entry with weights and logits; what is there already is left as it is.
+
+    An interrupted training goes on from its last checkpoint; the weights are kept before the logits are computed.
+    """
+    store, compute = open_pool(work), choose(config.runtime)
+    population = load_population(Path(work) / "prepared", shadow.protocol, config)
+    kept = {"name": config.model.name, "resolution": config.data.resolution, "outputs": population.train.outputs}
+    if not store.has(shadow.key, model=True):
+        checkpoint = Checkpoint(Path(work) / "shadows" / "checkpoints" / f"{shadow.key}.pt", shadow.key)
+        wall, cpu = time.perf_counter(), time.process_time()
+        model, history = fit_from_scratch(population.train.take(shadow.positions), config, "shadow", seed=shadow.number,
+                                          compute=compute, progress=progress, checkpoint=checkpoint)
+        record = _record(shadow, config, history, time.perf_counter() - wall, time.process_time() - cpu)
+        store.write(shadow.key, record, model=model.cpu(), **kept)
+    record = store.record(shadow.key)
+    if record.get("scored") != population.scored:
+        model = store.model(shadow.key)
+        logits = predict(model, population.every, compute=compute, progress=progress)
+        store.write(shadow.key, record | {"scored": population.scored},
+                    logits={"logits": logits.half(), "files": _packed(population.every_files)}, model=model.cpu(), **kept)
+
+
+def drop_weights(store: Store, key: str) -> None:
+    """Remove the weights of an entry; its logits stay, and it can no longer be unlearned."""
+    (store.at(key) / "model.safetensors").unlink(missing_ok=True)
+
+
+def logits_of(store: Store, key: str, files: Sequence[str]) -> torch.Tensor:
+    """Logits (M, C) float32 by digests of files; a file without any is an InputError."""
+    tensors = store.logits(key)
+    place = {bytes(name).hex(): row for row, name in enumerate(tensors["files"].numpy())}
+    missing = [name for name in files if name not in place]
+    if missing:
+        raise InputError(f"shadow {store.record(key)['number']} has no logits of {len(missing)} files, {missing[0]} among "
+                         "them: build the pool again")
+    return tensors["logits"][[place[name] for name in files]].float()
+
+
+def _packed(files: Sequence[str]) -> torch.Tensor:
+    """Digests of hex digits as bytes. Shape: (N, 16) uint8."""
+    return torch.tensor([list(bytes.fromhex(name)) for name in files], dtype=torch.uint8)
+
+
+def _record(shadow: Shadow, config: Config, history: list[dict[str, float]], wall: float, cpu: float) -> dict[str, Any]:
+    return {"key": shadow.key, "protocol": shadow.protocol, "number": shadow.number, "parts": shadow.parts,
+            "people": int(shadow.sees.sum()), "photos": len(shadow.positions), "epochs": config.train.epochs,
+            "accuracy": history[-1]["accuracy"] if history else None, "seconds": round(wall, 3),
+            "cpu_seconds": round(cpu, 3), "torch": torch.__version__}

@@ -1,0 +1,71 @@
+"""The people and photos of a shadow pool: who is halved, and who is in no shadow at all.
+
+Halved are the people with training photos: under the official protocol all of them, under the clean one those who are
+reported on (`aru.comparison.draws`: the people set aside for tuning are nowhere), under the tuning one those set aside. The
+people of the test and unseen sets are in no shadow: they are what "never seen" is calibrated on. One pool serves all draws
+of its protocol, because draws differ in who is forgotten, not in who was trained on.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from aru.comparison.draws import Draw, Protocol, load_draw
+from aru.comparison.keys import digest
+from aru.config import Config
+from aru.data.images import TASKS, ImageSet
+from aru.data.manifest import read_manifest
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """What all shadows of a protocol share.
+
+    train: each photo of the halved people once; subjects, files: (N,) its person and the digest of its file.
+    people: (P,) sorted; strata: (P,) the class of most of a person's photos.
+    every: each file of the manifest once, whoever it shows; every_files: its digests. Labels play no part there.
+    """
+
+    protocol: Protocol
+    train: ImageSet
+    subjects: np.ndarray
+    files: np.ndarray
+    people: np.ndarray
+    strata: np.ndarray
+    every: ImageSet
+    every_files: np.ndarray
+
+    @property
+    def scored(self) -> str:
+        """A digest of which files the logits are about."""
+        return digest(self.every_files.tolist())
+
+
+@lru_cache(maxsize=4)
+def load_population(prepared: Path, protocol: Protocol, config: Config) -> Population:
+    """The population of a protocol from what the stage `prepare` wrote."""
+    sets, _, _ = load_draw(prepared, Draw(protocol), config)
+    manifest = manifest_of(prepared)
+    train = once(sets.train, manifest)
+    rows = manifest.loc[train.rows]
+    classes = rows[list(TASKS[config.data.task])].astype(str).agg("/".join, axis=1)
+    main = classes.groupby(rows["subject"]).agg(lambda values: values.mode().iloc[0])  # sorted by subject
+    distinct = np.flatnonzero(~manifest["digest"].duplicated())
+    every = ImageSet(train.images, distinct, torch.zeros(len(distinct), dtype=torch.int64), train.outputs)
+    return Population(protocol, train, rows["subject"].to_numpy(), rows["digest"].to_numpy(), main.index.to_numpy(),
+                      main.to_numpy(), every, manifest["digest"].to_numpy()[distinct])
+
+
+def once(data: ImageSet, manifest: pd.DataFrame) -> ImageSet:
+    """A set with each photo once: of copies, the first row stays."""
+    return data.take(np.flatnonzero(~manifest["photo"].iloc[data.rows].duplicated().to_numpy()))
+
+
+@lru_cache(maxsize=2)
+def manifest_of(prepared: Path) -> pd.DataFrame:
+    """The manifest that `prepare` wrote."""
+    return read_manifest(prepared / "manifest.csv")

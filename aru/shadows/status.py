@@ -1,0 +1,75 @@
+"""What of a pool is there, what has to be trained, and about how long that takes."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from aru.comparison.draws import Draw, load_draw
+from aru.comparison.estimate import measured_pace
+from aru.comparison.store import Store
+from aru.compute import Compute
+from aru.config import Config
+from aru.shadows.pool import Shadow
+
+State = Literal["present", "weights dropped", "stale", "missing"]
+
+
+class Entry(NamedTuple):
+    """A shadow's state; `because`: what a stale one was made of that is no more so."""
+
+    shadow: Shadow
+    state: State
+    because: tuple[str, ...] = ()
+    seconds: float | None = None
+
+
+def status(shadows: Iterable[Shadow], store: Store, scored: str) -> list[Entry]:
+    """The state of each shadow. `scored`: which files logits are wanted of (`Population.scored`).
+
+    Stale is a shadow whose number was trained under another key: other photos (data), recipe, arithmetic (device,
+    precision, threads), or code; or whose logits are about other files (photos).
+    """
+    known = _known(store)
+    return [_entry(shadow, store, known.get((shadow.protocol, shadow.number), []), scored) for shadow in shadows]
+
+
+def to_build(entries: Iterable[Entry], *, restore: bool = False) -> list[Shadow]:
+    """The shadows to be trained or scored; with `restore` those too whose weights were dropped."""
+    return [entry.shadow for entry in entries if entry.state in ("stale", "missing")
+            or (restore and entry.state == "weights dropped")]
+
+
+def estimate_seconds(shadows: Sequence[Shadow], config: Config, work: Path, store: Store, compute: Compute) -> float:
+    """About how long training them takes, one worker busy: from what others took, or from this machine's pace."""
+    images = sum(len(shadow.positions) for shadow in shadows) * config.train.epochs
+    if not images:
+        return 0.0
+    alike = [record for records in _known(store).values() for record in records
+             if all(record["parts"][name] == shadows[0].parts[name] for name in ("recipe", "arithmetic"))]
+    if alike:
+        pace = sum(record["seconds"] for record in alike) / sum(record["photos"] * record["epochs"] for record in alike)
+    else:
+        sets, _, _ = load_draw(Path(work) / "prepared", Draw(shadows[0].protocol), config)
+        pace = measured_pace(sets, config, compute)
+    return images * pace
+
+
+def _entry(shadow: Shadow, store: Store, others: list[dict[str, Any]], scored: str) -> Entry:
+    if store.has(shadow.key):
+        record = store.record(shadow.key)
+        if record.get("scored") != scored:
+            return Entry(shadow, "stale", ("photos",), record["seconds"])
+        return Entry(shadow, "present" if store.has(shadow.key, model=True) else "weights dropped", (), record["seconds"])
+    if not others:
+        return Entry(shadow, "missing")
+    changes = [tuple(name for name, value in shadow.parts.items() if record["parts"].get(name) != value)
+               for record in others]
+    return Entry(shadow, "stale", min(changes, key=len))
+
+
+def _known(store: Store) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """The records by protocol and number."""
+    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for record in map(store.record, store.keys()):
+        found.setdefault((record["protocol"], record["number"]), []).append(record)
+    return found
