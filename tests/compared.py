@@ -13,7 +13,8 @@ REFERENCE = {"label_only/accuracy": .6055, "matched_forget_share": 1.0, "null/fo
              "null/forgetting_score_p95": .0231}
 
 
-def made_record(method: str, *, seed: int = 0, draw: int = 0, repeat: int = 0, noise: float = .01, **changes: Any) -> dict[str, Any]:
+def made_record(method: str, *, seed: int = 0, draw: int = 0, repeat: int = 0, noise: float = .01,
+                **changes: Any) -> dict[str, Any]:
     """One record; the same arguments give the same figures, of which those in `changes` are not a part."""
     accuracy, forget, score, auc, share = LEVELS.get(method, (.42, .6, .1, .6, .1))
     shared = np.random.default_rng([seed, draw, 7]).normal(0, noise, 4)

@@ -73,9 +73,10 @@ def _bullets(sentences: Sequence[str]) -> list[str]:
 
 
 def _texts(rows: Sequence[Line]) -> list[list[str]]:
-    return [[escape(line.name), *(_text(cell) for cell in line.cells)] for line in rows]
+    names = [line.name if line.number is None else f"{line.number} {line.name}" for line in rows]
+    return [[escape(name), *map(_text, line.cells)] for name, line in zip(names, rows, strict=True)]
 
 
 def _text(cell: Cell) -> str:
-    small = cell.small if cell.small.startswith("[") or not cell.text else f"({cell.small})"
-    return f"{cell.text} {small}".strip() if cell.small else cell.text
+    small = [line if line.startswith("[") else f"({line})" for line in cell.small]
+    return " ".join(filter(None, (cell.text, *small)))

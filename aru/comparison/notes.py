@@ -57,7 +57,7 @@ def _repetition(comparison: Comparison) -> list[str]:
     elif seeds <= max(COVERAGE):
         nearest = max(count for count in COVERAGE if count <= seeds)
         found.append(f"{seeds} training seeds: read the intervals as too narrow. With {nearest} seeds and one draw, intervals "
-                     f"of this kind held the truth in {COVERAGE[nearest]:.0%} of simulated cases instead of 95 %; the "
+                     f"of this kind held the truth in {100 * COVERAGE[nearest]:.0f} % of simulated cases instead of 95 %; the "
                      "p-values know how few seeds there are, the intervals do not.")
     if (seeds if seeds > 1 else draws) < MIN_UNITS:
         found.append(f"p-values and the equivalence test need at least {MIN_UNITS} independent units and are left out.")

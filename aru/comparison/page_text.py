@@ -13,7 +13,8 @@ READING = (
     "training seed starts from the same original. Test accuracy is utility; the forgetting score F is the distance of the "
     "benchmark's attack from a coin's 0.5; NoMUS = (accuracy + 1 - 2 F) / 2. The class-matched AUC compares forget with "
     "unseen images of the same class only, so that labels do not give the answer; what counts is its gap to the retrained "
-    "model, not its distance from 0.5. No parameter, epoch or seed is chosen on what is shown here."
+    "model, not its distance from 0.5. NoMUS is shown because published tables rank by it; it rewards accuracy above the "
+    "retrained model's."
 )
 FIGURES_TEXT = (
     "Each figure is the mean over unlearning seeds, then forget draws, then training seeds; in brackets its 95 % interval by "
@@ -25,7 +26,7 @@ DIFFERENCES = (
     "The method's figure minus the other's, paired by training seed and forget draw, with its bootstrap interval; below, the "
     "p-value of a paired t-test over n independent units (training seeds; draws where there is one seed), by Holm's "
     f"correction for all methods of this column; no p with fewer than {MIN_UNITS} units or where runs do not differ. "
-    f"Equivalent accuracy: two one-sided t-tests exclude a difference of {MARGIN:g} or more either way; `not shown` is no "
+    f"Equivalent accuracy: two one-sided t-tests exclude a difference of {MARGIN:g} or more either way; 'not shown' is no "
     "sign of a difference. Its p-value is not corrected."
 )
 PUBLISHED = (
@@ -34,9 +35,9 @@ PUBLISHED = (
 )
 BASELINE_TEXT = {REFERENCE: "Difference to the retrained model", OURS: "Difference to ARU"}
 UTILITY_TEXT = (
-    "To the right is better, down is better. Bars are 95 % intervals, where there are any. In the grey band lies the "
-    "forgetting score of a model that remembers nobody, 95 times of 100; the dotted upright is the retrained models' "
-    "accuracy, with one standard deviation between their training seeds on both sides."
+    "To the right is better, down is better; numbers are those of the table. Bars are 95 % intervals, where there are any. In "
+    "the grey band lies the forgetting score of a model that remembers nobody, 95 times of 100; the dotted upright is the "
+    "retrained models' accuracy, with one standard deviation between their training seeds on both sides."
 )
 COST_TEXT = (
     "To the left is cheaper, up is better; the axis is logarithmic. The green line is the retrained models' NoMUS with one "

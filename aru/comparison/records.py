@@ -53,7 +53,8 @@ def tables(frame: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]:
     table that holds nothing else is left out where there is another.
     """
     found = []
-    for values, rows in frame.groupby(SETTING, sort=True):
+    groups = sorted(frame.groupby(SETTING), key=lambda item: (*item[0][:3], item[0][3] != "official", item[0][3]))
+    for values, rows in groups:
         setting = dict(zip(SETTING, values, strict=True))
         name = rows["variant"].where(rows["variant"].isin([DEFAULT, TUNED]), OTHER)
         parts = {table: rows[name == table] for table in (DEFAULT, TUNED, OTHER) if (name == table).any()}

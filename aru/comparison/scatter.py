@@ -10,19 +10,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from aru.comparison.bootstrap import Estimate
-from aru.comparison.labels import place_labels
+from aru.comparison.labels import Label, place_labels
 from aru.comparison.records import ORIGINAL, OURS, REFERENCE
 from aru.comparison.statistics import Comparison, Row
-from aru.comparison.table import row_name
-from aru.figures import FAINT, INK, MODEL_COLOURS, STYLE
+from aru.comparison.table import lines
+from aru.figures import INK, MODEL_COLOURS, STYLE
 from aru.methods import CONTROLS
 
 PEER, CONTROL, BAND = "#7A5195", "#8A8A8A", "#E4E4E4"
-SIZE = (9.0, 6.2)
+SIZE = (7.8, 5.8)
 
 
 @dataclass(frozen=True)
 class _Point:
+    name: str
     row: Row
     across: Estimate
     up: Estimate
@@ -30,7 +31,7 @@ class _Point:
 
 def utility_figure(comparison: Comparison) -> Figure | None:
     """Test accuracy (across) against the forgetting score (up), with intervals and what chance gives; None without a point."""
-    points = _points(comparison.rows, "test/accuracy", "mia/forgetting_score")
+    points = _points(comparison, "test/accuracy", "mia/forgetting_score")
     if not points:
         return None
     figure, axes = _axes("test accuracy", "forgetting score F")
@@ -48,8 +49,8 @@ def utility_figure(comparison: Comparison) -> Figure | None:
 
 def cost_figure(comparison: Comparison) -> Figure | None:
     """Share of retraining's cost (across, logarithmic) against NoMUS (up), with the two references; None without a point."""
-    rows = [row for row in comparison.rows if row.label != ORIGINAL]
-    points = [point for point in _points(rows, "share", "nomus") if point.across.mean > 0]
+    points = [point for point in _points(comparison, "share", "nomus")
+              if point.across.mean > 0 and point.row.label != ORIGINAL]
     if not points:
         return None
     figure, axes = _axes("cost, as a share of retraining's", "NoMUS")
@@ -95,17 +96,22 @@ def _axes(across: str, up: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _points(rows: Sequence[Row], across: str, up: str) -> list[_Point]:
-    both = [(row, row.figures[across], row.figures[up]) for row in rows]
-    return [_Point(row, x, y) for row, x, y in both if x is not None and y is not None]
+def _points(comparison: Comparison, across: str, up: str) -> list[_Point]:
+    """The rows that have both figures, by name, or by number where the table numbers its rows."""
+    found = []
+    for line in lines(comparison):
+        x, y = line.row.figures[across], line.row.figures[up]
+        if x is not None and y is not None:
+            found.append(_Point(line.name if line.number is None else str(line.number), line.row, x, y))
+    return found
 
 
 def _draw(axes: Axes, points: Sequence[_Point]) -> None:
     for point in points:
-        paint, order = colour(point.row), 4 if point.row.method == OURS else 3
+        paint, order = colour(point.row), 4 if point.row.label == OURS else 3
         axes.errorbar(point.across.mean, point.up.mean, xerr=_arms(point.across), yerr=_arms(point.up), fmt="none",
                       ecolor=paint, elinewidth=0.9, alpha=0.45, zorder=2)
-        axes.plot(point.across.mean, point.up.mean, "o", color=paint, markersize=8 if point.row.method == OURS else 6,
+        axes.plot(point.across.mean, point.up.mean, "o", color=paint, markersize=8 if point.row.label == OURS else 6,
                   markeredgecolor="white", markeredgewidth=0.8, zorder=order)
 
 
@@ -117,6 +123,7 @@ def _arms(found: Estimate) -> list[list[float]] | None:
 
 
 def _labelled(figure: Figure, axes: Axes, points: Sequence[_Point]) -> Figure:
-    texts = [(point.across.mean, point.up.mean, row_name(point.row.label), point.row.method == OURS) for point in points]
-    place_labels(figure, axes, texts, ink=INK, line=FAINT)
+    labels = [Label(point.across.mean, point.up.mean, point.name, point.row.label == OURS, point.across.interval,
+                    point.up.interval) for point in points]
+    place_labels(figure, axes, labels, ink=INK, line=CONTROL)
     return figure

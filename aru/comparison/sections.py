@@ -16,7 +16,7 @@ from aru.comparison.page_text import (
     heading,
 )
 from aru.comparison.published import notes_of
-from aru.comparison.records import OURS
+from aru.comparison.records import ORIGINAL, OURS
 from aru.comparison.statistics import BASELINES, Comparison, Row
 from aru.comparison.table import (
     COLUMNS,
@@ -55,7 +55,7 @@ def _main_table(comparison: Comparison, links: Mapping[str, str]) -> Html:
     head += [("Published", "NoMUS; other recipe")] * (len(rows[0].cells) > len(head) - 1)
     foot = tag("tr", tag("th", "Noise floor", scope="row"), *(_cell(cell) for cell in floor_cells(comparison.floor)),
                *([tag("td")] * (len(head) > len(COLUMNS) + 2)))
-    body = [_row(line, join((line.name, _mark(line.row), _origin(line.row, links)))) for line in rows]
+    body = [_row(line, join((_name(line), _origin(line.row, links)))) for line in rows]
     return _sortable(head, body, tag("tfoot", foot))
 
 
@@ -65,16 +65,17 @@ def _differences(comparison: Comparison, baseline: str) -> list[Html]:
         return []
     head = [("Method", ""), *((COLUMNS[name][0], "difference [95 %], p by Holm") for name in TESTED)]
     head += [("Equivalent accuracy", "")] * (len(rows[0].cells) > len(TESTED))
-    content = _sortable(head, [_row(line, join((line.name, _mark(line.row)))) for line in rows])
-    return [tag("h3", BASELINE_TEXT[baseline]), content, tag("p", DIFFERENCES, class_="note")]
+    content = _sortable(head, [_row(line, _name(line)) for line in rows])
+    text = tag("p", DIFFERENCES, class_="note")
+    return [tag("details", tag("summary", BASELINE_TEXT[baseline]), content, text, class_="part", open="")]
 
 
 def _published(comparison: Comparison) -> list[Html]:
     rows = published_rows(comparison)
     if not rows:
         return []
-    return [tag("h3", "Published figures"), tag("p", PUBLISHED, class_="note"),
-            table(["", *PUBLISHED_HEAD], published_texts(rows)), _list(notes_of(rows))]
+    return [tag("details", tag("summary", "Published figures"), tag("p", PUBLISHED, class_="note"),
+                table(["", *PUBLISHED_HEAD], published_texts(rows)), _list(notes_of(rows)), class_="part", open="")]
 
 
 def _sortable(head: Sequence[tuple[str, str]], rows: Sequence[Html], foot: Html | None = None) -> Html:
@@ -92,12 +93,15 @@ def _row(line: Line, name: Html) -> Html:
 
 def _cell(cell: Cell) -> Html:
     value = {} if cell.value is None or not math.isfinite(cell.value) else {"data-value": f"{cell.value:.8g}"}
-    small = [tag("span", cell.small, class_="small")] if cell.small else []
+    small = (tag("span", line, class_="small") for line in cell.small)
     return tag("td", cell.text, *small, class_="number", **value)
 
 
-def _mark(row: Row) -> Html:
-    return tag("span", "control", class_="small") if row.method in CONTROLS else Html()
+def _name(line: Line) -> Html:
+    """The row's name, with its number in the plots and whether it is a control."""
+    number = tag("span", line.number, class_="mark before") if line.number is not None else Html()
+    control = line.row.method in CONTROLS and line.row.method != ORIGINAL
+    return join((number, line.name, tag("span", "control", class_="mark") if control else Html()))
 
 
 def _origin(row: Row, links: Mapping[str, str]) -> Html:

@@ -8,11 +8,13 @@ STYLE = """
 main { max-width: 1440px; }
 section > .note { max-width: 100ch; }
 ul.note { padding-left: 1.1rem; margin: .4rem 0 1rem; }
-td, th { padding-right: 0; padding-left: .9rem; font-size: .92rem; }
+td, th { padding: .4rem 0 .4rem .7rem; font-size: .92rem; }
 th:first-child { padding-left: 0; }
-thead th { position: relative; }
-thead .small { font-weight: 400; }
-tbody th { font-size: .92rem; min-width: 9.5rem; }
+thead th, thead th.number, thead .small { white-space: normal; line-height: 1.3; }
+td .small { line-height: 1.35; font-size: .75rem; }
+tbody th { font-size: .92rem; min-width: 10.6rem; }
+.mark { margin-left: .5rem; white-space: nowrap; color: var(--soft); font-size: .78rem; font-weight: 400; }
+.mark.before { margin: 0 .5rem 0 0; }
 tbody tr:hover { background: color-mix(in srgb, var(--accent) 6%, transparent); }
 tr.ours { background: color-mix(in srgb, var(--accent) 10%, transparent); }
 tr.ours > th { color: var(--accent); }
@@ -31,7 +33,8 @@ ul.runs { margin: .2rem 0; padding-left: 1rem; columns: 2; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 520px), 1fr)); gap: 0 2.2rem;
   margin: 1.2rem 0 .6rem; }
 .plots figure { margin: 0; }
-h3 { font-size: 1.05rem; margin-top: 1.8rem; }
+details.part { margin-top: 1.8rem; }
+.part > summary { color: var(--ink); font-size: 1.05rem; font-weight: 600; margin-bottom: .5rem; }
 """
 
 SCRIPT = """

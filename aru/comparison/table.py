@@ -1,6 +1,7 @@
 """The cells of a comparison's tables as text, shared by the Markdown file and the page."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +9,12 @@ from typing import Any
 from aru.comparison.bootstrap import Estimate
 from aru.comparison.paired import Difference
 from aru.comparison.published import Published, published
-from aru.comparison.records import REFERENCE
+from aru.comparison.records import ANCHORS, OURS, REFERENCE
 from aru.comparison.statistics import TESTED, Comparison, Floor, Row
 
 DASH = "–"
 COLUMNS = {
-    "test/accuracy": ("Test accuracy", "utility, higher is better"),
+    "test/accuracy": ("Test accuracy", "higher is better"),
     "forget/accuracy": ("Forget accuracy", "as the retrained"),
     "mia/forgetting_score": ("Forgetting score", "F, 0 is best"),
     "nomus": ("NoMUS", "higher is better"),
@@ -25,23 +26,26 @@ COLUMNS = {
 }
 """Figure -> heading and how to read it."""
 PUBLISHED_HEAD = ("Accuracy", "F", "NoMUS", "Also", "Source")
+NAMED = 28
+"""As many rows have their names in the plots; in longer tables all but ARU and what it is read against have numbers."""
 NAMES = {"nothing": "original", "retrain": "retrained", "aru": "ARU"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure as text, what stands below it in small print, and the number to sort by (None where not known)."""
+    """A figure as text, the lines of small print below it, and the number to sort by (None where not known)."""
 
     text: str
-    small: str = ""
+    small: tuple[str, ...] = ()
     value: float | None = None
 
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a table: what it is called, the row it is made of, its cells."""
+    """One row of a table: what it is called, its number where plots have no room for the name, its row, its cells."""
 
     name: str
+    number: int | None
     row: Row
     cells: tuple[Cell, ...]
 
@@ -54,7 +58,7 @@ def lines(comparison: Comparison) -> list[Line]:
         cells = [size_cell(row), *(figure_cell(row, name, comparison.floor) for name in COLUMNS)]
         if theirs:
             cells.append(published_cell(theirs.get(row.label)))
-        found.append(Line(row_name(row.label), row, tuple(cells)))
+        found.append(_line(comparison, row, cells))
     return found
 
 
@@ -66,8 +70,8 @@ def difference_lines(comparison: Comparison, baseline: str) -> list[Line]:
             cells = [difference_cell(row.against[baseline].get(name)) for name in TESTED]
             if baseline == REFERENCE and row.equivalence is not None:
                 p = row.equivalence.p
-                cells.append(Cell(row.equivalence.verdict, "" if p is None else p_value(p), p))
-            found.append(Line(row_name(row.label), row, tuple(cells)))
+                cells.append(Cell(row.equivalence.verdict, () if p is None else (p_value(p),), p))
+            found.append(_line(comparison, row, cells))
     return found
 
 
@@ -81,14 +85,15 @@ def published_rows(comparison: Comparison) -> tuple[Published, ...]:
 
 def published_texts(rows: Sequence[Published]) -> list[list[str]]:
     """Published rows as text, under the name and `PUBLISHED_HEAD`."""
-    return [[row.name, *map(_decimals, (row.accuracy, row.forgetting_score, row.nomus)), row.remark, row.source]
+    return [[row.name, *map(_printed, (row.accuracy, row.forgetting_score, row.nomus)), row.remark, row.source]
             for row in rows]
 
 
 def size_cell(row: Row) -> Cell:
     """Training seeds x draws x unlearning seeds; below, the number of runs, and of those that diverged."""
     runs = f"{len(row.runs)} run{'s' * (len(row.runs) > 1)}"
-    return Cell(" × ".join(map(str, row.size)), runs + f", {row.failed} diverged" * (row.failed > 0), len(row.runs))
+    diverged = (f"{row.failed} diverged",) * (row.failed > 0)
+    return Cell(" × ".join(map(str, row.size)), (runs, *diverged), len(row.runs))
 
 
 def figure_cell(row: Row, name: str, floor: Floor) -> Cell:
@@ -96,10 +101,9 @@ def figure_cell(row: Row, name: str, floor: Floor) -> Cell:
     found = row.figures[name]
     if found is None:
         return Cell(DASH)
-    small = bounds(found, name)
-    if name == "mia/forgetting_score" and floor.null_p95 is not None and found.mean <= floor.null_p95:
-        small = f"{small}{', ' * bool(small)}within chance"
-    return Cell(number(found.mean, name), small, found.mean)
+    chance = name == "mia/forgetting_score" and floor.null_p95 is not None and found.mean <= floor.null_p95
+    small = (bounds(found, name), "within chance" * chance)
+    return Cell(number(found.mean, name), tuple(filter(None, small)), found.mean)
 
 
 def difference_cell(found: Difference | None) -> Cell:
@@ -108,15 +112,15 @@ def difference_cell(found: Difference | None) -> Cell:
         return Cell(DASH)
     text = f"{signed(found.estimate.mean)} {bounds(found.estimate, 'gap/')}".strip()
     p = "no p" if found.holm is None else p_value(found.holm)
-    return Cell(text, f"{p}, n = {found.units}", found.estimate.mean)
+    return Cell(text, (f"{p}, n = {found.units}",), found.estimate.mean)
 
 
 def published_cell(one: Published | None) -> Cell:
     """NoMUS, and accuracy and forgetting score below."""
     if one is None:
         return Cell(DASH)
-    scores = f"acc {_decimals(one.accuracy)}, F {_decimals(one.forgetting_score)}"
-    return Cell(_decimals(one.nomus), scores, one.nomus)
+    scores = (f"acc {_printed(one.accuracy)}", f"F {_printed(one.forgetting_score)}")
+    return Cell(_printed(one.nomus), scores, one.nomus)
 
 
 def floor_cells(floor: Floor) -> list[Cell]:
@@ -126,7 +130,7 @@ def floor_cells(floor: Floor) -> list[Cell]:
         spread = floor.spread.get(name.removeprefix("gap/"))
         text = "" if spread is None else f"± {_decimals(spread)}"
         chance = name == "mia/forgetting_score" and floor.null_p95 is not None
-        cells.append(Cell(text, f"chance ≤ {_decimals(floor.null_p95)}" if chance else ""))
+        cells.append(Cell(text, (f"chance ≤ {_decimals(floor.null_p95)}",) if chance else ()))
     return cells
 
 
@@ -135,7 +139,7 @@ def number(value: float, name: str) -> str:
     if name.startswith("gap/"):
         return signed(value)
     if name == "share":
-        return f"{value:.1%}"
+        return f"{value:.0%}" if value >= 0.995 else f"{value:.1%}"
     if name == "seconds":
         return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
     return _decimals(value)
@@ -160,12 +164,24 @@ def p_value(p: float) -> str:
 def row_name(label: str) -> str:
     """What a row is called in tables."""
     method, space, variant = label.partition(" ")
-    return NAMES.get(method, method) + space + variant
+    short = re.sub(r"\d+\.\d{5,}", lambda digits: f"{float(digits[0]):.3g}", variant).replace(",", ", ")
+    return NAMES.get(method, method) + space + short
 
 
 def setting_text(setting: Mapping[str, Any]) -> str:
     """Benchmark, network and image size in words."""
     return f"{setting['benchmark']}, {setting['model']}, {setting['resolution']} px"
+
+
+def _line(comparison: Comparison, row: Row, cells: Sequence[Cell]) -> Line:
+    known = len(comparison.rows) <= NAMED or row.label in (*ANCHORS, OURS)
+    number = None if known else 1 + [other.label for other in comparison.rows].index(row.label)
+    return Line(row_name(row.label), number, row, tuple(cells))
+
+
+def _printed(value: float | None) -> str:
+    """A published figure with the digits that it has."""
+    return DASH if value is None else f"{value:g}".removeprefix("0")
 
 
 def _decimals(value: float | None) -> str:
