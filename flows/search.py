@@ -1,0 +1,97 @@
+"""The search for a method's parameters, by asking Optuna and telling it the scores.
+
+The sampler is seeded and is told the same scores in the same order, so that a search that was cut off asks for the same
+parameters again, and finds its results in the comparison's store.
+"""
+
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import Trial as Asked
+from optuna.trial import create_trial
+
+from aru.comparison.choices import parse_choice
+from aru.comparison.keys import digest
+from aru.comparison.spaces import Choices, Int, Range, Space, space_of
+from aru.comparison.trials import WORST, Outcome, Setting
+from aru.comparison.tuning import Trial
+from aru.config import Config
+
+_RANDOM_TRIALS = 4
+"""Trials drawn at random before the sampler (tree-structured Parzen estimator, Bergstra et al. 2011) learns from them."""
+
+
+class Search:
+    """One method's trials, each asked for after the one before was told.
+
+    Trial 0 is the defaults as they are. Where these lie outside the space (many are longer than the cap allows), trial 1
+    is the point of the space nearest to them. A trial without a score counts as the worst, so that the search turns away.
+    """
+
+    def __init__(self, method: str, setting: Setting, config: Config) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        space = space_of(method, config)
+        self.method, self.setting = method, setting
+        self.trials: list[Trial] = []
+        self._ranges = {name: _distribution(range_) for name, range_ in space.items()}
+        defaults = _defaults(method, config, space)
+        self._start = {name: _nearest(range_, defaults[name]) for name, range_ in space.items()}
+        self._inside = self._start == defaults
+        self._asked: Asked | None = None
+        seed = int(digest([setting.seed, method])[:8], 16)
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM_TRIALS)
+        self._study = optuna.create_study(direction="maximize", sampler=sampler)
+
+    @property
+    def done(self) -> bool:
+        """Whether it had all its trials."""
+        return len(self.trials) >= self.setting.trials
+
+    def ask(self) -> dict[str, Any]:
+        """The dotted parameters of the next trial; none for the first."""
+        if not self.trials:
+            return {}
+        if len(self.trials) == 1 and not self._inside:
+            self._study.enqueue_trial(self._start)
+        self._asked = self._study.ask(self._ranges)
+        return {name: self._asked.params[name] for name in sorted(self._ranges)}
+
+    def tell(self, outcome: Outcome) -> Trial:
+        """What came of the parameters that were asked for last."""
+        score = WORST if outcome.score is None else outcome.score
+        parameters = {}
+        if self._asked is not None:
+            parameters = {name: self._asked.params[name] for name in sorted(self._ranges)}
+            self._study.tell(self._asked, score)
+        elif self._inside:
+            self._study.add_trial(create_trial(params=self._start, distributions=self._ranges, value=score))
+        self.trials.append(Trial(parameters, outcome))
+        return self.trials[-1]
+
+
+def _distribution(range_: Range) -> BaseDistribution:
+    if isinstance(range_, Choices):
+        return CategoricalDistribution(range_.values)
+    if isinstance(range_, Int):
+        return IntDistribution(range_.low, range_.high, log=range_.log)
+    return FloatDistribution(range_.low, range_.high, log=range_.log)
+
+
+def _defaults(method: str, config: Config, space: Space) -> dict[str, Any]:
+    """The default values of the parameters of the space."""
+    values = parse_choice(method, config).parameters.model_dump(mode="json")
+    found = {}
+    for name in space:
+        value: Any = values
+        for part in name.split("."):
+            value = value[part]
+        found[name] = value
+    return found
+
+
+def _nearest(range_: Range, value: Any) -> Any:
+    """The value itself where it is in the range, else the nearest bound or the first choice."""
+    if range_.holds(value):
+        return value
+    return range_.values[0] if isinstance(range_, Choices) else min(max(value, range_.low), range_.high)
