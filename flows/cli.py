@@ -104,6 +104,40 @@ def benchmark(
     _show_comparison(root, benchmark, done)
 
 
+@app.command()
+def tune(
+    benchmark: Benchmark = "faces",
+    methods: Annotated[str, typer.Option(help="Names with commas, or all.")] = "all",
+    trials: Annotated[int, typer.Option(help="Trials of each method; the first is its defaults.")] = 10,
+    cap: Annotated[float, typer.Option(help="Most CPU seconds of a trial, as a share of retraining's.")] = 0.25,
+    draws: Annotated[int, typer.Option(help="Draws of tuning people to forget.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Training seeds on each draw.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the search, and the first training seed.")] = 0,
+    workers: Annotated[int, typer.Option(help="How many methods at once, one thread each.")] = 2,
+    budget: Annotated[str | None, typer.Option(metavar="TIME", help="Begin nothing after so long: 90s, 45m, 2h.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Search every method's parameters on people set apart: equal trials, equal cost. Freezes them in tuned/BENCHMARK.yaml."""
+    from aru.comparison.spaces import tunable
+    from aru.comparison.trials import Setting
+    from aru.config import load_config
+    from flows.params import PARAMS_FILE
+
+    root = _enter()
+    setting = Setting(benchmark, trials, cap, draws, seeds, seed)
+    tunable(methods, load_config(root / PARAMS_FILE, benchmark))
+    with _flow_environment(root, benchmark, f"aru tune --benchmark {benchmark} ..."):
+        from flows.benchmark import parse_budget
+        from flows.tuning import tune as tune_all
+
+        done = tune_all(setting, methods, root=root, workers=workers, budget_seconds=parse_budget(budget), quiet=quiet)
+    if done.unfinished:
+        print(f"Not all trials are done, run the same again: {', '.join(done.unfinished)}")
+    print(f"Curves:  work/{benchmark}/comparison/tuning.json, figures/\nMLflow:  run {done.run_id}")
+    if done.target.is_file():
+        print(f"Frozen:  {done.target.relative_to(root)} (`aru benchmark --protocol clean --parameters tuned` reads it)")
+
+
 @data_app.command("import")
 def data_import(
     layout: Annotated[str, typer.Argument(metavar="mufac|mucac", help="The layout of the data set.")],

@@ -25,9 +25,10 @@ def budget_curves(curves: Curves, against: str) -> Figure:
 
     `against` is ``"trials"`` or ``"seconds"``.
     """
-    rows = ceil(len(curves) / _COLUMNS)
+    columns = min(_COLUMNS, len(curves))
+    rows = ceil(len(curves) / columns)
     figure = Figure(figsize=(10.5, 2.1 * rows + 0.7), layout="constrained")
-    grid = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     panels = list(grid.flat)
     scores = [row["score"] for method in curves.values() for row in method if row["score"] is not None]
     low, high = min(scores, default=0.0), max(scores, default=1.0)
@@ -36,6 +37,7 @@ def budget_curves(curves: Curves, against: str) -> Figure:
         _panel(axes, name, method, against, foot=low - margin)
     for axes in panels[len(curves):]:
         axes.set_visible(False)
+    panels[0].set_xlim(left=0)
     panels[0].set_ylim(low - 2 * margin, high + margin)
     figure.supxlabel(_AXES[against], fontsize=10, color=INK)
     figure.supylabel("score on the tuning people", fontsize=10, color=INK)
