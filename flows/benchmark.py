@@ -17,6 +17,7 @@ from aru.comparison.draws import draws_of
 from aru.comparison.estimate import estimate_seconds
 from aru.comparison.page import write_results
 from aru.comparison.plan import Plan, Task, make_plan
+from aru.comparison.tuning import check_tuned_protocol, load_tuned
 from aru.comparison.work import open_store
 from aru.compute import choose
 from aru.config import load_config
@@ -39,6 +40,7 @@ class Request:
     methods: str = "all"
     protocols: tuple[str, ...] = ("official",)
     seeds: int = 3
+    first_seed: int = 0
     draws: int = 1
     unlearn_seeds: int = 1
     tuned: bool = False
@@ -77,8 +79,6 @@ def plan_of(request: Request, root: Path) -> Plan:
     config = load_config(root / "params.yaml", request.benchmark)
     tuned = None
     if request.tuned:
-        from aru.comparison.tuning import check_tuned_protocol, load_tuned
-
         for protocol in request.protocols:
             check_tuned_protocol(protocol)
         tuned = load_tuned(root / "tuned" / f"{request.benchmark}.yaml")
@@ -87,8 +87,8 @@ def plan_of(request: Request, root: Path) -> Plan:
     if any(draw.protocol == "tuning" for draw in draws):
         raise InputError("protocol 'tuning' is not for reports: `aru tune` uses it; choose official or clean")
     return make_plan(request.benchmark, config, root / "work" / request.benchmark / "prepared", choices, draws,
-                     seeds=request.seeds, unlearn_seeds=request.unlearn_seeds, compute=choose(config.runtime),
-                     keep=request.keep_weights)
+                     seeds=request.seeds, first_seed=request.first_seed, unlearn_seeds=request.unlearn_seeds,
+                     compute=choose(config.runtime), keep=request.keep_weights)
 
 
 @flow(name="prepare", flow_run_name="prepare-{benchmark}", task_runner=ThreadPoolTaskRunner(max_workers=1),

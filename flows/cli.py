@@ -74,6 +74,7 @@ def benchmark(
                                               "aru{mask.ratio=0.3}; or all, peers, controls, ablation.")] = "all",
     protocol: Annotated[str, typer.Option(help="official, clean, or both with a comma.")] = "official",
     seeds: Annotated[int, typer.Option(help="Training seeds: originals and retrained models.")] = 3,
+    first_seed: Annotated[int, typer.Option(help="The first of the training seeds.")] = 0,
     draws: Annotated[int, typer.Option(help="Draws of people to forget (clean protocol).")] = 1,
     unlearn_seeds: Annotated[int, typer.Option(help="Runs of a method on each original.")] = 1,
     parameters: Annotated[str, typer.Option(help="default, or tuned: the frozen file of `aru tune`.")] = "default",
@@ -95,7 +96,7 @@ def benchmark(
     with _flow_environment(root, benchmark, f"aru benchmark --benchmark {benchmark} ..."):
         from flows.benchmark import Request, compare, parse_budget, show_plan
 
-        request = Request(benchmark, methods, tuple(part.strip() for part in protocol.split(",")), seeds, draws,
+        request = Request(benchmark, methods, tuple(part.strip() for part in protocol.split(",")), seeds, first_seed, draws,
                           unlearn_seeds, parameters == "tuned", keep_weights, runner, workers, parse_budget(budget))
         if plan:
             print(show_plan(request, root=root, quiet=quiet))
