@@ -80,10 +80,11 @@ def train_shadow(shadow: Shadow, config: Config, work: Path, *, progress: Progre
     kept = {"name": config.model.name, "resolution": config.data.resolution, "outputs": population.train.outputs}
     if not store.has(shadow.key, model=True):
         checkpoint = Checkpoint(Path(work) / "shadows" / "checkpoints" / f"{shadow.key}.pt", shadow.key)
-        wall, cpu = time.perf_counter(), time.process_time()
+        resumed, wall, cpu = checkpoint.path.is_file(), time.perf_counter(), time.process_time()
         model, history = fit_from_scratch(population.train.take(shadow.positions), config, "shadow", seed=shadow.number,
                                           compute=compute, progress=progress, checkpoint=checkpoint)
         record = _record(shadow, config, history, time.perf_counter() - wall, time.process_time() - cpu)
+        record |= {"resumed": resumed}  # then the seconds are of the rest alone
         store.write(shadow.key, record, model=model.cpu(), **kept)
     record = store.record(shadow.key)
     if record.get("scored") != population.scored:
@@ -96,6 +97,21 @@ def train_shadow(shadow: Shadow, config: Config, work: Path, *, progress: Progre
 def drop_weights(store: Store, key: str) -> None:
     """Remove the weights of an entry; its logits stay, and it can no longer be unlearned."""
     (store.at(key) / "model.safetensors").unlink(missing_ok=True)
+
+
+def check_weights(shadow: Shadow, work: Path) -> None:
+    """Raise InputError unless the shadow's weights are there."""
+    pool = open_pool(work)
+    if not pool.has(shadow.key):
+        raise not_trained(shadow)
+    if not pool.has(shadow.key, model=True):
+        raise InputError(f"the weights of shadow {shadow.number} were dropped, and unlearning it needs them: build the pool "
+                         "with --restore-weights")
+
+
+def not_trained(shadow: Shadow) -> InputError:
+    """What is said of a shadow that is not there."""
+    return InputError(f"shadow {shadow.number} of protocol {shadow.protocol} is not trained: build the pool first")
 
 
 def logits_of(store: Store, key: str, files: Sequence[str]) -> torch.Tensor:

@@ -19,6 +19,7 @@ from aru.comparison.keys import digest
 from aru.config import Config
 from aru.data.images import TASKS, ImageSet
 from aru.data.manifest import read_manifest
+from aru.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,10 @@ class Population:
 def load_population(prepared: Path, protocol: Protocol, config: Config) -> Population:
     """The population of a protocol from what the stage `prepare` wrote."""
     sets, _, _ = load_draw(prepared, Draw(protocol), config)
+    side = sets.train.images.shape[1]
+    if side != config.data.resolution:
+        raise InputError(f"the images in {prepared} are {side} px wide, data.resolution is {config.data.resolution}: run the "
+                         "stage 'prepare' again")
     manifest = manifest_of(prepared)
     train = once(sets.train, manifest)
     rows = manifest.loc[train.rows]

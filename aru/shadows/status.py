@@ -45,7 +45,8 @@ def estimate_seconds(shadows: Sequence[Shadow], config: Config, work: Path, stor
     if not images:
         return 0.0
     alike = [record for records in _known(store).values() for record in records
-             if all(record["parts"][name] == shadows[0].parts[name] for name in ("recipe", "arithmetic"))]
+             if not record.get("resumed") and all(record["parts"][name] == shadows[0].parts[name]
+                                                  for name in ("recipe", "arithmetic"))]
     if alike:
         pace = sum(record["seconds"] for record in alike) / sum(record["photos"] * record["epochs"] for record in alike)
     else:
@@ -65,6 +66,12 @@ def _entry(shadow: Shadow, store: Store, others: list[dict[str, Any]], scored: s
     changes = [tuple(name for name, value in shadow.parts.items() if record["parts"].get(name) != value)
                for record in others]
     return Entry(shadow, "stale", min(changes, key=len))
+
+
+def models_there(store: Store, protocol: str) -> int:
+    """How many shadows a pool has had, stale ones too, as an even number."""
+    numbers = [number for known, number in _known(store) if known == protocol]
+    return 2 * (max(numbers, default=-1) // 2 + 1)
 
 
 def _known(store: Store) -> dict[tuple[str, int], list[dict[str, Any]]]:

@@ -1,8 +1,4 @@
-"""What a request does to the shadow models: those that saw the people are unlearned, the others are left alone.
-
-A request is a draw's forget people. In a shadow its forget set is all that the shadow saw of them, and its retain set the
-rest of what it saw; so no retain set holds a photo of a forgotten person.
-"""
+"""What a request does to the shadow models: those that saw the people are unlearned, the others are left alone."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,47 +11,18 @@ import torch
 
 from aru.code import code_digest
 from aru.comparison.choices import Choice
-from aru.comparison.draws import Draw, load_draw
+from aru.comparison.draws import Draw
 from aru.comparison.keys import digest
 from aru.comparison.store import Store
 from aru.compute import choose
 from aru.config import Config
-from aru.data.images import ImageSet, Sets
 from aru.errors import InputError, TrainingError
 from aru.methods import find
 from aru.progress import Progress, silent
-from aru.shadows.pool import Shadow, logits_of, open_pool
-from aru.shadows.population import load_population, manifest_of, once
+from aru.shadows.pool import Shadow, check_weights, logits_of, not_trained, open_pool
+from aru.shadows.population import load_population
+from aru.shadows.requests import Request, load_request, saw, sets_of_shadow
 from aru.training import predict
-
-
-@dataclass(frozen=True, eq=False)
-class Request:
-    """The photos of a draw that shadows are asked about, each once.
-
-    forget: the draw's forget set; unseen, test: those of its sets that show nobody who is in a shadow. people: whom to
-    forget; photos, subjects, files, roles: (M,) of forget, unseen and test in this order.
-    """
-
-    draw: Draw
-    forget: ImageSet
-    unseen: ImageSet
-    test: ImageSet
-    people: tuple[str, ...]
-    photos: np.ndarray
-    subjects: np.ndarray
-    files: np.ndarray
-    roles: np.ndarray
-
-    @property
-    def sets(self) -> tuple[ImageSet, ImageSet, ImageSet]:
-        """The sets in the order of the photos."""
-        return self.forget, self.unseen, self.test
-
-    @property
-    def targets(self) -> torch.Tensor:
-        """The labels in the order of the photos."""
-        return torch.cat([data.targets for data in self.sets])
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,38 +52,6 @@ class Answers:
 def open_answers(work: Path) -> Store:
     """What unlearning made of the shadows: logits alone."""
     return Store(Path(work) / "shadows" / "unlearned")
-
-
-def load_request(draw: Draw, config: Config, prepared: Path) -> Request:
-    """The photos that a draw asks about."""
-    sets, _, _ = load_draw(prepared, draw, config)
-    manifest, population = manifest_of(prepared), load_population(prepared, draw.protocol, config)
-    chosen = [once(data, manifest) for data in (sets.forget, sets.unseen, sets.test)]
-    inside = set(population.people)
-    for place in (1, 2):
-        strangers = ~manifest["subject"].iloc[chosen[place].rows].isin(inside).to_numpy()
-        chosen[place] = chosen[place].take(np.flatnonzero(strangers))
-    rows = manifest.iloc[np.concatenate([data.rows for data in chosen])]
-    roles = np.repeat(["forget", "unseen", "test"], [len(data) for data in chosen])
-    people = tuple(sorted(set(rows["subject"].to_numpy()[roles == "forget"])))
-    return Request(draw, *chosen, people, *(rows[name].to_numpy() for name in ("photo", "subject", "digest")), roles)
-
-
-def saw(shadow: Shadow, request: Request, config: Config, prepared: Path) -> bool:
-    """Whether a shadow was trained on anyone of a request."""
-    population = load_population(prepared, shadow.protocol, config)
-    return bool(np.isin(population.people[shadow.sees], request.people).any())
-
-
-def sets_of_shadow(shadow: Shadow, request: Request, config: Config, prepared: Path) -> Sets:
-    """The unlearning problem of one shadow: what it saw of the request's people, and what it saw of the others."""
-    population = load_population(prepared, shadow.protocol, config)
-    asked = np.isin(population.subjects[shadow.positions], request.people)
-    forget, retain = (population.train.take(shadow.positions[side]) for side in (asked, ~asked))
-    if not len(retain):
-        raise InputError(f"shadow {shadow.number} saw nobody but the {len(request.people)} people to forget: nothing is "
-                         "left to retain; ask for fewer")
-    return Sets(forget, retain, request.test, request.unseen)
 
 
 def answers_key(shadow: Shadow, request: Request, choice: Choice) -> str:
@@ -154,16 +89,13 @@ def unlearn_shadow(shadow: Shadow, draw: Draw, choice: Choice, config: Config, w
 
 
 def pending(shadows: Sequence[Shadow], draw: Draw, choice: Choice, config: Config, work: Path) -> list[Shadow]:
-    """The shadows that a request needs unlearned and that are not; InputError where one of them has no weights."""
+    """The shadows that a request needs unlearned and that are not, trained or not."""
     if config.data.task == "multilabel" and not find(choice.method).multilabel:
         raise InputError(f"{choice.method} is not defined for the multi-label task: choose another method")
     prepared, store = Path(work) / "prepared", open_answers(work)
     request = load_request(draw, config, prepared)
-    found = [shadow for shadow in shadows if saw(shadow, request, config, prepared)
-             and not store.has(answers_key(shadow, request, choice))]
-    for shadow in found:
-        _check_weights(shadow, work)
-    return found
+    return [shadow for shadow in shadows if saw(shadow, request, config, prepared)
+            and not store.has(answers_key(shadow, request, choice))]
 
 
 def answers(shadows: Sequence[Shadow], draw: Draw, choice: Choice, config: Config, work: Path) -> Answers:
@@ -174,7 +106,7 @@ def answers(shadows: Sequence[Shadow], draw: Draw, choice: Choice, config: Confi
     before, after, seen, unlearned, failed = [], [], [], [], []
     for shadow in shadows:
         if not pool.has(shadow.key):
-            raise InputError(_not_trained(shadow))
+            raise not_trained(shadow)
         key, asked = answers_key(shadow, request, choice), saw(shadow, request, config, prepared)
         if asked and not store.has(key):
             raise InputError(f"shadow {shadow.number} is not unlearned by {choice.method} for {draw.protocol} draw "
@@ -194,21 +126,8 @@ def answers(shadows: Sequence[Shadow], draw: Draw, choice: Choice, config: Confi
 
 
 def _model(shadow: Shadow, work: Path) -> torch.nn.Module:
-    _check_weights(shadow, work)
+    check_weights(shadow, work)
     return open_pool(work).model(shadow.key)
-
-
-def _check_weights(shadow: Shadow, work: Path) -> None:
-    pool = open_pool(work)
-    if not pool.has(shadow.key):
-        raise InputError(_not_trained(shadow))
-    if not pool.has(shadow.key, model=True):
-        raise InputError(f"the weights of shadow {shadow.number} were dropped, and unlearning it needs them: build the pool "
-                         "with --restore-weights")
-
-
-def _not_trained(shadow: Shadow) -> str:
-    return f"shadow {shadow.number} of protocol {shadow.protocol} is not trained: build the pool first"
 
 
 def _spent(wall: float, cpu: float) -> dict[str, Any]:
