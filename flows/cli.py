@@ -25,6 +25,9 @@ app = typer.Typer(help="Make a face classifier forget people, prove how far it d
                   no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 data_app = typer.Typer(help="Bring data sets in, look them over, or make the embedded one anew.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+shadows_app = typer.Typer(help="Shadow models, each trained on a random half of the people: what attacks are calibrated on.",
+                          no_args_is_help=True)
+app.add_typer(shadows_app, name="shadows")
 
 Benchmark = Annotated[str, typer.Option(help="An active benchmark of params.yaml.")]
 _BAD_INPUT, _INTERRUPTED = 2, 130
@@ -137,6 +140,60 @@ def tune(
     print(f"Curves:  work/{benchmark}/comparison/tuning.json, figures/\nMLflow:  run {done.run_id}")
     if done.target.is_file():
         print(f"Frozen:  {done.target.relative_to(root)} (`aru benchmark --protocol clean --parameters tuned` reads it)")
+
+
+@shadows_app.command("build")
+def shadows_build(
+    benchmark: Benchmark = "faces",
+    models: Annotated[int, typer.Option(help="How many in all, an even number; more than there are top the pool up.")] = 16,
+    protocol: Annotated[str, typer.Option(help="official or clean.")] = "official",
+    unlearn: Annotated[str, typer.Option(metavar="METHODS", help="Unlearn those that saw the forget people, too.")] = "",
+    draws: Annotated[int, typer.Option(help="With --unlearn: of how many draws, one by one.")] = 1,
+    drop_weights: Annotated[bool, typer.Option("--drop-weights", help="Keep the logits alone, afterwards.")] = False,
+    restore_weights: Annotated[bool, typer.Option("--restore-weights", help="Train dropped ones again.")] = False,
+    workers: Annotated[int, typer.Option(help="How many models at once, one thread each.")] = 2,
+    budget: Annotated[str | None, typer.Option(metavar="TIME", help="Begin nothing after so long: 90s, 45m, 2h.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Train the shadow models that are missing or stale. They are personal data and stay in work/BENCHMARK/shadows/."""
+    from aru.config import load_config
+    from flows.params import PARAMS_FILE
+
+    root = _enter()
+    load_config(root / PARAMS_FILE, benchmark)
+    with _flow_environment(root, benchmark, f"aru shadows build --benchmark {benchmark} ..."):
+        from aru.shadows.build import Asked
+        from flows.benchmark import parse_budget
+        from flows.shadows import build_pool
+
+        asked = Asked(models, protocol, unlearn, draws, restore_weights)
+        done = build_pool(benchmark, asked, root=root, workers=workers, drop_weights=drop_weights,
+                          budget_seconds=parse_budget(budget), quiet=quiet)
+    print(f"{done.trained} trained, {done.cached} were there, {done.unlearned} unlearned"
+          + (f", {done.left} left: the budget was over; run the same again" if done.left else "."))
+
+
+@shadows_app.command("status")
+def shadows_status(
+    benchmark: Benchmark = "faces",
+    protocol: Annotated[str, typer.Option(help="official or clean.")] = "official",
+    models: Annotated[int | None, typer.Option(help="How many; all that the pool has had without it.")] = None,
+) -> None:
+    """Show the shadow models: present, weights dropped, missing, or stale and because of what."""
+    from aru.config import load_config
+    from aru.shadows.build import COLUMNS, Asked, Build, table
+    from aru.shadows.pool import open_pool
+    from aru.shadows.status import models_there
+    from flows.params import PARAMS_FILE
+
+    root = _enter()
+    work = root / "work" / benchmark
+    count = models_there(open_pool(work), protocol) if models is None else models
+    build = Build(Asked(count or 2, protocol), load_config(root / PARAMS_FILE, benchmark), work)
+    shown = Table(*COLUMNS, title=f"{benchmark}, {protocol}", title_justify="left")
+    for row in table(build.entries()):
+        shown.add_row(*row)
+    Console().print(shown)
 
 
 @data_app.command("import")

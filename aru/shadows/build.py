@@ -93,8 +93,11 @@ class Build:
                 for shadow in pending(self.shadows, draw, choice, self.config, self.work)]
 
 
+COLUMNS = ("Model", "Key", "People", "Photos", "State", "Because")
+
+
 def table(entries: Sequence[Entry]) -> list[tuple[str, ...]]:
-    """Number, key, people, photos, state and reason of each shadow, as text."""
+    """The `COLUMNS` of each shadow, as text."""
     return [(str(entry.shadow.number), entry.shadow.key[:12], str(int(entry.shadow.sees.sum())),
              str(len(entry.shadow.positions)), entry.state, ", ".join(entry.because)) for entry in entries]
 

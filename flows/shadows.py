@@ -1,0 +1,75 @@
+"""The flow that builds a pool of shadow models: each a Prefect task in a worker process, cached by its content.
+
+Shadow models are personal data: they stay in the work folder, and nothing of them goes to MLflow or DVC.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+
+from aru.config import load_config
+from aru.shadows.build import COLUMNS, Asked, Build, Call, table
+from flows.benchmark import prepare_flow, spell
+from flows.jobs import Job, computing, run_jobs, task_runner
+from flows.progress import Board, make_board
+from flows.project import find_project, project_lock
+from flows.unlearn import slug
+from flows.workers import Work, Workers
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What a flow run leaves behind: how many models it trained and unlearned, were there, and are left for the next."""
+
+    trained: int
+    unlearned: int
+    cached: int
+    left: int
+
+
+def build_pool(benchmark: str, asked: Asked, *, root: Path = Path("."), workers: int = 2, drop_weights: bool = False,
+               budget_seconds: float | None = None, quiet: bool = False) -> Pool:
+    """Bring about a pool, and what is asked to be unlearned of it; it may be stopped at any time and goes on later."""
+    runner = task_runner("threads", workers)
+    root = find_project(root)
+    config = load_config(root / "params.yaml", benchmark)
+    with project_lock(root), make_board(quiet=quiet) as board:
+        prepare_flow(benchmark, root, board)
+        build = Build(asked, config, root / "work" / benchmark)
+        return shadows_flow.with_options(task_runner=runner)(benchmark, build, board, workers, drop_weights, budget_seconds)
+
+
+@flow(name="shadows", flow_run_name="shadows-{benchmark}", persist_result=False, validate_parameters=False)
+def shadows_flow(benchmark: str, build: Build, board: Board, at_once: int, drop_weights: bool,
+                 budget_seconds: float | None) -> Pool:
+    """Train what is missing or stale; unlearn the shadows that saw the people of a request; drop weights where asked."""
+    end = None if budget_seconds is None else time.monotonic() + budget_seconds
+    trainings = build.trainings()
+    board.say(f"{len(build.shadows)} shadow models, {len(trainings)} to train"
+              + (f": about {spell(build.seconds() / at_once)} with {at_once} workers" if trainings else ""))
+    with computing("threads", at_once) as pool:
+        untrained = _run(trainings, board, pool, at_once, end)
+        unlearnings = [] if untrained else build.unlearnings()
+        kept = _run(unlearnings, board, pool, at_once, end)
+    if drop_weights:
+        build.drop_weights()
+    rows = [dict(zip(COLUMNS, row, strict=True)) for row in table(build.entries())]
+    create_table_artifact(rows, key=f"shadows-{slug(benchmark)}", description=f"Shadow models of {benchmark}")
+    return Pool(len(trainings) - untrained, len(unlearnings) - kept, len(build.shadows) - len(trainings), untrained + kept)
+
+
+def _run(calls: Sequence[Call], board: Board, pool: Workers | None, at_once: int, end: float | None) -> int:
+    """Make the calls in worker processes; returns how many were not begun in time."""
+    began = time.monotonic()
+
+    def done(job: Job, number: int) -> None:
+        rest = (time.monotonic() - began) / number * (len(calls) - number)
+        board.say(f"{number:>4} of {len(calls)}  {job.work.label}; about {spell(rest)} left")
+
+    jobs = [Job(call.key, Work(call.label, call.function, call.arguments)) for call in calls]
+    return len(run_jobs(jobs, pool=pool, at_once=at_once, shown=board.stage, done=done,
+                        budget_seconds=None if end is None else end - began))
