@@ -200,7 +200,7 @@ def test_floor_is_said_as_far_as_it_is_known() -> None:
 def test_clean_protocol_has_no_published_column() -> None:
     official, clean = (results_markdown(compare(made_records(seeds=2, protocol=name)), TITLE)
                        for name in ("official", "clean"))
-    assert "Published NoMUS" in official and ".7538" in official
+    assert all(text in official for text in ("Published NoMUS", "| .5900 | .2126 |", "| .779 |", "| .54 |"))
     assert "Published" not in clean and "arXiv" not in clean
 
 

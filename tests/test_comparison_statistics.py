@@ -290,6 +290,7 @@ def test_published_rows_agree_with_themselves(benchmark: str, task: str | None) 
         if None not in (row.accuracy, row.forgetting_score, row.nomus):
             assert row.nomus == pytest.approx((row.accuracy + 1 - 2 * row.forgetting_score) / 2, abs=2e-3), row
         assert row.method is None or row.method in METHODS
+        assert all(value is None or round(value, row.digits) == value for value in (row.accuracy, row.nomus))
         assert set(row.differs) <= set(NOTES) and all(row.notes)
 
 

@@ -26,7 +26,7 @@ NOTES = {
 
 @dataclass(frozen=True)
 class Published:
-    """One row of a published table; figures it does not hold are None. `method` is None where the method is not here."""
+    """One row of a published table, with the digits that it prints; None for a figure, or a method here, that it has not."""
 
     name: str
     method: str | None
@@ -36,6 +36,7 @@ class Published:
     source: str
     differs: tuple[str, ...] = ()
     remark: str = ""
+    digits: int = 4
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -53,10 +54,10 @@ MUFAC = (
     Published("SCRUB", "scrub", .5984, .1415, .6577, BENCHMARK, ("original",)),
     Published("Advanced NegGrad", "advanced-neggrad", .5633, .0953, .6863, BENCHMARK, ("original",)),
     Published("GLI", None, .5685, .0305, .7538, GLI, ("stops on evaluation",), "(.5445, .0007, .7716)"),
-    Published("PIU-FR, stage 2", None, .587, .015, .779, PIU_FR, ("own unseen",)),
+    Published("PIU-FR, stage 2", None, .587, .015, .779, PIU_FR, ("own unseen",), digits=3),
     Published("DLFD", None, .6197, .0279, .7819, DLFD, ("own recipe",)),
-    Published("LoTUS: original", None, .54, None, None, LOTUS, ("cleaned",), "forget accuracy .88"),
-    Published("LoTUS: retrained", None, .56, None, None, LOTUS, ("cleaned",), "forget accuracy .47"),
+    Published("LoTUS: original", None, .54, None, None, LOTUS, ("cleaned",), "forget accuracy .88", 2),
+    Published("LoTUS: retrained", None, .56, None, None, LOTUS, ("cleaned",), "forget accuracy .47", 2),
     Published("SFTC: original", None, None, None, None, SFTC, ("other recipe",), "unseen accuracy .604"),
     Published("SFTC: retrained", None, None, None, None, SFTC, ("other recipe",), "unseen accuracy .600"),
 )
@@ -77,9 +78,9 @@ _MUCAC_FIGURES = (  # a line a method, a column a task
 _CONSTANT = (.1762, .5549, .1733)
 _OTHERS = {
     "multilabel": (Published("GLI", None, .9108, .0032, .9522, GLI, ("own cut",)),),
-    "male": (Published("PIU-FR", None, .984, .026, .966, PIU_FR),),
-    "smiling": (Published("PIU-FR", None, .950, .002, .973, PIU_FR),),
-    "young": (Published("PIU-FR", None, .907, .004, .950, PIU_FR),),
+    "male": (Published("PIU-FR", None, .984, .026, .966, PIU_FR, digits=3),),
+    "smiling": (Published("PIU-FR", None, .950, .002, .973, PIU_FR, digits=3),),
+    "young": (Published("PIU-FR", None, .907, .004, .950, PIU_FR, digits=3),),
 }
 
 

@@ -107,10 +107,11 @@ def _name(line: Line) -> Html:
 def _origin(row: Row, links: Mapping[str, str]) -> Html:
     """The command of a row, and the addresses of its runs, folded away."""
     runs = row.runs.sort_values(["train_seed", "draw", "unlearn_seed"]).to_dict("records")
-    addresses = [(f"seed {run['train_seed']}, draw {run['draw']}, {run['unlearn_seed']}", links[run["key"]])
+    addresses = [(f"{run['train_seed']}/{run['draw']}/{run['unlearn_seed']}", links[run["key"]])
                  for run in runs if run["key"] in links]
     shown = [tag("li", tag("a", text, href=address, rel="noreferrer")) for text, address in addresses]
-    parts = [tag("code", command(runs)), *([tag("ul", *shown, class_="runs")] if shown else [])]
+    runs_shown = [tag("span", "Runs by training seed/draw/unlearning seed", class_="small"), tag("ul", *shown, class_="runs")]
+    parts = [tag("code", command(runs)), *(runs_shown if shown else [])]
     return tag("details", tag("summary", f"command, {len(shown)} linked" if shown else "command"), *parts)
 
 

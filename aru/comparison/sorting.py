@@ -29,7 +29,7 @@ a { color: var(--accent); }
 tbody details { margin-top: .15rem; font-weight: 400; font-size: .8rem; }
 tbody details[open] { max-width: 22rem; }
 tbody details code { display: block; margin: .3rem 0; user-select: all; }
-ul.runs { margin: .2rem 0; padding-left: 1rem; columns: 2; }
+ul.runs { margin: .2rem 0; padding: 0; list-style: none; columns: 3; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 520px), 1fr)); gap: 0 2.2rem;
   margin: 1.2rem 0 .6rem; }
 .plots figure { margin: 0; }

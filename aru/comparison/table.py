@@ -85,8 +85,7 @@ def published_rows(comparison: Comparison) -> tuple[Published, ...]:
 
 def published_texts(rows: Sequence[Published]) -> list[list[str]]:
     """Published rows as text, under the name and `PUBLISHED_HEAD`."""
-    return [[row.name, *map(_printed, (row.accuracy, row.forgetting_score, row.nomus)), row.remark, row.source]
-            for row in rows]
+    return [[row.name, *_printed(row), row.remark, row.source] for row in rows]
 
 
 def size_cell(row: Row) -> Cell:
@@ -119,8 +118,8 @@ def published_cell(one: Published | None) -> Cell:
     """NoMUS, and accuracy and forgetting score below."""
     if one is None:
         return Cell(DASH)
-    scores = (f"acc {_printed(one.accuracy)}", f"F {_printed(one.forgetting_score)}")
-    return Cell(_printed(one.nomus), scores, one.nomus)
+    accuracy, score, nomus = _printed(one)
+    return Cell(nomus, (f"acc {accuracy}", f"F {score}"), one.nomus)
 
 
 def floor_cells(floor: Floor) -> list[Cell]:
@@ -179,13 +178,13 @@ def _line(comparison: Comparison, row: Row, cells: Sequence[Cell]) -> Line:
     return Line(row_name(row.label), number, row, tuple(cells))
 
 
-def _printed(value: float | None) -> str:
-    """A published figure with the digits that it has."""
-    return DASH if value is None else f"{value:g}".removeprefix("0")
+def _printed(one: Published) -> list[str]:
+    """Accuracy, forgetting score and NoMUS with the digits that were printed."""
+    return [_decimals(value, one.digits) for value in (one.accuracy, one.forgetting_score, one.nomus)]
 
 
-def _decimals(value: float | None) -> str:
+def _decimals(value: float | None, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return DASH
-    text = f"{value:.3f}"
+    text = f"{value:.{digits}f}"
     return text.removeprefix("0") if text.startswith("0.") else text
