@@ -10,7 +10,7 @@ from scipy.stats import norm
 from aru.errors import InputError, LeakError
 from aru.evaluation.attacks import BASELINES, attack_report, baseline_attacks, class_ranks
 from aru.evaluation.exposure import most_exposed, people_scores
-from aru.evaluation.roc import auc, tpr_at_fpr
+from aru.evaluation.roc import auc, auc_interval, tpr_at_fpr
 from aru.evaluation.utility import per_example_loss
 
 Side = tuple[np.ndarray, np.ndarray]
@@ -30,7 +30,7 @@ def shuffled(scores: np.ndarray, ids: np.ndarray) -> Side:
     return scores[order], ids[order]
 
 
-def naive_score(top: float, k: int, unseen: Side, own: str | None) -> float:
+def naive_score(top: float, k: int, unseen: Side) -> float:
     """Share of unseen people below, over every way to draw k of their photos, as one more of them."""
     below, compared = 0.0, 0
     for person in np.unique(unseen[1]):
@@ -38,7 +38,7 @@ def naive_score(top: float, k: int, unseen: Side, own: str | None) -> float:
         if len(photos) >= k:
             compared += 1
             tops = [max(chosen) for chosen in combinations(photos, k)]
-            below += 0.5 if person == own else np.mean([(t < top) + 0.5 * (t == top) for t in tops])
+            below += np.mean([(t < top) + 0.5 * (t == top) for t in tops])
     return (below + 0.5) / (compared + 1)
 
 
@@ -47,7 +47,7 @@ def test_the_score_is_the_loop_over_draws() -> None:
     forget, unseen = side("f", 9, (1, 4)), side("u", 13, (1, 7))
     forget, unseen = ((np.round(scores + rng.normal(size=len(scores)), 1), ids) for scores, ids in (forget, unseen))  # ties
     found, others = people_scores(*shuffled(*forget), *shuffled(*unseen), seed=0)
-    for people, scores, own in ((found, forget, False), (others, unseen, True)):
+    for people, scores in ((found, forget), (others, unseen)):
         assert people.ids.tolist() == sorted(set(scores[1]))
         checked = 0
         for row, person in enumerate(people.ids):
@@ -55,7 +55,7 @@ def test_the_score_is_the_loop_over_draws() -> None:
             assert (people.photos[row], people.maximum[row]) == (len(photos), photos.max())
             assert people.drawn[row] == min(len(photos), 4)  # 7 of the 13 unseen people have 4 photos or more
             if len(photos) == people.drawn[row]:
-                expected = naive_score(photos.max(), len(photos), unseen, person if own else None)
+                expected = naive_score(photos.max(), len(photos), unseen)
                 assert people.score[row] == pytest.approx(expected, abs=1e-11)
                 checked += 1
         assert checked >= 5
@@ -68,6 +68,10 @@ def test_of_more_photos_than_unseen_people_have_some_are_drawn() -> None:
     assert {one.drawn[0] for one in drawn} == {2} or {one.drawn[0] for one in drawn} == {3}
     assert np.mean([one.score[0] > 0.5 for one in drawn]) == pytest.approx(drawn[0].drawn[0] / 10, abs=0.09)
     assert all(one.maximum[0] == 9 for one in drawn)
+    forget = np.append(scores, np.full(10, 5.0)), np.append(ids, np.repeat("g", 10))
+    hidden = [people_scores(*forget, *unseen, seed=seed)[0] for seed in range(20)]
+    assert {most_exposed(one, by="maximum")[0]["id"] for one in hidden} == {"f"}
+    assert {most_exposed(one)[0]["id"] for one in hidden} == {"f", "g"}  # by score it depends on the draw
     again = people_scores(scores, ids, *unseen, seed=3)[0]
     assert np.array_equal(again.score, drawn[3].score)
 
@@ -108,7 +112,8 @@ def test_people_who_are_remembered_are_found() -> None:
     listed = most_exposed(people_scores(*one[0], *one[1], seed=0)[0], count=3)
     assert [entry["id"] for entry in listed][:2] == ["f040", "f003"]
     assert [entry["rank"] for entry in listed] == [1, 2, 3]
-    assert listed[0] == {"rank": 1, "id": "f040", "score": listed[0]["score"], "maximum": 60.0, "photos": 5}
+    assert listed[0] == {"rank": 1, "id": "f040", "score": listed[0]["score"], "maximum": 60.0, "photos": 5,
+                         "drawn": 5}
     assert listed[0]["score"] == listed[1]["score"] == pytest.approx(80.5 / 81)
 
 
@@ -130,6 +135,8 @@ def test_a_report_by_image_and_by_person() -> None:
     found, others = people_scores(*forget, *unseen, seed=0)
     assert report["image"]["auc"] == auc(forget[0], unseen[0])
     assert report["person"]["auc"] == auc(found.score, others.score)
+    interval = auc_interval(forget[0], unseen[0], people=(forget[1], unseen[1]), resamples=200, seed=0)
+    assert report["image"]["auc_interval"] == interval
     assert report["image"]["counts"] == [len(forget[0]), len(unseen[0])] and report["person"]["counts"] == [50, 120]
     for figures in (report["image"], report["person"]):
         low, high = figures["auc_interval"]

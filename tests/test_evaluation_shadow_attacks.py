@@ -180,6 +180,11 @@ def test_rmia_is_the_loop(a: float, gamma: float) -> None:
     assert rmia(signals, population, a=a, gamma=gamma) == pytest.approx(naive_rmia(signals, population, a, gamma), abs=1e-12)
 
 
+def test_rmia_counts_a_tie_as_reached() -> None:
+    signals = probabilities(pool(1.0, examples=50))
+    assert np.sort(rmia(signals, signals, a=0.3)) == pytest.approx(np.arange(1, 51) / 50)  # each example ties with itself
+
+
 def no_members(signals: PoolSignals) -> PoolSignals:
     """A population that no model saw."""
     return signals._replace(seen=np.zeros_like(signals.seen))

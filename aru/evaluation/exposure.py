@@ -9,6 +9,7 @@ they are independent. Copies of a photo are to be merged before.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.special import gammaln
@@ -43,9 +44,9 @@ def people_scores(
 ) -> tuple[PeopleScores, PeopleScores]:
     """Scores of the forgotten and of the unseen people, from scores of their images, higher for members.
 
-    Everyone is compared with all unseen people; unseen people tie with themselves. Shape: scores and ids of people
-    (F,), (F,), (U,), (U,); one row a photo. Raises InputError where there are fewer than 2 unseen people, LeakError
-    where a person is on both sides.
+    Everyone is compared with all unseen people, these with themselves too, which is a tie where no photo is left out.
+    Shape: scores and ids of people (F,), (F,), (U,), (U,); one row a photo. Raises InputError where there are fewer
+    than 2 unseen people, LeakError where a person is on both sides.
     """
     forget, unseen = check_scores(forget, unseen)
     _check_people(forget, forget_people, unseen, unseen_people)
@@ -54,17 +55,24 @@ def people_scores(
     most = int(sizes[min(PEOPLE, (len(sizes) + 1) // 2) - 1])
     reference = list(others.values())
     scores = [
-        _people(found, most, reference, np.random.default_rng([seed, 0]), within=False),
-        _people(others, most, reference, np.random.default_rng([seed, 1]), within=True),
+        _people(found, most, reference, np.random.default_rng([seed, 0])),
+        _people(others, most, reference, np.random.default_rng([seed, 1])),
     ]
     return scores[0], scores[1]
 
 
-def most_exposed(people: PeopleScores, *, count: int = 10) -> list[dict[str, str | int | float]]:
-    """The people with the highest scores: rank from 1, id, score, maximum, photos; ties by maximum, then by id."""
-    if count < 1:
-        raise InputError(f"{count} people were asked for: name 1 or more")
-    order = np.lexsort((np.arange(len(people.ids)), -people.maximum, -people.score))[:count]
+def most_exposed(
+    people: PeopleScores, *, count: int = 10, by: Literal["score", "maximum"] = "score"
+) -> list[dict[str, str | int | float]]:
+    """The people with the highest scores: rank from 1, id, score, maximum, photos, drawn; ties by maximum, then by id.
+
+    `by="maximum"` ranks by the most exposed photo of all instead: no draw can hide it, but a person with many photos
+    stands high by chance alone, so the list names people to look at and proves nothing.
+    """
+    if count < 1 or by not in ("score", "maximum"):
+        raise InputError(f"{count} people were asked for by {by!r}: name 1 or more, by score or maximum")
+    score = people.score if by == "score" else people.maximum
+    order = np.lexsort((np.arange(len(people.ids)), -people.maximum, -score))[:count]
     return [
         {
             "rank": rank,
@@ -72,23 +80,21 @@ def most_exposed(people: PeopleScores, *, count: int = 10) -> list[dict[str, str
             "score": float(people.score[row]),
             "maximum": float(people.maximum[row]),
             "photos": int(people.photos[row]),
+            "drawn": int(people.drawn[row]),
         }
         for rank, row in enumerate(order, start=1)
     ]
 
 
 def _people(
-    side: dict[str, np.ndarray], most: int, reference: list[np.ndarray], rng: np.random.Generator, *, within: bool
+    side: dict[str, np.ndarray], most: int, reference: list[np.ndarray], rng: np.random.Generator
 ) -> PeopleScores:
-    """Hold everyone of one side to the reference; `within`: the side is the reference, and nobody beats their own photos."""
+    """Hold everyone of one side to the reference people."""
     drawn = np.array([min(len(photos), most) for photos in side.values()])
     tops = np.array([rng.permutation(photos)[:k].max() for photos, k in zip(side.values(), drawn, strict=True)])
     below, compared = np.zeros(len(tops)), np.zeros(len(tops))
-    for number, photos in enumerate(reference):
-        chance = _chance_below(np.sort(photos), tops, drawn)
-        if within:
-            chance[number] = 0.5
-        below += chance
+    for photos in reference:
+        below += _chance_below(np.sort(photos), tops, drawn)
         compared += drawn <= len(photos)
     return PeopleScores(
         ids=np.array(list(side)),
