@@ -62,7 +62,7 @@ def accuracy_by_frequency(sensitivity: Mapping[str, Any]) -> Figure:
                               color=_line(model)["color"], alpha=0.12, linewidth=0)
             axes.axhline(clean["share"], color=_line(model)["color"], linewidth=0.8, linestyle=(0, (1, 3)))
         axes.set_xscale("log", base=2)
-        axes.set_xticks(radii, labels=[f"{radius:.3g}" for radius in radii])
+        axes.set_xticks(radii, labels=[f"{radius:.2g}" for radius in radii])
         axes.minorticks_off()
     panels[0].set(title="low-passed images", xlabel="highest frequency kept (cycles a pixel)", ylabel="accuracy", ylim=(0, 1))
     panels[1].set(title="high-passed images", xlabel="highest frequency removed (cycles a pixel)")

@@ -1,5 +1,6 @@
 """Spectra of activation maps, filtered and corrupted images, and their figures."""
 
+import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -118,6 +119,7 @@ def test_a_smoothing_stage_is_less_even_than_one_that_passes_all() -> None:
     models = {"original": Stage([1 / 9] * 9), "unlearned": Stage([0, 1, 0]), "retrained": Stage([1 / 9] * 9)}
     with untouched(*models.values()):
         result = feature_use(models, data, compute=CPU, seed=0, subjects=people, resamples=200)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result  # a file can hold it
     figures = result["models"]
     assert result["bands"] == [1 / 8, 1 / 4, 3 / 8, None] and list(figures["original"]["layers"]) == ["conv"]  # fc has no map
     assert figures["original"] | {"gaps": 0} == figures["retrained"] | {"gaps": 0}
@@ -242,7 +244,7 @@ def test_same_seed_same_noise() -> None:
     data, model = image_set(12), small_net()
     first, second = (filter_sensitivity({"original": model}, data, compute=CPU, seed=3, radii=(0.2,), resamples=100)
                      for _ in range(2))
-    assert first == second
+    assert json.loads(json.dumps(first, allow_nan=False)) == first == second
 
 
 # Figures -------------------------------------------------------------------------------------------------------------

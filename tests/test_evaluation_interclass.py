@@ -1,6 +1,7 @@
 """The interclass confusion test: what is swapped, what is counted, and who is caught."""
 
 import copy
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -64,6 +65,7 @@ def test_nobody_stands_on_both_sides_within_the_classes(seed: int) -> None:
     confused = confuse(data, CLASSES, 40, seed=seed, subjects=people)
     within = confused.retain.rows[np.isin(confused.retain.targets.numpy(), CLASSES)]
     assert not np.intersect1d(people[confused.forget.rows], people[within]).size
+    assert np.isin(confused.forget.targets.numpy(), CLASSES).all()
     for label in CLASSES:
         count = int((confused.forget.targets == label).sum())
         assert 16 <= count <= 20, "people come whole, and neither half is overrun"
@@ -135,6 +137,7 @@ def test_the_largest_classes_are_taken_by_default_and_models_are_left_alone() ->
     model = Reader()
     with untouched(model):
         result = interclass_test(data, count=8, train=lambda _: model, unlearn=lambda given, _: given, compute=CPU, seed=0)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result  # a file can hold it
     assert result["classes"] == [5, 0] and result["images"] == 8
     assert result["test"]["confusion"]["unlearned"]["gap"] == 0
 

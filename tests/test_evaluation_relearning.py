@@ -1,6 +1,7 @@
 """Relearning curves, times and AIN; distance and barrier between weights."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -59,6 +60,7 @@ def test_a_model_that_only_hides_relearns_fast_and_a_retrained_one_does_not(worl
     with untouched(*models.values()):
         result = relearning(models, data, groups, config, original=models["original"], seed=0, compute=CPU)
     assert set(result) == {"retain", "few"} and result["retain"]["steps"] == [0, 5, 10, 20, 40]
+    assert json.loads(json.dumps(result, allow_nan=False)) == result  # a file can hold it
     retain, few = result["retain"], result["few"]
     assert retain["threshold"]["forget"] == pytest.approx(0.95)  # the original knows all 40
     assert retain["curves"]["hidden"]["forget"][0] < 0.4 < 0.8 < retain["curves"]["hidden"]["forget"][-1]
@@ -155,6 +157,7 @@ def test_weight_distance_by_hand() -> None:
         model.bn1.running_mean.add_(9)  # no weight
     with untouched(model, origin):
         result = weight_distance(model, origin)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
     layers = result["layers"]
     assert layers["fc"]["distance"] == pytest.approx(2 * 80**0.5)
     norm = (origin.fc.weight.square().sum() + origin.fc.bias.square().sum()).sqrt().item()
@@ -191,6 +194,7 @@ def test_permuted_units_compute_the_same_and_are_a_ridge_apart(world: tuple) -> 
         permuted.fc.weight.copy_(original.fc.weight[:, order])
     with untouched(original, permuted):
         result = linear_barrier(original, permuted, {"forget": data.forget}, data.retain, seed=0, compute=CPU, points=5)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
     losses = result["loss"]["forget"]
     assert losses[0] == pytest.approx(losses[-1], abs=1e-5)
     assert result["barrier"]["forget"] == pytest.approx(losses[2] - losses[0], abs=1e-4) and losses[2] > losses[0] + 0.05
@@ -210,8 +214,9 @@ def test_statistics_along_the_line_are_those_of_retain_images() -> None:
     spoilt = copy.deepcopy(model)
     spoilt.bn1.running_mean.add_(50)
     with untouched(model, spoilt):
-        result = linear_barrier(model, spoilt, {"test": data.test}, data.retain, seed=0, compute=CPU, points=3)
-    assert result["loss"]["test"] == pytest.approx([result["loss"]["test"][0]] * 3)
+        lines = [linear_barrier(*ends, {"test": data.test}, data.retain, seed=0, compute=CPU, points=3)["loss"]["test"]
+                 for ends in ((model, model), (model, spoilt), (spoilt, model))]
+    assert lines[1] == pytest.approx(lines[0]) and lines[2] == pytest.approx(lines[0])
 
 
 def test_renewed_statistics_are_the_mean_and_variance_of_the_images() -> None:

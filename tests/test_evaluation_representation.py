@@ -1,5 +1,6 @@
 """CKA against naive formulas and its invariances; activations by hooks; probes for labels and identity."""
 
+import json
 from itertools import permutations
 
 import numpy as np
@@ -84,6 +85,7 @@ def test_representation_compares_every_pair_by_layer() -> None:
         models["unlearned"].hidden.weight.mul_(-1)
     with untouched(*models.values()):
         result = representation(models, data, compute=CPU)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result  # a file can hold it
     assert list(result) == ["forget", "test"]
     assert list(result["test"]) == ["original/unlearned", "original/retrained", "unlearned/retrained"]
     same = result["forget"]["original/unlearned"]
@@ -130,6 +132,14 @@ def test_pooling_by_hand() -> None:
     assert torch.allclose(pooled(tokens), tokens.mean(dim=1), atol=1e-6)
     with pytest.raises(InputError, match="only"):
         pooled(normal(2, 2, 2, 2, 2))
+
+
+def test_what_follows_in_place_does_not_change_what_was_kept() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(768, 6), nn.ReLU(inplace=True), nn.Linear(6, 8))
+    data = image_set(5)
+    with torch.no_grad():
+        wanted = model[1](data.batch(torch.arange(5), CPU.device)[0].flatten(1))
+    assert wanted.min() < 0 and torch.allclose(activations(model, data, compute=CPU)["1"], wanted, atol=1e-6)
 
 
 def test_layers_by_name_and_what_is_refused() -> None:
@@ -214,6 +224,7 @@ def test_probing_reads_the_features_before_the_classifier() -> None:
     models = {"original": small_net(0), "retrained": small_net(1)}
     with untouched(*models.values()):
         result = probing(models, data, subjects=PEOPLE, compute=CPU, seed=0, resamples=200)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
     features = {name: penultimate(model, data, compute=CPU) for name, model in models.items()}
     assert result["identity"] == probe_identity(features, PEOPLE, PHOTOS, seed=0, resamples=200)
     assert result["label"] == probe_label(features, LABELS, PEOPLE, seed=0, resamples=200)
