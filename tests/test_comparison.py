@@ -1,0 +1,289 @@
+"""Comparisons: who is in which draw, what a key stands for, what is computed, kept, found again and said to fail."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from aru.code import code_digest
+from aru.comparison import __main__ as runner
+from aru.comparison.ablation import ABLATION
+from aru.comparison.choices import parse_choice, parse_choices
+from aru.comparison.collect import records_of
+from aru.comparison.draws import Draw, assign, draws_of, load_draw, tuning_people
+from aru.comparison.estimate import estimate_seconds, passes
+from aru.comparison.keys import original_key
+from aru.comparison.plan import Plan, Task, make_plan
+from aru.comparison.pool import run_tasks
+from aru.comparison.work import open_store, run_task
+from aru.compute import choose
+from aru.config import PRESETS, Config
+from aru.data.manifest import read_manifest
+from aru.errors import InputError, TrainingError
+from aru.evaluation.summary import model_figures, rounded
+from aru.methods import CONTROLS, METHODS, find
+from aru.stages import run as run_stage
+from aru.training import predict
+from tests.toys import same_weights
+from tests.tuning_fixtures import config_of
+
+pytest_plugins = ["tests.tuning_fixtures"]
+
+
+@pytest.fixture
+def manifest(tuning_once: Path) -> pd.DataFrame:
+    return read_manifest(tuning_once / "work" / "toy" / "prepared" / "manifest.csv")
+
+
+@pytest.fixture
+def config(tuning_once: Path) -> Config:
+    return config_of(tuning_once)
+
+
+def plan_of(root: Path, methods: str, *, seeds: int = 1, protocol: str = "official", **options) -> Plan:
+    config = config_of(root)
+    return make_plan("toy", config, root / "work" / "toy" / "prepared", parse_choices(methods, config),
+                     draws_of(protocol, 1), seeds=seeds, compute=choose(config.runtime), **options)
+
+
+def compute_all(root: Path, plan: Plan) -> None:
+    for task in plan.tasks:
+        run_task(task, config_of(root), root / "work" / "toy")
+
+
+# Draws
+
+@pytest.mark.parametrize("number", [0, 1, 5])
+def test_a_clean_draw_has_none_of_the_tuning_people_and_each_person_and_photo_once(manifest, config, number):
+    roles = assign(manifest, Draw("clean", number), config)
+    used = roles[roles["role"] != ""]
+    assert not set(used["subject"]) & set(tuning_people(manifest))
+    assert (used.groupby("subject")["role"].nunique() == 1).all() and used["photo"].is_unique
+    people = used[used["role"].isin(["forget", "retain"])].groupby("role")["subject"].nunique()
+    assert people["forget"] == round(0.15 * people.sum())
+
+
+def test_a_tuning_draw_is_made_of_tuning_people_alone_some_of_whom_are_never_trained_on(manifest, config):
+    used = assign(manifest, Draw("tuning"), config).query("role != ''")
+    assert set(used["subject"]) <= set(tuning_people(manifest))
+    assert set(used["role"]) == {"forget", "retain", "test", "unseen"}
+    assert (used.groupby("subject")["role"].nunique() == 1).all()
+
+
+def test_the_official_draw_is_the_benchmarks_own_and_there_is_one(manifest, config):
+    pd.testing.assert_frame_equal(assign(manifest, Draw("official"), config), manifest)
+    assert draws_of("official", 3) == [Draw("official", 0)] and len(draws_of("clean", 3)) == 3
+
+
+def test_other_draws_forget_others_but_train_on_the_same_so_that_they_share_an_original(manifest, config):
+    one, other = (assign(manifest, Draw("clean", number), config) for number in (0, 1))
+    trained = [set(roles.loc[roles["role"].isin(["forget", "retain"]), "row"]) for roles in (one, other)]
+    forgotten = [set(roles.loc[roles["role"] == "forget", "subject"]) for roles in (one, other)]
+    assert trained[0] == trained[1] and forgotten[0] != forgotten[1]
+
+
+@pytest.mark.parametrize("bad", [("private", 1), ("clean", 0)])
+def test_unknown_protocols_and_no_draws_are_refused(bad):
+    with pytest.raises(InputError):
+        draws_of(*bad)
+
+
+def test_too_few_people_to_set_some_aside_are_counted(manifest):
+    few = manifest[manifest["subject"].isin(sorted(manifest["subject"].unique())[:20])]
+    with pytest.raises(InputError, match="at least 10 are needed"):
+        tuning_people(few)
+
+
+# Choices
+
+def test_all_is_every_method_with_both_references_first(config):
+    names = [choice.method for choice in parse_choices("all", config)]
+    assert names[:2] == ["nothing", "retrain"] and set(names) == set(METHODS) and len(names) == len(set(names))
+    assert {choice.method for choice in parse_choices("controls", config)} == {*CONTROLS, "nothing", "retrain"}
+
+
+def test_retraining_takes_the_benchmarks_recipe_and_aru_its_sections(config):
+    assert parse_choice("retrain", config).parameters.model_dump() == config.train.model_dump()
+    ours = parse_choice("aru", config).parameters
+    assert (ours.attack, ours.mask, ours.reset, ours.finetune) == (config.attack, config.mask, config.reset, config.finetune)
+
+
+def test_presets_and_changes_are_laid_over_the_section(config):
+    choice = parse_choice("aru:vitmul{mask.ratio=0.3,finetune.epochs=2}", config)
+    assert choice.variant == "vitmul:mask.ratio=0.3,finetune.epochs=2"
+    assert (choice.parameters.mask.unit, choice.parameters.mask.ratio) == (PRESETS["vitmul"]["mask"]["unit"], 0.3)
+    assert choice.parameters.finetune.epochs == 2 and choice.parameters.finetune.lr == 1e-3
+    assert parse_choice("scrub:deepunlearn", config).parameters == find("scrub").configure("deepunlearn")
+
+
+def test_every_entry_of_the_ablation_is_valid_and_different(config):
+    variants = [choice.variant for choice in parse_choices("ablation", config)[2:]]
+    assert len(variants) == len(set(variants)) == len(ABLATION)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("scrup", "did you mean 'scrub'"), ("scrub:paper", "no preset 'paper'"), ("aru:none", "no preset 'none'"),
+    ("aru{mask.rato=0.3}", "unknown parameter"), ("aru{mask.ratio=3}", "less than or equal to 1"),
+    ("aru{mask.ratio}", "has no '='"), ("aru{mask.ratio=0.3", "closing brace"), ("", "no method is named"),
+])
+def test_choices_that_cannot_be_are_named(config, text, message):
+    with pytest.raises(InputError, match=message):
+        parse_choices(text, config)
+
+
+def test_tuned_parameters_are_taken_by_plain_names_and_missing_ones_named(config):
+    choices = parse_choices("ssd", config, {"ssd": {"alpha": 3.0}})
+    assert [(choice.method, choice.variant) for choice in choices][2:] == [("ssd", "tuned")]
+    assert choices[2].parameters.alpha == 3.0
+    with pytest.raises(InputError, match="no tuned parameters of 'scrub'"):
+        parse_choices("scrub", config, {"ssd": {"alpha": 3.0}})
+
+
+# Keys
+
+def test_a_key_stands_for_data_parameters_seed_and_code(tuning_once, config, monkeypatch):
+    _, _, sets = load_draw(tuning_once / "work" / "toy" / "prepared", Draw("official"), config)
+    compute = choose(config.runtime)
+    key = original_key(config, 0, sets, compute)
+    assert key == original_key(config, 0, dict(sets), compute)
+    longer = config.model_copy(update={"train": config.train.model_copy(update={"epochs": 2})})
+    others = [original_key(config, 1, sets, compute), original_key(longer, 0, sets, compute),
+              original_key(config, 0, sets | {"train": "other"}, compute)]
+    monkeypatch.setattr("aru.comparison.keys.code_digest", lambda module: "edited")
+    assert len({key, *others, original_key(config, 0, sets, compute)}) == 5
+
+
+def test_code_counts_but_comments_docstrings_and_layout_do_not(tmp_path):
+    def digest(name: str, source: str) -> str:
+        root = tmp_path / name
+        (root / "aru").mkdir(parents=True)
+        (root / "aru" / "thing.py").write_text(source)
+        return code_digest("aru.thing", root)
+
+    plain = digest("plain", "def f(x):\n    return x + 1\n")
+    said = '"""A module."""\n\n\ndef f(x):  # adds\n    """Add one."""\n    return (x +\n            1)\n'
+    assert plain == digest("commented", said)
+    assert plain != digest("changed", "def f(x):\n    return x + 2\n")
+
+
+# Computing
+
+def test_cells_are_the_stages_own_models_and_found_again(tuning_project, monkeypatch):
+    work = tuning_project / "work" / "toy"
+    plan = plan_of(tuning_project, "ssd,aru")
+    compute_all(tuning_project, plan)
+    store = open_store(work)
+    for stage, which, kind in (("train", "original", "original"), ("retrain", "retrained", "retrained")):
+        run_stage(stage, "toy", root=tuning_project)
+        key = next(task.key for task in plan.tasks if task.kind == kind)
+        assert (work / which / "model.safetensors").read_bytes() == (store.at(key) / "model.safetensors").read_bytes()
+    assert plan.missing(store) == []
+    monkeypatch.setattr("aru.comparison.work.fit_from_scratch", None)
+    compute_all(tuning_project, plan)  # nothing is trained again
+
+
+def test_records_hold_the_figures_of_the_kept_logits_and_what_it_cost(tuning_project, config):
+    plan = plan_of(tuning_project, "finetune", keep=True)
+    compute_all(tuning_project, plan)
+    work = tuning_project / "work" / "toy"
+    records = {record["method"]: record for record in records_of(plan.cells, config, work)}
+    assert set(records) == {"nothing", "retrain", "finetune"}
+    sets, _, _ = load_draw(work / "prepared", Draw("official"), config)
+    task = next(task for task in plan.cells if task.choice.method == "finetune")
+    model = open_store(work).model(task.key)
+    logits = {name: predict(model, getattr(sets, name), compute=choose(config.runtime)) for name in vars(sets)}
+    wanted = rounded(model_figures(logits, {name: getattr(sets, name).targets for name in vars(sets)}))
+    assert records["finetune"]["figures"] == wanted
+    assert records["finetune"]["cpu_seconds"] > 0 and records["finetune"]["counts"]["forget"] == 24
+    assert records["finetune"]["reference"]["null/forgetting_score_p95"] > 0
+
+
+def test_weights_asked_for_later_are_computed_then(tuning_project):
+    compute_all(tuning_project, plan_of(tuning_project, "ssd"))
+    store, kept = open_store(tuning_project / "work" / "toy"), plan_of(tuning_project, "ssd", keep=True)
+    assert [task.choice.method for task in kept.missing(store)] == ["nothing", "ssd"]
+    before = store.logits(kept.cells[-1].key)
+    compute_all(tuning_project, kept)
+    assert kept.missing(store) == [] and all(torch.equal(before[name], part) for name, part
+                                              in store.logits(kept.cells[-1].key).items())
+
+
+def test_a_method_that_does_not_converge_is_a_result_and_is_not_tried_again(tuning_project, config):
+    plan = plan_of(tuning_project, "neggrad{lr=1e30,epochs=3}")
+    compute_all(tuning_project, plan)
+    work = tuning_project / "work" / "toy"
+    record = next(record for record in records_of(plan.cells, config, work) if record["method"] == "neggrad")
+    assert "figures" not in record and record["failed"]
+    assert plan.missing(open_store(work)) == []
+
+
+def test_unlearning_seeds_differ_and_deterministic_methods_run_once(tuning_project):
+    plan = plan_of(tuning_project, "aru,ssd", unlearn_seeds=3)
+    seeds = {name: [task.seed for task in plan.cells if task.choice.method == name] for name in ("aru", "ssd", "nothing")}
+    assert seeds == {"aru": [0, 1000, 2000], "ssd": [0], "nothing": [0]}
+    assert len({task.key for task in plan.tasks}) == len(plan.tasks)
+
+
+def test_a_stopped_pool_says_what_is_left_and_goes_on_from_there(tuning_project, config):
+    plan, work = plan_of(tuning_project, "ssd"), tuning_project / "work" / "toy"
+    left = run_tasks(plan.missing(open_store(work)), config, work, workers=1, budget_seconds=0.0)
+    assert len(left) == len(plan.tasks)
+    begun: list[Task] = []
+    assert run_tasks(plan.missing(open_store(work)), config, work, workers=2, done=lambda task, *_: begun.append(task)) == []
+    assert len(begun) == len(plan.tasks) and plan.missing(open_store(work)) == []
+
+
+def test_the_model_of_a_method_is_not_the_originals(tuning_project):
+    plan = plan_of(tuning_project, "finetune", keep=True)
+    compute_all(tuning_project, plan)
+    store = open_store(tuning_project / "work" / "toy")
+    original = next(task.key for task in plan.tasks if task.kind == "original")
+    unlearned = next(task.key for task in plan.tasks if task.choice and task.choice.method == "finetune")
+    assert not same_weights(store.model(original), store.model(unlearned))
+
+
+def test_multi_label_tasks_leave_methods_of_one_softmax_out(config):
+    from aru.comparison.plan import _fitting
+
+    labels = config.model_copy(update={"data": config.data.model_copy(update={"task": "multilabel"})})
+    chosen, left_out = _fitting(parse_choices("scrub,finetune", config), labels)
+    assert "scrub" not in {choice.method for choice in chosen} and left_out == [
+        "scrub is not defined for the multi-label task and is left out"]
+
+
+# Estimates
+
+def test_estimates_count_passes_and_learn_from_what_was_measured(tuning_project, config):
+    work = tuning_project / "work" / "toy"
+    plan = plan_of(tuning_project, "finetune")
+    sets, _, _ = load_draw(work / "prepared", Draw("official"), config)
+    by_kind = {task.choice.method if task.choice else "original": task for task in plan.tasks}
+    assert passes(by_kind["original"], config, sets) == len(sets.train) * config.train.epochs
+    assert passes(by_kind["finetune"], config, sets) == 3 * len(sets.retain)  # two epochs, and one for the rest
+    compute_all(tuning_project, plan)
+    store = open_store(work)
+    found = estimate_seconds(plan.tasks, config, work, store, choose(config.runtime))
+    key = by_kind["finetune"].key
+    assert found[key] == pytest.approx(store.record(key)["seconds"])
+
+
+# The runner without servers
+
+def test_the_runner_computes_and_refuses(tuning_project, monkeypatch, capsys):
+    monkeypatch.chdir(tuning_project)
+    assert runner.main(["toy", "--methods", "ssd", "--workers", "1"]) == 0
+    assert "complete" in capsys.readouterr().out
+    assert runner.main(["toy", "--methods", "ssd"]) == 0 and "0 to compute" in capsys.readouterr().out
+    assert runner.main(["toy", "--methods", "sdd"]) == 2 and "did you mean 'ssd'" in capsys.readouterr().err
+
+
+def test_errors_that_are_no_result_stop_the_work(tuning_project, monkeypatch):
+    def broken(*arguments, **options):
+        raise InputError("the forget set has one image")
+
+    plan = plan_of(tuning_project, "ssd")
+    monkeypatch.setattr("aru.comparison.work._method", broken)
+    with pytest.raises(InputError, match="one image"):
+        compute_all(tuning_project, plan)
+    assert not issubclass(InputError, TrainingError)
