@@ -98,7 +98,7 @@ def load_tuned(path: Path) -> dict[str, dict[str, Any]]:
     content, found = _read(path), {}
     for name, entry in content["methods"].items():
         find(name)
-        parameters = entry.get("parameters") if isinstance(entry, dict) else ()
+        parameters = entry.get("parameters", ()) if isinstance(entry, dict) else ()
         if not (parameters is None or isinstance(parameters, dict)):
             raise InputError(f"{path}: {name} has no parameters: run `aru tune --methods {name}` again")
         for key, value in (parameters or {}).items():

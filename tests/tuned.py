@@ -1,0 +1,37 @@
+"""A benchmark small enough to be tuned in seconds: a made archive, its prepared images, two models of the tuning people."""
+
+import shutil
+from pathlib import Path
+
+import yaml
+
+from aru.comparison.trials import Setting, missing_base
+from aru.comparison.work import run_task
+from aru.config import Config, load_config
+from aru.stages import run as run_stage
+from tests.archives import mufac_archive
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+SETTING = Setting("toy", trials=3, cap=50.0)  # one epoch of retraining is quickly outdone
+
+
+def make(root: Path) -> Path:
+    """A project folder whose originals are there and in which nothing was tuned."""
+    mufac_archive(root / "data" / "toy.zip", families=36, photos=12, splits=(0.9, 0.95))
+    toy = yaml.safe_load((CHECKOUT / "params.yaml").read_text())["faces"]
+    toy["data"].update(resolution=24, forget={"rows": 24})
+    toy["model"].update(name="shufflenet_v2_x0_5")
+    toy["train"].update(epochs=1)
+    toy["runtime"].update(device="cpu")
+    (root / "params.yaml").write_text(yaml.safe_dump({"benchmarks": {"toy": "data/toy.zip"}, "toy": toy}))
+    shutil.copy(CHECKOUT / "dvc.yaml", root)
+    run_stage("prepare", "toy", root=root)
+    config, work = config_of(root), root / "work" / "toy"
+    for task in missing_base(SETTING, config, work):
+        run_task(task, config, work)
+    return root
+
+
+def config_of(root: Path) -> Config:
+    """The benchmark's parameters."""
+    return load_config(root / "params.yaml", "toy")
