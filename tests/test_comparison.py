@@ -26,7 +26,7 @@ from aru.methods import CONTROLS, METHODS, find
 from aru.stages import run as run_stage
 from aru.training import predict
 from tests.toys import same_weights
-from tests.tuning_fixtures import config_of
+from tests.tuned import config_of
 
 pytest_plugins = ["tests.tuning_fixtures"]
 
