@@ -391,6 +391,7 @@ def _show_changes(changes: "list[Change]") -> None:
 def _show_outcome(root: Path, outcome: "Outcome") -> None:
     from aru.files import read_json
     from aru.results import HEADINGS, format_row, read_costs, results_table
+    from flows.publishing import standing
 
     work = root / "work" / outcome.benchmark
     table = Table(title=f"{outcome.benchmark}", title_justify="left")
@@ -405,15 +406,25 @@ def _show_outcome(root: Path, outcome: "Outcome") -> None:
     published = outcome.published
     console.print(f"Report:  {work.relative_to(root)}/report/report.html", highlight=False)
     console.print(f"MLflow:  run {published.run_id} (`aru ui` shows the pages)", highlight=False)
-    console.print(f"Model:   {published.model} version {published.version}, alias candidate", highlight=False)
+    console.print(f"Audit:   {work.relative_to(root)}/audit/audit.html", highlight=False)
+    console.print(f"Model:   {published.model} version {published.version}, "
+                  f"{standing(root, outcome.benchmark, published)}", highlight=False)
 
 
 def _show_comparison(root: Path, benchmark: str, done: "Comparison") -> None:
-    from rich.markdown import Markdown
+    from aru.comparison.page_text import heading
+    from aru.comparison.statistics import compare
+    from aru.comparison.table import COLUMNS, lines
+    from aru.files import read_json
 
-    page, markdown = done.files[0], done.files[1]
-    console = Console()
-    console.print(Markdown(markdown.read_text(encoding="utf-8")))
+    page, console = done.files[0], Console()
+    for comparison in compare(read_json(page.with_name("records.json"))):
+        table = Table("Method", "Runs", title=heading(comparison.setting), title_justify="left")
+        for name, _ in COLUMNS.values():
+            table.add_column(name, justify="right")
+        for line in lines(comparison):
+            table.add_row(line.name, *(cell.text for cell in line.cells[: len(COLUMNS) + 1]))
+        console.print(table)
     console.print(f"{done.computed} models computed, {done.cached} were cached"
                   + (f", {done.left} left: the budget was over; run the same command again" if done.left else "."))
     console.print(f"Page:    {page.relative_to(root)}", highlight=False)
