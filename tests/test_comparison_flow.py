@@ -1,0 +1,122 @@
+"""The comparison flow: what it computes, finds again and leaves in MLflow, on each of its runners."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from aru.comparison.work import open_store
+from aru.errors import InputError
+from flows import comparison_runs, runs, store
+from tests.compared import made_record, made_records
+
+pytest_plugins = ["tests.tracking_fixtures", "tests.tuning_fixtures"]
+
+
+@pytest.fixture
+def project(tuning_project: Path, made_at_once: tuple, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small benchmark with an empty MLflow store, whose archive is prepared already."""
+    from flows import benchmark
+
+    shutil.copytree(made_at_once[0] / "mlruns", tuning_project / "mlruns")
+    monkeypatch.setattr(benchmark, "prepare_flow", lambda *arguments: None)
+    return tuning_project
+
+
+def test_every_cell_has_a_run_with_the_same_keys_and_the_same_results_are_tracked_once(made_at_once, tmp_path):
+    shutil.copytree(made_at_once[0] / "mlruns", tmp_path / "mlruns")
+    failed = {name: value for name, value in made_record("neggrad").items() if name != "figures"} | {"failed": "it diverged"}
+    records = [*made_records(seeds=2, methods=("nothing", "retrain", "aru")), failed]
+    run_id, links = comparison_runs.track(tmp_path, "faces", records, {"methods": "aru", "protocols": ("official",)})
+    assert comparison_runs.track(tmp_path, "faces", records, {})[0] == run_id
+    slower = [record | {"seconds": 9.0, "cpu_seconds": 9.0} for record in records]
+    assert comparison_runs.track(tmp_path, "faces", slower, {})[0] == run_id
+    client = store.client(tmp_path)
+    children = {child.data.tags["cell"]: child for child in runs.children(client, client.get_run(run_id))}
+    assert set(children) == set(links) == {record["key"] for record in records}
+    ours = next(record for record in records if record["method"] == "aru")
+    metrics = children[ours["key"]].data.metrics
+    assert metrics["nomus"] == ours["figures"]["nomus"] and metrics["cost/cpu_seconds"] == ours["cpu_seconds"]
+    assert children[failed["key"]].data.tags["failed"] == "it diverged"
+    assert all(address.startswith("http://127.0.0.1:5000/#/") for address in links.values())
+    changed = [record | {"figures": {"nomus": 0.0}} if "figures" in record else record for record in records]
+    assert comparison_runs.track(tmp_path, "faces", changed, {})[0] != run_id
+
+
+def test_a_comparison_computes_what_is_missing_and_leaves_tables_page_and_runs(project, prefect_server, monkeypatch):
+    from flows.benchmark import Request, compare, show_plan
+    from flows.workers import Workers
+
+    monkeypatch.setattr(Workers, "run", lambda self, work, progress: work.do(progress))
+    request = Request("toy", "ssd,neggrad{lr=1e30}", seeds=1, workers=1)
+    assert "5 models, 0 cached, 5 to compute" in show_plan(request, root=project, quiet=True)
+    done = compare(request, root=project, quiet=True)
+    assert (done.computed, done.cached, done.left) == (5, 0, 0)
+    page = (project / "work/toy/comparison/results/results.html").read_text()
+    assert "aru benchmark --benchmark toy --methods ssd" in page and "/runs/" in page
+    records = json.loads((project / "work/toy/comparison/results/records.json").read_text())
+    assert {record["method"] for record in records} == {"nothing", "retrain", "ssd", "neggrad"}
+    assert "failed" in next(record for record in records if record["method"] == "neggrad")
+    logged = {item.path for item in store.client(project).list_artifacts(done.run_id, "results")}
+    assert {"results/results.html", "results/results.md", "results/records.json"} <= logged
+    again = compare(request, root=project, quiet=True)
+    assert (again.computed, again.cached, again.run_id) == (0, 5, done.run_id)
+
+
+def test_a_budget_that_is_over_says_so_and_the_next_run_goes_on(project, prefect_server, monkeypatch):
+    from flows.benchmark import Request, compare
+    from flows.workers import Workers
+
+    monkeypatch.setattr(Workers, "run", lambda self, work, progress: work.do(progress))
+    with pytest.raises(InputError, match="the budget was over"):
+        compare(Request("toy", "ssd", seeds=1, workers=1, budget_seconds=1e-9), root=project, quiet=True)
+    assert compare(Request("toy", "ssd", seeds=1, workers=1), root=project, quiet=True).left == 0
+
+
+@pytest.mark.parametrize("runner", ["threads", "processes", "dask"])
+def test_all_runners_make_the_same(project, prefect_server, runner):
+    from flows.benchmark import Request, compare
+
+    done = compare(Request("toy", "ssd", seeds=1, runner=runner, workers=1), root=project, quiet=True)
+    assert done.computed == 4
+    kept = open_store(project / "work" / "toy")
+    records = {record["method"]: record["key"] for record in map(kept.record, kept.keys()) if record["protocol"] == "official"}
+    fresh = shutil.move(kept.folder, kept.folder.with_name("before"))
+    from aru.comparison import __main__ as plain
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        assert plain.main(["toy", "--methods", "ssd", "--workers", "1"]) == 0
+    for key in (records["ssd"], records["retrain"]):
+        name = f"{key[:2]}/{key}/logits.safetensors"
+        assert (Path(fresh) / name).read_bytes() == (kept.folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"methods": "sdd"}, "did you mean 'ssd'"), ({"protocols": ("tuning",)}, "not for reports"),
+    ({"protocols": ("private",)}, "unknown protocol"), ({"runner": "ray"}, "unknown runner 'ray'"),
+    ({"workers": 0}, "0 workers"), ({"seeds": 0}, "0 seeds"), ({"tuned": True}, "official"),
+    ({"tuned": True, "protocols": ("clean",)}, "aru tune"),
+])
+def test_what_cannot_be_is_refused_before_work_starts(project, changes, message):
+    from flows.benchmark import Request, compare
+
+    with pytest.raises(InputError, match=message):
+        compare(Request("toy", **{"methods": "ssd", **changes}), root=project, quiet=True)
+    assert not list(open_store(project / "work" / "toy").folder.glob("*/*/.*"))
+
+
+@pytest.mark.parametrize("text, seconds", [("90s", 90), ("45m", 2700), ("2h", 7200), ("1.5m", 90), (None, None)])
+def test_budgets_are_lengths_of_time(text, seconds):
+    from flows.benchmark import parse_budget
+
+    assert parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["90", "m", "-1m", "2d", "0s", "nans"])
+def test_other_budgets_are_refused(text):
+    from flows.benchmark import parse_budget
+
+    with pytest.raises(InputError, match="--budget"):
+        parse_budget(text)
