@@ -34,6 +34,7 @@ metric keys. Search for `tags.kind = 'flow'` to list flows only, for `tags.kind 
 | `test/ forget/ retain/ unseen/` | accuracy, balanced accuracy, top-2 accuracy, loss on that set |
 | `mia/ mia_matched/` | the benchmark's membership attack; one that compares within a class |
 | `gap/` | the difference to the retrained model |
+| `audit/` | the criteria of the audit; limits and verdicts are in `audit/audit.html` |
 | `train/` | training curves, a step an epoch |
 | `cost/` | seconds, images per second, peak memory |
 
@@ -96,7 +97,8 @@ def model_note(benchmark: str, name: str) -> str:
 
 An image classifier for `{benchmark}` from which people were unlearned by **ARU** (Attack and Reset for Unlearning). Each
 version is the `unlearned` model of one flow run; its page has the figures and leads to the run, the data digests, the
-git commit and the parameters. The alias `candidate` is the version of the newest flow.
+git commit and the parameters. The alias `candidate` is the version of the newest flow whose audit did not
+fail; the tags `audit.verdict` and `audit.level` say how a version fared.
 
 ## Use it
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
@@ -12,17 +13,25 @@ from prefect.client.schemas.objects import State, TaskRun
 from aru.config import load_config
 from aru.files import read_json
 from flows import tracking
+from flows.audit_tags import FAILED, failed_criteria
 from flows.plan import StageResult
+from flows.registry import CANDIDATE
 
 
 @dataclass(frozen=True)
 class Published:
-    """The MLflow run and the registered model of a state; `new` where this flow run wrote them."""
+    """The MLflow run and the registered model of a state, the audit's verdict; `new` where this flow run wrote them."""
 
     run_id: str
     model: str
     version: str
+    verdict: str
     new: bool
+
+    @property
+    def candidate(self) -> bool:
+        """Whether the gate let the model through."""
+        return self.verdict != FAILED
 
 
 def state_digest(results: list[StageResult]) -> str:
@@ -38,7 +47,7 @@ def publish(root: Path, benchmark: str, results: list[StageResult], name: str) -
     run_id = tracking.find_run(root, benchmark=benchmark, state=state)
     known = tracking.registered(root, run_id) if run_id else None
     if run_id and known:
-        return Published(run_id, model=known[0], version=known[1], new=False)
+        return Published(run_id, model=known[0], version=known[1], verdict=read_audit(root, benchmark)["verdict"], new=False)
     return track(root, benchmark, results, name, state)
 
 
@@ -53,7 +62,7 @@ def track(root: Path, benchmark: str, results: list[StageResult], name: str, sta
     """One parent run with a child for each stage and model, the artifacts, and the registered model."""
     config = load_config(root / "params.yaml", benchmark)
     work = root / "work" / benchmark
-    metrics = read_json(work / "evaluation" / "metrics.json")
+    metrics, audit = read_json(work / "evaluation" / "metrics.json"), read_audit(root, benchmark)
     labels = {"state": state, "benchmark": benchmark, "protocol": config.data.protocol,
               "seed": str(config.runtime.seed)}
     run_id = tracking.start_run(root, benchmark=benchmark, params=config.model_dump(mode="json"), run_name=name,
@@ -62,18 +71,33 @@ def track(root: Path, benchmark: str, results: list[StageResult], name: str, sta
         for result in results:
             tracking.log_stage(root, run_id, result, work)
         tracking.log_models(root, run_id, metrics=metrics)
+        tracking.log_audit(root, run_id, audit)
         tracking.log_artifacts(root, run_id, work)
         model, version = tracking.register(root, run_id, benchmark=benchmark, work=work, metrics=metrics,
-                                           config=config)
+                                           config=config, audit=audit)
     except BaseException:
         tracking.finish_run(root, run_id, "FAILED")
         raise
     tracking.finish_run(root, run_id, "FINISHED")
-    return Published(run_id, model, version, new=True)
+    return Published(run_id, model, version, audit["verdict"], new=True)
+
+
+def read_audit(root: Path, benchmark: str) -> dict[str, Any]:
+    """The record that the stage `audit` wrote."""
+    return read_json(root / "work" / benchmark / "audit" / "audit.json")
+
+
+def standing(root: Path, benchmark: str, published: Published) -> str:
+    """Whether the version is a candidate, and if it is not, why, in one sentence."""
+    if published.candidate:
+        return f"audit {published.verdict}, alias {CANDIDATE}"
+    failed = ", ".join(failed_criteria(read_audit(root, benchmark)))
+    return f"audit FAILED ({failed}): registered, but not given the alias {CANDIDATE}"
 
 
 def summary(root: Path, benchmark: str, published: Published) -> str:
     """The Markdown of the flow's artifact: the results table and where everything is."""
     work = root / "work" / benchmark
     table = (work / "report" / "results.md").read_text(encoding="utf-8")
-    return f"{table}\n\nModel `{published.model}` version {published.version}, MLflow run `{published.run_id}`.\n"
+    return (f"{table}\n\nModel `{published.model}` version {published.version}, {standing(root, benchmark, published)}, "
+            f"MLflow run `{published.run_id}`.\n")

@@ -14,6 +14,7 @@ from aru.files import md5, read_json
 from aru.results import read_costs
 from aru.stages import FOLDERS
 from flows import lineage, runs, store
+from flows.audit_tags import audit_metrics, audit_tags
 from flows.descriptions import flow_note, model_run_note, stage_note
 from flows.figures import TRAINED_ON, model_figures
 from flows.git import git_patch, git_state
@@ -24,12 +25,12 @@ from flows.registry import load_registered, register, registered
 from flows.runs import NOTE, Status
 from flows.store import ensure_store
 
-__all__ = ["ensure_store", "find_run", "finish_run", "links", "load_registered", "log_artifacts", "log_models",
-           "log_stage", "models_of_digest", "register", "registered", "start_run"]
+__all__ = ["ensure_store", "find_run", "finish_run", "links", "load_registered", "log_artifacts", "log_audit",
+           "log_models", "log_stage", "models_of_digest", "register", "registered", "start_run"]
 
 MODELS = ("original", "unlearned", "retrained")
 ARTIFACTS = {"evaluation/metrics.json": None, "prepared/audit.json": None, "report/report.html": "report",
-             "report/results.md": "report"}
+             "report/results.md": "report", "audit/audit.json": "audit", "audit/audit.html": "audit"}
 """Files of a benchmark's folder -> the folder among the run's artifacts. With the figures, this is all that is logged:
 never an image, a noise, a prediction, or the weights of a model that saw the forgotten."""
 REPLAY = ("params.yaml", "dvc.yaml", "dvc.lock")
@@ -84,6 +85,15 @@ def log_models(root: Path, run_id: str, *, metrics: Mapping[str, Any]) -> None:
     client.log_inputs(run_id, lineage.inputs(data, {name: name for name in data}))
     runs.log(client, flow, metrics=runs.points(flow, model_figures(metrics, costs, "unlearned"), data=data))
     client.set_tag(run_id, NOTE, flow_note(metrics, costs, run_id=run_id, git=flow.data.tags))
+
+
+def log_audit(root: Path, run_id: str, record: Mapping[str, Any]) -> None:
+    """The audit's figures as `audit/NAME`, and its verdict and level as tags; the page is among the artifacts."""
+    client = store.client(root)
+    run = client.get_run(run_id)
+    runs.log(client, run, metrics=runs.points(run, audit_metrics(record)))
+    for name, value in audit_tags(record).items():
+        client.set_tag(run_id, name, value)
 
 
 def log_artifacts(root: Path, run_id: str, work: Path) -> None:

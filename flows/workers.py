@@ -22,7 +22,7 @@ from typing import Any
 from aru.progress import Progress
 
 _PRELOAD = ["aru.stages.prepare", "aru.stages.train", "aru.stages.attack", "aru.stages.mask", "aru.stages.finetune",
-            "aru.stages.retrain", "aru.stages.evaluate", "aru.stages.report"]
+            "aru.stages.retrain", "aru.stages.evaluate", "aru.stages.audit", "aru.stages.report"]
 
 
 class WorkStopped(Exception):

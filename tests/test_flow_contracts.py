@@ -66,9 +66,9 @@ def test_fresh_clone_is_all_hits(project: Path, tmp_path: Path, command: list[st
 
 
 @pytest.mark.parametrize("change, expected", [
-    (("params", "steps: 10", "steps: 11"), {"attack", "mask", "finetune", "evaluate", "report"}),
-    (("params", "resamples: 1000", "resamples: 500"), {"evaluate", "report"}),
-    (("code", "aru/stages/retrain.py"), {"retrain", "evaluate", "report"}),
+    (("params", "steps: 10", "steps: 11"), {"attack", "mask", "finetune", "evaluate", "audit", "report"}),
+    (("params", "resamples: 1000", "resamples: 500"), {"evaluate", "audit", "report"}),
+    (("code", "aru/stages/retrain.py"), {"retrain", "evaluate", "audit", "report"}),
     (("code", "aru/progress.py"), set(STAGES)),
     (("input", "data/faces.zip"), set(STAGES)),
     (("input", "data/mufac.zip"), set()),

@@ -17,7 +17,7 @@ from flows.project import ProjectBusy, project_lock
 from tests.flow_fixtures import computed, run_flow
 from tests.project import CHECKOUT, change_param, outputs, run_stage
 
-AFTER_ATTACK = ("attack", "mask", "finetune", "evaluate")
+AFTER_ATTACK = ("attack", "mask", "finetune", "evaluate", "audit")
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def test_killed_flow_is_taken_up_and_ends_the_same(changed: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
     sources = run_flow(changed)
     assert sources["attack"] == "prefect", "what had been finished before the kill is kept"
-    assert computed(sources) == {"mask", "finetune", "evaluate", "report"}
+    assert computed(sources) == {"mask", "finetune", "evaluate", "audit", "report"}
     done = without_report(changed)
     assert versioning.status(changed) == {}
     assert done == expected(changed)
@@ -79,7 +79,7 @@ def test_interrupted_flow_records_what_is_done_and_says_how_to_go_on(changed: Pa
         assert process.stderr is not None
         assert "`aru run --benchmark faces` goes on" in process.stderr.read()
     assert versioning.status(changed).keys() == {"mask@faces", "report@faces"}, "the attack is recorded"
-    assert computed(run_flow(changed)) == {"mask", "finetune", "evaluate", "report"}
+    assert computed(run_flow(changed)) == {"mask", "finetune", "evaluate", "audit", "report"}
 
 
 def test_failing_stage_keeps_what_is_done(changed: Path) -> None:
@@ -93,7 +93,7 @@ def test_failing_stage_keeps_what_is_done(changed: Path) -> None:
         run_flow(changed, stage=failing)
     assert "mask@faces" in versioning.status(changed)
     assert not {"train@faces", "retrain@faces", "attack@faces"} & versioning.status(changed).keys()
-    assert computed(run_flow(changed)) == {"mask", "finetune", "evaluate", "report"}
+    assert computed(run_flow(changed)) == {"mask", "finetune", "evaluate", "audit", "report"}
     assert versioning.status(changed) == {}
 
 

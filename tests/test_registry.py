@@ -103,7 +103,7 @@ def test_a_model_that_does_not_load_is_not_registered(tracked_project: Path, mon
         monkeypatch.setattr(mlflow.pytorch, "load_model", lambda folder: lambda batch: torch.ones(len(batch), 8))
     with pytest.raises((RuntimeError, OSError, ValueError, mlflow.exceptions.MlflowException)):
         tracking.register(tracked_project, run_id, benchmark="faces", work=tracked_project / "work" / "faces",
-                          metrics=tracked.metrics(), config=tracked.config())
+                          metrics=tracked.metrics(), config=tracked.config(), audit=tracked.audit())
     assert client.search_model_versions(f"name = '{NAME}'") == []
     experiment = client.get_run(run_id).info.experiment_id
     newest = client.search_logged_models([experiment], order_by=[{"field_name": "creation_timestamp", "ascending": False}])[0]

@@ -31,6 +31,7 @@ def write_params(root: Path, changes: dict) -> None:
         section[name] |= SMALL.get(name, {}) | changes.get(name, {})
     content = {"benchmarks": {"small": "data/small.zip"}, "small": section}
     (root / "params.yaml").write_text(yaml.safe_dump(content))
+    shutil.copy(CHECKOUT / "thresholds.yaml", root)
 
 
 def write_mucac(root: Path, task: str) -> None:
@@ -42,6 +43,7 @@ def write_mucac(root: Path, task: str) -> None:
         content[name] |= changes
     content["data"] |= {"task": task, "forget": {}}
     (root / "params.yaml").write_text(yaml.safe_dump({"benchmarks": {"mucac": "data/mucac"}, "mucac": content}))
+    shutil.copy(CHECKOUT / "thresholds.yaml", root)
 
 
 def digests(root: Path) -> dict[str, str]:

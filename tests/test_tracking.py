@@ -17,6 +17,7 @@ from tests.tracked import begin, track
 
 pytest_plugins = ["tests.tracking_fixtures"]
 LOGGED = {"metrics.json", "audit.json", "report/report.html", "report/results.md", "report/figures/roc.png",
+          "audit/audit.json", "audit/audit.html",
           "replay/params.yaml", "replay/dvc.yaml", "replay/dvc.lock"}
 OF_THE_MODEL = {"MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "input_example.json",
                 "serving_input_example.json", "data/model.pt2", "extra_files/model.safetensors"}

@@ -19,7 +19,7 @@ SIDE, OUTPUTS, MODEL = 32, 8, "squeezenet1_1"
 SETS = ("forget", "retain", "test", "unseen")
 FIGURES = {"original": (0.70, 0.60, 0.71), "unlearned": (0.68, 0.55, 0.54), "retrained": (0.69, 0.54, 0.52)}
 STAGES = {"prepare": "prepared", "train": "original", "attack": "noise", "mask": "mask", "finetune": "unlearned",
-          "retrain": "retrained", "evaluate": "evaluation", "report": "report"}
+          "retrain": "retrained", "evaluate": "evaluation", "audit": "audit", "report": "report"}
 
 
 def make(root: Path, *, seed: int = 0, commit: bool = True) -> Path:
@@ -59,7 +59,16 @@ def metrics(seed: int = 0) -> dict:
             "counts": {"forget": 4, "retain": 8, "test": 3, "unseen": 4}, "intervals": {}, "per_class": {}}
 
 
-def track(root: Path, *, state: str = "a" * 64, seed: int = 0) -> str:
+def audit(verdict: str = "pass") -> dict:
+    """audit.json with made-up figures, as far as tracking reads it; a failed one fails by its attacks."""
+    rows = [{"name": "forgetting", "required": True, "verdict": "pass", "figure": 0.51},
+            {"name": "attacks", "required": True, "verdict": verdict, "figure": 0.7},
+            {"name": "retain_accuracy", "required": False, "verdict": "fail", "figure": 0.2},
+            {"name": "tow", "required": True, "verdict": None, "not_run": "no retrained model"}]
+    return {"model": "unlearned", "level": "quick", "verdict": verdict, "criteria": rows}
+
+
+def track(root: Path, *, state: str = "a" * 64, seed: int = 0, verdict: str = "pass") -> str:
     """What the main flow does at its end; returns the run's id."""
     from flows import tracking
 
@@ -69,8 +78,10 @@ def track(root: Path, *, state: str = "a" * 64, seed: int = 0) -> str:
     for result in results(root):
         tracking.log_stage(root, run_id, result, work)
     tracking.log_models(root, run_id, metrics=metrics(seed))
+    tracking.log_audit(root, run_id, audit(verdict))
     tracking.log_artifacts(root, run_id, work)
-    tracking.register(root, run_id, benchmark="faces", work=work, metrics=metrics(seed), config=config())
+    tracking.register(root, run_id, benchmark="faces", work=work, metrics=metrics(seed), config=config(),
+                      audit=audit(verdict))
     tracking.finish_run(root, run_id, "FINISHED")
     return run_id
 
@@ -97,6 +108,8 @@ def _fill(work: Path, seed: int) -> None:
     save_tensors(work / "mask" / "mask.safetensors", {"mask/a": torch.zeros(2, dtype=torch.bool)})
     save_tensors(work / "evaluation" / "predictions.safetensors", {"rows": torch.zeros(19)})
     write_json(work / "evaluation" / "metrics.json", metrics(seed))
+    write_json(work / "audit" / "audit.json", audit())
+    _write(work / "audit" / "audit.html", "<h1>audit</h1>")
     _write(work / "report" / "report.html", "<h1>report</h1>")
     _write(work / "report" / "results.md", "| results |")
     _write(work / "report" / "figures" / "roc.png", "png")

@@ -24,6 +24,7 @@ FOLDERS = {
     "finetune": "unlearned",
     "retrain": "retrained",
     "evaluate": "evaluation",
+    "audit": "audit",
     "report": "report",
 }
 """The folder under work/BENCHMARK/ that each stage writes, in the stages' order."""

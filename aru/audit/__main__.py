@@ -1,0 +1,43 @@
+"""`python -m aru.audit BENCHMARK MODEL` audits a model with PyTorch alone, where no Prefect or MLflow is."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
+
+from aru.errors import InputError
+
+EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
+"""Exit codes by verdict; 2 is bad input."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the audit's files and print one line a criterion."""
+    from aru.audit.job import OWN, audit_folder, model_path, run_audit
+    from aru.audit.page import criterion_cells
+    from aru.audit.thresholds import LEVELS
+    from aru.files import read_json
+
+    parser = argparse.ArgumentParser(prog="python -m aru.audit", description=__doc__)
+    parser.add_argument("benchmark")
+    parser.add_argument("model", help=f"{', '.join(OWN)}, or a safetensors file")
+    parser.add_argument("--level", choices=LEVELS, default="quick")
+    options = parser.parse_args(arguments)
+    weights = model_path(Path("work") / options.benchmark, options.model) if options.model in OWN else Path(options.model)
+    try:
+        run_audit(options.benchmark, options.model, weights, options.level, root=Path("."))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    record = read_json(audit_folder(Path("."), options.benchmark, options.model, options.level) / "audit.json")
+    for row in record["criteria"]:
+        cells = criterion_cells(row) if row["verdict"] else (row["not_run"],)
+        print(f"{row['name']:20} {row['verdict'] or 'not run':13} {'  '.join(cells)}")
+    print(record["verdict"])
+    return EXIT[record["verdict"]]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""What an audit looks at: the models, their answers to the four sets, and who is on each image."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from aru.compute import Compute
+from aru.data.images import ROLES, ImageSet, Sets
+from aru.errors import InputError
+from aru.training import predict
+
+AUDITED, ORIGINAL, RETRAINED = "audited", "original", "retrained"
+LEAST_STRANGERS = 10
+
+Logits = dict[str, dict[str, torch.Tensor]]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One audit's material.
+
+    models: `audited` and `original`, and `retrained` where there is one. logits[model][set] (M, C). sets: their unseen
+    images show nobody who was trained on or forgotten; `acquainted` is how many were left out for that, and the manifest
+    has no rows of them. resamples, seed: of the bootstrap.
+    """
+
+    models: Mapping[str, nn.Module]
+    logits: Logits
+    sets: Sets
+    manifest: pd.DataFrame
+    compute: Compute
+    acquainted: int
+    resamples: int
+    seed: int
+
+    @property
+    def targets(self) -> dict[str, torch.Tensor]:
+        """Labels by set."""
+        return {role: getattr(self.sets, role).targets for role in ROLES}
+
+    def people(self, role: str) -> np.ndarray:
+        """The subject of every image of a set. Shape: (M,)."""
+        return self.column(role, "subject")
+
+    def column(self, role: str, name: str) -> np.ndarray:
+        """A column of the manifest for every image of a set. Shape: (M,)."""
+        return self.manifest.loc[self.manifest["role"] == role, name].to_numpy(dtype=str)
+
+
+def make_case(
+    models: Mapping[str, nn.Module],
+    sets: Sets,
+    manifest: pd.DataFrame,
+    *,
+    compute: Compute,
+    resamples: int,
+    seed: int,
+    logits: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
+) -> Case:
+    """Leave acquaintances out of the unseen set and let the models answer; `logits` are answers that are known.
+
+    Raises InputError where fewer than ten unseen images are left, or none shows another person than another.
+    """
+    unseen = manifest[manifest["role"] == "unseen"]
+    known = set(manifest.loc[manifest["role"].isin(("forget", "retain")), "subject"])
+    strange = (~unseen["subject"].isin(known)).to_numpy()
+    if strange.sum() < LEAST_STRANGERS or unseen.loc[strange, "subject"].nunique() < 2:
+        raise InputError(f"{int(strange.sum())} of {len(strange)} unseen images show nobody from the training data: "
+                         f"{LEAST_STRANGERS} of two people or more are needed to compare with")
+    kept = np.flatnonzero(strange)
+    answers: Logits = {}
+    for name, model in models.items():
+        given = (logits or {}).get(name)
+        answers[name] = dict(given) if given is not None else {
+            role: predict(model, getattr(sets, role), compute=compute) for role in ROLES}
+        answers[name]["unseen"] = answers[name]["unseen"][torch.from_numpy(kept)]
+    return Case(models, answers, replace(sets, unseen=_take(sets.unseen, kept)), manifest.drop(unseen.index[~strange]),
+                compute, int((~strange).sum()), resamples, seed)
+
+
+def _take(data: ImageSet, kept: np.ndarray) -> ImageSet:
+    return data if len(kept) == len(data) else data.take(kept)

@@ -1,0 +1,70 @@
+"""One audit from files to files: what the flow's worker and `python -m aru.audit` run."""
+
+from pathlib import Path
+
+from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, Case, make_case
+from aru.audit.criteria import KNOWN
+from aru.audit.levels import Subject, measure
+from aru.audit.page import write_audit
+from aru.audit.record import audit_record
+from aru.audit.thresholds import THRESHOLDS_FILE, check_level, read_thresholds
+from aru.compute import choose
+from aru.config import Config, load_config
+from aru.data.images import load_sets
+from aru.data.manifest import read_manifest
+from aru.errors import InputError
+from aru.files import load_tensors, md5
+from aru.models import load_model
+from aru.progress import Progress, silent
+
+OWN = (ORIGINAL, "unlearned", RETRAINED)
+"""The models that the project itself makes, by their folders."""
+
+
+def run_audit(benchmark: str, name: str, weights: Path, level: str, *, root: Path, progress: Progress = silent) -> None:
+    """Audit the model of a safetensors file and write audit.json and audit.html to `audit_folder`.
+
+    `name` is what it is called. The retrained model is the reference where the project has one. Everything that can be
+    wrong is found before work starts, as an InputError.
+    """
+    root, asked = Path(root), check_level(level)
+    config, work, limits = load_config(root / "params.yaml", benchmark), root / "work" / benchmark, root / THRESHOLDS_FILE
+    thresholds = read_thresholds(limits, KNOWN)
+    paths = {AUDITED: Path(weights), ORIGINAL: model_path(work, ORIGINAL)}
+    if asked != "quick" and model_path(work, RETRAINED).is_file():
+        paths[RETRAINED] = model_path(work, RETRAINED)
+    case = _case(paths, config, work)
+    found, details = measure(case, asked, Subject(name, config, work), progress=progress)
+    made_from = {f"{which} model, MD5": md5(path) for which, path in paths.items()} | {"thresholds, MD5": md5(limits)}
+    write_audit(audit_folder(root, benchmark, name, asked), audit_record(
+        case, thresholds, asked, found, details, {"benchmark": benchmark, "model": name, "made_from": made_from}))
+
+
+def model_path(work: Path, which: str) -> Path:
+    """The weights of one of the project's own models."""
+    return Path(work) / which / "model.safetensors"
+
+
+def audit_folder(root: Path, benchmark: str, name: str, level: str) -> Path:
+    """Where the files of an audit lie: work/BENCHMARK/audit/MODEL-LEVEL/; of a file's path its name is kept."""
+    short = Path(name).name if name.endswith(".safetensors") else name
+    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in short)
+    return Path(root) / "work" / benchmark / "audit" / f"{safe}-{level}"
+
+
+def _case(paths: dict[str, Path], config: Config, work: Path) -> Case:
+    sets = load_sets(work / "prepared", config.data.task)
+    for path in paths.values():
+        _check_fit(path, sets.retain.outputs, config.data.resolution)
+    models = {which: load_model(path) for which, path in paths.items()}
+    return make_case(models, sets, read_manifest(work / "prepared" / "manifest.csv"), compute=choose(config.runtime),
+                     resamples=config.evaluate.resamples, seed=config.runtime.seed)
+
+
+def _check_fit(path: Path, outputs: int, resolution: int) -> None:
+    """The model must be of this benchmark: no figure of another would mean anything."""
+    meta = load_tensors(path)[1]
+    for key, wanted in (("outputs", outputs), ("resolution", resolution)):
+        if meta.get(key) != wanted:
+            raise InputError(f"{path} holds a model whose {key} is {meta.get(key)}, the benchmark's is {wanted}: name the "
+                             "benchmark that it was trained on with --benchmark")

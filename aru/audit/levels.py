@@ -1,0 +1,39 @@
+"""All that a level measures: its own criteria and those of the levels before it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aru.audit.case import RETRAINED, Case
+from aru.audit.criteria import STANDARD
+from aru.audit.quick import quick
+from aru.audit.record import Found
+from aru.audit.standard import REFERENCE_ITSELF, standard
+from aru.audit.thresholds import Level
+from aru.audit.verdicts import NotRun
+from aru.config import Config
+from aru.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Which model is audited: what it is called, the benchmark's parameters, and its folder with the shadow models."""
+
+    name: str
+    config: Config
+    work: Path
+
+
+def measure(case: Case, level: Level, subject: Subject, *, progress: Progress = silent) -> tuple[Found, dict[str, Any]]:
+    """The measurements of a level by criterion, and the details of the page."""
+    measurements, details = quick(case)
+    found: dict[str, Any] = dict(measurements)
+    progress(1, 2, "audit, quick")
+    if level != "quick":
+        if subject.name == RETRAINED:
+            more, further = dict.fromkeys(STANDARD, NotRun(REFERENCE_ITSELF)), {}
+        else:
+            more, further = standard(case, progress=progress)
+        found |= more
+        details["further"] = further
+    return found, details

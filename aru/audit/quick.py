@@ -1,0 +1,148 @@
+"""The quick level: attacks on the loss and its kin, exposure by person, utility, uniformity and weights.
+
+It needs no shadow model, no retraining and no training: forward passes over the four sets, and resampling.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from aru.audit.case import AUDITED, ORIGINAL, Case
+from aru.audit.verdicts import Measurement, measured, worst_of
+from aru.evaluation.attacks import BASELINES, class_ranks
+from aru.evaluation.exposure import most_exposed, people_scores
+from aru.evaluation.intervals import interval
+from aru.evaluation.matched import MatchedAttack, strata_of
+from aru.evaluation.resampling import draw_sets
+from aru.evaluation.roc import auc, clopper_pearson, tpr_at_fpr
+from aru.evaluation.signals import gradient_norm
+from aru.evaluation.utility import utility_columns
+from aru.evaluation.weights import weight_distance
+from aru.models import classifier
+
+PEOPLE_RATE = 0.05
+"""False accusations among unseen people: 1 % of some 45 people is nobody."""
+EXPOSED = 10
+
+Draws = Mapping[str, np.ndarray]
+Sides = tuple[np.ndarray, np.ndarray]
+
+
+def quick(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
+    """The measurements by criterion; details: `attacks`, every signal's figures, and `people` with the most exposed ones."""
+    draws = draw_sets(case.targets, {role: case.people(role) for role in case.targets}, resamples=case.resamples,
+                      seed=case.seed)
+    signals = attack_signals(case)
+    found = {name: _matched(case, sides, draws) for name, sides in signals.items()}
+    found_people, people = _people(case, signals["loss"])
+    measurements = {
+        "forgetting": found["loss"]["auc"],
+        "attacks": worst_of(figures["auc"] for figures in found.values()),
+        "attacks_at_1pct": worst_of(figures["tpr"] for figures in found.values()),
+        "people_at_5pct": found_people,
+        "uniformity": _matched(case, _entropies(case), draws)["auc"],
+        "test_accuracy": _loss_of_accuracy(case, "test", draws["test"]),
+        "retain_accuracy": _loss_of_accuracy(case, "retain", draws["retain"]),
+        "weights": weights(case),
+    }
+    attacks = {name: {key: {"figure": one.figure, "interval": list(one.interval or ())} for key, one in figures.items()}
+               for name, figures in found.items()}
+    return measurements, {"attacks": attacks, "people": people}
+
+
+def attack_signals(case: Case) -> dict[str, Sides]:
+    """What plain attackers see of forget and unseen images, higher for members: name -> ((F,), (U,))."""
+    logits, targets = case.logits[AUDITED], case.targets
+    found = {name: tuple(signal(logits[role], targets[role]) for role in ("forget", "unseen"))
+             for name, signal in BASELINES.items()}
+    model = case.models[AUDITED]
+    found["gradient_norm"] = tuple(-gradient_norm(model, data, compute=case.compute)
+                                   for data in (case.sets.forget, case.sets.unseen))
+    return found
+
+
+def answer_entropy(logits: torch.Tensor, *, multi_label: bool) -> np.ndarray:
+    """Entropy of each answer in nats, over the labels the mean; ln C is uniform. Shape: (M, C) or (M, L); result (M,)."""
+    values = logits.detach().cpu().double()
+    if multi_label:
+        values = torch.stack((torch.zeros_like(values), values), dim=2)
+    log_p = values.log_softmax(dim=-1)
+    entropy = -(log_p.exp() * log_p).sum(dim=-1)
+    return (entropy.mean(dim=1) if multi_label else entropy).numpy()
+
+
+def weights(case: Case) -> Measurement:
+    """Distance to the original over the original's norm, without the classifier: what lies before the answers."""
+    apart = weight_distance(*(_without_classifier(case.models[name]) for name in (AUDITED, ORIGINAL)))["total"]
+    return Measurement(apart["relative"] or 0.0, None, exact="the weights themselves")
+
+
+def _matched(case: Case, scores: Sides, draws: Draws) -> dict[str, Measurement]:
+    auc, tpr = matched_figures(case, scores, draws)
+    return {"auc": measured(auc), "tpr": measured(tpr)}
+
+
+def matched_figures(case: Case, scores: Sides, draws: Draws) -> Sides:
+    """Class-matched AUC and TPR at 1 % FPR of an attack's scores, in whole and in every resample of people of both sides.
+
+    Shape: result ((1 + R,), (1 + R,)).
+    """
+    forget, unseen = (strata_of(case.targets[role]) for role in ("forget", "unseen"))
+    attack = MatchedAttack(-scores[0], forget, -scores[1], unseen)
+    found = [attack.figures(), *(attack.figures(*pair) for pair in zip(draws["forget"], draws["unseen"], strict=True))]
+    return np.array([one.auc for one in found]), np.array([one.tpr_at_1pct_fpr for one in found])
+
+
+def _people(case: Case, scores: Sides) -> tuple[Measurement, dict[str, Any]]:
+    """Share of the forgotten people who are found where 5 % of unseen people are accused, and who is most exposed.
+
+    The threshold lies anew in each resample of the unseen people, so that its chance is in the interval.
+    """
+    strata = {role: strata_of(case.targets[role]) for role in ("forget", "unseen")}
+    ranks = [class_ranks(side, strata[role], scores[1], strata["unseen"])
+             for role, side in zip(strata, scores, strict=True)]
+    found, others = people_scores(ranks[0], case.people("forget"), ranks[1], case.people("unseen"), seed=case.seed)
+    rng = np.random.default_rng([case.seed, len(others.score)])
+    drawn = [_share(rng.choice(found.score, len(found.score)), rng.choice(others.score, len(others.score)))
+             for _ in range(case.resamples)]
+    share = _of_people(_share(found.score, others.score), np.array(drawn), len(found.ids))
+    return share, {"forgotten": len(found.ids), "unseen": len(others.ids),
+                              "auc": auc(found.score, others.score), "most_exposed": most_exposed(found, count=EXPOSED)}
+
+
+def _of_people(share: float, drawn: np.ndarray, people: int) -> Measurement:
+    """The bootstrap's interval, or Clopper and Pearson's where that is wider: the bootstrap is sure of nobody and of all."""
+    successes = round(share * people)
+    bounds, exact = interval(drawn), clopper_pearson(successes, people)
+    typical = (successes + 1) / (people + 2)
+    error = max(float(drawn.std()), (typical * (1 - typical) / people) ** 0.5)
+    return Measurement(share, (min(bounds[0], exact[0]), max(bounds[1], exact[1])), error)
+
+
+def _share(found: np.ndarray, others: np.ndarray) -> float:
+    """TPR at the rate of people, or at that of one false accusation where there are fewer than 20 unseen people."""
+    point = tpr_at_fpr(found, others, max(PEOPLE_RATE, 1 / len(others)))
+    return float(point.tpr)
+
+
+def _entropies(case: Case) -> Sides:
+    forget, unseen = (answer_entropy(case.logits[AUDITED][role], multi_label=case.targets[role].dim() == 2)
+                      for role in ("forget", "unseen"))
+    return forget, unseen
+
+
+def _loss_of_accuracy(case: Case, role: str, counts: np.ndarray) -> Measurement:
+    """Accuracy of the original minus that of the audited model; above 0 is a loss."""
+    columns = [utility_columns(case.logits[name][role], case.targets[role]).means["accuracy"] for name in (ORIGINAL, AUDITED)]
+    weights = np.vstack((np.ones(counts.shape[1]), counts))
+    return measured(weights @ (columns[0] - columns[1]) / weights.sum(axis=1))
+
+
+def _without_classifier(model: nn.Module) -> nn.Module:
+    rest = copy.deepcopy(model)
+    rest.set_submodule(classifier(model), nn.Identity())
+    return rest

@@ -1,0 +1,168 @@
+"""The standard level: the same model beside a retrained one that never saw the forgotten people.
+
+Signed gaps, relearning, what the features still tell, and who else was hurt. One retrained model is one training seed: the
+limits leave room for how much two of them differ.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, Case
+from aru.audit.criteria import STANDARD
+from aru.audit.quick import matched_figures
+from aru.audit.verdicts import Measurement, NotRun, from_interval, measured, worst_of
+from aru.data.images import ROLES
+from aru.errors import InputError
+from aru.evaluation.bystanders import bystanders
+from aru.evaluation.distance import distance
+from aru.evaluation.feature_use import feature_use
+from aru.evaluation.filtering import filter_sensitivity
+from aru.evaluation.probing import probing
+from aru.evaluation.relearning import RelearnConfig, relearning
+from aru.evaluation.representation import representation
+from aru.evaluation.resampling import draw_sets
+from aru.evaluation.utility import per_example_loss
+from aru.progress import Progress, silent
+
+Part = Callable[[Case], tuple[dict[str, Measurement | NotRun], dict[str, Any]]]
+NO_REFERENCE = "there is no retrained model to compare with: run the stage `retrain`"
+REFERENCE_ITSELF = "the model is the retrained reference itself"
+
+
+def standard(case: Case, *, progress: Progress = silent) -> tuple[dict[str, Measurement | NotRun], dict[str, Any]]:
+    """The measurements by criterion and, under headings, further figures; without a retrained model all are not run.
+
+    A part that cannot be measured on so few people or images says why, and does not stop the others.
+    """
+    if RETRAINED not in case.models:
+        return dict.fromkeys(STANDARD, NotRun(NO_REFERENCE)), {}
+    found: dict[str, Measurement | NotRun] = {}
+    further: dict[str, Any] = {}
+    for number, (names, part) in enumerate(PARTS.items()):
+        try:
+            measurements, details = part(case)
+        except InputError as error:
+            measurements, details = dict.fromkeys(names, NotRun(str(error))), {}
+        found |= measurements
+        further |= details
+        progress(number + 1, len(PARTS), f"audit, {', '.join(names) or 'features'}")
+    return found, further
+
+
+def _gaps(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
+    """Gaps of accuracy, tug of war and divergence, and the gap of the class-matched loss attack."""
+    groups = {role: case.people(role) for role in ROLES}
+    result = distance(case.logits[AUDITED], [case.logits[RETRAINED]], case.targets, groups=groups, resamples=case.resamples,
+                      seed=case.seed)["unlearned"]
+    told = {name: from_interval(value["figure"], value["interval"]) for name, value in result.items()}
+    draws = draw_sets(case.targets, groups, resamples=case.resamples, seed=case.seed)
+    aucs = []
+    for model in (AUDITED, RETRAINED):
+        losses = [per_example_loss(case.logits[model][role], case.targets[role]) for role in ("forget", "unseen")]
+        aucs.append(matched_figures(case, (-losses[0], -losses[1]), draws)[0])
+    further = {name: {"figure": value["figure"], "interval": value["interval"]} for name, value in result.items()}
+    return {"attack_gap": measured(aucs[0] - aucs[1]), "forget_gap": told["gap/forget/accuracy"],
+            "test_gap": told["gap/test/accuracy"], "tow": told["tow"], "js_forget": told["forget/js"],
+            "agreement_test": told["test/agreement"]}, {"Distance to the retrained model": further}
+
+
+def _relearning(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
+    """How much sooner the forget accuracy returns than the retrained model's, on average over the measured steps."""
+    groups = case.people("forget")
+    if len(set(groups)) < 2:
+        groups = case.column("forget", "photo")
+    models = {"unlearned": case.models[AUDITED], "retrained": case.models[RETRAINED]}
+    result = relearning(models, case.sets, groups, RelearnConfig(), original=case.models[ORIGINAL], seed=case.seed,
+                        compute=case.compute)
+    found, curves = {}, {}
+    for name, way, part in (("relearning_retain", "retain", "forget"), ("relearning_few", "few", "other")):
+        pair = [np.array(result[way]["curves"][model][part]) for model in ("unlearned", "retrained")]
+        found[name] = Measurement(float((pair[0] - pair[1]).mean()), None, exact="one run of relearning, the same batches")
+        curves |= {f"{model}, trained on {way}, accuracy on {part}": dict(zip(map(str, result[way]["steps"]), values.tolist(),
+                                                                             strict=True))
+                   for model, values in zip(models, pair, strict=True)}
+    return found, {"Relearning: accuracy after so many steps": curves}
+
+
+def _probes(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
+    """How much better the label and the identity of forgotten people are read off the features than the retrained's."""
+    models = {"unlearned": case.models[AUDITED], "retrained": case.models[RETRAINED]}
+    result = probing(models, case.sets.forget, subjects=case.people("forget"), photos=case.column("forget", "photo"),
+                     compute=case.compute, seed=case.seed, resamples=case.resamples)
+    found, further = {}, {}
+    for what in ("label", "identity"):
+        ours = result[what]["linear"]["unlearned"]
+        found[f"{what}_probe"] = from_interval(ours["gap"], ours["gap_interval"])
+        for probe in ("linear", "neighbours"):
+            further[f"{what}, {probe}"] = {model: result[what][probe][model]["share"] for model in models} | {
+                "chance": result[what]["chance"]}
+    return found, {"Probes of the features": further}
+
+
+def _likeness(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
+    """Mean over the layers of CKA with the original, over that of the retrained model with the original."""
+    names = (AUDITED, RETRAINED, ORIGINAL)
+    result = representation({name: case.models[name] for name in names}, case.sets, compute=case.compute,
+                            roles=("forget",))["forget"]
+    layers = {layer: {pair: values[layer]["cka"] for pair, values in result.items()}
+              for layer in result[f"{AUDITED}/{ORIGINAL}"]}
+    rise = [one[f"{AUDITED}/{ORIGINAL}"] - one[f"{RETRAINED}/{ORIGINAL}"]
+            for one in layers.values() if None not in one.values()]
+    if not rise:
+        raise InputError("every layer answers alike to all forget images: there is no representation to compare")
+    return {"cka": Measurement(float(np.mean(rise)), None, exact="the forget images as they are")}, {
+        "Likeness of representations (CKA on forget images)": layers}
+
+
+def _bystanders(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
+    """The accuracy that a group of test people has lost against the retrained model, of the group that lost most."""
+    logits = {"unlearned": case.logits[AUDITED], "retrained": case.logits[RETRAINED]}
+    hurt = bystanders(logits, case.targets, case.manifest, resamples=case.resamples, seed=case.seed, role="test")
+    groups = hurt["differences"]["retrained"]["accuracy"]
+    losses = {name: from_interval(-one["difference"], [-one["interval"][1], -one["interval"][0]])
+              for name, one in groups.items() if one["interval"]}
+    if not losses:
+        raise InputError(f"no group of test people has {hurt['minimum_people']} of them: nobody's loss can be told")
+    further = {name: {"people": hurt["groups"][name]["people"], "loss": one.figure, "interval": list(one.interval)}
+               for name, one in losses.items()}
+    return {"bystanders": worst_of(losses.values())}, {"Accuracy lost by groups of test people": further}
+
+
+def _exposure(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
+    """How much more retained people give themselves away than under the retrained model."""
+    logits = {"unlearned": case.logits[AUDITED], "retrained": case.logits[RETRAINED]}
+    exposed = bystanders(logits, case.targets, case.manifest, resamples=case.resamples, seed=case.seed)["exposure"]
+    if exposed is None:
+        raise InputError("too few retained people are no forgotten ones: their exposure cannot be told")
+    rise = exposed["rise"]["retrained"]["all"]
+    return {"bystander_exposure": from_interval(rise["difference"], rise["interval"])}, {}
+
+
+def _features(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
+    """How evenly the layers use spatial frequencies, and how answers fare on filtered images; no criterion."""
+    models = {"unlearned": case.models[AUDITED], "original": case.models[ORIGINAL], "retrained": case.models[RETRAINED]}
+    subjects = case.people("test")
+    use = feature_use(models, case.sets.test, compute=case.compute, seed=case.seed, subjects=subjects,
+                      resamples=case.resamples)["models"]
+    rests = filter_sensitivity(models, case.sets.test, compute=case.compute, seed=case.seed, subjects=subjects,
+                               resamples=case.resamples)
+    accuracy = {f"low-passed to {radius:.3g} cycles a pixel": {name: one[name]["share"] for name in models}
+                for radius, one in zip(rests["radii"], rests["low_pass"], strict=True)}
+    accuracy |= {f"high-passed from {radius:.3g}": {name: one[name]["share"] for name in models}
+                 for radius, one in zip(rests["radii"], rests["high_pass"], strict=True)}
+    return {}, {"Evenness of feature use": {name: {"evenness": use[name]["evenness"], "interval": use[name]["interval"]}
+                                            for name in models},
+                "Accuracy on filtered test images": accuracy}
+
+
+PARTS: Mapping[tuple[str, ...], Part] = {
+    ("attack_gap", "forget_gap", "test_gap", "tow", "js_forget", "agreement_test"): _gaps,
+    ("relearning_retain", "relearning_few"): _relearning,
+    ("label_probe", "identity_probe"): _probes,
+    ("cka",): _likeness,
+    ("bystanders",): _bystanders,
+    ("bystander_exposure",): _exposure,
+    (): _features,
+}

@@ -1,0 +1,112 @@
+"""thresholds.yaml: what each criterion of the audit measures, which figures are good, and where the limit comes from."""
+
+import math
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from aru.errors import InputError
+
+Level = Literal["quick", "standard", "full"]
+LEVELS: tuple[Level, ...] = ("quick", "standard", "full")
+THRESHOLDS_FILE = "thresholds.yaml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Threshold(_Section):
+    """One criterion: the good figures lie from `low` to `high`, both included; one end may be open."""
+
+    level: Level = Field(description="the lowest level at which it is tested")
+    measured: str = Field(min_length=10, description="what the figure is")
+    low: float | None = None
+    high: float | None = None
+    required: bool = Field(True, description="whether the whole verdict rests on it, too; otherwise it informs")
+    calibration: str = Field(min_length=10, description="where the limit comes from")
+    silent: str = Field(min_length=10, description="what a pass does not prove")
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> "Threshold":
+        if self.low is None and self.high is None:
+            raise ValueError("neither low nor high is given: a criterion needs a limit")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low is {self.low}, high {self.high}: nothing could pass")
+        return self
+
+    @property
+    def sides(self) -> Literal["one-sided", "two-sided"]:
+        """Whether the figure can be bad in both directions."""
+        return "two-sided" if self.low is not None and self.high is not None else "one-sided"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Both ends; an open one is infinite."""
+        return -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high
+
+
+class Thresholds(_Section):
+    """The whole file."""
+
+    version: int = Field(ge=1, description="raised whenever a limit changes")
+    criteria: dict[str, Threshold]
+
+    def of(self, level: Level) -> dict[str, Threshold]:
+        """The criteria that a level tests: its own and those of the levels before it."""
+        reached = LEVELS[: LEVELS.index(level) + 1]
+        return {name: criterion for name, criterion in self.criteria.items() if criterion.level in reached}
+
+
+def read_thresholds(path: Path, known: Mapping[str, Level]) -> Thresholds:
+    """Read and check the file; an InputError names the entry, and for an unknown name the nearest known one.
+
+    known: the criteria that the audit measures, with their levels; the file must have each of them and no other.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: the audit needs its limits; restore it with `git checkout`") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from None
+    try:
+        thresholds = Thresholds.model_validate(content)
+    except ValidationError as error:
+        raise InputError("\n".join(_explain(item, path) for item in error.errors())) from None
+    _check_names(path, thresholds, known)
+    return thresholds
+
+
+def check_level(level: str) -> Level:
+    """Return the level; an unknown one is answered with the nearest."""
+    if level not in LEVELS:
+        raise InputError(f"unknown level {level!r}{_near(level, list(LEVELS))}; the levels are {', '.join(LEVELS)}")
+    return level
+
+
+def _check_names(path: Path, thresholds: Thresholds, known: Mapping[str, Level]) -> None:
+    for name in thresholds.criteria:
+        if name not in known:
+            raise InputError(f"{path}: unknown criterion {name!r}{_near(name, list(known))}")
+    for name, level in known.items():
+        if name not in thresholds.criteria:
+            raise InputError(f"{path} has no criterion {name!r}: the level {level} measures it; add it with a limit")
+        if thresholds.criteria[name].level != level:
+            raise InputError(f"{path}: {name} has the level {thresholds.criteria[name].level!r}, it is measured at {level!r}")
+
+
+def _explain(item: Any, path: Path) -> str:
+    name = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        fields = [*Threshold.model_fields, *Thresholds.model_fields]
+        return f"{path}: unknown entry {name!r}{_near(name.rpartition('.')[2], fields)}"
+    return f"{path}: {name}: {item['msg']}"
+
+
+def _near(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,100 @@
+"""Pass, fail or inconclusive: by where the whole interval of a figure lies, with what could have been detected."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy.stats import norm
+
+from aru.audit.thresholds import Threshold
+from aru.errors import InputError
+from aru.evaluation.intervals import LEVEL, interval
+
+Verdict = Literal["pass", "fail", "inconclusive"]
+DETECTABLE = 1.96 + 0.84
+"""Standard errors beyond a limit at which a 95 % interval leaves it behind in 80 of 100 cases (Gaussian)."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A figure with its 95 % interval and standard error, both over people; None where it is one exact number.
+
+    exact: what a figure without an interval is exact about (the weights, one run).
+    """
+
+    figure: float
+    interval: tuple[float, float] | None
+    error: float | None = None
+    exact: str = ""
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """A criterion that was not tested, and why."""
+
+    why: str
+
+
+def measured(values: np.ndarray) -> Measurement:
+    """The figure first, then its resamples. Shape: (1 + R,); resamples that are NaN are left out."""
+    bounds = interval(values[1:])
+    if bounds is None or not np.isfinite(values[0]):
+        raise InputError("a figure of the audit has no value in any resample: the sets are too small to be compared")
+    return Measurement(float(values[0]), (bounds[0], bounds[1]), float(np.nanstd(values[1:])))
+
+
+def from_interval(figure: float, bounds: Sequence[float]) -> Measurement:
+    """A figure whose 95 % interval is known; the standard error is that of a Gaussian interval of the same width."""
+    return Measurement(figure, (bounds[0], bounds[1]), (bounds[1] - bounds[0]) / (2 * norm.ppf((1 + LEVEL) / 2)))
+
+
+def worst_of(found: Iterable[Measurement]) -> Measurement:
+    """The highest of several figures, as a criterion that each of them has to meet.
+
+    It passes where all do and fails where one does: the interval runs from the highest lower to the highest upper end.
+    The lower end is not corrected for the choice; figures of one set of images move together, and what false alarms that
+    leaves is measured on retrained models.
+    """
+    found = list(found)
+    top = max(found, key=lambda one: one.figure)
+    bounds = [one.interval or (one.figure, one.figure) for one in found]
+    return Measurement(top.figure, (max(low for low, _ in bounds), max(high for _, high in bounds)), top.error)
+
+
+def judge(found: Measurement, criterion: Threshold) -> Verdict:
+    """pass: the whole interval is good; fail: all of it is bad; else inconclusive. A limit itself is good."""
+    low, high = criterion.bounds
+    lower, upper = found.interval or (found.figure, found.figure)
+    if lower >= low and upper <= high:
+        return "pass"
+    return "fail" if upper < low or lower > high else "inconclusive"
+
+
+def overall(verdicts: Mapping[str, Verdict], criteria: Mapping[str, Threshold]) -> Verdict:
+    """fail if a required criterion fails, else inconclusive if one is, else pass; none at all is inconclusive."""
+    required = [verdict for name, verdict in verdicts.items() if criteria[name].required]
+    if "fail" in required:
+        return "fail"
+    return "pass" if required and "inconclusive" not in required else "inconclusive"
+
+
+def power(found: Measurement, criterion: Threshold) -> dict[str, Any]:
+    """What this test could have told at this size: figures that fail, and that pass, in 80 of 100 cases.
+
+    `fails_from`: beyond these, below and above; `passes_within`: None where the interval is too wide for any figure to
+    pass so often.
+    """
+    low, high = criterion.bounds
+    reach = DETECTABLE * (found.error or 0.0)
+    inner = [low + reach, high - reach]
+    return {
+        "standard_error": found.error,
+        "fails_from": [_finite(low - reach), _finite(high + reach)],
+        "passes_within": [_finite(end) for end in inner] if inner[0] <= inner[1] else None,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,34 @@
+"""Unlearned model, original and their predictions -> the quick audit: the gate before the registry."""
+
+from aru.audit.case import AUDITED, ORIGINAL, make_case
+from aru.audit.criteria import KNOWN
+from aru.audit.page import write_audit
+from aru.audit.quick import quick
+from aru.audit.record import audit_record
+from aru.audit.thresholds import THRESHOLDS_FILE, read_thresholds
+from aru.data.manifest import read_manifest
+from aru.evaluation.predictions import read_predictions
+from aru.files import md5
+from aru.stages.inputs import read_model, read_sets
+from aru.stages.job import Job
+
+_UNLEARNED = "unlearned"
+
+
+def audit(job: Job) -> int:
+    """Write audit/audit.json and audit/audit.html; returns the number of images passed over."""
+    limits = job.work.parents[1] / THRESHOLDS_FILE
+    thresholds, sets = read_thresholds(limits, KNOWN), read_sets(job)
+    answers = read_predictions(job.work / "evaluation" / "predictions.safetensors").logits
+    models = {AUDITED: read_model(job, _UNLEARNED), ORIGINAL: read_model(job, "original")}
+    case = make_case(models, sets, read_manifest(job.work / "prepared" / "manifest.csv"), compute=job.compute,
+                     logits={AUDITED: answers[_UNLEARNED], ORIGINAL: answers["original"]},
+                     resamples=job.config.evaluate.resamples, seed=job.config.runtime.seed)
+    job.progress(1, 2, "audit, answers")
+    found, details = quick(case)
+    made_from = {f"{which} model, MD5": md5(job.work / which / "model.safetensors") for which in (_UNLEARNED, "original")}
+    record = audit_record(case, thresholds, "quick", found, details, {
+        "benchmark": job.benchmark, "model": _UNLEARNED, "made_from": made_from | {"thresholds, MD5": md5(limits)}})
+    job.progress(2, 2, "audit, figures")
+    write_audit(job.work / "audit", record)
+    return len(sets.forget) + len(sets.unseen)
