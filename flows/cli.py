@@ -16,6 +16,7 @@ from aru.errors import InputError, TrainingError
 from flows.project import find_project, project_lock
 
 if TYPE_CHECKING:
+    from flows.audit import Audited
     from flows.benchmark import Comparison
     from flows.params import Change
     from flows.state import StageState
@@ -194,6 +195,26 @@ def shadows_status(
     for row in table(build.entries()):
         shown.add_row(*row)
     Console().print(shown)
+
+
+@app.command("audit")
+def audit_command(
+    model: Annotated[str, typer.Argument(help="unlearned, original or retrained; a .safetensors file; or a registered model "
+                                              "NAME, NAME@alias or NAME/version.")],
+    benchmark: Benchmark = "faces",
+    level: Annotated[str, typer.Option(help="quick; standard, beside a retrained model; full, with shadow models.")] = "quick",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Hold a model to the criteria of thresholds.yaml: pass (exit code 0), fail (1) or inconclusive (3), and one page."""
+    root = _enter()
+    with _flow_environment(root, benchmark, f"aru audit {model} --benchmark {benchmark} --level {level}"):
+        from flows.audit import audit
+
+        done = audit(model, benchmark=benchmark, level=level, root=root, quiet=quiet)
+    from aru.audit.verdicts import EXIT_CODES
+
+    _show_audit(root, done)
+    raise SystemExit(EXIT_CODES[done.record["verdict"]])
 
 
 @data_app.command("import")
@@ -409,6 +430,24 @@ def _show_outcome(root: Path, outcome: "Outcome") -> None:
     console.print(f"Audit:   {work.relative_to(root)}/audit/audit.html", highlight=False)
     console.print(f"Model:   {published.model} version {published.version}, "
                   f"{standing(root, outcome.benchmark, published)}", highlight=False)
+
+
+def _show_audit(root: Path, done: "Audited") -> None:
+    from aru.audit.page import criterion_cells
+
+    record = done.record
+    table = Table(title=f"{record['model']}, level {record['level']}", title_justify="left")
+    for heading in ("Criterion", "Figure", "95 % interval", "Limit", "Verdict"):
+        table.add_column(heading, justify="right" if heading in ("Figure", "95 % interval") else "left")
+    for row in record["criteria"]:
+        cells = criterion_cells(row) if row["verdict"] else ("–", "–", row["not_run"])
+        informs = "" if row["required"] else " (informs)"
+        table.add_row(row["name"], *cells, (row["verdict"] or "not tested") + informs)
+    console = Console()
+    console.print(table)
+    console.print(f"Verdict: {record['verdict'].upper()}", highlight=False)
+    console.print(f"Page:    {done.folder.relative_to(root)}/audit.html", highlight=False)
+    console.print(f"MLflow:  run {done.run_id} (`aru ui` shows the pages)", highlight=False)
 
 
 def _show_comparison(root: Path, benchmark: str, done: "Comparison") -> None:

@@ -88,9 +88,21 @@ def version_of(client: MlflowClient, name: str, digest: str) -> str | None:
 
 def load_registered(root: Path, name: str, alias_or_version: str = CANDIDATE) -> nn.Module:
     """A registered model from its safetensors, in evaluation mode: it can be trained and unlearned further."""
-    version = _find_version(store.client(root), name, alias_or_version)
     with tempfile.TemporaryDirectory() as folder:
-        return load_model(Path(_download(root, version, WEIGHTS, folder)))
+        return load_model(fetch_weights(root, name, alias_or_version, Path(folder))[1])
+
+
+def fetch_weights(root: Path, name: str, alias_or_version: str, folder: Path) -> tuple[str, Path]:
+    """The version that is meant, and its safetensors, brought to `folder`."""
+    version = _find_version(store.client(root), name, alias_or_version)
+    return str(version.version), Path(_download(root, version, WEIGHTS, str(folder)))
+
+
+def names(root: Path) -> list[str]:
+    """The registered models of the project; none where it has no store yet."""
+    if store.is_local(root) and not store.database(root).is_file():
+        return []
+    return sorted(model.name for model in store.client(root).search_registered_models())
 
 
 def _find_version(client: MlflowClient, name: str, alias_or_version: str) -> ModelVersion:

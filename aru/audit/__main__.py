@@ -9,15 +9,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle 
 
 from aru.errors import InputError
 
-EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
-"""Exit codes by verdict; 2 is bad input."""
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the audit's files and print one line a criterion."""
     from aru.audit.job import OWN, audit_folder, model_path, run_audit
     from aru.audit.page import criterion_cells
     from aru.audit.thresholds import LEVELS
+    from aru.audit.verdicts import EXIT_CODES
     from aru.files import read_json
 
     parser = argparse.ArgumentParser(prog="python -m aru.audit", description=__doc__)
@@ -36,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         cells = criterion_cells(row) if row["verdict"] else (row["not_run"],)
         print(f"{row['name']:20} {row['verdict'] or 'not run':13} {'  '.join(cells)}")
     print(record["verdict"])
-    return EXIT[record["verdict"]]
+    return EXIT_CODES[record["verdict"]]
 
 
 if __name__ == "__main__":

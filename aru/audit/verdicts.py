@@ -13,6 +13,8 @@ from aru.errors import InputError
 from aru.evaluation.intervals import LEVEL, interval
 
 Verdict = Literal["pass", "fail", "inconclusive"]
+EXIT_CODES: dict[Verdict, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
+"""Of the commands; 2 is bad input."""
 DETECTABLE = 1.96 + 0.84
 """Standard errors beyond a limit at which a 95 % interval leaves it behind in 80 of 100 cases (Gaussian)."""
 

@@ -1,0 +1,99 @@
+"""The audit flow: one model held to the criteria of thresholds.yaml, with a page, a verdict and a run in MLflow."""
+
+import tempfile
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from aru.audit.job import OWN, audit_folder, model_path
+from aru.audit.thresholds import check_level
+from aru.config import load_config
+from aru.errors import InputError
+from aru.files import md5, read_json
+from flows import audit_runs, registry
+from flows.progress import Board, make_board
+from flows.project import find_project, project_lock
+from flows.workers import Work, workers
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an audit leaves behind."""
+
+    record: dict[str, Any]
+    folder: Path
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """The model that is meant: what it is called, and its weights."""
+
+    name: str
+    weights: Path
+
+
+def audit(model: str, *, benchmark: str = "faces", level: str = "quick", root: Path = Path("."),
+          quiet: bool = False) -> Audited:
+    """Audit one of the project's own models, a safetensors file, or a registered model NAME, NAME@alias, NAME/version.
+
+    Everything that can be wrong with the request is found before the flow begins.
+    """
+    root = find_project(root)
+    check_level(level)
+    load_config(root / "params.yaml", benchmark)
+    with project_lock(root), make_board(quiet=quiet) as board, tempfile.TemporaryDirectory() as fetched:
+        return audit_flow(find_target(model, benchmark, root, Path(fetched)), benchmark, level, root, board)
+
+
+@flow(name="audit", flow_run_name="audit-{benchmark}-{level}", persist_result=False, validate_parameters=False)
+def audit_flow(target: Target, benchmark: str, level: str, root: Path, board: Board) -> Audited:
+    """Measure in a process of its own, write the page, track it in MLflow."""
+    measure_task(target, benchmark, level, root, board)
+    folder = audit_folder(root, benchmark, target.name, level)
+    record = read_json(folder / "audit.json")
+    run_id = audit_runs.track(root, benchmark, record, folder, weights=md5(target.weights))
+    return Audited(record, folder, run_id)
+
+
+@task(name="audit", task_run_name="audit {target.name}", cache_policy=NO_CACHE)
+def measure_task(target: Target, benchmark: str, level: str, root: Path, board: Board) -> None:
+    """The audit itself, with its progress shown."""
+    work = Work(f"the audit of {target.name}", "aru.audit.job:run_audit", (benchmark, target.name, target.weights, level),
+                {"root": root})
+    with workers(1) as pool, board.stage("audit") as show:
+        pool.run(work, show)
+
+
+def find_target(model: str, benchmark: str, root: Path, fetched: Path) -> Target:
+    """The weights that are meant; those of a registered model are brought to the folder `fetched`."""
+    if model in OWN:
+        path = model_path(root / "work" / benchmark, model)
+        if not path.is_file():
+            raise InputError(f"there is no {model} model of {benchmark} yet: `aru run --benchmark {benchmark}` makes it")
+        return Target(model, path)
+    path = Path(model).expanduser()
+    if path.suffix == ".safetensors" or path.is_file():
+        return Target(model, path.resolve())
+    name, which = _registered_name(model)
+    registered = registry.names(root)
+    if name in registered:
+        version, path = registry.fetch_weights(root, name, which, fetched)
+        return Target(f"{name}-version-{version}", path)
+    near = get_close_matches(name, [*OWN, *registered], n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise InputError(f"no model {model!r}: {hint}MODEL is {', '.join(OWN)}, a .safetensors file, or a registered model as "
+                     f"NAME, NAME@alias or NAME/version (registered: {', '.join(registered) or 'none'})")
+
+
+def _registered_name(model: str) -> tuple[str, str]:
+    name = model.removeprefix("models:/")
+    for mark in ("@", "/"):
+        if mark in name:
+            name, _, which = name.rpartition(mark)
+            return name, which
+    return name, registry.CANDIDATE

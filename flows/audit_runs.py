@@ -1,0 +1,40 @@
+"""What an audit by itself leaves in MLflow: a run of its own, with figures, verdict and page under `audit/`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flows import runs, store
+from flows.audit_tags import audit_metrics, audit_tags
+from flows.git import git_state
+from flows.runs import NOTE
+
+
+def track(root: Path, benchmark: str, record: Mapping[str, Any], folder: Path, *, weights: str) -> str:
+    """Log an audit into the benchmark's experiment; returns the run's id."""
+    store.ensure_store(root)
+    client, experiment = store.client(root), store.experiment_id(root, benchmark)
+    runs.end_abandoned(client, experiment)
+    git = git_state(root)
+    tags = {"kind": "audit", "benchmark": benchmark, "model": record["model"], "weights_md5": weights, **git,
+            "mlflow.source.name": "aru audit", "mlflow.source.git.commit": git["git_commit"], NOTE: _note(record)}
+    run = client.create_run(experiment, run_name=f"audit of {record['model']}, {record['level']}",
+                            tags=tags | audit_tags(record) | runs.process_tags())
+    try:
+        runs.log(client, run, params={"level": record["level"], "thresholds_version": str(record["thresholds_version"])},
+                 metrics=runs.points(run, audit_metrics(record)))
+        for name in ("audit.json", "audit.html"):
+            client.log_artifact(run.info.run_id, str(Path(folder) / name), "audit")
+    except BaseException:
+        runs.end(client, run.info.run_id, "FAILED")
+        raise
+    runs.end(client, run.info.run_id, "FINISHED")
+    return run.info.run_id
+
+
+def _note(record: Mapping[str, Any]) -> str:
+    rows = [f"| {row['name']} | {row['figure']:.3f} | {row['verdict']} |" for row in record["criteria"] if row["verdict"]]
+    left = [row["name"] for row in record["criteria"] if not row["verdict"]]
+    lines = [f"**{record['verdict']}** at the level {record['level']}. Intervals, limits and power: `audit/audit.html`.", "",
+             "| criterion | figure | verdict |", "|---|---:|---|", *rows]
+    return "\n".join(lines + (["", f"Not tested: {', '.join(left)}."] if left else []))
