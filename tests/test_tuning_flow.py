@@ -1,0 +1,95 @@
+"""Tuning under Prefect and without any server, and what it leaves in MLflow."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aru.comparison.choices import nested
+from aru.comparison.trials import Outcome, Setting, caps_of, run_trial, trial_tasks
+from aru.comparison.tuning import Trial, curve, frozen, load_tuned, meta_of
+from aru.errors import InputError
+from flows import runs, store
+from flows.tune import main, tune_method
+from tests.tuned import SETTING, config_of
+
+pytest_plugins = ["tests.tracking_fixtures", "tests.tuning_fixtures"]
+FOUND = {
+    "ssd": [Trial({}, Outcome("done", 0.5, 2.0)), Trial({"alpha": 3.0, "lam": 1.0}, Outcome("done", 0.6, 1.0))],
+    "amun": [Trial({}, Outcome("over the cap", None, 9.0)), Trial({"epochs": 1}, Outcome("failed", None, 1.0))],
+}
+
+
+def test_every_trial_has_a_run_and_the_same_trials_are_tracked_once(made_at_once: tuple, tmp_path: Path) -> None:
+    from flows import tuning_runs
+
+    shutil.copytree(made_at_once[0] / "mlruns", tmp_path / "mlruns")
+    setting, files = Setting("faces", trials=2), {"target": tmp_path / "faces.yaml", "folder": tmp_path / "comparison"}
+    files["target"].write_text("frozen")
+    run_id = tuning_runs.track(tmp_path, setting, FOUND, **files)
+    assert tuning_runs.track(tmp_path, setting, FOUND, **files) == run_id
+    client = store.client(tmp_path)
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED" and run.data.tags["kind"] == "tuning"
+    assert run.data.params["cap"] == "0.25" and run.data.metrics == {"best/ssd": 0.6}
+    children = {child.info.run_name: child for child in runs.children(client, run)}
+    assert set(children) == {"ssd 0", "ssd 1", "amun 0", "amun 1"}
+    assert children["ssd 1"].data.params == {"method": "ssd", "alpha": "3.0", "lam": "1.0"}
+    assert children["ssd 1"].data.metrics == {"score": 0.6, "best": 0.6, "cpu_seconds": 1.0, "spent_cpu_seconds": 3.0}
+    assert children["amun 0"].data.tags["state"] == "over the cap" and "score" not in children["amun 0"].data.metrics
+    assert [item.path for item in client.list_artifacts(run_id, "tuning")] == ["tuning/faces.yaml"]
+    assert tuning_runs.track(tmp_path, replace(setting, seed=1), FOUND, **files) != run_id
+
+
+def test_the_flow_tunes_freezes_and_tracks(tuning_project: Path, prefect_server: None,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows import tuning
+    from flows.workers import Workers
+
+    tracked: list[dict] = []
+    monkeypatch.setattr(Workers, "run", lambda self, work, progress: work.do(progress))
+    monkeypatch.setattr(tuning, "prepare_flow", lambda *arguments: None)
+    monkeypatch.setattr(tuning.tuning_runs, "track", lambda root, setting, found, **files: tracked.append(found) or "run")
+    done = tuning.tune(SETTING, "ssd,ct", root=tuning_project, workers=1, budget_seconds=1e-9, quiet=True)
+    assert done.unfinished == ["ssd", "ct"] and not done.target.exists()
+    assert tracked.pop() == {"ssd": [], "ct": []}
+    done = tuning.tune(SETTING, "ssd,ct", root=tuning_project, workers=1, quiet=True)
+    assert done.unfinished == [] and done.target == tuning_project / "tuned" / "toy.yaml"
+    assert tracked == [searched(tuning_project, "ssd", "ct")]  # found in the store: the very same, seconds included
+    assert set(load_tuned(done.target)) == {"ssd", "ct"}
+    with pytest.raises(InputError, match="trials 3, not 5"):
+        tuning.tune(replace(SETTING, trials=5), "ssd", root=tuning_project, workers=1, quiet=True)
+
+
+def test_without_servers_it_freezes_the_same_and_goes_on_where_it_was(tuning_project: Path, monkeypatch: pytest.MonkeyPatch,
+                                                                     capsys: pytest.CaptureFixture) -> None:
+    found = searched(tuning_project, "ssd")
+    monkeypatch.chdir(tuning_project)
+    options = ["toy", "--methods", "ssd", "--cap", str(SETTING.cap), "--workers", "1"]
+    assert main([*options, "--trials", "3"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "complete: tuned/toy.yaml"
+    config, work = config_of(tuning_project), tuning_project / "work" / "toy"
+    content = frozen(meta_of(SETTING, config, work), found)
+    assert yaml.safe_load(Path("tuned/toy.yaml").read_text()) == content
+    assert json.loads((work / "comparison" / "tuning.json").read_text()) == {"ssd": curve(found["ssd"])}
+    assert {path.name for path in (work / "comparison" / "figures").iterdir()} == {"tuning_trials.png", "tuning_seconds.png"}
+    assert main([*options, "--trials", "5"]) == 2
+    assert "trials 3, not 5" in capsys.readouterr().err
+
+
+def searched(root: Path, *methods: str) -> dict[str, list[Trial]]:
+    """The trials of these methods, computed in this process where they are not there."""
+    config, work = config_of(root), root / "work" / "toy"
+    caps = caps_of(SETTING, config, work)
+
+    def run(method: str, number: int, parameters: Mapping[str, Any]) -> Outcome:
+        tasks = trial_tasks(SETTING, config, work / "prepared", method, nested(parameters), number)
+        return run_trial(tasks, caps, config, work)
+
+    return {method: tune_method(method, SETTING, config, partial(run, method)) for method in methods}
