@@ -22,6 +22,7 @@ from aru.comparison.work import open_store
 from aru.compute import choose
 from aru.config import load_config
 from aru.errors import InputError
+from aru.progress import silent
 from flows import comparison_runs
 from flows.jobs import Job, computing, run_jobs, task_runner
 from flows.progress import Board, make_board
@@ -190,6 +191,4 @@ def parse_budget(text: str | None) -> float | None:
 
 
 def _unseen(label: str) -> Any:
-    from aru.progress import silent
-
     return nullcontext(silent)
