@@ -74,7 +74,9 @@ def run_all(calls: Sequence["Call"], workers: int, end: float | None) -> int:
     PyTorch's initialisers and dropout share one generator a process.
     """
     waiting, running, finished, began = list(calls), dict[Future, str](), 0, time.monotonic()
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver")) as pool:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["aru.shadows.build"])  # PyTorch is imported once, not in every worker
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
         while True:
             while waiting and len(running) < workers and (end is None or time.monotonic() < end):
                 call = waiting.pop(0)

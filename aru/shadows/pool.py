@@ -21,7 +21,7 @@ from aru.comparison.store import Store
 from aru.compute import Compute, choose
 from aru.config import Config
 from aru.data.images import TASKS
-from aru.errors import InputError
+from aru.errors import InputError, TrainingError
 from aru.fitting import fit_from_scratch
 from aru.progress import Progress, silent
 from aru.shadows.halves import halves
@@ -89,9 +89,9 @@ def train_shadow(shadow: Shadow, config: Config, work: Path, *, progress: Progre
     record = store.record(shadow.key)
     if record.get("scored") != population.scored:
         model = store.model(shadow.key)
-        logits = predict(model, population.every, compute=compute, progress=progress)
+        logits = packed_logits(predict(model, population.every, compute=compute, progress=progress))
         store.write(shadow.key, record | {"scored": population.scored},
-                    logits={"logits": logits.half(), "files": _packed(population.every_files)}, model=model.cpu(), **kept)
+                    logits={"logits": logits, "files": _packed(population.every_files)}, model=model.cpu(), **kept)
 
 
 def drop_weights(store: Store, key: str) -> None:
@@ -123,6 +123,15 @@ def logits_of(store: Store, key: str, files: Sequence[str]) -> torch.Tensor:
         raise InputError(f"shadow {store.record(key)['number']} has no logits of {len(missing)} files, {missing[0]} among "
                          "them: build the pool again")
     return tensors["logits"][[place[name] for name in files]].float()
+
+
+def packed_logits(logits: torch.Tensor) -> torch.Tensor:
+    """Logits as float16; one beyond its range is put at its end. Raises TrainingError where one is not finite."""
+    bad = int((~torch.isfinite(logits)).sum())
+    if bad:
+        raise TrainingError(f"{bad} of {logits.numel()} logits are not finite: the model has diverged, lower its lr")
+    end = torch.finfo(torch.float16).max
+    return logits.clamp(-end, end).half()
 
 
 def _packed(files: Sequence[str]) -> torch.Tensor:

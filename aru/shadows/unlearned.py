@@ -19,7 +19,7 @@ from aru.config import Config
 from aru.errors import InputError, TrainingError
 from aru.methods import find
 from aru.progress import Progress, silent
-from aru.shadows.pool import Shadow, check_weights, logits_of, not_trained, open_pool
+from aru.shadows.pool import Shadow, check_weights, logits_of, not_trained, open_pool, packed_logits
 from aru.shadows.population import load_population
 from aru.shadows.requests import Request, load_request, saw, sets_of_shadow
 from aru.training import predict
@@ -65,7 +65,7 @@ def unlearn_shadow(shadow: Shadow, draw: Draw, choice: Choice, config: Config, w
                    progress: Progress = silent) -> None:
     """Unlearn one shadow, with its number as the seed, and keep its logits; what is there already is left as it is.
 
-    A loss that is not finite leaves a record that says so: it is a result, and would not go better again.
+    A loss or logit that is not finite leaves a record that says so: it is a result, and would not go better again.
     """
     store, prepared, compute = open_answers(work), Path(work) / "prepared", choose(config.runtime)
     request = load_request(draw, config, prepared)
@@ -80,12 +80,12 @@ def unlearn_shadow(shadow: Shadow, draw: Draw, choice: Choice, config: Config, w
     try:
         model = find(choice.method).function(_model(shadow, work), sets, choice.parameters, seed=shadow.number,
                                              compute=compute, progress=progress)
+        record |= _spent(wall, cpu)
+        logits = packed_logits(torch.cat([predict(model, data, compute=compute) for data in request.sets if len(data)]))
     except TrainingError as error:
-        store.write(key, record | _spent(wall, cpu) | {"failed": str(error)})
+        store.write(key, _spent(wall, cpu) | record | {"failed": str(error)})
         return
-    record |= _spent(wall, cpu)
-    logits = torch.cat([predict(model, data, compute=compute) for data in request.sets if len(data)])
-    store.write(key, record, logits={"logits": logits.half()})
+    store.write(key, record, logits={"logits": logits})
 
 
 def pending(shadows: Sequence[Shadow], draw: Draw, choice: Choice, config: Config, work: Path) -> list[Shadow]:
