@@ -37,8 +37,8 @@ class Target:
     weights: Path
 
 
-def audit(model: str, *, benchmark: str = "faces", level: str = "quick", root: Path = Path("."),
-          quiet: bool = False) -> Audited:
+def audit(model: str, *, benchmark: str = "faces", level: str = "quick", interclass: bool = False,
+          root: Path = Path("."), quiet: bool = False) -> Audited:
     """Audit one of the project's own models, a safetensors file, or a registered model NAME, NAME@alias, NAME/version.
 
     Everything that can be wrong with the request is found before the flow begins.
@@ -47,13 +47,13 @@ def audit(model: str, *, benchmark: str = "faces", level: str = "quick", root: P
     check_level(level)
     load_config(root / "params.yaml", benchmark)
     with project_lock(root), make_board(quiet=quiet) as board, tempfile.TemporaryDirectory() as fetched:
-        return audit_flow(find_target(model, benchmark, root, Path(fetched)), benchmark, level, root, board)
+        return audit_flow(find_target(model, benchmark, root, Path(fetched)), benchmark, level, interclass, root, board)
 
 
 @flow(name="audit", flow_run_name="audit-{benchmark}-{level}", persist_result=False, validate_parameters=False)
-def audit_flow(target: Target, benchmark: str, level: str, root: Path, board: Board) -> Audited:
+def audit_flow(target: Target, benchmark: str, level: str, interclass: bool, root: Path, board: Board) -> Audited:
     """Measure in a process of its own, write the page, track it in MLflow."""
-    measure_task(target, benchmark, level, root, board)
+    measure_task(target, benchmark, level, interclass, root, board)
     folder = audit_folder(root, benchmark, target.name, level)
     record = read_json(folder / "audit.json")
     run_id = audit_runs.track(root, benchmark, record, folder, weights=md5(target.weights))
@@ -61,10 +61,10 @@ def audit_flow(target: Target, benchmark: str, level: str, root: Path, board: Bo
 
 
 @task(name="audit", task_run_name="audit {target.name}", cache_policy=NO_CACHE)
-def measure_task(target: Target, benchmark: str, level: str, root: Path, board: Board) -> None:
+def measure_task(target: Target, benchmark: str, level: str, interclass: bool, root: Path, board: Board) -> None:
     """The audit itself, with its progress shown."""
     work = Work(f"the audit of {target.name}", "aru.audit.job:run_audit", (benchmark, target.name, target.weights, level),
-                {"root": root})
+                {"root": root, "interclass": interclass})
     with workers(1) as pool, board.stage("audit") as show:
         pool.run(work, show)
 

@@ -203,6 +203,7 @@ def audit_command(
                                               "NAME, NAME@alias or NAME/version.")],
     benchmark: Benchmark = "faces",
     level: Annotated[str, typer.Option(help="quick; standard, beside a retrained model; full, with shadow models.")] = "quick",
+    interclass: Annotated[bool, typer.Option("--interclass", help="With full: the interclass test, two trainings.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Hold a model to the criteria of thresholds.yaml: pass (exit code 0), fail (1) or inconclusive (3), and one page."""
@@ -210,7 +211,7 @@ def audit_command(
     with _flow_environment(root, benchmark, f"aru audit {model} --benchmark {benchmark} --level {level}"):
         from flows.audit import audit
 
-        done = audit(model, benchmark=benchmark, level=level, root=root, quiet=quiet)
+        done = audit(model, benchmark=benchmark, level=level, interclass=interclass, root=root, quiet=quiet)
     from aru.audit.verdicts import EXIT_CODES
 
     _show_audit(root, done)

@@ -138,7 +138,7 @@ def _let_through(client: MlflowClient, name: str, version: str, audit: Mapping[s
         client.delete_model_version_tag(name, version, tag)
     if audit["verdict"] == FAILED:
         tags[CANDIDATE] = f"withheld: the audit failed ({tags['audit.failed']})"
-        if client.get_registered_model(name).aliases.get(CANDIDATE) == version:
+        if str(client.get_registered_model(name).aliases.get(CANDIDATE)) == version:  # an integer from SQLite
             client.delete_registered_model_alias(name, CANDIDATE)
     else:
         client.set_registered_model_alias(name, CANDIDATE, version)

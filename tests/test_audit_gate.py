@@ -17,7 +17,8 @@ NAME = "aru-faces"
 
 def candidate(root: Path) -> str | None:
     """The version that has the alias."""
-    return store.client(root).get_registered_model(NAME).aliases.get("candidate")
+    found = store.client(root).get_registered_model(NAME).aliases.get("candidate")
+    return None if found is None else str(found)
 
 
 def other_weights(root: Path) -> None:

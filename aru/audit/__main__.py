@@ -22,10 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("benchmark")
     parser.add_argument("model", help=f"{', '.join(OWN)}, or a safetensors file")
     parser.add_argument("--level", choices=LEVELS, default="quick")
+    parser.add_argument("--interclass", action="store_true", help="with full: the interclass test, two more trainings")
     options = parser.parse_args(arguments)
     weights = model_path(Path("work") / options.benchmark, options.model) if options.model in OWN else Path(options.model)
     try:
-        run_audit(options.benchmark, options.model, weights, options.level, root=Path("."))
+        run_audit(options.benchmark, options.model, weights, options.level, root=Path("."),
+                  interclass=options.interclass)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

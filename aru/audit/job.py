@@ -4,9 +4,10 @@ from pathlib import Path
 
 from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, Case, make_case
 from aru.audit.criteria import KNOWN
-from aru.audit.levels import Subject, measure
+from aru.audit.levels import measure
 from aru.audit.page import write_audit
 from aru.audit.record import audit_record
+from aru.audit.subject import Subject
 from aru.audit.thresholds import THRESHOLDS_FILE, check_level, read_thresholds
 from aru.compute import choose
 from aru.config import Config, load_config
@@ -21,7 +22,16 @@ OWN = (ORIGINAL, "unlearned", RETRAINED)
 """The models that the project itself makes, by their folders."""
 
 
-def run_audit(benchmark: str, name: str, weights: Path, level: str, *, root: Path, progress: Progress = silent) -> None:
+def run_audit(
+    benchmark: str,
+    name: str,
+    weights: Path,
+    level: str,
+    *,
+    root: Path,
+    interclass: bool = False,
+    progress: Progress = silent,
+) -> None:
     """Audit the model of a safetensors file and write audit.json and audit.html to `audit_folder`.
 
     `name` is what it is called. The retrained model is the reference where the project has one. Everything that can be
@@ -34,7 +44,8 @@ def run_audit(benchmark: str, name: str, weights: Path, level: str, *, root: Pat
     if asked != "quick" and model_path(work, RETRAINED).is_file():
         paths[RETRAINED] = model_path(work, RETRAINED)
     case = _case(paths, config, work)
-    found, details = measure(case, asked, Subject(name, config, work), progress=progress)
+    subject = Subject(name, benchmark, config, work, _method(paths[AUDITED], work), interclass)
+    found, details = measure(case, asked, subject, progress=progress)
     made_from = {f"{which} model, MD5": md5(path) for which, path in paths.items()} | {"thresholds, MD5": md5(limits)}
     write_audit(audit_folder(root, benchmark, name, asked), audit_record(
         case, thresholds, asked, found, details, {"benchmark": benchmark, "model": name, "made_from": made_from}))
@@ -59,6 +70,12 @@ def _case(paths: dict[str, Path], config: Config, work: Path) -> Case:
     models = {which: load_model(path) for which, path in paths.items()}
     return make_case(models, sets, read_manifest(work / "prepared" / "manifest.csv"), compute=choose(config.runtime),
                      resamples=config.evaluate.resamples, seed=config.runtime.seed)
+
+
+def _method(weights: Path, work: Path) -> str | None:
+    """The unlearned model of the project is ARU's; of other weights it is not known what made them."""
+    own = model_path(work, "unlearned")
+    return "aru" if own.is_file() and md5(own) == md5(weights) else None
 
 
 def _check_fit(path: Path, outputs: int, resolution: int) -> None:

@@ -1,27 +1,17 @@
 """All that a level measures: its own criteria and those of the levels before it."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from aru.audit.case import RETRAINED, Case
 from aru.audit.criteria import STANDARD
+from aru.audit.full import full
 from aru.audit.quick import quick
 from aru.audit.record import Found
 from aru.audit.standard import REFERENCE_ITSELF, standard
+from aru.audit.subject import Subject
 from aru.audit.thresholds import Level
 from aru.audit.verdicts import NotRun
-from aru.config import Config
 from aru.progress import Progress, silent
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Which model is audited: what it is called, the benchmark's parameters, and its folder with the shadow models."""
-
-    name: str
-    config: Config
-    work: Path
 
 
 def measure(case: Case, level: Level, subject: Subject, *, progress: Progress = silent) -> tuple[Found, dict[str, Any]]:
@@ -36,4 +26,8 @@ def measure(case: Case, level: Level, subject: Subject, *, progress: Progress = 
             more, further = standard(case, progress=progress)
         found |= more
         details["further"] = further
+    if level == "full":
+        more, further = full(case, subject, progress=progress)
+        found |= more
+        details["further"] |= further
     return found, details

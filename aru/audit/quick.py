@@ -12,21 +12,15 @@ import torch
 from torch import nn
 
 from aru.audit.case import AUDITED, ORIGINAL, Case
+from aru.audit.people import people_found
 from aru.audit.verdicts import Measurement, measured, worst_of
 from aru.evaluation.attacks import BASELINES, class_ranks
-from aru.evaluation.exposure import most_exposed, people_scores
-from aru.evaluation.intervals import interval
 from aru.evaluation.matched import MatchedAttack, strata_of
 from aru.evaluation.resampling import draw_sets
-from aru.evaluation.roc import auc, clopper_pearson, tpr_at_fpr
 from aru.evaluation.signals import gradient_norm
 from aru.evaluation.utility import utility_columns
 from aru.evaluation.weights import weight_distance
 from aru.models import classifier
-
-PEOPLE_RATE = 0.05
-"""False accusations among unseen people: 1 % of some 45 people is nobody."""
-EXPOSED = 10
 
 Draws = Mapping[str, np.ndarray]
 Sides = tuple[np.ndarray, np.ndarray]
@@ -98,35 +92,12 @@ def matched_figures(case: Case, scores: Sides, draws: Draws) -> Sides:
 
 
 def _people(case: Case, scores: Sides) -> tuple[Measurement, dict[str, Any]]:
-    """Share of the forgotten people who are found where 5 % of unseen people are accused, and who is most exposed.
-
-    The threshold lies anew in each resample of the unseen people, so that its chance is in the interval.
-    """
+    """Who is found by the ranks of the scores among unseen images of the same class."""
     strata = {role: strata_of(case.targets[role]) for role in ("forget", "unseen")}
     ranks = [class_ranks(side, strata[role], scores[1], strata["unseen"])
              for role, side in zip(strata, scores, strict=True)]
-    found, others = people_scores(ranks[0], case.people("forget"), ranks[1], case.people("unseen"), seed=case.seed)
-    rng = np.random.default_rng([case.seed, len(others.score)])
-    drawn = [_share(rng.choice(found.score, len(found.score)), rng.choice(others.score, len(others.score)))
-             for _ in range(case.resamples)]
-    share = _of_people(_share(found.score, others.score), np.array(drawn), len(found.ids))
-    return share, {"forgotten": len(found.ids), "unseen": len(others.ids),
-                              "auc": auc(found.score, others.score), "most_exposed": most_exposed(found, count=EXPOSED)}
-
-
-def _of_people(share: float, drawn: np.ndarray, people: int) -> Measurement:
-    """The bootstrap's interval, or Clopper and Pearson's where that is wider: the bootstrap is sure of nobody and of all."""
-    successes = round(share * people)
-    bounds, exact = interval(drawn), clopper_pearson(successes, people)
-    typical = (successes + 1) / (people + 2)
-    error = max(float(drawn.std()), (typical * (1 - typical) / people) ** 0.5)
-    return Measurement(share, (min(bounds[0], exact[0]), max(bounds[1], exact[1])), error)
-
-
-def _share(found: np.ndarray, others: np.ndarray) -> float:
-    """TPR at the rate of people, or at that of one false accusation where there are fewer than 20 unseen people."""
-    point = tpr_at_fpr(found, others, max(PEOPLE_RATE, 1 / len(others)))
-    return float(point.tpr)
+    return people_found(ranks[0], case.people("forget"), ranks[1], case.people("unseen"), resamples=case.resamples,
+                        seed=case.seed)
 
 
 def _entropies(case: Case) -> Sides:

@@ -1,0 +1,206 @@
+"""The full level: attacks that know from a pool of shadow models how hard each image is, by image and by person.
+
+The shadows are of random halves of the people (`aru.shadows`). Those that never saw a person say what "never seen" looks like
+on that person's photos; the unseen people are in no shadow and are the false alarms.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from aru.audit.case import AUDITED, ORIGINAL, Case
+from aru.audit.criteria import FULL
+from aru.audit.people import people_found
+from aru.audit.subject import Subject
+from aru.audit.verdicts import Measurement, NotRun, from_interval, measured, worst_of
+from aru.comparison.choices import parse_choice
+from aru.comparison.draws import Draw
+from aru.errors import InputError
+from aru.evaluation.iam import iam
+from aru.evaluation.interclass import interclass_test
+from aru.evaluation.intervals import draw_counts
+from aru.evaluation.lira import lira_offline, u_lira
+from aru.evaluation.pool import LEAST, PoolSignals, held_out
+from aru.evaluation.rmia import rmia, tune_a
+from aru.evaluation.roc import auc, auc_interval
+from aru.evaluation.signals import confidence, logit_confidence
+from aru.fitting import fit_from_scratch
+from aru.progress import Progress, silent
+from aru.shadows.pool import Shadow, logits_of, open_pool, shadows_of
+from aru.shadows.population import Population, load_population
+from aru.shadows.requests import Request, load_request
+from aru.shadows.status import models_there, status
+from aru.shadows.unlearned import answers
+from aru.unlearning import unlearn
+
+Found = dict[str, Measurement | NotRun]
+ASK = "it takes two more trainings and is made with --interclass"
+UNKNOWN_METHOD = "the method that made this model is not known: the shadows cannot be unlearned alike"
+INTERCLASS_SHARE = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The shadows that are there, and what they and the audited models answer to a request's photos.
+
+    logits (K, M, C); seen (K, M); own and original (M, C), the audited model's and the original's; the photos are those of
+    forget, unseen and test in this order.
+    """
+
+    shadows: list[Shadow]
+    request: Request
+    logits: torch.Tensor
+    seen: np.ndarray
+    own: torch.Tensor
+    original: torch.Tensor
+
+    def signals(self, signal: Any, role: str) -> PoolSignals:
+        """One signal of the photos of a role, under shadows and audited model."""
+        chosen = self.request.roles == role
+        targets = self.request.targets[torch.from_numpy(chosen)]
+        values = [signal(logits[torch.from_numpy(chosen)], targets) for logits in (*self.logits, self.own)]
+        return PoolSignals(np.stack(values[:-1]), self.seen[:, chosen], values[-1])
+
+    def people(self, role: str) -> np.ndarray:
+        """The person of every photo of a role."""
+        return self.request.subjects[self.request.roles == role]
+
+
+def full(case: Case, subject: Subject, *, progress: Progress = silent) -> tuple[Found, dict[str, Any]]:
+    """The measurements by criterion and further figures; what the pool cannot answer is not run, and says why."""
+    found: Found = {"interclass": _interclass(case, subject, progress)}
+    try:
+        pool = load_pool(case, subject)
+    except InputError as error:
+        return found | dict.fromkeys((name for name in FULL if name != "interclass"), NotRun(str(error))), {}
+    scores, figures = _offline(pool)
+    unlearned = _u_lira(pool, subject, case)
+    aucs = {name: _auc(case, pool, sides) for name, sides in scores.items()}
+    worst = worst_of(people_found(sides[0], pool.people("forget"), sides[1], pool.people("unseen"), resamples=case.resamples,
+                                  seed=case.seed)[0] for sides in scores.values())
+    progress(1, 1, "audit, shadow models")
+    return found | aucs | {"worst_people": worst, "iam": _iam(case, pool), "u_lira": unlearned}, {
+        "Shadow models": {"shadow models": len(pool.shadows), "of the photos, seen by a shadow on average":
+                          float(pool.seen[:, pool.request.roles == "forget"].mean()), **figures}}
+
+
+def load_pool(case: Case, subject: Subject) -> Pool:
+    """The shadows that are trained and scored; InputError where there are too few, or they are of other people."""
+    protocol, prepared, store = subject.config.data.protocol, subject.work / "prepared", open_pool(subject.work)
+    count = models_there(store, protocol)
+    build = f"`aru shadows build --benchmark {subject.benchmark} --protocol {protocol}`"
+    if not count:
+        raise InputError(f"there are no shadow models of the protocol {protocol}: {build} trains them")
+    population = load_population(prepared, protocol, subject.config)
+    entries = status(shadows_of(population, subject.config, case.compute, count), store, population.scored)
+    shadows = [entry.shadow for entry in entries if entry.state in ("present", "weights dropped")]
+    if not shadows:
+        raise InputError(f"all {count} shadow models are stale: {build} trains them anew")
+    request = load_request(Draw(protocol), subject.config, prepared)
+    places = [_places(case, role, rows.rows) for role, rows in zip(("forget", "unseen", "test"), request.sets, strict=True)]
+    own, original = (torch.cat([case.logits[model][role][place] for role, place in zip(("forget", "unseen", "test"), places,
+                                                                                     strict=True)])
+                     for model in (AUDITED, ORIGINAL))
+    return _checked(Pool(shadows, request, torch.stack([logits_of(store, shadow.key, request.files.tolist())
+                                                        for shadow in shadows]),
+                         _seen(shadows, population, request), own, original), build)
+
+
+def _seen(shadows: list[Shadow], population: Population, request: Request) -> np.ndarray:
+    return np.stack([np.isin(request.subjects, population.people[shadow.sees]) for shadow in shadows])
+
+
+def _places(case: Case, role: str, rows: np.ndarray) -> torch.Tensor:
+    """Where the request's photos stand in the audited set."""
+    place = {row: number for number, row in enumerate(getattr(case.sets, role).rows.tolist())}
+    missing = [row for row in rows.tolist() if row not in place]
+    if missing:
+        raise InputError(f"{len(missing)} {role} photos of the shadow pool's request are not in the audited {role} set: the "
+                         "pool asks about other people; audit a draw of its protocol")
+    return torch.tensor([place[row] for row in rows.tolist()])
+
+
+def _checked(pool: Pool, build: str) -> Pool:
+    least = int((~pool.seen).sum(axis=0).min())
+    if least < LEAST + 1:
+        raise InputError(f"some forgotten people have only {least} shadow models that never saw them: {LEAST + 1} or more are "
+                         f"needed; {build} with more --models")
+    return pool
+
+
+def _offline(pool: Pool) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], dict[str, Any]]:
+    """Offline LiRA and RMIA scores of forget and unseen photos, higher for members."""
+    lira = tuple(lira_offline(pool.signals(logit_confidence, role)) for role in ("forget", "unseen"))
+    population = pool.signals(confidence, "test")
+    forget = pool.signals(confidence, "forget")
+    tuned = tune_a(forget, population, paired=_paired(pool))
+    rmias = rmia(forget, population, a=tuned.a), rmia(pool.signals(confidence, "unseen"), population, a=tuned.a)
+    return {"lira_offline": (lira[0], lira[1]), "rmia": rmias}, {"RMIA's a, tuned on a shadow": tuned.a}
+
+
+def _paired(pool: Pool) -> int:
+    """The first shadow that saw some of the forgotten people and not all."""
+    share = pool.seen[:, pool.request.roles == "forget"].mean(axis=1)
+    return int(np.flatnonzero((share > 0) & (share < 1))[0])
+
+
+def _auc(case: Case, pool: Pool, sides: tuple[np.ndarray, np.ndarray]) -> Measurement:
+    people = (pool.people("forget"), pool.people("unseen"))
+    return from_interval(auc(*sides), auc_interval(*sides, people=people, resamples=case.resamples, seed=case.seed))
+
+
+def _iam(case: Case, pool: Pool) -> Measurement:
+    """Mean score of the forget photos above that of the shadows that never saw them, each attacked by the others."""
+    signals = pool.signals(logit_confidence, "forget")
+    original = logit_confidence(pool.original, pool.request.targets)[pool.request.roles == "forget"]
+    never = held_out(lambda one: iam(one, original), signals)
+    usual = np.where(signals.seen, 0, never).sum(axis=0) / (~signals.seen).sum(axis=0)
+    rise = iam(signals, original) - usual
+    counts = draw_counts(len(rise), pool.people("forget"), resamples=case.resamples, rng=np.random.default_rng([case.seed, 5]))
+    return measured(np.append(rise.mean(), counts @ rise / counts.sum(axis=1)))
+
+
+def _u_lira(pool: Pool, subject: Subject, case: Case) -> Measurement | NotRun:
+    """Whether the model looks, on forget photos, more like shadows that unlearned them than like those that never saw them.
+
+    Members are the model's scores, others the scores that shadows without the person get when the rest attacks them.
+    """
+    if subject.method is None:
+        return NotRun(UNKNOWN_METHOD)
+    try:
+        after = answers(pool.shadows, pool.request.draw, parse_choice(subject.method, subject.config), subject.config,
+                        subject.work)
+        chosen = after.request.roles == "forget"
+        values = after.signals(logit_confidence)[1][:, chosen]
+        seen = after.seen[:, chosen]
+        signals = PoolSignals(values, seen, pool.signals(logit_confidence, "forget").target)
+        scores, never = u_lira(signals), held_out(u_lira, signals)
+    except InputError as error:
+        return NotRun(str(error))
+    people = pool.people("forget")
+    others, of_others = never[~seen], np.broadcast_to(people, seen.shape)[~seen]
+    return from_interval(auc(scores, others), auc_interval(scores, others, people=(people, of_others),
+                                                           resamples=case.resamples, seed=case.seed))
+
+
+def _interclass(case: Case, subject: Subject, progress: Progress) -> Measurement | NotRun:
+    """Confusion that the method leaves where labels of two classes were swapped, above a model trained without them."""
+    if not subject.interclass:
+        return NotRun(ASK)
+    if subject.method is None:
+        return NotRun(UNKNOWN_METHOD)
+    config, compute = subject.config, case.compute
+    subjects = case.manifest.set_index("row")["subject"].reindex(range(len(case.sets.retain.images)), fill_value="").to_numpy()
+    try:
+        result = interclass_test(
+            case.sets, count=2 * round(INTERCLASS_SHARE * len(case.sets.train) / 2), subjects=subjects, compute=compute,
+            seed=case.seed, resamples=case.resamples,
+            train=lambda data: fit_from_scratch(data, config, "interclass", seed=case.seed, compute=compute,
+                                                progress=progress)[0],
+            unlearn=lambda model, sets: unlearn(model, sets, config, compute=compute, progress=progress))
+    except InputError as error:
+        return NotRun(str(error))
+    ours = result["forget"]["confusion"]["unlearned"]
+    return from_interval(ours["gap"], ours["gap_interval"])

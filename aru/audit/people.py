@@ -1,0 +1,46 @@
+"""Who is found: the share of the forgotten people at few false accusations, and the most exposed of them."""
+
+from typing import Any
+
+import numpy as np
+
+from aru.audit.verdicts import Measurement
+from aru.evaluation.exposure import most_exposed, people_scores
+from aru.evaluation.intervals import interval
+from aru.evaluation.roc import auc, clopper_pearson, tpr_at_fpr
+
+PEOPLE_RATE = 0.05
+"""False accusations among unseen people: 1 % of some 45 people is nobody."""
+EXPOSED = 10
+
+
+def people_found(
+    forget: np.ndarray, forget_people: np.ndarray, unseen: np.ndarray, unseen_people: np.ndarray, *, resamples: int, seed: int
+) -> tuple[Measurement, dict[str, Any]]:
+    """Share of the forgotten people who are found where 5 % of the unseen people are accused, and who is most exposed.
+
+    The threshold lies anew in each resample of the unseen people, so that its chance is in the interval. Shape: scores
+    (F,) and (U,), higher for members, and the person of each.
+    """
+    found, others = people_scores(forget, forget_people, unseen, unseen_people, seed=seed)
+    rng = np.random.default_rng([seed, len(others.score)])
+    drawn = [_share(rng.choice(found.score, len(found.score)), rng.choice(others.score, len(others.score)))
+             for _ in range(resamples)]
+    share = _with_interval(_share(found.score, others.score), np.array(drawn), len(found.ids))
+    return share, {"forgotten": len(found.ids), "unseen": len(others.ids), "auc": auc(found.score, others.score),
+                   "most_exposed": most_exposed(found, count=EXPOSED)}
+
+
+def _with_interval(share: float, drawn: np.ndarray, people: int) -> Measurement:
+    """The bootstrap's interval, or Clopper and Pearson's where that is wider: the bootstrap is sure of nobody and of all."""
+    successes = round(share * people)
+    bounds, exact = interval(drawn), clopper_pearson(successes, people)
+    typical = (successes + 1) / (people + 2)
+    error = max(float(drawn.std()), (typical * (1 - typical) / people) ** 0.5)
+    return Measurement(share, (min(bounds[0], exact[0]), max(bounds[1], exact[1])), error)
+
+
+def _share(found: np.ndarray, others: np.ndarray) -> float:
+    """TPR at the rate of people, or at that of one false accusation where there are fewer than 20 unseen people."""
+    point = tpr_at_fpr(found, others, max(PEOPLE_RATE, 1 / len(others)))
+    return float(point.tpr)
