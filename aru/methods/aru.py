@@ -80,7 +80,7 @@ def _control(**fixed: dict[str, Any]) -> Unlearn:
 
 
 def _presets() -> dict[str, Section]:
-    return {name: AruConfig.model_validate(PRESETS[name]) for name in ("paper", "vitmul")}
+    return {name: AruConfig.model_validate(PRESETS[name]) for name in PRESETS}
 
 
 _SOURCE, _NEEDS = "arXiv 2401.08998", ("forget", "retain")
