@@ -61,7 +61,8 @@ def _log_cell(client: MlflowClient, parent: Run, record: Mapping[str, Any]) -> N
             "unlearn_seed": str(record["unlearn_seed"])}
     if "failed" in record:
         tags["failed"] = record["failed"]
-    name = f"{record['method']} {record['variant']}, draw {record['draw']}, seed {record['unlearn_seed']}"
+    variant = "" if record["variant"] == "default" else f" ({record['variant']})"
+    name = f"{record['method']}{variant}, {record['protocol']} draw {record['draw']}, seed {record['unlearn_seed']}"
     with runs.child_run(client, parent, name, tags) as run:
         figures = dict(record.get("figures", {})) | {f"cost/{key}": record[key] for key in _COSTS}
         runs.log(client, run, params=runs.flatten({"method": record["method"], **record["config"]}),
