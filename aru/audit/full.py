@@ -75,15 +75,19 @@ def full(case: Case, subject: Subject, *, progress: Progress = silent) -> tuple[
         pool = load_pool(case, subject)
     except InputError as error:
         return found | dict.fromkeys((name for name in FULL if name != "interclass"), NotRun(str(error))), {}
+    attacked, figures = offline_attacks(case, pool)
+    found |= attacked | {"u_lira": _u_lira(pool, subject, case)}
+    progress(1, 1, "audit, shadow models")
+    return found, {"Shadow models": {"shadow models": len(pool.shadows), **figures}}
+
+
+def offline_attacks(case: Case, pool: Pool) -> tuple[dict[str, Measurement], dict[str, Any]]:
+    """What needs no shadow to be unlearned: offline LiRA, RMIA, IAM, and by person the worse of the first two."""
     scores, figures = _offline(pool)
-    unlearned = _u_lira(pool, subject, case)
     aucs = {name: _auc(case, pool, sides) for name, sides in scores.items()}
     worst = worst_of(people_found(sides[0], pool.people("forget"), sides[1], pool.people("unseen"), resamples=case.resamples,
                                   seed=case.seed)[0] for sides in scores.values())
-    progress(1, 1, "audit, shadow models")
-    return found | aucs | {"worst_people": worst, "iam": _iam(case, pool), "u_lira": unlearned}, {
-        "Shadow models": {"shadow models": len(pool.shadows), "of the photos, seen by a shadow on average":
-                          float(pool.seen[:, pool.request.roles == "forget"].mean()), **figures}}
+    return aucs | {"worst_people": worst, "iam": _iam(case, pool)}, figures
 
 
 def load_pool(case: Case, subject: Subject) -> Pool:

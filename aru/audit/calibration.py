@@ -1,0 +1,124 @@
+"""How retrained models stand the audit: where limits can lie, and how many good models the limits turn away.
+
+A good model has to lie within a limit by all of its interval, so the first half of the retrained models says where limits
+can lie: at the farthest end of an interval of theirs. The other half tests the limits of thresholds.yaml: those that fail
+are the false alarms. Originals have to fail, and are shown beside.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, make_case
+from aru.audit.criteria import KNOWN
+from aru.audit.levels import measure
+from aru.audit.record import audit_record
+from aru.audit.subject import Subject
+from aru.audit.thresholds import THRESHOLDS_FILE, Level, Thresholds, read_thresholds
+from aru.comparison.choices import parse_choices
+from aru.comparison.draws import Protocol, assign, draws_of, load_draw
+from aru.comparison.plan import Task, make_plan
+from aru.comparison.pool import run_tasks
+from aru.comparison.work import open_store
+from aru.compute import choose
+from aru.config import Config, load_config
+from aru.data.manifest import read_manifest
+from aru.errors import InputError
+from aru.evaluation.summary import rounded
+from aru.files import write_json
+
+VERDICTS = ("pass", "inconclusive", "fail")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """seeds: retrained models; originals: how many; workers: trainings at once; cached: use what is there, train nothing."""
+
+    benchmark: str
+    seeds: int = 6
+    originals: int = 1
+    level: Level = "quick"
+    protocol: Protocol = "official"
+    workers: int = 2
+    cached: bool = False
+
+
+def calibrate(asked: Asked, *, root: Path) -> dict[str, Any]:
+    """Train what is missing (as cells of a comparison), audit every model, sum up into calibration-LEVEL.json.
+
+    The level standard compares with the retrained model of the lowest seed, which is then neither calibrating nor testing.
+    """
+    if asked.seeds < 2:
+        raise InputError(f"{asked.seeds} seeds: 2 or more are needed, one to calibrate and one to test")
+    config, work = load_config(root / "params.yaml", asked.benchmark), root / "work" / asked.benchmark
+    thresholds, store = read_thresholds(root / THRESHOLDS_FILE, KNOWN), open_store(work)
+    plan = make_plan(asked.benchmark, config, work / "prepared", parse_choices("retrain", config),
+                     draws_of(asked.protocol, 1), seeds=asked.seeds, compute=choose(config.runtime))
+    wanted = [task for task in plan.tasks if task.kind == "retrained"
+              or (task.kind == "original" and task.seed < asked.originals)]
+    if not asked.cached:
+        run_tasks([task for task in wanted if not store.has(task.key, model=True)], config, work, workers=asked.workers)
+    there = [task for task in wanted if store.has(task.key, model=True)]
+    retrained, originals = ([task for task in there if task.kind == kind] for kind in ("retrained", "original"))
+    if len(retrained) < 2 or not originals:
+        raise InputError(f"{len(retrained)} retrained models and {len(originals)} originals are there, 2 and 1 are needed: "
+                         "let them be trained")
+    audited = [task for task in there if asked.level == "quick" or task != retrained[0]]
+    rows = [_audit(task, originals[0], retrained[0], thresholds, config, work, asked.level) for task in audited]
+    found = rounded(summed_up(rows, thresholds, asked.level))
+    found |= {"benchmark": asked.benchmark, "protocol": asked.protocol}
+    write_json(work / "audit" / f"calibration-{asked.level}.json", found)
+    return found
+
+
+def summed_up(rows: Sequence[dict[str, Any]], thresholds: Thresholds, level: Level) -> dict[str, Any]:
+    """Per criterion the reach of the calibrating models' intervals, and the verdicts of the testing ones and of originals.
+
+    rows: audit records with `kind` and `seed`. Retrained models calibrate in the order of their seeds, the first half,
+    rounded up; the others test.
+    """
+    retrained = sorted((row for row in rows if row["kind"] == "retrained"), key=lambda row: row["seed"])
+    half = -(-len(retrained) // 2)
+    parts = {"calibrating": retrained[:half], "testing": retrained[half:],
+             "originals": [row for row in rows if row["kind"] == "original"]}
+    return {"level": level, "criteria": {name: _criterion(name, parts) for name in thresholds.of(level)},
+            "seeds": {part: [row["seed"] for row in records] for part, records in parts.items()},
+            "verdicts": {part: [row["verdict"] for row in records] for part, records in parts.items()}}
+
+
+def told(found: dict[str, Any]) -> list[str]:
+    """The table as lines of text."""
+    lines = [f"{'criterion':20} {'reach of retrained':>18}  tested: {'/'.join(VERDICTS)}  originals"]
+    for name, row in found["criteria"].items():
+        reach = f"[{row['reach'][0]:.3f}, {row['reach'][1]:.3f}]" if row["reach"] else "not run"
+        lines.append(f"{name:20} {reach:>18}  {_counts(row['verdicts']):>30}  {', '.join(row['verdicts']['originals'])}")
+    return [*lines, f"{'all':20} {'':>18}  {_counts(found['verdicts']):>30}  {', '.join(found['verdicts']['originals'])}"]
+
+
+def _audit(task: Task, original: Task, reference: Task, thresholds: Thresholds, config: Config, work: Path,
+           level: Level) -> dict[str, Any]:
+    """The record of one model."""
+    store, sets = open_store(work), load_draw(work / "prepared", task.draw, config)[0]
+    manifest = assign(read_manifest(work / "prepared" / "manifest.csv"), task.draw, config)
+    models = {AUDITED: store.model(task.key), ORIGINAL: store.model(original.key)}
+    if level != "quick":
+        models[RETRAINED] = store.model(reference.key)
+    case = make_case(models, sets, manifest, compute=choose(config.runtime), resamples=config.evaluate.resamples,
+                     seed=config.runtime.seed)
+    measurements, details = measure(case, level, Subject(task.label, task.benchmark, config, work))
+    record = audit_record(case, thresholds, level, measurements, details, {"benchmark": task.benchmark, "model": task.label})
+    return record | {"kind": task.kind, "seed": task.seed}
+
+
+def _criterion(name: str, parts: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    found = {part: [row for record in records for row in record["criteria"] if row["name"] == name and row["verdict"]]
+             for part, records in parts.items()}
+    ends = [row["interval"] or [row["figure"]] * 2 for row in found["calibrating"]]
+    return {"reach": [min(low for low, _ in ends), max(high for _, high in ends)] if ends else None,
+            "figures": {part: [row["figure"] for row in rows] for part, rows in found.items()},
+            "verdicts": {part: [row["verdict"] for row in rows] for part, rows in found.items()}}
+
+
+def _counts(verdicts: dict[str, list[str]]) -> str:
+    return "/".join(str(verdicts["testing"].count(verdict)) for verdict in VERDICTS)
