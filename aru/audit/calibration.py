@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aru.audit import quick
 from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
@@ -23,6 +24,7 @@ from aru.comparison.pool import run_tasks
 from aru.comparison.work import open_store
 from aru.compute import choose
 from aru.config import Config, load_config
+from aru.data.images import ROLES
 from aru.data.manifest import read_manifest
 from aru.errors import InputError
 from aru.evaluation.summary import rounded
@@ -105,7 +107,7 @@ def _audit(task: Task, original: Task, reference: Task, thresholds: Thresholds, 
     if level != "quick":
         models[RETRAINED] = store.model(reference.key)
     case = make_case(models, sets, manifest, compute=choose(config.runtime), resamples=config.evaluate.resamples,
-                     seed=config.runtime.seed)
+                     seed=config.runtime.seed, roles=quick.ROLES if level == "quick" else ROLES)
     measurements, details = measure(case, level, Subject(task.label, task.benchmark, config, work))
     record = audit_record(case, thresholds, level, measurements, details, {"benchmark": task.benchmark, "model": task.label})
     return record | {"kind": task.kind, "seed": task.seed}

@@ -1,6 +1,6 @@
 """What an audit looks at: the models, their answers to the four sets, and who is on each image."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +23,8 @@ Logits = dict[str, dict[str, torch.Tensor]]
 class Case:
     """One audit's material.
 
-    models: `audited` and `original`, and `retrained` where there is one. logits[model][set] (M, C). sets: their unseen
+    models: `audited` and `original`, and `retrained` where there is one. logits[model][set] (M, C), of the sets that the
+    level looks at. sets: their unseen
     images show nobody who was trained on or forgotten; `acquainted` is how many were left out for that, and the manifest
     has no rows of them. resamples, seed: of the bootstrap.
     """
@@ -59,9 +60,12 @@ def make_case(
     compute: Compute,
     resamples: int,
     seed: int,
+    roles: Sequence[str] = ROLES,
     logits: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
 ) -> Case:
-    """Leave acquaintances out of the unseen set and let the models answer; `logits` are answers that are known.
+    """Leave acquaintances out of the unseen set and let the models answer to the sets of these roles, unseen among them.
+
+    logits: answers to all sets that are known.
 
     Raises InputError where fewer than ten unseen images are left, or none shows another person than another.
     """
@@ -76,7 +80,7 @@ def make_case(
     for name, model in models.items():
         given = (logits or {}).get(name)
         answers[name] = dict(given) if given is not None else {
-            role: predict(model, getattr(sets, role), compute=compute) for role in ROLES}
+            role: predict(model, getattr(sets, role), compute=compute) for role in roles}
         answers[name]["unseen"] = answers[name]["unseen"][torch.from_numpy(kept)]
     return Case(models, answers, replace(sets, unseen=_take(sets.unseen, kept)), manifest.drop(unseen.index[~strange]),
                 compute, int((~strange).sum()), resamples, seed)

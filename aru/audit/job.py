@@ -1,7 +1,9 @@
 """One audit from files to files: what the flow's worker and `python -m aru.audit` run."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from aru.audit import quick
 from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, Case, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
@@ -11,7 +13,7 @@ from aru.audit.subject import Subject
 from aru.audit.thresholds import THRESHOLDS_FILE, check_level, read_thresholds
 from aru.compute import choose
 from aru.config import Config, load_config
-from aru.data.images import load_sets
+from aru.data.images import ROLES, load_sets
 from aru.data.manifest import read_manifest
 from aru.errors import InputError
 from aru.files import load_tensors, md5
@@ -43,7 +45,7 @@ def run_audit(
     paths = {AUDITED: Path(weights), ORIGINAL: model_path(work, ORIGINAL)}
     if asked != "quick" and model_path(work, RETRAINED).is_file():
         paths[RETRAINED] = model_path(work, RETRAINED)
-    case = _case(paths, config, work)
+    case = _case(paths, config, work, quick.ROLES if asked == "quick" else ROLES)
     subject = Subject(name, benchmark, config, work, _method(paths[AUDITED], work), interclass)
     found, details = measure(case, asked, subject, progress=progress)
     made_from = {f"{which} model, MD5": md5(path) for which, path in paths.items()} | {"thresholds, MD5": md5(limits)}
@@ -63,13 +65,13 @@ def audit_folder(root: Path, benchmark: str, name: str, level: str) -> Path:
     return Path(root) / "work" / benchmark / "audit" / f"{safe}-{level}"
 
 
-def _case(paths: dict[str, Path], config: Config, work: Path) -> Case:
+def _case(paths: dict[str, Path], config: Config, work: Path, roles: Sequence[str]) -> Case:
     sets = load_sets(work / "prepared", config.data.task)
     for path in paths.values():
         _check_fit(path, sets.retain.outputs, config.data.resolution)
     models = {which: load_model(path) for which, path in paths.items()}
     return make_case(models, sets, read_manifest(work / "prepared" / "manifest.csv"), compute=choose(config.runtime),
-                     resamples=config.evaluate.resamples, seed=config.runtime.seed)
+                     resamples=config.evaluate.resamples, seed=config.runtime.seed, roles=roles)
 
 
 def _method(weights: Path, work: Path) -> str | None:

@@ -1,6 +1,6 @@
 """The quick level: attacks on the loss and its kin, exposure by person, utility, uniformity and weights.
 
-It needs no shadow model, no retraining and no training: forward passes over the four sets, and resampling.
+It needs no shadow model, no retraining and no training: forward passes over the sets of `ROLES`, and resampling.
 """
 
 import copy
@@ -22,14 +22,16 @@ from aru.evaluation.utility import utility_columns
 from aru.evaluation.weights import weight_distance
 from aru.models import classifier
 
+ROLES = ("forget", "test", "unseen")
+"""The sets it looks at; retain is the largest by far."""
+
 Draws = Mapping[str, np.ndarray]
 Sides = tuple[np.ndarray, np.ndarray]
 
 
 def quick(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     """The measurements by criterion; details: `attacks`, every signal's figures, and `people` with the most exposed ones."""
-    draws = draw_sets(case.targets, {role: case.people(role) for role in case.targets}, resamples=case.resamples,
-                      seed=case.seed)
+    draws = draw_people(case)
     signals = attack_signals(case)
     found = {name: _matched(case, sides, draws) for name, sides in signals.items()}
     found_people, people = _people(case, signals["loss"])
@@ -39,13 +41,18 @@ def quick(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
         "attacks_at_1pct": worst_of(figures["tpr"] for figures in found.values()),
         "people_at_5pct": found_people,
         "uniformity": _matched(case, _entropies(case), draws)["auc"],
-        "test_accuracy": _loss_of_accuracy(case, "test", draws["test"]),
-        "retain_accuracy": _loss_of_accuracy(case, "retain", draws["retain"]),
+        "test_accuracy": loss_of_accuracy(case, "test", draws["test"]),
         "weights": weights(case),
     }
     attacks = {name: {key: {"figure": one.figure, "interval": list(one.interval or ())} for key, one in figures.items()}
                for name, figures in found.items()}
     return measurements, {"attacks": attacks, "people": people}
+
+
+def draw_people(case: Case) -> Draws:
+    """How often every image of every set is drawn in each resample of people; the same for all figures of a case."""
+    groups = {role: case.people(role) for role in case.targets}
+    return draw_sets(case.targets, groups, resamples=case.resamples, seed=case.seed)
 
 
 def attack_signals(case: Case) -> dict[str, Sides]:
@@ -106,7 +113,7 @@ def _entropies(case: Case) -> Sides:
     return forget, unseen
 
 
-def _loss_of_accuracy(case: Case, role: str, counts: np.ndarray) -> Measurement:
+def loss_of_accuracy(case: Case, role: str, counts: np.ndarray) -> Measurement:
     """Accuracy of the original minus that of the audited model; above 0 is a loss."""
     columns = [utility_columns(case.logits[name][role], case.targets[role]).means["accuracy"] for name in (ORIGINAL, AUDITED)]
     weights = np.vstack((np.ones(counts.shape[1]), counts))

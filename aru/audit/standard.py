@@ -11,7 +11,7 @@ import numpy as np
 
 from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, Case
 from aru.audit.criteria import STANDARD
-from aru.audit.quick import matched_figures
+from aru.audit.quick import draw_people, loss_of_accuracy, matched_figures
 from aru.audit.verdicts import Measurement, NotRun, from_interval, measured, worst_of
 from aru.data.images import ROLES
 from aru.errors import InputError
@@ -22,7 +22,6 @@ from aru.evaluation.filtering import filter_sensitivity
 from aru.evaluation.probing import probing
 from aru.evaluation.relearning import RelearnConfig, relearning
 from aru.evaluation.representation import representation
-from aru.evaluation.resampling import draw_sets
 from aru.evaluation.utility import per_example_loss
 from aru.progress import Progress, silent
 
@@ -57,7 +56,7 @@ def _gaps(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     result = distance(case.logits[AUDITED], [case.logits[RETRAINED]], case.targets, groups=groups, resamples=case.resamples,
                       seed=case.seed)["unlearned"]
     told = {name: from_interval(value["figure"], value["interval"]) for name, value in result.items()}
-    draws = draw_sets(case.targets, groups, resamples=case.resamples, seed=case.seed)
+    draws = draw_people(case)
     aucs = []
     for model in (AUDITED, RETRAINED):
         losses = [per_example_loss(case.logits[model][role], case.targets[role]) for role in ("forget", "unseen")]
@@ -65,7 +64,8 @@ def _gaps(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     further = {name: {"figure": value["figure"], "interval": value["interval"]} for name, value in result.items()}
     return {"attack_gap": measured(aucs[0] - aucs[1]), "forget_gap": told["gap/forget/accuracy"],
             "test_gap": told["gap/test/accuracy"], "tow": told["tow"], "js_forget": told["forget/js"],
-            "agreement_test": told["test/agreement"]}, {"Distance to the retrained model": further}
+            "agreement_test": told["test/agreement"],
+            "retain_accuracy": loss_of_accuracy(case, "retain", draws["retain"])}, {"Distance to the retrained model": further}
 
 
 def _relearning(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
@@ -158,7 +158,7 @@ def _features(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
 
 
 PARTS: Mapping[tuple[str, ...], Part] = {
-    ("attack_gap", "forget_gap", "test_gap", "tow", "js_forget", "agreement_test"): _gaps,
+    ("attack_gap", "forget_gap", "test_gap", "tow", "js_forget", "agreement_test", "retain_accuracy"): _gaps,
     ("relearning_retain", "relearning_few"): _relearning,
     ("label_probe", "identity_probe"): _probes,
     ("cka",): _likeness,
