@@ -16,6 +16,8 @@ from aru.comparison.estimate import estimate_seconds, passes
 from aru.comparison.keys import original_key
 from aru.comparison.plan import Plan, Task, make_plan
 from aru.comparison.pool import run_tasks
+from aru.comparison.records import records_table
+from aru.comparison.store import Store
 from aru.comparison.work import open_store, run_task
 from aru.compute import choose
 from aru.config import PRESETS, Config
@@ -266,6 +268,30 @@ def test_estimates_count_passes_and_learn_from_what_was_measured(tuning_project,
     found = estimate_seconds(plan.tasks, config, work, store, choose(config.runtime))
     key = by_kind["finetune"].key
     assert found[key] == pytest.approx(store.record(key)["seconds"])
+
+
+def test_the_cost_of_a_resumed_training_is_not_known(tuning_project, config):
+    plan, work = plan_of(tuning_project, "ssd"), tuning_project / "work" / "toy"
+    begun = next(task for task in plan.tasks if task.kind == "retrained")
+    left = work / "comparison" / "checkpoints" / f"{begun.key}.pt"
+    left.parent.mkdir()
+    torch.save({"key": "of other inputs"}, left)
+    compute_all(tuning_project, plan)
+    records = records_of(plan.cells, config, work)
+    assert [record["method"] for record in records if record.get("resumed")] == ["retrain"]
+    table = records_table(records).set_index("method")
+    assert table["share"].isna().all() and table["seconds"].isna()["retrain"] and table["seconds"]["ssd"] > 0
+    found = estimate_seconds([begun], config, work, open_store(work), choose(config.runtime))
+    assert found[begun.key] != pytest.approx(open_store(work).record(begun.key)["seconds"])
+
+
+def test_what_a_kill_left_half_written_is_no_result(tmp_path):
+    store = Store(tmp_path)
+    store.write("ab" * 16, {"kind": "method"})
+    half = tmp_path / "ab" / ".abcd.17.tmp"
+    half.mkdir()
+    (half / "record.json").write_text("{}")
+    assert list(store.keys()) == ["ab" * 16]
 
 
 # The runner without servers

@@ -27,7 +27,8 @@ _IDENTITY = [*SETTING, "variant", "method", *PLACE, "unlearn_seed"]
 def records_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """One row a record, sorted: `FIELDS`, failed, `MEASURED`, `FLOORS`, gap/... for `GAPS`, and share; NaN is "not known".
 
-    A record with `failed` in place of `figures` is a run that diverged; it has neither figures nor costs. The reference of
+    A record with `failed` in place of `figures` is a run that diverged; it has neither figures nor costs. One with `resumed`
+    has no costs: they were measured on its last part alone. The reference of
     a record is the mean of the records of `retrain` (with its defaults, where there are such) of the same setting, training
     seed and draw; its own gap is not defined. share is the cost as a part of the reference's, known on the same machine
     only: of CPU seconds on a CPU, of wall seconds on anything else, where the CPU merely waits. Raises InputError where a
@@ -81,7 +82,8 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     row |= {name: math.nan if failed else _number(figures.get(name)) for name in MEASURED}
     row |= {name: _number((record.get("reference") or {}).get(name)) for name in FLOORS}
     cost = record["cpu_seconds" if str(record["device"]).startswith("cpu") else "seconds"]
-    return row | {"cost": math.nan if failed else float(cost), "seconds": math.nan if failed else float(record["seconds"])}
+    unknown = failed or record.get("resumed", False)  # a resumed training's seconds are those of its last part
+    return row | {"cost": math.nan if unknown else float(cost), "seconds": math.nan if unknown else float(record["seconds"])}
 
 
 def _number(value: Any) -> float:

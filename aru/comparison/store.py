@@ -56,7 +56,7 @@ class Store:
 
     def keys(self) -> Iterator[str]:
         """The keys of all results."""
-        for path in sorted(self.folder.glob(f"*/*/{_RECORD}")):
+        for path in sorted(self.folder.glob(f"*/[!.]*/{_RECORD}")):  # a dot begins what a kill left half written
             yield path.parent.name
 
     def drop(self, key: str) -> None:

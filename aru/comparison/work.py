@@ -36,13 +36,13 @@ def run_task(task: Task, config: Config, work: Path, *, progress: Progress = sil
         return
     sets, _, _ = load_draw(work / "prepared", task.draw, config)
     function = {"original": _original, "retrained": _retrained, "method": _method}[task.kind]
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu, resumed = time.perf_counter(), time.process_time(), _checkpoint(store, task).is_file()
     try:
         model = function(task, config, sets, store, compute, progress)
     except TrainingError as error:
         store.write(task.key, _record(task, config, sets, compute, wall, cpu) | {"failed": str(error)})
         return
-    record = _record(task, config, sets, compute, wall, cpu)
+    record = _record(task, config, sets, compute, wall, cpu) | ({"resumed": True} if resumed else {})
     logits = None
     if task.kind != "original":
         logits = {role: predict(model, getattr(sets, role), compute=compute) for role in ROLES}
@@ -90,10 +90,14 @@ def _retrained(task: Task, config: Config, sets: Sets, store: Store, compute: Co
 
 def _from_scratch(task: Task, config: Config, data: Any, purpose: str, store: Store, compute: Compute,
                   progress: Progress) -> nn.Module:
-    checkpoint = Checkpoint(store.folder.parent / "checkpoints" / f"{task.key}.pt", task.key)
+    checkpoint = Checkpoint(_checkpoint(store, task), task.key)
     model, _ = fit_from_scratch(data, config, purpose, seed=task.seed, compute=compute, progress=progress,
                                 checkpoint=checkpoint)
     return model
+
+
+def _checkpoint(store: Store, task: Task) -> Path:
+    return store.folder.parent / "checkpoints" / f"{task.key}.pt"
 
 
 def _method(task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress) -> nn.Module:
