@@ -8,8 +8,9 @@ export OMP_NUM_THREADS ?= 1
 run: data
 	$(BIN)/aru run
 
+# Two processes, each with whole files: fixtures such as Prefect's server are shared within a file.
 test: data
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 install: .venv/installed
 
