@@ -72,7 +72,7 @@ def test_fresh_clone_is_all_hits(project: Path, tmp_path: Path, command: list[st
     (("code", "aru/progress.py"), set(STAGES)),
     (("input", "data/faces.zip"), set(STAGES)),
     (("input", "data/mufac.zip"), set()),
-], ids=str)
+], ids=("attack", "evaluation", "one stage", "all stages", "archive", "another archive"))
 def test_a_change_runs_what_depends_on_it_and_nothing_else(project: Path, change: tuple[str, ...],
                                                            expected: set[str]) -> None:
     if change[0] == "params":
