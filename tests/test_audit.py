@@ -144,7 +144,7 @@ def test_a_missing_file_and_an_unknown_level_say_what_to_do(tmp_path):
 
 def test_the_original_is_caught():
     found = verdicts(original())
-    for name in ("all", "forgetting", "attacks", "attacks_at_1pct", "people_at_5pct", "weights"):
+    for name in ("all", "forgetting", "attacks", "attacks_at_1pct", "people", "people_at_5pct", "weights"):
         assert found[name] == "fail", name
 
 
@@ -357,9 +357,9 @@ def test_entropy_of_answers(logits, multi, entropy):
 def test_the_interval_of_the_share_of_people_is_honest_where_none_or_one_is_found():
     rng = np.random.default_rng(0)
     people = np.repeat(np.arange(40), 5)
-    none, _ = people_found(rng.normal(-9, 1, 200), people, rng.normal(size=200), people + 100, resamples=100, seed=0)
+    none = people_found(rng.normal(-9, 1, 200), people, rng.normal(size=200), people + 100, resamples=100, seed=0).share
     assert none.figure == 0 and none.interval[0] == 0 and none.interval[1] == pytest.approx(0.0881, abs=1e-3)
-    one, _ = people_found(np.full(5, 9.0), np.zeros(5), rng.normal(size=200), people + 100, resamples=100, seed=0)
+    one = people_found(np.full(5, 9.0), np.zeros(5), rng.normal(size=200), people + 100, resamples=100, seed=0).share
     assert one.figure == 1 and one.interval[0] == pytest.approx(0.025, abs=1e-3), "one person proves little"
 
 

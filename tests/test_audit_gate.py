@@ -1,11 +1,15 @@
 """The gate before the registry: what a failed audit keeps from becoming the candidate, and what MLflow keeps of it."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from aru.errors import InputError
+from aru.files import md5
 from aru.models import build, save_model
-from flows import publishing, registry, runs, store, tracking
+from flows import audit, audit_runs, cli, publishing, registry, runs, store, tracking
+from flows.audit import find_target
 from flows.audit_tags import audit_metrics, audit_tags
 from flows.publishing import Published
 from tests import tracked
@@ -81,3 +85,65 @@ def test_the_command_says_plainly_that_a_model_is_no_candidate(tracked_project: 
     assert "FAILED (attacks)" in publishing.summary(tracked_project, "faces", failed)
     assert publishing.standing(tracked_project, "faces", Published("run", NAME, "1", "inconclusive", new=True)) == (
         "audit inconclusive, alias candidate")
+
+
+@pytest.mark.parametrize("model, name", [("unlearned", "unlearned"), ("original", "original"), (NAME, f"{NAME}-version-1"),
+                                         (f"{NAME}@candidate", f"{NAME}-version-1"), (f"{NAME}/1", f"{NAME}-version-1"),
+                                         (f"models:/{NAME}/1", f"{NAME}-version-1")])
+def test_a_model_is_found_by_its_name(tracked_once: Path, tmp_path: Path, model: str, name: str) -> None:
+    found = find_target(model, "faces", tracked_once, tmp_path)
+    own = model if model == "original" else "unlearned"
+    assert found.name == name
+    assert md5(found.weights) == md5(tracked_once / "work" / "faces" / own / "model.safetensors")
+
+
+def test_a_file_is_a_model_too(tracked_once: Path, tmp_path: Path) -> None:
+    path = tracked_once / "work" / "faces" / "retrained" / "model.safetensors"
+    assert find_target(str(path), "faces", tracked_once, tmp_path).weights == path
+
+
+@pytest.mark.parametrize("model, message", [
+    ("unlerned", "did you mean 'unlearned'"), ("aru-face", "did you mean 'aru-faces'"), (f"{NAME}@production", "production"),
+    (f"{NAME}/9", "version or alias '9'"), ("nobody", "registered: aru-faces"),
+])
+def test_a_model_that_is_not_there_is_named(tracked_once: Path, tmp_path: Path, model: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        find_target(model, "faces", tracked_once, tmp_path)
+
+
+def test_models_that_were_never_made_say_which_command_makes_them(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="aru run --benchmark faces"):
+        find_target("retrained", "faces", tmp_path, tmp_path)
+    with pytest.raises(InputError, match="registered: none"):
+        find_target("nobody", "faces", tmp_path, tmp_path)
+
+
+def test_an_audit_by_itself_leaves_a_run_of_its_own(tracked_project: Path) -> None:
+    folder = tracked_project / "work" / "faces" / "audit"
+    run_id = audit_runs.track(tracked_project, "faces", tracked.audit("fail"), folder, weights="0" * 32)
+    client = store.client(tracked_project)
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED" and run.info.run_name == "audit of unlearned, quick"
+    assert (run.data.tags["kind"], run.data.tags["audit.verdict"], run.data.tags["weights_md5"]) == ("audit", "fail", "0" * 32)
+    assert run.data.metrics == {"audit/forgetting": 0.51, "audit/attacks": 0.7, "audit/retain_accuracy": 0.2}
+    assert {item.path for item in client.list_artifacts(run_id, "audit")} == {"audit/audit.json", "audit/audit.html"}
+    assert "Not tested: tow" in run.data.tags["mlflow.note.content"]
+    assert tracking.find_run(tracked_project, benchmark="faces", state="a" * 64), "it is no flow's run"
+
+
+@pytest.mark.parametrize("verdict, code", [("pass", 0), ("fail", 1), ("inconclusive", 3)])
+def test_the_commands_exit_code_is_the_verdict(tracked_project: Path, monkeypatch: pytest.MonkeyPatch,
+                                               capfd: pytest.CaptureFixture, verdict: str, code: int) -> None:
+    record = tracked.audit(verdict)
+    for row in record["criteria"]:
+        row |= {"interval": [0.4, 0.6], "limit": [0.4, None]}
+    done = audit.Audited(record, tracked_project / "work" / "faces" / "audit", "run")
+    monkeypatch.setattr(cli, "_flow_environment", lambda *arguments: nullcontext())
+    monkeypatch.setattr(audit, "audit", lambda *arguments, **options: done)
+    monkeypatch.chdir(tracked_project)
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["audit", "unlearned"])
+    shown = capfd.readouterr().out
+    assert (ended.value.code or 0) == code
+    assert f"Verdict: {verdict.upper()}" in shown and "no retrained model" in shown and "work/faces/audit/audit.html" in shown

@@ -65,7 +65,7 @@ def audit(verdict: str = "pass") -> dict:
             {"name": "attacks", "required": True, "verdict": verdict, "figure": 0.7},
             {"name": "retain_accuracy", "required": False, "verdict": "fail", "figure": 0.2},
             {"name": "tow", "required": True, "verdict": None, "not_run": "no retrained model"}]
-    return {"model": "unlearned", "level": "quick", "verdict": verdict, "criteria": rows}
+    return {"model": "unlearned", "level": "quick", "verdict": verdict, "criteria": rows, "thresholds_version": 1}
 
 
 def track(root: Path, *, state: str = "a" * 64, seed: int = 0, verdict: str = "pass") -> str:

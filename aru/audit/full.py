@@ -85,9 +85,10 @@ def offline_attacks(case: Case, pool: Pool) -> tuple[dict[str, Measurement], dic
     """What needs no shadow to be unlearned: offline LiRA, RMIA, IAM, and by person the worse of the first two."""
     scores, figures = _offline(pool)
     aucs = {name: _auc(case, pool, sides) for name, sides in scores.items()}
-    worst = worst_of(people_found(sides[0], pool.people("forget"), sides[1], pool.people("unseen"), resamples=case.resamples,
-                                  seed=case.seed)[0] for sides in scores.values())
-    return aucs | {"worst_people": worst, "iam": _iam(case, pool)}, figures
+    found = [people_found(sides[0], pool.people("forget"), sides[1], pool.people("unseen"), resamples=case.resamples,
+                          seed=case.seed) for sides in scores.values()]
+    return aucs | {"iam": _iam(case, pool), "worst_people": worst_of(one.auc for one in found),
+                   "worst_people_at_5pct": worst_of(one.share for one in found)}, figures
 
 
 def load_pool(case: Case, subject: Subject) -> Pool:

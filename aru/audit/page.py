@@ -10,11 +10,13 @@ from aru.page import Html, join, page, table, tag
 
 STATES = {"pass": "good", "fail": "bad", "inconclusive": "open", None: "open"}
 STYLE = """
-.verdict { display: inline-block; padding: .15em .7em; border-radius: .5em; color: var(--paper); background: currentColor; }
-.verdict span { color: var(--paper); letter-spacing: .03em; }
-td .state { white-space: nowrap; } td .small { white-space: normal; } td:first-child, tbody th { min-width: 15rem; }
-tbody th .small { font-weight: 400; max-width: 46ch; }
+.verdict { display: inline-block; padding: .12em .6em; border-radius: .4em; color: var(--paper); letter-spacing: .03em; }
+.verdict.good { background: var(--good); } .verdict.bad { background: var(--bad); } .verdict.open { background: var(--open); }
+td .state { white-space: nowrap; }
+tbody th .small { white-space: normal; max-width: 44ch; min-width: 17rem; }
+td { font-size: .92rem; }
 """
+MINUS = "\N{MINUS SIGN}"
 HEAD = ("Criterion", "Figure", "Limit", "Verdict", "Power")
 
 
@@ -51,7 +53,7 @@ def audit_page(record: Mapping[str, Any]) -> str:
 def criterion_cells(row: Mapping[str, Any]) -> tuple[str, str, str]:
     """Figure, interval and limit of a tested criterion as text."""
     bounds = row["interval"]
-    low, high = (None if end is None else f"{end:g}" for end in row["limit"])
+    low, high = (None if end is None else f"{end:g}".replace("-", MINUS) for end in row["limit"])
     limit = f"{low} to {high}" if low and high else f"at most {high}" if high else f"at least {low}"
     return _number(row["figure"]), f"[{_number(bounds[0])}, {_number(bounds[1])}]" if bounds else "exact", limit
 
@@ -61,18 +63,29 @@ def _head(record: Mapping[str, Any]) -> Html:
     images = ", ".join(f"{count:,} {role}" for role, count in record["images"].items())
     line = f"Benchmark {record['benchmark']}, level {record['level']}. Images: {images}."
     left = f" {record['unseen_left_out']} {UNSEEN}." if record["unseen_left_out"] else ""
-    badge = tag("span", tag("span", verdict.upper()), class_=f"verdict {STATES[verdict]}")
-    return tag("header", tag("h1", badge, Html(" "), f"Audit of {record['model']}"), tag("p", MEANING[verdict]),
+    badge = tag("span", verdict.upper(), class_=f"verdict {STATES[verdict]}")
+    return tag("header", tag("h1", badge, Html(" "), f"Audit of {record['model']}"),
+               tag("p", f"{MEANING[verdict]} {_counts(record['criteria'])}"),
                tag("p", line + left, class_="lead"))
+
+
+def _counts(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How the required criteria fared; those that did not pass by name."""
+    required = [row for row in rows if row["required"]]
+    named = {word: [title(row["name"]) for row in required if row["verdict"] == verdict]
+             for verdict, word in (("fail", "failed"), ("inconclusive", "inconclusive"), (None, "not tested"))}
+    passed = sum(row["verdict"] == "pass" for row in required)
+    said = [f"{word}: {', '.join(names)}" for word, names in named.items() if names]
+    return "; ".join([f"Passed {passed} of {len(required)} required criteria", *said]) + "."
 
 
 def _row(row: Mapping[str, Any]) -> list[object]:
     figure, bounds, limit = criterion_cells(row)
     state = tag("span", row["verdict"], class_=f"state {STATES[row['verdict']]}")
-    role = f"{row['sides']}, {row['level']}" + ("" if row["required"] else ", informs only")
+    role = tag("span", "informs only", class_="small") if not row["required"] else ""
     return [join((title(row["name"]), tag("span", row["measured"], class_="small"))),
             join((tag("span", figure, class_="figure"), tag("span", bounds, class_="small"))),
-            join((limit, tag("span", role, class_="small"))), state, _power(row)]
+            join((limit, tag("span", row["sides"], class_="small"))), join((state, role)), _power(row)]
 
 
 def _power(row: Mapping[str, Any]) -> str:
@@ -90,7 +103,7 @@ def _ends(ends: Sequence[float | None], between: str, low: str, high: str) -> st
 
 def _people(people: Mapping[str, Any]) -> Html:
     rows = [(one["id"], one["score"], one["photos"]) for one in people["most_exposed"]]
-    line = f"{people['forgotten']} forgotten against {people['unseen']} unseen people; AUC of people {people['auc']:.3f}."
+    line = f"{people['forgotten']} forgotten against {people['unseen']} unseen people; "
     return _section("Most exposed people", tag("p", EXPOSED, class_="note"), tag("p", line),
                     table(["Person", "Score", "Photos"], [(name, f"{score:.3f}", count) for name, score, count in rows]))
 
@@ -123,7 +136,7 @@ def _bounds(bounds: Sequence[float]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:.3f}".replace("-", MINUS)
 
 
 def _section(heading: str, *children: object) -> Html:

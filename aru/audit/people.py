@@ -1,23 +1,35 @@
 """Who is found: the share of the forgotten people at few false accusations, and the most exposed of them."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from aru.audit.verdicts import Measurement
+from aru.audit.verdicts import Measurement, from_interval
 from aru.evaluation.exposure import most_exposed, people_scores
 from aru.evaluation.intervals import interval
-from aru.evaluation.roc import auc, clopper_pearson, tpr_at_fpr
+from aru.evaluation.roc import auc, auc_interval, clopper_pearson, tpr_at_fpr
 
 PEOPLE_RATE = 0.05
 """False accusations among unseen people: 1 % of some 45 people is nobody."""
 EXPOSED = 10
 
 
+@dataclass(frozen=True)
+class PeopleFound:
+    """auc: chance that a forgotten person scores higher than an unseen one. share: of the forgotten people who are found where
+    5 % of the unseen people are accused. details: both numbers of people and the most exposed of the forgotten ones.
+    """
+
+    auc: Measurement
+    share: Measurement
+    details: dict[str, Any]
+
+
 def people_found(
     forget: np.ndarray, forget_people: np.ndarray, unseen: np.ndarray, unseen_people: np.ndarray, *, resamples: int, seed: int
-) -> tuple[Measurement, dict[str, Any]]:
-    """Share of the forgotten people who are found where 5 % of the unseen people are accused, and who is most exposed.
+) -> PeopleFound:
+    """Who is found by scores of photos, each person by the most telling of them (`aru.evaluation.exposure`).
 
     The threshold lies anew in each resample of the unseen people, so that its chance is in the interval. Shape: scores
     (F,) and (U,), higher for members, and the person of each.
@@ -27,8 +39,10 @@ def people_found(
     drawn = [_share(rng.choice(found.score, len(found.score)), rng.choice(others.score, len(others.score)))
              for _ in range(resamples)]
     share = _with_interval(_share(found.score, others.score), np.array(drawn), len(found.ids))
-    return share, {"forgotten": len(found.ids), "unseen": len(others.ids), "auc": auc(found.score, others.score),
-                   "most_exposed": most_exposed(found, count=EXPOSED)}
+    bounds = auc_interval(found.score, others.score, people=None, resamples=resamples, seed=seed)
+    return PeopleFound(from_interval(auc(found.score, others.score), bounds), share,
+                       {"forgotten": len(found.ids), "unseen": len(others.ids),
+                        "most_exposed": most_exposed(found, count=EXPOSED)})
 
 
 def _with_interval(share: float, drawn: np.ndarray, people: int) -> Measurement:

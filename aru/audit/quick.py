@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from aru.audit.case import AUDITED, ORIGINAL, Case
-from aru.audit.people import people_found
+from aru.audit.people import PeopleFound, people_found
 from aru.audit.verdicts import Measurement, measured, worst_of
 from aru.evaluation.attacks import BASELINES, class_ranks
 from aru.evaluation.matched import MatchedAttack, strata_of
@@ -34,19 +34,20 @@ def quick(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     draws = draw_people(case)
     signals = attack_signals(case)
     found = {name: _matched(case, sides, draws) for name, sides in signals.items()}
-    found_people, people = _people(case, signals["loss"])
+    people = _people(case, signals["loss"])
     measurements = {
         "forgetting": found["loss"]["auc"],
         "attacks": worst_of(figures["auc"] for figures in found.values()),
         "attacks_at_1pct": worst_of(figures["tpr"] for figures in found.values()),
-        "people_at_5pct": found_people,
+        "people": people.auc,
+        "people_at_5pct": people.share,
         "uniformity": _matched(case, _entropies(case), draws)["auc"],
         "test_accuracy": loss_of_accuracy(case, "test", draws["test"]),
         "weights": weights(case),
     }
     attacks = {name: {key: {"figure": one.figure, "interval": list(one.interval or ())} for key, one in figures.items()}
                for name, figures in found.items()}
-    return measurements, {"attacks": attacks, "people": people}
+    return measurements, {"attacks": attacks, "people": people.details}
 
 
 def draw_people(case: Case) -> Draws:
@@ -98,7 +99,7 @@ def matched_figures(case: Case, scores: Sides, draws: Draws) -> Sides:
     return np.array([one.auc for one in found]), np.array([one.tpr_at_1pct_fpr for one in found])
 
 
-def _people(case: Case, scores: Sides) -> tuple[Measurement, dict[str, Any]]:
+def _people(case: Case, scores: Sides) -> PeopleFound:
     """Who is found by the ranks of the scores among unseen images of the same class."""
     strata = {role: strata_of(case.targets[role]) for role in ("forget", "unseen")}
     ranks = [class_ranks(side, strata[role], scores[1], strata["unseen"])

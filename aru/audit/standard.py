@@ -26,6 +26,8 @@ from aru.evaluation.utility import per_example_loss
 from aru.progress import Progress, silent
 
 Part = Callable[[Case], tuple[dict[str, Measurement | NotRun], dict[str, Any]]]
+LEAST_BYSTANDERS = 20
+"""People of a group that is judged; of fewer, one person's photos decide."""
 NO_REFERENCE = "there is no retrained model to compare with: run the stage `retrain`"
 REFERENCE_ITSELF = "the model is the retrained reference itself"
 
@@ -119,7 +121,8 @@ def _likeness(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
 def _bystanders(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     """The accuracy that a group of test people has lost against the retrained model, of the group that lost most."""
     logits = {"unlearned": case.logits[AUDITED], "retrained": case.logits[RETRAINED]}
-    hurt = bystanders(logits, case.targets, case.manifest, resamples=case.resamples, seed=case.seed, role="test")
+    hurt = bystanders(logits, case.targets, case.manifest, resamples=case.resamples, seed=case.seed, role="test",
+                      minimum_people=LEAST_BYSTANDERS)
     groups = hurt["differences"]["retrained"]["accuracy"]
     losses = {name: from_interval(-one["difference"], [-one["interval"][1], -one["interval"][0]])
               for name, one in groups.items() if one["interval"]}

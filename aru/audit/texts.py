@@ -2,7 +2,8 @@
 
 from aru.audit.thresholds import Level
 
-TITLES = {"attacks_at_1pct": "attacks at 1 %", "people_at_5pct": "people at 5 %", "js_forget": "divergence on forget",
+TITLES = {"attacks_at_1pct": "attacks at 1 %", "people_at_5pct": "people at 5 %",
+          "worst_people_at_5pct": "worst people at 5 %", "js_forget": "divergence on forget",
           "agreement_test": "agreement on test", "tow": "tug of war", "cka": "likeness to the original"}
 """Names that read badly with their underscores replaced."""
 NEEDS: dict[Level, str] = {
