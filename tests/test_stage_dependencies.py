@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aru.stages import FOLDERS, STAGES
 from aru.code import closure
+from aru.stages import FOLDERS, STAGES
 
 ROOT = Path(__file__).parents[1]
 DECLARED = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
