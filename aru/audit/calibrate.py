@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("benchmark")
     parser.add_argument("--seeds", type=int, default=6, help="retrained models; the second half of them tests")
     parser.add_argument("--originals", type=int, default=1, help="originals, which have to fail")
-    parser.add_argument("--level", choices=("quick", "standard"), default="quick")
+    parser.add_argument("--level", choices=("quick", "standard", "full"), default="quick")
     parser.add_argument("--protocol", choices=("official", "clean"), default="official")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cached", action="store_true", help="use the models that are there and train nothing")

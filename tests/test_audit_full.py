@@ -1,0 +1,141 @@
+"""An audit from files to files on a small project, with a pool of shadow models; what the pool cannot answer is named."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from aru.audit import __main__ as command
+from aru.audit import levels
+from aru.audit.criteria import FULL, QUICK, STANDARD
+from aru.audit.job import audit_folder, model_path, run_audit
+from aru.audit.verdicts import NotRun
+from aru.config import load_config
+from aru.errors import InputError
+from aru.files import md5, read_json
+from aru.models import build, save_model
+from aru.shadows.build import Asked, Build
+from aru.shadows.pool import drop_weights, open_pool
+from aru.stages import run
+from tests.archives import mufac_archive
+from tests.test_stages import write_params
+
+MODELS = 6
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with its three models and six shadows, those that saw the forgotten unlearned; never changed by a test."""
+    root = tmp_path_factory.mktemp("audited")
+    mufac_archive(root / "data" / "small.zip", families=15)
+    write_params(root, {"train": {"epochs": 1, "batch_size": 16}})
+    for stage in ("prepare", "train", "attack", "mask", "finetune", "retrain"):
+        run(stage, "small", root=root)
+    pool = Build(Asked(MODELS, unlearn="aru"), load_config(root / "params.yaml", "small"), root / "work" / "small")
+    for call in (*pool.trainings(), *pool.unlearnings()):
+        call.make()
+    return root
+
+
+@pytest.fixture
+def project(audited: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return Path(shutil.copytree(audited, tmp_path / "project"))
+
+
+@pytest.fixture
+def without_standard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the level standard out: it takes seconds and has its own tests."""
+    monkeypatch.setattr(levels, "standard", lambda case, progress: (dict.fromkeys(STANDARD, NotRun("left out")), {}))
+
+
+def record_of(root: Path, name: str, level: str, *, weights: Path | None = None, interclass: bool = False) -> dict:
+    """Audit a model and read the record."""
+    run_audit("small", name, weights or model_path(root / "work" / "small", name), level, root=root, interclass=interclass)
+    return read_json(audit_folder(root, "small", name, level) / "audit.json")
+
+
+def rows_of(record: dict) -> dict[str, dict]:
+    return {row["name"]: row for row in record["criteria"]}
+
+
+def test_the_full_level_measures_everything_and_leaves_the_model_as_it_was(project: Path) -> None:
+    weights = model_path(project / "work" / "small", "unlearned")
+    before = md5(weights)
+    record = record_of(project, "unlearned", "full", interclass=True)
+    rows = rows_of(record)
+    assert set(rows) == {*QUICK, *STANDARD, *FULL}
+    assert {name for name in FULL if rows[name]["verdict"]} == set(FULL), {name: rows[name].get("not_run") for name in FULL}
+    assert all(0 <= rows[name]["figure"] <= 1 for name in ("u_lira", "lira_offline", "rmia", "worst_people"))
+    assert record["details"]["further"]["Shadow models"]["shadow models"] == MODELS
+    assert md5(weights) == before and record["made_from"]["audited model, MD5"] == before
+
+
+@pytest.mark.usefixtures("without_standard")
+def test_the_same_pool_gives_the_same_bytes(project: Path) -> None:
+    path = audit_folder(project, "small", "unlearned", "full")
+    written = []
+    for _ in range(2):
+        record_of(project, "unlearned", "full")
+        written.append([(path / name).read_bytes() for name in ("audit.json", "audit.html")])
+    assert written[0] == written[1]
+
+
+@pytest.mark.usefixtures("without_standard")
+def test_of_a_model_that_somebody_else_made_the_method_is_not_known(audited: Path, tmp_path: Path) -> None:
+    rows = rows_of(record_of(audited, "original", "full", interclass=True))
+    assert "not known" in rows["u_lira"]["not_run"] and "not known" in rows["interclass"]["not_run"]
+    assert rows["lira_offline"]["verdict"] and rows["rmia"]["verdict"] and rows["iam"]["verdict"]
+    assert rows["weights"]["verdict"] == "fail", "it is the original"
+
+
+def test_the_reference_is_not_compared_with_itself(audited: Path) -> None:
+    rows = rows_of(record_of(audited, "retrained", "standard"))
+    assert all("reference itself" in rows[name]["not_run"] for name in STANDARD)
+
+
+@pytest.mark.usefixtures("without_standard")
+def test_the_same_bytes_under_another_name_are_known_again(audited: Path, tmp_path: Path) -> None:
+    other = shutil.copy(model_path(audited / "work" / "small", "unlearned"), tmp_path / "mine.safetensors")
+    rows = rows_of(record_of(audited, str(other), "full", weights=Path(other)))
+    assert rows["u_lira"]["verdict"]
+    assert (audited / "work" / "small" / "audit" / "mine.safetensors-full" / "audit.html").is_file()
+
+
+@pytest.mark.usefixtures("without_standard")
+def test_dropped_weights_do_not_matter_and_stale_shadows_do(project: Path) -> None:
+    work, config = project / "work" / "small", load_config(project / "params.yaml", "small")
+    pool = Build(Asked(MODELS), config, work)
+    for shadow in pool.shadows:
+        drop_weights(open_pool(work), shadow.key)
+    assert rows_of(record_of(project, "unlearned", "full"))["u_lira"]["verdict"]
+    write_params(project, {"train": {"epochs": 1, "batch_size": 32}})
+    rows = rows_of(record_of(project, "unlearned", "full"))
+    assert "stale" in rows["rmia"]["not_run"] and "aru shadows build --benchmark small" in rows["rmia"]["not_run"]
+
+
+@pytest.mark.usefixtures("without_standard")
+def test_too_few_shadows_are_named(project: Path) -> None:
+    work, config = project / "work" / "small", load_config(project / "params.yaml", "small")
+    for shadow in Build(Asked(MODELS), config, work).shadows[2:]:
+        open_pool(work).drop(shadow.key)
+    assert "or more are needed" in rows_of(record_of(project, "unlearned", "full"))["lira_offline"]["not_run"]
+
+
+@pytest.mark.parametrize("outputs, resolution, message", [(5, 32, "outputs is 5"), (8, 64, "resolution is 64")])
+def test_a_model_of_another_benchmark_is_refused(audited: Path, tmp_path: Path, outputs: int, resolution: int,
+                                                 message: str) -> None:
+    path = tmp_path / "other.safetensors"
+    save_model(path, build("shufflenet_v2_x0_5", outputs), name="shufflenet_v2_x0_5", outputs=outputs, resolution=resolution)
+    with pytest.raises(InputError, match=message):
+        record_of(audited, str(path), "quick", weights=path)
+
+
+def test_the_command_without_servers_ends_with_the_verdict(audited: Path, monkeypatch: pytest.MonkeyPatch,
+                                                           capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.chdir(audited)
+    assert command.main(["small", "original"]) == 1
+    shown = capsys.readouterr().out
+    assert "weights" in shown and shown.strip().endswith("fail")
+    assert command.main(["small", "nobody.safetensors"]) == 2
+    assert "nobody.safetensors does not exist" in capsys.readouterr().err
