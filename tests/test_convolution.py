@@ -1,0 +1,89 @@
+"""Convolutions on maps of few pixels: the same function and gradients as torch's own, and out of the way elsewhere."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from aru.convolution import FewPixelConv2d, speed_up
+from aru.models import build
+
+# (input channels, outputs, kernel, stride, padding, height, width): one output pixel, several, more rows than columns,
+# a kernel that hangs over on one side only, no padding, and two that are left to torch.
+CASES = [
+    (128, 16, 3, 1, 1, 1, 1), (128, 16, 3, 2, 1, 2, 2), (128, 16, 3, 2, 1, 1, 2), (128, 8, 1, 2, 0, 2, 2), (128, 8, 3, 1, 0, 3, 3),
+    (128, 8, 5, 1, 1, 3, 3), (128, 8, 3, 1, 1, 2, 2), (160, 8, 3, 2, 1, 7, 5), (128, 8, 5, 1, 2, 4, 4), (128, 8, 1, 1, 0, 3, 2),
+    (128, 8, 3, 1, 1, 5, 5), (64, 8, 3, 1, 1, 1, 1),
+]
+
+
+def pair(channels, outputs, kernel, stride, padding, *, bias=True):
+    torch.manual_seed(0)
+    theirs = nn.Conv2d(channels, outputs, kernel, stride, padding, bias=bias)
+    ours = speed_up(copy.deepcopy(theirs))
+    assert type(ours) is FewPixelConv2d
+    return theirs, ours
+
+
+def answer(layer, images):
+    images = images.clone().requires_grad_(True)
+    result = layer(images)
+    result.mul(torch.arange(result.numel()).reshape(result.shape).sin()).sum().backward()
+    return [result.detach(), images.grad, *(parameter.grad for parameter in layer.parameters())]
+
+
+@pytest.mark.parametrize("channels,outputs,kernel,stride,padding,height,width", CASES)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("bias", [True, False])
+def test_same_result_and_gradients(channels, outputs, kernel, stride, padding, height, width, layout, bias):
+    theirs, ours = (layer.to(memory_format=layout) for layer in pair(channels, outputs, kernel, stride, padding, bias=bias))
+    images = torch.rand(4, channels, height, width).to(memory_format=layout)
+    for expected, found in zip(answer(theirs, images), answer(ours, images), strict=True):
+        assert found.shape == expected.shape
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_weights_over_the_padding_get_a_gradient_of_zero():
+    _, ours = pair(128, 8, 3, 1, 1)
+    ours(torch.rand(2, 128, 1, 1)).sum().backward()
+    gradient = ours.weight.grad.clone()
+    assert gradient[:, :, 1, 1].abs().min() > 0
+    gradient[:, :, 1, 1] = 0
+    assert not gradient.any()
+
+
+def test_frozen_parts_get_no_gradient():
+    _, ours = pair(128, 8, 3, 1, 1)
+    ours.weight.requires_grad_(False)
+    images = torch.rand(2, 128, 2, 2, requires_grad=True)
+    ours(images).sum().backward()
+    assert images.grad.abs().sum() > 0 and ours.weight.grad is None
+
+
+def test_under_autocast_and_in_other_precisions_it_is_torchs_own():
+    theirs, ours = pair(128, 8, 3, 1, 1)
+    images = torch.rand(2, 128, 2, 2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(ours(images), theirs(images))
+    assert torch.equal(ours.double()(images.double()), theirs.double()(images.double()))
+
+
+@pytest.mark.parametrize("changed", [{"groups": 2}, {"dilation": 2}, {"padding_mode": "reflect"}, {"padding": "same"}])
+def test_other_kinds_of_convolution_are_left_alone(changed):
+    assert type(speed_up(nn.Conv2d(128, 8, 3, **changed))) is nn.Conv2d
+
+
+def test_a_network_trains_alike_and_keeps_names_and_class():
+    ours = build("resnet18", 8, resolution=32, seed=1)
+    theirs = copy.deepcopy(ours)
+    for module in theirs.modules():
+        if type(module) is FewPixelConv2d:
+            module.__class__ = nn.Conv2d
+    assert type(ours) is type(theirs) and list(ours.state_dict()) == list(theirs.state_dict())
+    images, targets = torch.rand(8, 3, 32, 32), torch.arange(8)
+    for model in (ours, theirs):
+        nn.functional.cross_entropy(model(images), targets).backward()
+    for (name, mine), (_, other) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
+        scale = other.grad.abs().max()
+        assert (mine.grad - other.grad).abs().max() <= 1e-3 * scale, name
