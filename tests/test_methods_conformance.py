@@ -39,7 +39,7 @@ def run(name, *, model=None, given=None, seed=0, config=None, compute=CPU, **way
 
 def test_the_registry_names_the_promised_methods():
     promised = ("retrain finetune cf-k eu-k neggrad advanced-neggrad unsir scrub bad-teacher random-labels l1-sparse salun "
-                "ssd msg ct kde fcs sfron amun aru nothing random-mask random-noise no-attack reset-all")
+                "ssd msg ct kde fcs sfron amun gli aru nothing random-mask random-noise no-attack reset-all")
     assert list(METHODS) == promised.split()
     assert all(set(method.needs) <= {"forget", "retain"} for method in METHODS.values())
     assert all(method.name == name and method.source for name, method in METHODS.items())

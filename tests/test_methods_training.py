@@ -1,12 +1,14 @@
 """The property that makes each training method that method."""
 
+import itertools
+
 import pytest
 import torch
 from torch.nn import functional
 
 from aru.config import TrainConfig
 from aru.losses import distillation_loss, task_loss
-from aru.methods import METHODS, bad_teacher, l1_sparse, salun, scrub, unsir
+from aru.methods import METHODS, bad_teacher, gli, l1_sparse, salun, scrub, unsir
 from aru.methods.fresh import fresh
 from aru.seeds import draw_seed
 from aru.seeds import generator as stream
@@ -122,6 +124,35 @@ def test_unsir_repairs_on_retain_alone():
     given, expected = sets(), small_net()
     result = run("unsir", given, repair_epochs=1, repair_lr=0.05, **{**ONE_STEP, "epochs": 0})
     assert_moved(expected, result, [-0.05 * value for value in gradient(expected, given.retain)])
+
+
+@pytest.mark.parametrize("weight", [0.0, 1000.0])
+def test_gli_moves_retain_images_from_forget_outputs_or_towards_their_labels(weight):
+    model, given = small_net(), sets()
+    batch, (forget, _) = (data.batch(torch.arange(12), torch.device("cpu")) for data in (given.retain, given.forget))
+    moved = gli.guided(model, batch, forget, METHODS["gli"].configure(noise_steps=5), weight=weight)
+    assert moved.min() >= 0 and moved.max() <= 1
+    assert 0 < (moved - batch[0]).abs().max() <= 5 * 0.01 + 1e-6
+    if weight:
+        assert task_loss(model(moved), batch[1]) < task_loss(model(batch[0]), batch[1])
+    else:
+        away = model(forget)
+        assert functional.mse_loss(model(moved), away) > functional.mse_loss(model(batch[0]), away)
+    assert same_weights(model, small_net())
+
+
+def test_gli_without_noise_is_a_step_on_retain_alone():
+    given, expected = sets(forget=20), small_net()  # as many as retain, whose images are then all in the step
+    result = run("gli", given, noise_steps=0, lr=0.05, **ONE_STEP)
+    assert_moved(expected, result, [-0.05 * value for value in gradient(expected, given.retain)])
+
+
+def test_gli_guidance_grows_linearly_over_the_steps(monkeypatch):
+    weights = []
+    monkeypatch.setattr(gli, "guided", lambda model, retain, forget, config, *, weight: weights.append(weight) or retain[0])
+    run("gli", epochs=2, batch_size=6, first_guidance=10.0, last_guidance=20.0)
+    assert len(weights) > 3 and weights[0] == 10.0 and weights[-1] < 20.0
+    assert all(abs(b - a - 10.0 / len(weights)) < 1e-9 for a, b in itertools.pairwise(weights))
 
 
 def test_the_divergence_of_equal_models_is_zero_and_so_is_its_gradient():

@@ -53,7 +53,7 @@ MUFAC = (
     Published("UNSIR stage 2", "unsir", .5925, .1990, .5972, BENCHMARK, ("original",)),
     Published("SCRUB", "scrub", .5984, .1415, .6577, BENCHMARK, ("original",)),
     Published("Advanced NegGrad", "advanced-neggrad", .5633, .0953, .6863, BENCHMARK, ("original",)),
-    Published("GLI", None, .5685, .0305, .7538, GLI, ("stops on evaluation",), "(.5445, .0007, .7716)"),
+    Published("GLI", "gli", .5685, .0305, .7538, GLI, ("stops on evaluation",), "(.5445, .0007, .7716)"),
     Published("PIU-FR, stage 2", None, .587, .015, .779, PIU_FR, ("own unseen",), digits=3),
     Published("DLFD", None, .6197, .0279, .7819, DLFD, ("own recipe",)),
     Published("LoTUS: original", None, .54, None, None, LOTUS, ("cleaned",), "forget accuracy .88", 2),
@@ -77,7 +77,7 @@ _MUCAC_FIGURES = (  # a line a method, a column a task
 )
 _CONSTANT = (.1762, .5549, .1733)
 _OTHERS = {
-    "multilabel": (Published("GLI", None, .9108, .0032, .9522, GLI, ("own cut",)),),
+    "multilabel": (Published("GLI", "gli", .9108, .0032, .9522, GLI, ("own cut",)),),
     "male": (Published("PIU-FR", None, .984, .026, .966, PIU_FR, digits=3),),
     "smiling": (Published("PIU-FR", None, .950, .002, .973, PIU_FR, digits=3),),
     "young": (Published("PIU-FR", None, .907, .004, .950, PIU_FR, digits=3),),

@@ -114,6 +114,8 @@ SPACES: dict[str, Space] = {
     "sfron": {"iterations": Int(20, 400, log=True), "lr": _rate(1e-3, 1e-1), "strength": _rate(1.0, 100.0),
               "threshold": _rate(0.3, 10.0), "every": Choices((1, 2, 5, 10))},
     "amun": {"lr": _rate(1e-3, 1e-1), "epochs": _EPOCHS, "steps": Choices((5, 10, 50)), "use_retain": Choices((True, False))},
+    "gli": {"lr": _rate(1e-4, 3e-2), "epochs": _EPOCHS, "noise_steps": Choices((1, 2, 5)), "last_guidance": _rate(1.0, 1000.0),
+            "batchnorm": _MODES},
     "aru": _ARU,
     # The controls: ARU's space without what they hold fixed, and without what then makes no difference.
     "random-mask": {name: range_ for name, range_ in _NO_ATTACK.items()

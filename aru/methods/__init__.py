@@ -10,6 +10,7 @@ from aru.methods import (
     ct,
     fcs,
     finetune,
+    gli,
     kde,
     l1_sparse,
     last_blocks,
@@ -30,7 +31,8 @@ __all__ = ["CONTROLS", "METHODS", "Method", "Unlearn", "find"]
 
 _PEERS = [retrain.METHOD, finetune.METHOD, last_blocks.CF_K, last_blocks.EU_K, neggrad.METHOD, advanced_neggrad.METHOD,
           unsir.METHOD, scrub.METHOD, bad_teacher.METHOD, random_labels.METHOD, l1_sparse.METHOD, salun.METHOD, ssd.METHOD,
-          msg.METHOD, ct.METHOD, kde.METHOD, fcs.METHOD, sfron.METHOD, amun.METHOD]
+          msg.METHOD, ct.METHOD, kde.METHOD, fcs.METHOD, sfron.METHOD, amun.METHOD,
+          gli.METHOD]
 CONTROLS: tuple[str, ...] = tuple(method.name for method in aru_method.CONTROLS)
 METHODS: dict[str, Method] = {method.name: method for method in [*_PEERS, aru_method.ARU, *aru_method.CONTROLS]}
 

@@ -1,0 +1,83 @@
+"""GLI: train on retain images that are pushed away from what the forget images look like, guided by their own labels."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional
+
+from aru.compute import Compute
+from aru.data.images import Sets
+from aru.losses import task_loss
+from aru.methods.batches import Batch, endless, passes, shuffled
+from aru.methods.loop import DescentConfig, Step, counter, descend, finish, optimiser_of, student
+from aru.methods.method import Method
+from aru.progress import Progress, silent
+from aru.seeds import generator
+
+
+class GliConfig(DescentConfig):
+    """The released notebook's parameters (MUFAC)."""
+
+    epochs: int = Field(1, ge=0, le=10_000)
+    lr: float = Field(1e-3, gt=0)
+    momentum: float = Field(0.0, ge=0, lt=1, description="sgd only")
+    batchnorm: Literal["train", "eval"] = Field("eval", description="BatchNorm's mode throughout")
+    noise_steps: int = Field(2, ge=0, le=1000)
+    noise_step_size: float = Field(0.01, ge=0, le=1, description="in pixel values, which are in [0, 1]")
+    first_guidance: float = Field(200.0, ge=0, description="weight of the label's loss at the first step")
+    last_guidance: float = Field(1000.0, ge=0, description="the same at the last step; it grows linearly")
+
+
+def unlearn(model: nn.Module, sets: Sets, config: GliConfig, *, seed: int, compute: Compute,
+            progress: Progress = silent) -> nn.Module:
+    """min CE(f(x_r + n), y_r), n a few sign steps up ||f(x_r + n) - f(x_f)||^2 - w CE(f(x_r + n), y_r).
+
+    Guided Loss-Increasing (CVPR Workshops 2024; openreview gOEwBz9Oyt) as its authors' notebook for MUFAC computes it. The
+    forget images are never trained on. The notebook ends where its score on test and unseen images is best; here the length
+    is `epochs` passes over D_r, because evaluation never chooses.
+    """
+    result = student(model, compute, batchnorm=config.batchnorm)
+    random = generator(seed, "gli")
+    ways: dict[str, Any] = {"generator": random, "compute": compute, "augmented": config.augment}
+    total = config.epochs * passes(len(sets.retain), config.batch_size)
+
+    def steps() -> Iterator[Step]:
+        others = endless(sets.forget, config.batch_size, **ways)
+        number = 0
+        for _ in range(config.epochs):
+            for images, targets in shuffled(sets.retain, config.batch_size, **ways):
+                count = min(len(images), len(forget := next(others)[0]))
+                weight = config.first_guidance + (config.last_guidance - config.first_guidance) * number / total
+                moved = guided(result, (images[:count], targets[:count]), forget[:count], config, weight=weight)
+                yield Step(task_loss(result(moved), targets[:count]))
+                number += 1
+
+    descend(steps(), optimiser_of(result, config), compute=compute, generator=random,
+            tell=counter(progress, total, "gli"))
+    return finish(result)
+
+
+def guided(model: nn.Module, retain: Batch, forget: torch.Tensor, config: GliConfig, *, weight: float) -> torch.Tensor:
+    """Retain images moved away from the outputs of forget images, towards their own labels; no weight changes.
+
+    Shape:
+        retain: (B, 3, H, W) in [0, 1] and targets; forget: (B, 3, H, W) in [0, 1]; result: (B, 3, H, W) in [0, 1].
+    """
+    images, targets = retain
+    noise = torch.zeros_like(images)
+    with torch.no_grad():
+        away = model(forget).float()
+    for _ in range(config.noise_steps):
+        noise = noise.detach().requires_grad_(True)
+        outputs = model((images + noise).clamp(0, 1))
+        gain = functional.mse_loss(outputs.float(), away) - weight * task_loss(outputs, targets)
+        (slope,) = torch.autograd.grad(gain, noise)
+        noise = noise + config.noise_step_size * slope.sign()
+    return (images + noise.detach()).clamp(0, 1)
+
+
+METHOD = Method("gli", GliConfig, unlearn, ("forget", "retain"), "CVPR Workshops 2024, openreview gOEwBz9Oyt",
+                {"benchmark": GliConfig()})
