@@ -9,8 +9,10 @@ from typing import Any
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from aru.audit.cells import Cell, find_cell
 from aru.audit.job import OWN, audit_folder, model_path
 from aru.audit.thresholds import check_level
+from aru.comparison.work import open_store
 from aru.config import load_config
 from aru.errors import InputError
 from aru.files import md5, read_json
@@ -35,11 +37,14 @@ class Target:
 
     name: str
     weights: Path
+    cell: Cell | None = None
 
 
 def audit(model: str, *, benchmark: str = "faces", level: str = "quick", interclass: bool = False,
-          root: Path = Path("."), quiet: bool = False) -> Audited:
+          protocol: str | None = None, draw: int = 0, seed: int = 0, root: Path = Path("."), quiet: bool = False) -> Audited:
     """Audit one of the project's own models, a safetensors file, or a registered model NAME, NAME@alias, NAME/version.
+
+    With a protocol `model` is a method of a comparison that kept its weights, on that draw, with that training seed.
 
     Everything that can be wrong with the request is found before the flow begins.
     """
@@ -47,7 +52,11 @@ def audit(model: str, *, benchmark: str = "faces", level: str = "quick", intercl
     check_level(level)
     load_config(root / "params.yaml", benchmark)
     with project_lock(root), make_board(quiet=quiet) as board, tempfile.TemporaryDirectory() as fetched:
-        return audit_flow(find_target(model, benchmark, root, Path(fetched)), benchmark, level, interclass, root, board)
+        target = (find_compared(Cell(model, protocol, draw, seed), benchmark, root) if protocol
+                  else find_target(model, benchmark, root, Path(fetched)))
+        if target.cell and interclass:
+            raise InputError("--interclass is for the project's own models: leave it out, or leave out --protocol")
+        return audit_flow(target, benchmark, level, interclass, root, board)
 
 
 @flow(name="audit", flow_run_name="audit-{benchmark}-{level}", persist_result=False, validate_parameters=False)
@@ -63,10 +72,18 @@ def audit_flow(target: Target, benchmark: str, level: str, interclass: bool, roo
 @task(name="audit", task_run_name="audit {target.name}", cache_policy=NO_CACHE)
 def measure_task(target: Target, benchmark: str, level: str, interclass: bool, root: Path, board: Board) -> None:
     """The audit itself, with its progress shown."""
-    work = Work(f"the audit of {target.name}", "aru.audit.job:run_audit", (benchmark, target.name, target.weights, level),
-                {"root": root, "interclass": interclass})
+    label = f"the audit of {target.name}"
+    work = (Work(label, "aru.audit.cells:audit_cell", (benchmark, target.cell, level), {"root": root}) if target.cell
+            else Work(label, "aru.audit.job:run_audit", (benchmark, target.name, target.weights, level),
+                      {"root": root, "interclass": interclass}))
     with workers(1) as pool, board.stage("audit") as show:
         pool.run(work, show)
+
+
+def find_compared(cell: Cell, benchmark: str, root: Path) -> Target:
+    """The weights that a comparison kept."""
+    trio = find_cell(benchmark, cell, root=root)
+    return Target(cell.name, open_store(root / "work" / benchmark).weights(trio.audited.key), cell)
 
 
 def find_target(model: str, benchmark: str, root: Path, fetched: Path) -> Target:

@@ -200,18 +200,24 @@ def shadows_status(
 @app.command("audit")
 def audit_command(
     model: Annotated[str, typer.Argument(help="unlearned, original or retrained; a .safetensors file; or a registered model "
-                                              "NAME, NAME@alias or NAME/version.")],
+                                              "NAME, NAME@alias or NAME/version; with --protocol a method of "
+                                              "a comparison that kept its weights.")],
     benchmark: Benchmark = "faces",
+    protocol: Annotated[str | None, typer.Option(help="official or clean: audit the model of a comparison.")] = None,
+    draw: Annotated[int, typer.Option(min=0, help="With --protocol: the forget draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="With --protocol: the training seed.")] = 0,
     level: Annotated[str, typer.Option(help="quick; standard, beside a retrained model; full, with shadow models.")] = "quick",
     interclass: Annotated[bool, typer.Option("--interclass", help="With full: the interclass test, two trainings.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Hold a model to the criteria of thresholds.yaml: pass (exit code 0), fail (1) or inconclusive (3), and one page."""
     root = _enter()
-    with _flow_environment(root, benchmark, f"aru audit {model} --benchmark {benchmark} --level {level}"):
+    compared = f" --protocol {protocol} --draw {draw} --seed {seed}" if protocol else ""
+    with _flow_environment(root, benchmark, f"aru audit {model} --benchmark {benchmark} --level {level}{compared}"):
         from flows.audit import audit
 
-        done = audit(model, benchmark=benchmark, level=level, interclass=interclass, root=root, quiet=quiet)
+        done = audit(model, benchmark=benchmark, level=level, interclass=interclass, protocol=protocol, draw=draw, seed=seed,
+                     root=root, quiet=quiet)
     from aru.audit.verdicts import EXIT_CODES
 
     _show_audit(root, done)

@@ -12,6 +12,7 @@ from aru.errors import InputError
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the audit's files and print one line a criterion."""
+    from aru.audit.cells import Cell, audit_cell
     from aru.audit.job import OWN, audit_folder, model_path, run_audit
     from aru.audit.page import criterion_cells
     from aru.audit.thresholds import LEVELS
@@ -20,18 +21,25 @@ def main(arguments: list[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m aru.audit", description=__doc__)
     parser.add_argument("benchmark")
-    parser.add_argument("model", help=f"{', '.join(OWN)}, or a safetensors file")
+    parser.add_argument("model", help=f"{', '.join(OWN)}, or a safetensors file; with --protocol a method of a comparison")
     parser.add_argument("--level", choices=LEVELS, default="quick")
     parser.add_argument("--interclass", action="store_true", help="with full: the interclass test, two more trainings")
+    parser.add_argument("--protocol", choices=("official", "clean"), help="audit a comparison's model, whose weights it kept")
+    parser.add_argument("--draw", type=int, default=0, help="with --protocol: the forget draw")
+    parser.add_argument("--seed", type=int, default=0, help="with --protocol: the training seed")
     options = parser.parse_args(arguments)
+    cell = Cell(options.model, options.protocol, options.draw, options.seed) if options.protocol else None
+    name = cell.name if cell else options.model
     weights = model_path(Path("work") / options.benchmark, options.model) if options.model in OWN else Path(options.model)
     try:
-        run_audit(options.benchmark, options.model, weights, options.level, root=Path("."),
-                  interclass=options.interclass)
+        if cell:
+            audit_cell(options.benchmark, cell, options.level, root=Path("."))
+        else:
+            run_audit(options.benchmark, name, weights, options.level, root=Path("."), interclass=options.interclass)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    record = read_json(audit_folder(Path("."), options.benchmark, options.model, options.level) / "audit.json")
+    record = read_json(audit_folder(Path("."), options.benchmark, name, options.level) / "audit.json")
     for row in record["criteria"]:
         cells = criterion_cells(row) if row["verdict"] else (row["not_run"],)
         print(f"{row['name']:20} {row['verdict'] or 'not run':13} {'  '.join(cells)}")

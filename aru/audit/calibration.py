@@ -10,22 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aru.audit import quick
-from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, make_case
+from aru.audit.cells import Trio, record_of
 from aru.audit.criteria import KNOWN
-from aru.audit.levels import measure
-from aru.audit.record import audit_record
-from aru.audit.subject import Subject
 from aru.audit.thresholds import THRESHOLDS_FILE, Level, Thresholds, read_thresholds
 from aru.comparison.choices import parse_choices
-from aru.comparison.draws import Protocol, assign, draws_of, load_draw
-from aru.comparison.plan import Task, make_plan
+from aru.comparison.draws import Protocol, draws_of
+from aru.comparison.plan import make_plan
 from aru.comparison.pool import run_tasks
 from aru.comparison.work import open_store
 from aru.compute import choose
-from aru.config import Config, load_config
-from aru.data.images import ROLES
-from aru.data.manifest import read_manifest
+from aru.config import load_config
 from aru.errors import InputError
 from aru.evaluation.summary import rounded
 from aru.files import write_json
@@ -67,7 +61,9 @@ def calibrate(asked: Asked, *, root: Path) -> dict[str, Any]:
         raise InputError(f"{len(retrained)} retrained models and {len(originals)} originals are there, 2 and 1 are needed: "
                          "let them be trained")
     audited = [task for task in there if asked.level == "quick" or task != retrained[0]]
-    rows = [_audit(task, originals[0], retrained[0], thresholds, config, work, asked.level) for task in audited]
+    rows = [record_of(Trio(task, originals[0], retrained[0]), thresholds, config, work, asked.level,
+                      {"benchmark": asked.benchmark, "model": task.label}) | {"kind": task.kind, "seed": task.seed}
+            for task in audited]
     found = rounded(summed_up(rows, thresholds, asked.level))
     found |= {"benchmark": asked.benchmark, "protocol": asked.protocol}
     write_json(work / "audit" / f"calibration-{asked.level}.json", found)
@@ -96,21 +92,6 @@ def told(found: dict[str, Any]) -> list[str]:
         reach = f"[{row['reach'][0]:.3f}, {row['reach'][1]:.3f}]" if row["reach"] else "not run"
         lines.append(f"{name:20} {reach:>18}  {_counts(row['verdicts']):>30}  {', '.join(row['verdicts']['originals'])}")
     return [*lines, f"{'all':20} {'':>18}  {_counts(found['verdicts']):>30}  {', '.join(found['verdicts']['originals'])}"]
-
-
-def _audit(task: Task, original: Task, reference: Task, thresholds: Thresholds, config: Config, work: Path,
-           level: Level) -> dict[str, Any]:
-    """The record of one model."""
-    store, sets = open_store(work), load_draw(work / "prepared", task.draw, config)[0]
-    manifest = assign(read_manifest(work / "prepared" / "manifest.csv"), task.draw, config)
-    models = {AUDITED: store.model(task.key), ORIGINAL: store.model(original.key)}
-    if level != "quick":
-        models[RETRAINED] = store.model(reference.key)
-    case = make_case(models, sets, manifest, compute=choose(config.runtime), resamples=config.evaluate.resamples,
-                     seed=config.runtime.seed, roles=quick.ROLES if level == "quick" else ROLES)
-    measurements, details = measure(case, level, Subject(task.label, task.benchmark, config, work))
-    record = audit_record(case, thresholds, level, measurements, details, {"benchmark": task.benchmark, "model": task.label})
-    return record | {"kind": task.kind, "seed": task.seed}
 
 
 def _criterion(name: str, parts: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from aru.audit.people import people_found
 from aru.audit.subject import Subject
 from aru.audit.verdicts import Measurement, NotRun, from_interval, measured, worst_of
 from aru.comparison.choices import parse_choice
-from aru.comparison.draws import Draw
 from aru.errors import InputError
 from aru.evaluation.iam import iam
 from aru.evaluation.interclass import interclass_test
@@ -93,7 +92,7 @@ def offline_attacks(case: Case, pool: Pool) -> tuple[dict[str, Measurement], dic
 
 def load_pool(case: Case, subject: Subject) -> Pool:
     """The shadows that are trained and scored; InputError where there are too few, or they are of other people."""
-    protocol, prepared, store = subject.config.data.protocol, subject.work / "prepared", open_pool(subject.work)
+    protocol, prepared, store = subject.request.protocol, subject.work / "prepared", open_pool(subject.work)
     count = models_there(store, protocol)
     build = f"`aru shadows build --benchmark {subject.benchmark} --protocol {protocol}`"
     if not count:
@@ -103,7 +102,7 @@ def load_pool(case: Case, subject: Subject) -> Pool:
     shadows = [entry.shadow for entry in entries if entry.state in ("present", "weights dropped")]
     if not shadows:
         raise InputError(f"all {count} shadow models are stale: {build} trains them anew")
-    request = load_request(Draw(protocol), subject.config, prepared)
+    request = load_request(subject.request, subject.config, prepared)
     places = [_places(case, role, rows.rows) for role, rows in zip(("forget", "unseen", "test"), request.sets, strict=True)]
     own, original = (torch.cat([case.logits[model][role][place] for role, place in zip(("forget", "unseen", "test"), places,
                                                                                      strict=True)])

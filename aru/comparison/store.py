@@ -37,7 +37,11 @@ class Store:
 
     def model(self, key: str) -> torch.nn.Module:
         """The weights, where they were kept."""
-        return load_model(self.at(key) / _MODEL)
+        return load_model(self.weights(key))
+
+    def weights(self, key: str) -> Path:
+        """The file of the weights, where they were kept."""
+        return self.at(key) / _MODEL
 
     def write(self, key: str, record: Mapping[str, Any], *, logits: Mapping[str, torch.Tensor] | None = None,
               model: torch.nn.Module | None = None, name: str = "", resolution: int = 0, outputs: int = 0) -> None:

@@ -1,0 +1,121 @@
+"""Audits of models that a comparison made: any method, on any forget draw, beside the original and the retrained model of it.
+
+The comparison must have kept the method's weights. Its draw is the request to the shadow pool, so that models of the clean
+protocol, whose draws leave the tuning people out, can be audited at every level.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aru.audit import quick
+from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, make_case
+from aru.audit.criteria import KNOWN
+from aru.audit.job import audit_folder
+from aru.audit.levels import measure
+from aru.audit.page import write_audit
+from aru.audit.record import audit_record
+from aru.audit.subject import Subject
+from aru.audit.thresholds import THRESHOLDS_FILE, Level, Thresholds, check_level, read_thresholds
+from aru.comparison.choices import parse_choice, parse_choices
+from aru.comparison.command import choice as spelled
+from aru.comparison.draws import Protocol, assign, draws_of, load_draw
+from aru.comparison.plan import Task, make_plan
+from aru.comparison.store import Store
+from aru.comparison.work import open_store
+from aru.compute import choose
+from aru.config import Config, load_config
+from aru.data.images import ROLES
+from aru.data.manifest import read_manifest
+from aru.errors import InputError
+from aru.files import md5
+from aru.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Cell:
+    """method: as a comparison takes it, such as ``scrub`` or ``aru:best``; of a forget draw and a training seed."""
+
+    method: str
+    protocol: Protocol = "official"
+    draw: int = 0
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """What the audit calls the model."""
+        return f"{self.method}-{self.protocol}-draw-{self.draw}-seed-{self.seed}"
+
+
+@dataclass(frozen=True)
+class Trio:
+    """The tasks of one audit; the retrained model is the reference."""
+
+    audited: Task
+    original: Task
+    retrained: Task
+
+
+def audit_cell(benchmark: str, cell: Cell, level: str, *, root: Path, progress: Progress = silent) -> None:
+    """Audit a comparison's model and write audit.json and audit.html to `audit_folder`.
+
+    Everything that can be wrong is found before work starts, as an InputError.
+    """
+    root, asked = Path(root), check_level(level)
+    config, work = load_config(root / "params.yaml", benchmark), root / "work" / benchmark
+    thresholds, trio = read_thresholds(root / THRESHOLDS_FILE, KNOWN), find_cell(benchmark, cell, root=root)
+    store, tasks = open_store(work), {AUDITED: trio.audited, ORIGINAL: trio.original, RETRAINED: trio.retrained}
+    made_from = {f"{which} model, MD5": md5(store.weights(task.key)) for which, task in tasks.items()}
+    about = {"benchmark": benchmark, "model": cell.name,
+             "made_from": made_from | {"thresholds, MD5": md5(root / THRESHOLDS_FILE)}}
+    record = record_of(trio, thresholds, config, work, asked, about, progress=progress)
+    write_audit(audit_folder(root, benchmark, cell.name, asked), record)
+
+
+def find_cell(benchmark: str, cell: Cell, *, root: Path) -> Trio:
+    """The tasks of a cell; InputError where weights of theirs are not there."""
+    config, work = load_config(root / "params.yaml", benchmark), Path(root) / "work" / benchmark
+    choice = parse_choice(cell.method, config)
+    draw = draws_of(cell.protocol, cell.draw + 1)[-1]
+    if draw.number != cell.draw:
+        raise InputError(f"protocol {cell.protocol} has one draw, number 0, not number {cell.draw}")
+    again = (f"`aru benchmark --benchmark {benchmark} --protocol {cell.protocol} --methods '{cell.method}' --keep-weights "
+             f"--draws {cell.draw + 1} --seeds {cell.seed + 1}` makes them")
+    if not (work / "prepared" / "manifest.csv").is_file():
+        raise InputError(f"no models of {benchmark} were compared yet: {again}")
+    plan = make_plan(benchmark, config, work / "prepared", parse_choices(cell.method, config), [draw], seeds=1,
+                     first_seed=cell.seed, compute=choose(config.runtime), keep=True)
+    trio = Trio(*(next(task for task in plan.tasks if fits(task)) for fits in (
+        lambda task: task.choice is not None and (task.choice.method, task.choice.variant) == (choice.method, choice.variant),
+        lambda task: task.kind == "original", lambda task: task.kind == "retrained")))
+    store = open_store(work)
+    for task in (trio.audited, trio.original, trio.retrained):
+        if not store.has(task.key, model=True):
+            raise InputError(f"there are no weights of {task.label}: {again}")
+    return trio
+
+
+def record_of(trio: Trio, thresholds: Thresholds, config: Config, work: Path, level: Level, about: dict[str, Any], *,
+              progress: Progress = silent) -> dict[str, Any]:
+    """The record of one model."""
+    task, store = trio.audited, open_store(work)
+    sets = load_draw(work / "prepared", task.draw, config)[0]
+    manifest = assign(read_manifest(work / "prepared" / "manifest.csv"), task.draw, config)
+    case = make_case(_models(trio, store, level), sets, manifest, compute=choose(config.runtime),
+                     resamples=config.evaluate.resamples, seed=config.runtime.seed,
+                     roles=quick.ROLES if level == "quick" else ROLES)
+    measurements, details = measure(case, level, subject_of(trio, config, work), progress=progress)
+    return audit_record(case, thresholds, level, measurements, details, about)
+
+
+def subject_of(trio: Trio, config: Config, work: Path) -> Subject:
+    """What the audit has to know of the model: the reference is not compared with itself."""
+    task = trio.audited
+    name = RETRAINED if task.key == trio.retrained.key else task.label
+    made = spelled(task.choice.method, task.choice.variant) if task.kind == "method" else None
+    return Subject(name, task.benchmark, config, work, None if made == "nothing" else made, draw=task.draw)
+
+
+def _models(trio: Trio, store: Store, level: Level) -> dict[str, Any]:
+    models = {AUDITED: store.model(trio.audited.key), ORIGINAL: store.model(trio.original.key)}
+    return models if level == "quick" else models | {RETRAINED: store.model(trio.retrained.key)}

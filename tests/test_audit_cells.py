@@ -1,0 +1,117 @@
+"""Audits of a comparison's models, at every level, on the clean protocol, which the project's own models are not of."""
+
+from pathlib import Path
+
+import pytest
+
+from aru.audit import __main__ as command
+from aru.audit import levels
+from aru.audit.cells import Cell, audit_cell, find_cell
+from aru.audit.criteria import FULL, QUICK, STANDARD
+from aru.audit.job import audit_folder
+from aru.audit.verdicts import NotRun
+from aru.comparison.choices import parse_choices
+from aru.comparison.draws import Draw
+from aru.comparison.plan import make_plan
+from aru.comparison.pool import run_tasks
+from aru.comparison.work import open_store
+from aru.compute import choose
+from aru.config import load_config
+from aru.errors import InputError
+from aru.files import md5, read_json
+from aru.shadows.build import Asked, Build
+from aru.stages import run
+from flows.audit import find_compared
+from tests.archives import mufac_archive
+from tests.test_stages import write_params
+
+MODELS = 8
+METHODS = "finetune,aru:best"
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a comparison on the clean protocol that kept its weights, and shadows unlearned by one method."""
+    root = tmp_path_factory.mktemp("compared")
+    mufac_archive(root / "data" / "small.zip", families=40)
+    write_params(root, {"train": {"epochs": 1, "batch_size": 16}})
+    run("prepare", "small", root=root)
+    config, work = load_config(root / "params.yaml", "small"), root / "work" / "small"
+    plan = make_plan("small", config, work / "prepared", parse_choices(METHODS, config), [Draw("clean")], seeds=1,
+                     compute=choose(config.runtime), keep=True)
+    run_tasks(plan.missing(open_store(work)), config, work, workers=1)
+    pool = Build(Asked(MODELS, "clean", "finetune"), config, work)
+    for call in (*pool.trainings(), *pool.unlearnings()):
+        call.make()
+    return root
+
+
+@pytest.fixture
+def without_standard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the level standard out: it takes seconds and has its own tests."""
+    monkeypatch.setattr(levels, "standard", lambda case, progress: (dict.fromkeys(STANDARD, NotRun("left out")), {}))
+
+
+def record_of(root: Path, method: str, level: str) -> dict:
+    cell = Cell(method, "clean")
+    audit_cell("small", cell, level, root=root)
+    return read_json(audit_folder(root, "small", cell.name, level) / "audit.json")
+
+
+def rows_of(record: dict) -> dict[str, dict]:
+    return {row["name"]: row for row in record["criteria"]}
+
+
+def test_every_criterion_of_the_full_level_is_measured_on_a_clean_draw(compared: Path) -> None:
+    work = compared / "work" / "small"
+    trio = find_cell("small", Cell("finetune", "clean"), root=compared)
+    before = md5(open_store(work).weights(trio.audited.key))
+    record = record_of(compared, "finetune", "full")
+    rows = rows_of(record)
+    assert set(rows) == {*QUICK, *STANDARD, *FULL}
+    assert rows["u_lira"]["verdict"], rows["u_lira"].get("not_run")
+    assert rows["lira_offline"]["verdict"] and rows["tow"]["verdict"]
+    assert record["made_from"]["audited model, MD5"] == before == md5(open_store(work).weights(trio.audited.key))
+    assert record["model"] == "finetune-clean-draw-0-seed-0"
+
+
+@pytest.mark.usefixtures("without_standard")
+def test_shadows_that_another_method_unlearned_do_not_answer_for_this_one(compared: Path) -> None:
+    assert "not unlearned by aru" in rows_of(record_of(compared, "aru:best", "full"))["u_lira"]["not_run"]
+
+
+@pytest.mark.usefixtures("without_standard")
+def test_the_original_and_the_reference_are_known_for_what_they_are(compared: Path) -> None:
+    rows = rows_of(record_of(compared, "nothing", "full"))
+    assert rows["weights"]["verdict"] == "fail" and "not known" in rows["u_lira"]["not_run"]
+
+
+def test_the_reference_is_not_compared_with_itself(compared: Path) -> None:
+    rows = rows_of(record_of(compared, "retrain", "standard"))
+    assert all("reference itself" in rows[name]["not_run"] for name in STANDARD)
+
+
+@pytest.mark.parametrize("cell, message", [
+    (Cell("ct", "clean"), "no weights of ct.*--methods 'ct' --keep-weights"),
+    (Cell("finetune", "clean", seed=3), "--seeds 4"),
+    (Cell("finetune", "clean", draw=1), "--draws 2"),
+    (Cell("finetune", "official", draw=1), "one draw, number 0"),
+    (Cell("finetun", "clean"), "did you mean 'finetune'"),
+])
+def test_a_model_that_was_not_kept_is_named_with_the_command_that_makes_it(compared: Path, cell: Cell, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        find_cell("small", cell, root=compared)
+
+
+def test_the_flow_finds_the_same_weights(compared: Path) -> None:
+    target = find_compared(Cell("aru:best", "clean"), "small", compared)
+    key = find_cell("small", Cell("aru:best", "clean"), root=compared).audited.key
+    assert target.weights == open_store(compared / "work" / "small").weights(key) and target.weights.is_file()
+
+
+def test_the_command_without_servers(compared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.chdir(compared)
+    assert command.main(["small", "nothing", "--protocol", "clean"]) == 1
+    assert capsys.readouterr().out.strip().endswith("fail")
+    assert command.main(["small", "ct", "--protocol", "clean"]) == 2
+    assert "no weights of ct" in capsys.readouterr().err
