@@ -1,17 +1,23 @@
 """Convolutions on maps of few pixels, computed as matrix products where that is faster on the CPU.
 
 oneDNN spreads the weight gradient of a convolution over output pixels. Where there are few of them and many channels (the
-deep layers of a ResNet at 32 to 64 px) it takes several times as long as one product of the patches with the gradient.
+deep layers of a ResNet at 32 to 64 px) it takes several times as long as one product of the patches with the gradient; and
+where input and output have a handful of pixels, most of a padded kernel falls on the padding.
 """
 
+import math
+from functools import cache
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-_CHANNELS = 128  # measured for float32 with AVX2: below either bound oneDNN is as fast
+_CHANNELS = 128  # measured for float32 with AVX2: below any of these bounds oneDNN is as fast
 _PIXELS = 16
+_PAIRS = 16
+
+Pair = tuple[int, int, int, int]
 
 
 def speed_up(model: nn.Module) -> nn.Module:
@@ -33,28 +39,50 @@ class FewPixelConv2d(nn.Conv2d):
         """
         if not self._profits(images):
             return super().forward(images)
-        if self._pixels(images) == 1:
-            result = self._single(images)
+        height, width = self._size(images)
+        inputs = (images.shape[2], images.shape[3])
+        if math.prod(inputs) * height * width <= _PAIRS and math.prod(inputs) <= math.prod(self.kernel_size):
+            pairs = _pairs(inputs, (height, width), self.kernel_size, self.stride, self.padding)
+            matrix = _Matrix.apply(self.weight, pairs, height * width, math.prod(inputs))
+            flat = functional.linear(images.permute(0, 2, 3, 1).flatten(1), matrix)
+            result = flat.view(-1, height, width, self.out_channels).permute(0, 3, 1, 2)
         else:
             result = _ByProduct.apply(images, self.weight, self.stride, self.padding)
         return result if self.bias is None else result + self.bias[:, None, None]
 
     def _profits(self, images: torch.Tensor) -> bool:
-        return (images.device.type == "cpu" and images.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-                and not torch.compiler.is_compiling() and images.dim() == 4 and self.in_channels >= _CHANNELS
-                and 1 <= self._pixels(images) <= _PIXELS)
+        if (images.device.type != "cpu" or images.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
+                or torch.compiler.is_compiling() or images.dim() != 4 or self.in_channels < _CHANNELS):
+            return False
+        height, width = self._size(images)
+        return height > 0 and width > 0 and height * width <= _PIXELS
 
-    def _pixels(self, images: torch.Tensor) -> int:
+    def _size(self, images: torch.Tensor) -> tuple[int, int]:
         height, width = ((size + 2 * pad - kernel) // step + 1 for size, pad, kernel, step
                          in zip(images.shape[2:], self.padding, self.kernel_size, self.stride, strict=True))
-        return height * width
+        return height, width
 
-    def _single(self, images: torch.Tensor) -> torch.Tensor:
-        """A map of one pixel: a linear layer of the pixels under the kernel; its weights over the padding have no part."""
-        (height, width), (top, left) = images.shape[2:], self.padding
-        weight = self.weight[:, :, top:top + height, left:left + width]
-        seen = images[:, :, : weight.shape[2], : weight.shape[3]]
-        return functional.linear(seen.flatten(1), weight.flatten(1))[:, :, None, None]
+
+class _Matrix(torch.autograd.Function):
+    """The matrix (P O, Q C) of a convolution as a linear map from Q input to P output pixels, channels last."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: torch.Tensor, pairs: tuple[Pair, ...], outputs: int, inputs: int) -> torch.Tensor:
+        ctx.shape, ctx.pairs = weight.shape, pairs
+        matrix = weight.new_zeros(outputs, weight.shape[0], inputs, weight.shape[1])
+        for here, there, row, column in pairs:
+            matrix[here, :, there] = weight[:, :, row, column]
+        return matrix.view(outputs * weight.shape[0], inputs * weight.shape[1])
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        channels_out, channels_in, height, width = ctx.shape
+        each = gradient.view(-1, channels_out, gradient.shape[1] // channels_in, channels_in)
+        found = gradient.new_zeros(channels_out, height, width, channels_in)
+        for here, there, row, column in ctx.pairs:
+            found[:, row, column] += each[here, :, there]
+        return found.permute(0, 3, 1, 2), None, None, None
 
 
 class _ByProduct(torch.autograd.Function):
@@ -88,6 +116,21 @@ def _weight_gradient(images: torch.Tensor, gradient: torch.Tensor, shape: torch.
     patches = patches.permute(0, 1, 2, 4, 5, 3).reshape(-1, height * width * channels)
     product = gradient.permute(0, 2, 3, 1).reshape(-1, outputs).t() @ patches
     return product.view(outputs, height, width, channels).permute(0, 3, 1, 2)
+
+
+@cache
+def _pairs(inputs: tuple[int, int], outputs: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int],
+           padding: tuple[int, int]) -> tuple[Pair, ...]:
+    """(output pixel, input pixel, row and column of the weight between them), pixels counted by rows."""
+    found = []
+    for y in range(outputs[0]):
+        for x in range(outputs[1]):
+            for v in range(inputs[0]):
+                for u in range(inputs[1]):
+                    row, column = v + padding[0] - y * stride[0], u + padding[1] - x * stride[1]
+                    if 0 <= row < kernel[0] and 0 <= column < kernel[1]:
+                        found.append((y * outputs[1] + x, v * inputs[1] + u, row, column))
+    return tuple(found)
 
 
 def _plain(module: nn.Conv2d) -> bool:

@@ -9,7 +9,7 @@ from torch import nn
 from aru.convolution import FewPixelConv2d, speed_up
 from aru.models import build
 
-# (input channels, outputs, kernel, stride, padding, height, width): one output pixel, several, more rows than columns,
+# (input channels, outputs, kernel, stride, padding, height, width): one output pixel, a few, many, more rows than columns,
 # a kernel that hangs over on one side only, no padding, and two that are left to torch.
 CASES = [
     (128, 16, 3, 1, 1, 1, 1), (128, 16, 3, 2, 1, 2, 2), (128, 16, 3, 2, 1, 1, 2), (128, 8, 1, 2, 0, 2, 2),
