@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from aru.audit import __main__ as command
-from aru.audit import levels
+from aru.audit import levels, side_by_side
 from aru.audit.cells import Cell, audit_cell, find_cell
 from aru.audit.criteria import FULL, QUICK, STANDARD
 from aru.audit.job import audit_folder
@@ -18,7 +18,7 @@ from aru.comparison.work import open_store
 from aru.compute import choose
 from aru.config import load_config
 from aru.errors import InputError
-from aru.files import md5, read_json
+from aru.files import md5, read_json, write_json
 from aru.shadows.build import Asked, Build
 from aru.stages import run
 from flows.audit import find_compared
@@ -115,3 +115,25 @@ def test_the_command_without_servers(compared: Path, monkeypatch: pytest.MonkeyP
     assert capsys.readouterr().out.strip().endswith("fail")
     assert command.main(["small", "ct", "--protocol", "clean"]) == 2
     assert "no weights of ct" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("without_standard")
+def test_audits_stand_beside_each_other_without_anybodys_id(compared: Path, monkeypatch: pytest.MonkeyPatch,
+                                                            capsys: pytest.CaptureFixture) -> None:
+    records = [record_of(compared, method, "quick") for method in ("finetune", "nothing")]
+    monkeypatch.chdir(compared)
+    assert side_by_side.main(["small", "--level", "quick"]) == 0
+    shown = capsys.readouterr().out
+    assert all(record["model"].replace("_", "\\_") in shown and record["verdict"] in shown for record in records)
+    assert shown.count("\n") == 3 + len(records[0]["criteria"])
+    exposed = {person["id"] for record in records for person in record["details"]["people"]["most_exposed"]}
+    assert exposed and not any(name in shown for name in exposed)
+    assert side_by_side.main(["other"]) == 2
+    assert "aru audit MODEL --level full" in capsys.readouterr().err
+
+
+def test_audits_of_different_limits_are_not_set_beside_each_other(tmp_path: Path) -> None:
+    for version in (1, 2):
+        write_json(tmp_path / "audit" / f"model{version}-quick" / "audit.json", {"thresholds_version": version})
+    with pytest.raises(InputError, match=r"versions \[1, 2\]"):
+        side_by_side.read_audits(tmp_path, "quick")

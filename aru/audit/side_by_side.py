@@ -1,0 +1,63 @@
+"""`python -m aru.audit.side_by_side BENCHMARK` sets a benchmark's audits beside each other, as a Markdown table.
+
+Figures and verdicts alone: the people whom an audit lists by id are left out, so that the table can be published.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aru.audit.page import criterion_cells
+from aru.audit.thresholds import LEVELS
+from aru.errors import InputError
+from aru.files import read_json
+from aru.results import escape_markdown, markdown_lines
+
+
+def read_audits(work: Path, level: str) -> list[dict[str, Any]]:
+    """The records of all audits of a level under work/BENCHMARK/audit/, by model; InputError where there is none."""
+    found = [read_json(path) for path in sorted((Path(work) / "audit").glob(f"*-{level}/audit.json"))]
+    if not found:
+        raise InputError(f"there are no audits of the level {level} in {Path(work) / 'audit'}: "
+                         f"`aru audit MODEL --level {level}` makes one")
+    versions = sorted({record["thresholds_version"] for record in found})
+    if len(versions) > 1:
+        raise InputError(f"the audits were held to the versions {versions} of thresholds.yaml: make the older ones again")
+    return found
+
+
+def side_by_side(records: Sequence[Mapping[str, Any]]) -> str:
+    """The table as Markdown: a column a model, a row a criterion; * marks those on which the verdict does not rest."""
+    rows = [["verdict", *(f"**{record['verdict']}**" for record in records)]]
+    for criterion in records[0]["criteria"]:
+        name = criterion["name"] + ("" if criterion["required"] else " *")
+        found = [{row["name"]: row for row in record["criteria"]}[criterion["name"]] for record in records]
+        rows.append([name, *(_cell(row) for row in found)])
+    return markdown_lines(["Criterion", *(escape_markdown(record["model"]) for record in records)], rows)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m aru.audit.side_by_side", description=__doc__)
+    parser.add_argument("benchmark")
+    parser.add_argument("--level", choices=LEVELS, default="full")
+    options = parser.parse_args(arguments)
+    try:
+        print(side_by_side(read_audits(Path("work") / options.benchmark, options.level)), end="")
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _cell(row: Mapping[str, Any]) -> str:
+    if not row["verdict"]:
+        return "not tested"
+    figure, interval, _ = criterion_cells(row)
+    return f"{figure} {interval} {row['verdict']}" if row["interval"] else f"{figure} {row['verdict']}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
