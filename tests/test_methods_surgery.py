@@ -227,13 +227,21 @@ def test_amun_leaves_out_what_it_cannot_flip():
         amun.neighbours(model, data.take(right.nonzero().flatten().numpy()), config, compute=CPU)
 
 
-def test_amun_learns_the_neighbours_labels():
+@pytest.mark.parametrize("use_retain", [True, False])
+def test_amun_takes_its_steps_on_the_neighbours_too_with_their_own_labels(use_retain):
     model, _ = confident()
     given = sets()
-    config = METHODS["amun"].configure(epochs=15, batch_size=16, lr=0.05, augment=False)
+    config = METHODS["amun"].configure(epochs=1, batch_size=64, lr=0.05, momentum=0.0, weight_decay=0.0, augment=False,
+                                       batchnorm="eval", use_retain=use_retain)
     adversarial, labels, _ = amun.neighbours(model, given.forget, config, compute=CPU)
+    clean = [data.batch(torch.arange(len(data)), torch.device("cpu")) for data in
+             ([given.retain] if use_retain else []) + [given.forget]]
+    images = torch.cat([*(images for images, _ in clean), adversarial])
+    loss = task_loss(model(images), torch.cat([*(targets for _, targets in clean), labels]))
+    slopes = torch.autograd.grad(loss, list(model.parameters()))
     result = METHODS["amun"].function(model, given, config, seed=0, compute=CPU)
-    assert task_loss(result(adversarial), labels) < task_loss(model(adversarial), labels)
+    for before, after, slope in zip(model.parameters(), result.parameters(), slopes, strict=True):
+        assert torch.allclose(after, before - 0.05 * slope, atol=1e-6)
 
 
 def test_aru_is_the_function_that_the_flow_runs():
