@@ -96,6 +96,7 @@ def test_the_reference_is_not_compared_with_itself(compared: Path) -> None:
     (Cell("finetune", "clean", seed=3), "--seeds 4"),
     (Cell("finetune", "clean", draw=1), "--draws 2"),
     (Cell("finetune", "official", draw=1), "one draw, number 0"),
+    (Cell("finetune", "clean", seed=-1), "seed is -1: they count from 0"),
     (Cell("finetun", "clean"), "did you mean 'finetune'"),
 ])
 def test_a_model_that_was_not_kept_is_named_with_the_command_that_makes_it(compared: Path, cell: Cell, message: str) -> None:

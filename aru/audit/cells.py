@@ -76,6 +76,9 @@ def find_cell(benchmark: str, cell: Cell, *, root: Path) -> Trio:
     """The tasks of a cell; InputError where weights of theirs are not there."""
     config, work = load_config(root / "params.yaml", benchmark), Path(root) / "work" / benchmark
     choice = parse_choice(cell.method, config)
+    for name in ("draw", "seed"):
+        if getattr(cell, name) < 0:
+            raise InputError(f"{name} is {getattr(cell, name)}: they count from 0")
     draw = draws_of(cell.protocol, cell.draw + 1)[-1]
     if draw.number != cell.draw:
         raise InputError(f"protocol {cell.protocol} has one draw, number 0, not number {cell.draw}")
