@@ -7,6 +7,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from aru import memory
 from aru.config import RuntimeConfig
 from aru.errors import InputError
 
@@ -35,11 +36,12 @@ class Compute:
 
 
 def choose(config: RuntimeConfig) -> Compute:
-    """Turn the configuration into a device and precision, and set the threads of this process's PyTorch.
+    """Turn the configuration into a device and precision, and set the threads and the memory of this process's PyTorch.
 
     CUDA is taken only where it is present; one thread a stage keeps sums in one order, hence bytes equal.
     """
     torch.set_num_threads(config.threads)
+    memory.keep()
     device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"runtime.device is {config.device!r} but CUDA is not available here: use 'auto' or 'cpu'")

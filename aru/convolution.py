@@ -1,8 +1,9 @@
 """Convolutions on maps of few pixels, computed as matrix products where that is faster on the CPU.
 
-oneDNN spreads the weight gradient of a convolution over output pixels. Where there are few of them and many channels (the
-deep layers of a ResNet at 32 to 64 px) it takes several times as long as one product of the patches with the gradient; and
-where input and output have a handful of pixels, most of a padded kernel falls on the padding.
+The 3 x 3 convolutions of a ResNet take fewer multiplications by Winograd's filtering (aru/winograd.py). For the others: oneDNN
+spreads the weight gradient of a convolution over output pixels, and where there are few of them and many channels it takes
+several times as long as one product of the patches with the gradient; and where input and output have a handful of pixels,
+most of a padded kernel falls on the padding.
 """
 
 import math
@@ -13,9 +14,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-_CHANNELS = 128  # measured for float32 with AVX2: below any of these bounds oneDNN is as fast
+from aru import winograd
+
+# Measured for float32 with AVX2: beyond any of these bounds oneDNN is as fast.
+_CHANNELS = 128
 _PIXELS = 16
 _PAIRS = 16
+_WINOGRAD_CHANNELS = 64
+_WINOGRAD_SIDE = 16
+_WINOGRAD_TILES = 32
 
 Pair = tuple[int, int, int, int]
 
@@ -37,25 +44,29 @@ class FewPixelConv2d(nn.Conv2d):
         Shape:
             images: (B, C, H, W); result: (B, O, H', W').
         """
-        if not self._profits(images):
+        if (images.device.type != "cpu" or images.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
+                or torch.compiler.is_compiling() or images.dim() != 4):
             return super().forward(images)
         height, width = self._size(images)
-        inputs = (images.shape[2], images.shape[3])
-        if math.prod(inputs) * height * width <= _PAIRS and math.prod(inputs) <= math.prod(self.kernel_size):
-            pairs = _pairs(inputs, (height, width), self.kernel_size, self.stride, self.padding)
-            matrix = _Matrix.apply(self.weight, pairs, height * width, math.prod(inputs))
+        inputs, outputs = math.prod(images.shape[2:]), height * width
+        if self._for_winograd(images):
+            result = winograd.convolve(images, self.weight)
+        elif self.in_channels < _CHANNELS or not (height > 0 and width > 0 and outputs <= _PIXELS):
+            return super().forward(images)
+        elif inputs * outputs <= _PAIRS and inputs <= math.prod(self.kernel_size):
+            pairs = _pairs(tuple(images.shape[2:]), (height, width), self.kernel_size, self.stride, self.padding)
+            matrix = _Matrix.apply(self.weight, pairs, outputs, inputs)
             flat = functional.linear(images.permute(0, 2, 3, 1).flatten(1), matrix)
             result = flat.view(-1, height, width, self.out_channels).permute(0, 3, 1, 2)
         else:
             result = _ByProduct.apply(images, self.weight, self.stride, self.padding)
         return result if self.bias is None else result + self.bias[:, None, None]
 
-    def _profits(self, images: torch.Tensor) -> bool:
-        if (images.device.type != "cpu" or images.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
-                or torch.compiler.is_compiling() or images.dim() != 4 or self.in_channels < _CHANNELS):
-            return False
-        height, width = self._size(images)
-        return height > 0 and width > 0 and height * width <= _PIXELS
+    def _for_winograd(self, images: torch.Tensor) -> bool:
+        return (self.kernel_size == (3, 3) and self.stride == (1, 1) and self.padding == (1, 1)
+                and min(self.in_channels, self.out_channels) >= _WINOGRAD_CHANNELS
+                and all(side <= _WINOGRAD_SIDE and winograd.profits(side) for side in images.shape[2:])
+                and winograd.tiles(images) >= _WINOGRAD_TILES)
 
     def _size(self, images: torch.Tensor) -> tuple[int, int]:
         height, width = ((size + 2 * pad - kernel) // step + 1 for size, pad, kernel, step
