@@ -85,15 +85,15 @@ class _Winograd(torch.autograd.Function):
             height, width = gradient.shape[2:]
             of_images = gradient.new_empty(len(gradient), height, width, right.shape[2]).permute(0, 3, 1, 2)
         if ctx.needs_input_grad[1]:
-            of_right = gradient.new_zeros(right.shape[1], right.shape[0], right.shape[2])
+            of_right = gradient.new_empty(right.shape[1], right.shape[0], right.shape[2])
         outs = itertools.repeat(None) if of_images is None else _parts(of_images, lines)
-        for part, factors, out in zip(_parts(gradient, lines), left, outs, strict=False):
+        for number, (part, factors, out) in enumerate(zip(_parts(gradient, lines), left, outs, strict=False)):
             products = _spread(part, lines[0].gather, lines[1].gather, lines)
             if out is not None:
                 out.copy_(_gather(torch.bmm(products, right), lines[0].spread, lines[1].spread, lines, len(out)))
             if of_right is not None:
                 for total, ours, theirs in zip(of_right.unbind(1), products, factors, strict=True):
-                    total.addmm_(ours.T, theirs)
+                    torch.addmm(total, ours.T, theirs, beta=min(number, 1), out=total)
         if of_right is not None:
             of_weight = (_factors(lines).T @ of_right).view(len(of_right), 3, 3, -1).permute(0, 3, 1, 2)
         return of_images, of_weight
