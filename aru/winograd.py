@@ -1,4 +1,4 @@
-"""3 x 3 convolutions with a third to a half of the multiplications, by Winograd's minimal filtering (Lavin and Gray, 2016).
+"""3 x 3 convolutions with a quarter to a half of the multiplications, by Winograd's minimal filtering (Lavin and Gray, 2016).
 
 F(m, 3) computes m neighbouring outputs of a filter of three taps by m + 2 products instead of 3 m: inputs, taps and products
 are transformed by small constant matrices, in the plane once along each axis. The products of all tiles of a batch with the
@@ -6,10 +6,10 @@ same place in their tiles form one matrix product over the channels. The arithme
 ten times that of the direct sum.
 """
 
-import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from math import prod
 from typing import Any
 
 import torch
@@ -70,8 +70,10 @@ class _Winograd(torch.autograd.Function):
         result = images.new_empty(len(images), *images.shape[2:], len(weight)).permute(0, 3, 1, 2)
         left = []
         for part, out in zip(_parts(images, lines), _parts(result, lines), strict=True):
-            left.append(_spread(part, lines[0].spread, lines[1].spread, lines))
-            out.copy_(_gather(torch.bmm(left[-1], right.mT), lines[0].gather, lines[1].gather, lines, len(out)))
+            factors = _spread(part, lines[0].spread, lines[1].spread, lines)
+            out.copy_(_gather(torch.bmm(factors, right.mT), lines[0].gather, lines[1].gather, lines, len(out)))
+            if ctx.needs_input_grad[1]:
+                left.append(factors)
         ctx.save_for_backward(right, *left)
         ctx.lines = lines
         return result
@@ -86,13 +88,13 @@ class _Winograd(torch.autograd.Function):
             of_images = gradient.new_empty(len(gradient), height, width, right.shape[2]).permute(0, 3, 1, 2)
         if ctx.needs_input_grad[1]:
             of_right = gradient.new_empty(right.shape[1], right.shape[0], right.shape[2])
-        outs = itertools.repeat(None) if of_images is None else _parts(of_images, lines)
-        for number, (part, factors, out) in enumerate(zip(_parts(gradient, lines), left, outs, strict=False)):
+        for number, part in enumerate(_parts(gradient, lines)):
             products = _spread(part, lines[0].gather, lines[1].gather, lines)
-            if out is not None:
+            if of_images is not None:
+                out = _parts(of_images, lines)[number]
                 out.copy_(_gather(torch.bmm(products, right), lines[0].spread, lines[1].spread, lines, len(out)))
             if of_right is not None:
-                for total, ours, theirs in zip(of_right.unbind(1), products, factors, strict=True):
+                for total, ours, theirs in zip(of_right.unbind(1), products, left[number], strict=True):
                     torch.addmm(total, ours.T, theirs, beta=min(number, 1), out=total)
         if of_right is not None:
             of_weight = (_factors(lines).T @ of_right).view(len(of_right), 3, 3, -1).permute(0, 3, 1, 2)
@@ -154,9 +156,7 @@ def _toom_cook(points: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor, tor
     inputs, taps, outputs = [], [], []
     for point in points:
         others = [other for other in points if other != point]
-        scale = 1
-        for other in others:
-            scale *= point - other
+        scale = prod(point - other for other in others)
         inputs.append([*_polynomial(others), 0])
         taps.append([Fraction(point**power, scale) for power in range(3)])
         outputs.append([point**power for power in range(len(points) - 1)])
