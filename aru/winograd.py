@@ -1,11 +1,12 @@
 """3 x 3 convolutions with a quarter to a half of the multiplications, by Winograd's minimal filtering (Lavin and Gray, 2016).
 
-F(m, 3) computes m neighbouring outputs of a filter of three taps by m + 2 products instead of 3 m: inputs, taps and products
+F(m, 3) computes m neighbouring outputs of a filter of three taps by m + 2 products instead of 3 m; inputs, taps and products
 are transformed by small constant matrices, in the plane once along each axis. The products of all tiles of a batch with the
 same place in their tiles form one matrix product over the channels. The arithmetic is exact but for rounding, which is about
 ten times that of the direct sum.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -17,7 +18,8 @@ import torch
 _ROWS = 256
 """Rows of a matrix product: fewer are slow, and with more the transformed images leave the cache. Measured."""
 
-_POINTS = {3: (0, 1, -1, 2), 4: (0, 1, -1, 2, -2)}
+_POINTS = {3: (0, 1, -1, 2), 4: (0, 1, -1, 2, -2), 6: (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2))}
+"""The points of F(m, 3); with infinity m + 2. The more of them, the larger the rounding."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +135,9 @@ def _factors(lines: tuple[_Line, _Line]) -> torch.Tensor:
 
 @cache
 def _line(pixels: int) -> _Line:
-    if pixels == 2:  # all of the padding left out: a 2 x 2 Toeplitz matrix times a vector in three products
-        return _Line(spread=torch.tensor([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]]),
-                     taps=torch.tensor([[0.0, 1.0, 0.0], [0.0, -1.0, 1.0], [1.0, -1.0, 0.0]]),
-                     gather=torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]]))
-    outputs = 3 if pixels % 3 == 0 and pixels % 4 else 4
+    if pixels in _PADDED:
+        return _Line(*(torch.tensor(rows) for rows in _PADDED[pixels]))
+    outputs = min(_POINTS, key=lambda m: (-(-pixels // m) * (m + 2), m))
     inputs_of, taps, outputs_of = _toom_cook(_POINTS[outputs])
     tiles = -(-pixels // outputs)
     spread, gather = torch.zeros(2, outputs + 2, tiles, pixels)
@@ -151,14 +151,30 @@ def _line(pixels: int) -> _Line:
     return _Line(spread.flatten(0, 1), taps, gather.flatten(0, 1))
 
 
-def _toom_cook(points: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+_PADDED = {
+    2: ([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]],
+        [[0.0, 1.0, 0.0], [0.0, -1.0, 1.0], [1.0, -1.0, 0.0]],
+        [[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]]),
+    3: ([[1.0, 1.5, 1.0], [1.0, -1.5, 1.0], [1.0, -0.5, -1.0], [1.0, 0.5, -1.0]],
+        [[1 / 3, 0.5, 1 / 3], [-1 / 3, 0.5, -1 / 3], [1.0, 0.5, -1.0], [-1.0, 0.5, 1.0]],
+        [[0.5, 0.75, 0.5], [0.5, -0.75, 0.5], [0.5, 0.25, -0.5], [0.5, -0.25, -0.5]]),
+}
+"""By pixels: spread, taps and gather of a row whose two neighbours are both padding, with a product less than F(m, 3).
+
+Two pixels times taps (a, b, c) are a Toeplitz matrix times a vector. Of three pixels x, the sum of the outer outputs and the
+part of the middle one that x0 + x2 gives need b and a + c alone, their difference and the rest b and a - c: with 9/8 of the
+middle b in the first and -1/8 in the second, each is a pair of products.
+"""
+
+
+def _toom_cook(points: tuple[int | Fraction, ...]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The transforms (a, a) of inputs, (a, 3) of taps and (a, m) of outputs from a - 1 points and infinity."""
     inputs, taps, outputs = [], [], []
     for point in points:
         others = [other for other in points if other != point]
-        scale = prod(point - other for other in others)
+        scale = Fraction(prod(point - other for other in others))
         inputs.append([*_polynomial(others), 0])
-        taps.append([Fraction(point**power, scale) for power in range(3)])
+        taps.append([point**power / scale for power in range(3)])
         outputs.append([point**power for power in range(len(points) - 1)])
     inputs.append(_polynomial(points))
     taps.append([0, 0, 1])
@@ -166,7 +182,7 @@ def _toom_cook(points: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor, tor
     return tuple(torch.tensor([[float(value) for value in row] for row in rows]) for rows in (inputs, taps, outputs))
 
 
-def _polynomial(roots: tuple[int, ...] | list[int]) -> list[int]:
+def _polynomial(roots: Sequence[int | Fraction]) -> list[int | Fraction]:
     """The coefficients of the product of x - root, the lowest power first."""
     found = [1]
     for root in roots:
