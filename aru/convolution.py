@@ -2,8 +2,8 @@
 
 The 3 x 3 convolutions of a ResNet take fewer multiplications by Winograd's filtering (aru/winograd.py). For the others: oneDNN
 spreads the weight gradient of a convolution over output pixels, and where there are few of them and many channels it takes
-several times as long as one product of the patches with the gradient; and where input and output have a handful of pixels,
-most of a padded kernel falls on the padding.
+several times as long as one product of the patches with the gradient; and where there are a handful of output pixels, much of
+a padded kernel falls on the padding, so that products pixel by pixel leave most of the work out.
 """
 
 import math
@@ -19,7 +19,7 @@ from aru import winograd
 # Measured for float32 with AVX2: beyond any of these bounds oneDNN is as fast.
 _CHANNELS = 128
 _PIXELS = 16
-_PAIRS = 16
+_PAIRS_OUTPUTS, _PAIRS = 4, 25
 _WINOGRAD_CHANNELS = 64
 _WINOGRAD_SIDE = 16
 _WINOGRAD_TILES = 32
@@ -48,16 +48,12 @@ class FewPixelConv2d(nn.Conv2d):
                 or torch.compiler.is_compiling() or images.dim() != 4):
             return super().forward(images)
         height, width = self._size(images)
-        inputs, outputs = math.prod(images.shape[2:]), height * width
         if self._for_winograd(images):
             result = winograd.convolve(images, self.weight)
-        elif self.in_channels < _CHANNELS or not (height > 0 and width > 0 and outputs <= _PIXELS):
+        elif self.in_channels < _CHANNELS or not (height > 0 and width > 0 and height * width <= _PIXELS):
             return super().forward(images)
-        elif inputs * outputs <= _PAIRS and inputs <= math.prod(self.kernel_size):
-            pairs = _pairs(tuple(images.shape[2:]), (height, width), self.kernel_size, self.stride, self.padding)
-            matrix = _Matrix.apply(self.weight, pairs, outputs, inputs)
-            flat = functional.linear(images.permute(0, 2, 3, 1).flatten(1), matrix)
-            result = flat.view(-1, height, width, self.out_channels).permute(0, 3, 1, 2)
+        elif pairs := self._few_pairs(images, (height, width)):
+            result = _ByPairs.apply(images, self.weight, pairs, (height, width))
         else:
             result = _ByProduct.apply(images, self.weight, self.stride, self.padding)
         return result if self.bias is None else result + self.bias[:, None, None]
@@ -68,32 +64,57 @@ class FewPixelConv2d(nn.Conv2d):
                 and all(side <= _WINOGRAD_SIDE and winograd.profits(side) for side in images.shape[2:])
                 and winograd.tiles(images) >= _WINOGRAD_TILES)
 
+    def _few_pairs(self, images: torch.Tensor, size: tuple[int, int]) -> tuple[Pair, ...]:
+        """All pairs of pixels, where they are few and some of the work can be left out; none elsewhere."""
+        inputs, outputs = math.prod(images.shape[2:]), math.prod(size)
+        dense = self.kernel_size == (1, 1) and inputs == outputs
+        if dense or inputs > _PIXELS or outputs > _PAIRS_OUTPUTS:
+            return ()
+        pairs = _pairs(tuple(images.shape[2:]), size, self.kernel_size, self.stride, self.padding)
+        return pairs if len(pairs) <= _PAIRS else ()
+
     def _size(self, images: torch.Tensor) -> tuple[int, int]:
         height, width = ((size + 2 * pad - kernel) // step + 1 for size, pad, kernel, step
                          in zip(images.shape[2:], self.padding, self.kernel_size, self.stride, strict=True))
         return height, width
 
 
-class _Matrix(torch.autograd.Function):
-    """The matrix (P O, Q C) of a convolution as a linear map from Q input to P output pixels, channels last."""
+class _ByPairs(torch.autograd.Function):
+    """A convolution as one product (B, C) x (C, O) for every pair of an input and an output pixel."""
 
     @staticmethod
-    def forward(ctx: Any, weight: torch.Tensor, pairs: tuple[Pair, ...], outputs: int, inputs: int) -> torch.Tensor:
-        ctx.shape, ctx.pairs = weight.shape, pairs
-        matrix = weight.new_zeros(outputs, weight.shape[0], inputs, weight.shape[1])
+    def forward(ctx: Any, images: torch.Tensor, weight: torch.Tensor, pairs: tuple[Pair, ...],
+                size: tuple[int, int]) -> torch.Tensor:
+        ctx.save_for_backward(images, weight)
+        ctx.pairs = pairs
+        result = images.new_zeros(len(images), *size, len(weight)).permute(0, 3, 1, 2)
+        inputs, taps, outputs = _pixels(images), weight.permute(2, 3, 0, 1), _pixels(result)
         for here, there, row, column in pairs:
-            matrix[here, :, there] = weight[:, :, row, column]
-        return matrix.view(outputs * weight.shape[0], inputs * weight.shape[1])
+            outputs[here].addmm_(inputs[there], taps[row, column].T)
+        return result
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        channels_out, channels_in, height, width = ctx.shape
-        each = gradient.view(-1, channels_out, gradient.shape[1] // channels_in, channels_in)
-        found = gradient.new_zeros(channels_out, height, width, channels_in)
-        for here, there, row, column in ctx.pairs:
-            found[:, row, column] += each[here, :, there]
-        return found.permute(0, 3, 1, 2), None, None, None
+        images, weight = ctx.saved_tensors
+        inputs, taps, outputs = _pixels(images), weight.permute(2, 3, 0, 1), _pixels(gradient)
+        of_images = of_weight = None
+        if ctx.needs_input_grad[0]:
+            of_images = torch.zeros_like(images)
+            of_inputs = _pixels(of_images)
+            for here, there, row, column in ctx.pairs:
+                of_inputs[there].addmm_(outputs[here], taps[row, column])
+        if ctx.needs_input_grad[1]:
+            of_weight = torch.zeros_like(weight)
+            of_taps = of_weight.permute(2, 3, 0, 1)
+            for here, there, row, column in ctx.pairs:
+                of_taps[row, column].addmm_(outputs[here].T, inputs[there])
+        return of_images, of_weight, None, None
+
+
+def _pixels(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """(B, C, H, W) by pixels, row by row: views (B, C)."""
+    return tuple(pixel for row in images.unbind(2) for pixel in row.unbind(2))
 
 
 class _ByProduct(torch.autograd.Function):

@@ -89,17 +89,17 @@ class _Winograd(torch.autograd.Function):
             height, width = gradient.shape[2:]
             of_images = gradient.new_empty(len(gradient), height, width, right.shape[2]).permute(0, 3, 1, 2)
         if ctx.needs_input_grad[1]:
-            of_right = gradient.new_empty(right.shape[1], right.shape[0], right.shape[2])
+            of_right = torch.empty(right.shape)
         for number, part in enumerate(_parts(gradient, lines)):
             products = _spread(part, lines[0].gather, lines[1].gather, lines)
             if of_images is not None:
                 out = _parts(of_images, lines)[number]
                 out.copy_(_gather(torch.bmm(products, right), lines[0].spread, lines[1].spread, lines, len(out)))
             if of_right is not None:
-                for total, ours, theirs in zip(of_right.unbind(1), products, left[number], strict=True):
-                    torch.addmm(total, ours.T, theirs, beta=min(number, 1), out=total)
+                torch.baddbmm(of_right, products.mT, left[number], beta=min(number, 1), out=of_right)
         if of_right is not None:
-            of_weight = (_factors(lines).T @ of_right).view(len(of_right), 3, 3, -1).permute(0, 3, 1, 2)
+            of_taps = _factors(lines).T @ of_right.transpose(0, 1)  # (O, 9, C)
+            of_weight = of_taps.view(len(of_taps), 3, 3, -1).permute(0, 3, 1, 2)
         return of_images, of_weight
 
 
