@@ -74,23 +74,29 @@ def test_a_budget_that_is_over_says_so_and_the_next_run_goes_on(project, prefect
     assert compare(Request("toy", "ssd", seeds=1, workers=1), root=project, quiet=True).left == 0
 
 
+@pytest.fixture(scope="module")
+def computed_plainly(tuning_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of cells of a comparison that was run without Prefect."""
+    from aru.comparison import __main__ as plain
+
+    root = shutil.copytree(tuning_once, tmp_path_factory.mktemp("plain") / "project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        assert plain.main(["toy", "--methods", "ssd", "--workers", "1"]) == 0
+    return open_store(root / "work" / "toy").folder
+
+
 @pytest.mark.parametrize("runner", ["threads", "processes", "dask"])
-def test_all_runners_make_the_same(project, prefect_server, runner):
+def test_all_runners_make_the_same(project, prefect_server, computed_plainly, runner):
     from flows.benchmark import Request, compare
 
     done = compare(Request("toy", "ssd", seeds=1, runner=runner, workers=1), root=project, quiet=True)
     assert done.computed == 4
     kept = open_store(project / "work" / "toy")
     records = {record["method"]: record["key"] for record in map(kept.record, kept.keys()) if record["protocol"] == "official"}
-    fresh = shutil.move(kept.folder, kept.folder.with_name("before"))
-    from aru.comparison import __main__ as plain
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(project)
-        assert plain.main(["toy", "--methods", "ssd", "--workers", "1"]) == 0
     for key in (records["ssd"], records["retrain"]):
         name = f"{key[:2]}/{key}/logits.safetensors"
-        assert (Path(fresh) / name).read_bytes() == (kept.folder / name).read_bytes()
+        assert (kept.folder / name).read_bytes() == (computed_plainly / name).read_bytes()
 
 
 @pytest.mark.parametrize("changes, message", [
