@@ -12,6 +12,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from aru.config import load_config
 from flows import publishing, versioning
+from flows.crashes import close_crashed
 from flows.plan import StageResult
 from flows.progress import make_board
 from flows.project import find_project, project_lock
@@ -52,7 +53,7 @@ def unlearn(benchmark: str = "faces", refresh: tuple[str, ...] = (), root: Path 
             quiet: bool = False) -> Outcome:
     """Make, measure, version, track and register an unlearned model.
 
-    1. Take the project's lock: one flow at a time.
+    1. Take the project's lock: one flow at a time. Runs that were killed are marked as crashed.
     2. Read the stages from dvc.yaml and run each as a cached task as soon as its inputs are there; the retrained
        reference is trained beside attack, mask and fine-tune. Two workers, one thread each.
     3. Record the finished stages in dvc.lock in one go, even where a later stage failed.
@@ -62,6 +63,7 @@ def unlearn(benchmark: str = "faces", refresh: tuple[str, ...] = (), root: Path 
     root = find_project(root)
     with project_lock(root), make_board(quiet=quiet) as board, workers(2) as pool:
         versioning.recover(root)
+        close_crashed(root)
         execution = Execution(root, benchmark, board, pool, refresh=refresh)
         results: dict[str, StageResult] = {}
         try:

@@ -52,6 +52,16 @@ def without_report(root: Path) -> dict[str, str]:
     return {path: digest for path, digest in outputs(root).items() if "/report/" not in path}
 
 
+def states(root: Path) -> list[str]:
+    """The states of the flow runs on this project as Prefect has them, the oldest first."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(sort=FlowRunSort.START_TIME_ASC)
+    return [run.state.type.value for run in runs if Path(run.parameters.get("root", ".")).resolve() == root]
+
+
 @pytest.fixture
 def changed(project: Path) -> Path:
     """The project with another attack; five stages are to be computed."""
@@ -62,7 +72,9 @@ def changed(project: Path) -> Path:
 def test_killed_flow_is_taken_up_and_ends_the_same(changed: Path) -> None:
     with running_flow(changed, until="mask") as process:
         os.kill(process.pid, signal.SIGKILL)
+    assert states(changed) == ["RUNNING"], "its process could tell nobody"
     sources = run_flow(changed)
+    assert states(changed) == ["CRASHED", "COMPLETED"]
     assert sources["attack"] == "prefect", "what had been finished before the kill is kept"
     assert computed(sources) == {"mask", "finetune", "evaluate", "audit", "report"}
     done = without_report(changed)
