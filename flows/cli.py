@@ -9,17 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from aru.errors import InputError, TrainingError
+from flows.console import show_audit, show_changes, show_comparison, show_outcome, show_shadows, show_states
 from flows.project import find_project, project_lock
 
 if TYPE_CHECKING:
-    from flows.audit import Audited
-    from flows.benchmark import Comparison
-    from flows.params import Change
-    from flows.state import StageState
     from flows.unlearn import Outcome
 
 app = typer.Typer(help="Make a face classifier forget people, prove how far it did, and keep a trail of it.",
@@ -57,7 +52,7 @@ def run(
     with project_lock(root), _resumable(benchmark):
         _prepare_run(root, benchmark, settings or [], params, preset, refresh or [])
         outcome = _run_flow(root, benchmark, tuple(refresh or ()), quiet)
-    _show_outcome(root, outcome)
+    show_outcome(root, outcome)
 
 
 @app.command()
@@ -65,10 +60,7 @@ def status(benchmark: Benchmark = "faces") -> None:
     """Show the stages: key, whether each is cached, stale (and because of what), damaged or never run, its outputs."""
     from flows.state import states
 
-    table = Table("Stage", "Key", "State", "Because", "Outputs", title=f"{benchmark}", title_justify="left")
-    for item in states(_enter(), benchmark):
-        table.add_row(item.name, (item.key or "–")[:12], item.state, _because(item), _short_outs(item))
-    Console().print(table)
+    show_states(benchmark, states(_enter(), benchmark))
 
 
 @app.command()
@@ -106,7 +98,7 @@ def benchmark(
             print(show_plan(request, root=root, quiet=quiet))
             return
         done = compare(request, root=root, quiet=quiet)
-    _show_comparison(root, benchmark, done)
+    show_comparison(root, benchmark, done)
 
 
 @app.command()
@@ -191,10 +183,7 @@ def shadows_status(
     work = root / "work" / benchmark
     count = models_there(open_pool(work), protocol) if models is None else models
     build = Build(Asked(count or 2, protocol), load_config(root / PARAMS_FILE, benchmark), work)
-    shown = Table(*COLUMNS, title=f"{benchmark}, {protocol}", title_justify="left")
-    for row in table(build.entries()):
-        shown.add_row(*row)
-    Console().print(shown)
+    show_shadows(benchmark, protocol, COLUMNS, table(build.entries()))
 
 
 @app.command("audit")
@@ -220,7 +209,7 @@ def audit_command(
                      root=root, quiet=quiet)
     from aru.audit.verdicts import EXIT_CODES
 
-    _show_audit(root, done)
+    show_audit(root, done)
     raise SystemExit(EXIT_CODES[done.record["verdict"]])
 
 
@@ -346,7 +335,7 @@ def _prepare_run(root: Path, benchmark: str, settings: list[str], params: Path |
     refreshed(stages, tuple(refresh))
     wanted = [*(preset_settings(preset) if preset else []), *(file_settings(params) if params else []),
               *(parse_setting(text) for text in settings)]
-    _show_changes(edit(root / PARAMS_FILE, benchmark, wanted))
+    show_changes(edit(root / PARAMS_FILE, benchmark, wanted))
 
 
 def _run_flow(root: Path, benchmark: str, refresh: tuple[str, ...], quiet: bool) -> "Outcome":
@@ -411,79 +400,10 @@ def _shown(name: str) -> Iterator:
         yield progress
 
 
-def _show_changes(changes: "list[Change]") -> None:
-    for change in changes:
-        print(f"params.yaml: {change.name}: {change.old} -> {change.new}", file=sys.stderr)
 
 
-def _show_outcome(root: Path, outcome: "Outcome") -> None:
-    from aru.files import read_json
-    from aru.results import HEADINGS, format_row, read_costs, results_table
-    from flows.publishing import standing
-
-    work = root / "work" / outcome.benchmark
-    table = Table(title=f"{outcome.benchmark}", title_justify="left")
-    for position, heading in enumerate(HEADINGS.values()):
-        table.add_column(heading, justify="right" if position else "left")
-    for row in results_table(read_json(work / "evaluation" / "metrics.json"), read_costs(work)):
-        table.add_row(*format_row(row))
-    console = Console()
-    console.print(table)
-    if not outcome.computed:
-        console.print("Nothing to compute: all stages are cached.")
-    published = outcome.published
-    console.print(f"Report:  {work.relative_to(root)}/report/report.html", highlight=False)
-    console.print(f"MLflow:  run {published.run_id} (`aru ui` shows the pages)", highlight=False)
-    console.print(f"Audit:   {work.relative_to(root)}/audit/audit.html", highlight=False)
-    console.print(f"Model:   {published.model} version {published.version}, "
-                  f"{standing(root, outcome.benchmark, published)}", highlight=False)
 
 
-def _show_audit(root: Path, done: "Audited") -> None:
-    from aru.audit.page import criterion_cells
-
-    record = done.record
-    table = Table(title=f"{record['model']}, level {record['level']}", title_justify="left")
-    for heading in ("Criterion", "Figure", "95 % interval", "Limit", "Verdict"):
-        table.add_column(heading, justify="right" if heading in ("Figure", "95 % interval") else "left")
-    for row in record["criteria"]:
-        cells = criterion_cells(row) if row["verdict"] else ("–", "–", row["not_run"])
-        informs = "" if row["required"] else " (informs)"
-        table.add_row(row["name"], *cells, (row["verdict"] or "not tested") + informs)
-    console = Console()
-    console.print(table)
-    console.print(f"Verdict: {record['verdict'].upper()}", highlight=False)
-    console.print(f"Page:    {done.folder.relative_to(root)}/audit.html", highlight=False)
-    console.print(f"MLflow:  run {done.run_id} (`aru ui` shows the pages)", highlight=False)
-
-
-def _show_comparison(root: Path, benchmark: str, done: "Comparison") -> None:
-    from aru.comparison.page_text import heading
-    from aru.comparison.statistics import compare
-    from aru.comparison.table import COLUMNS, lines
-    from aru.files import read_json
-
-    page, console = done.files[0], Console()
-    for comparison in compare(read_json(page.with_name("records.json"))):
-        table = Table("Method", "Runs", title=heading(comparison.setting), title_justify="left")
-        for name, _ in COLUMNS.values():
-            table.add_column(name, justify="right")
-        for line in lines(comparison):
-            table.add_row(line.name, *(cell.text for cell in line.cells[: len(COLUMNS) + 1]))
-        console.print(table)
-    console.print(f"{done.computed} models computed, {done.cached} were cached"
-                  + (f", {done.left} left: the budget was over; run the same command again" if done.left else "."))
-    console.print(f"Page:    {page.relative_to(root)}", highlight=False)
-    console.print(f"MLflow:  run {done.run_id} (`aru ui` shows the pages)", highlight=False)
-
-
-def _because(item: "StageState") -> str:
-    shown = ", ".join(item.because[:3])
-    return f"{shown} and {len(item.because) - 3} more" if len(item.because) > 3 else shown
-
-
-def _short_outs(item: "StageState") -> str:
-    return "\n".join(f"{Path(path).name} {digest[:8] if digest else '–'}" for path, digest in item.outs.items())
 
 
 def _disk_is_full(error: BaseException | None) -> bool:

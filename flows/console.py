@@ -1,0 +1,111 @@
+"""What the command `aru` says in the terminal of what was done."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from flows.audit import Audited
+    from flows.benchmark import Comparison
+    from flows.params import Change
+    from flows.state import StageState
+    from flows.unlearn import Outcome
+
+
+def show_changes(changes: "list[Change]") -> None:
+    """What was set in params.yaml, on standard error."""
+    for change in changes:
+        print(f"params.yaml: {change.name}: {change.old} -> {change.new}", file=sys.stderr)
+
+
+def show_outcome(root: Path, outcome: "Outcome") -> None:
+    """The main flow's figures, and where its report, run, audit and model are."""
+    from aru.files import read_json
+    from aru.results import HEADINGS, format_row, read_costs, results_table
+    from flows.publishing import standing
+
+    work = root / "work" / outcome.benchmark
+    table = Table(title=f"{outcome.benchmark}", title_justify="left")
+    for position, heading in enumerate(HEADINGS.values()):
+        table.add_column(heading, justify="right" if position else "left")
+    for row in results_table(read_json(work / "evaluation" / "metrics.json"), read_costs(work)):
+        table.add_row(*format_row(row))
+    console = Console()
+    console.print(table)
+    if not outcome.computed:
+        console.print("Nothing to compute: all stages are cached.")
+    published = outcome.published
+    console.print(f"Report:  {work.relative_to(root)}/report/report.html", highlight=False)
+    console.print(f"MLflow:  run {published.run_id} (`aru ui` shows the pages)", highlight=False)
+    console.print(f"Audit:   {work.relative_to(root)}/audit/audit.html", highlight=False)
+    console.print(f"Model:   {published.model} version {published.version}, "
+                  f"{standing(root, outcome.benchmark, published)}", highlight=False)
+
+
+def show_audit(root: Path, done: "Audited") -> None:
+    """The criteria of an audit with their verdicts, and where its page is."""
+    from aru.audit.page import criterion_cells
+
+    record = done.record
+    table = Table(title=f"{record['model']}, level {record['level']}", title_justify="left")
+    for heading in ("Criterion", "Figure", "95 % interval", "Limit", "Verdict"):
+        table.add_column(heading, justify="right" if heading in ("Figure", "95 % interval") else "left")
+    for row in record["criteria"]:
+        cells = criterion_cells(row) if row["verdict"] else ("–", "–", row["not_run"])
+        informs = "" if row["required"] else " (informs)"
+        table.add_row(row["name"], *cells, (row["verdict"] or "not tested") + informs)
+    console = Console()
+    console.print(table)
+    console.print(f"Verdict: {record['verdict'].upper()}", highlight=False)
+    console.print(f"Page:    {done.folder.relative_to(root)}/audit.html", highlight=False)
+    console.print(f"MLflow:  run {done.run_id} (`aru ui` shows the pages)", highlight=False)
+
+
+def show_comparison(root: Path, benchmark: str, done: "Comparison") -> None:
+    """A comparison's tables, and where its page is."""
+    from aru.comparison.page_text import heading
+    from aru.comparison.statistics import compare
+    from aru.comparison.table import COLUMNS, lines
+    from aru.files import read_json
+
+    page, console = done.files[0], Console()
+    for comparison in compare(read_json(page.with_name("records.json"))):
+        table = Table("Method", "Runs", title=heading(comparison.setting), title_justify="left")
+        for name, _ in COLUMNS.values():
+            table.add_column(name, justify="right")
+        for line in lines(comparison):
+            table.add_row(line.name, *(cell.text for cell in line.cells[: len(COLUMNS) + 1]))
+        console.print(table)
+    console.print(f"{done.computed} models computed, {done.cached} were cached"
+                  + (f", {done.left} left: the budget was over; run the same command again" if done.left else "."))
+    console.print(f"Page:    {page.relative_to(root)}", highlight=False)
+    console.print(f"MLflow:  run {done.run_id} (`aru ui` shows the pages)", highlight=False)
+
+
+def show_states(benchmark: str, items: "list[StageState]") -> None:
+    """The stages with their states and outputs."""
+    table = Table("Stage", "Key", "State", "Because", "Outputs", title=f"{benchmark}", title_justify="left")
+    for item in items:
+        table.add_row(item.name, (item.key or "–")[:12], item.state, _because(item), _short_outs(item))
+    Console().print(table)
+
+
+def show_shadows(benchmark: str, protocol: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """The models of a shadow pool with their states."""
+    table = Table(*columns, title=f"{benchmark}, {protocol}", title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _because(item: "StageState") -> str:
+    shown = ", ".join(item.because[:3])
+    return f"{shown} and {len(item.because) - 3} more" if len(item.because) > 3 else shown
+
+
+def _short_outs(item: "StageState") -> str:
+    return "\n".join(f"{Path(path).name} {digest[:8] if digest else '–'}" for path, digest in item.outs.items())
