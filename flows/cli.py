@@ -400,12 +400,6 @@ def _shown(name: str) -> Iterator:
         yield progress
 
 
-
-
-
-
-
-
 def _disk_is_full(error: BaseException | None) -> bool:
     """Whether an error, or what caused it, is a full disk; libraries below Python only say so in words."""
     if error is None:

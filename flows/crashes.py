@@ -17,19 +17,16 @@ from prefect.states import Crashed
 _MESSAGE = "Its process ended without a word. What it had finished is kept, and the run after it went on from there."
 
 
-def close_crashed(root: Path) -> int:
-    """Mark the runs of this flow on this project as crashed that Prefect believes to run; returns how many.
+def close_crashed(root: Path) -> None:
+    """Mark the runs of this flow on this project as crashed that Prefect believes to run.
 
     To be called by the holder of the project's lock (`flows.project`), beside whom no other run can be alive. A server that
     serves other projects, too, keeps theirs as they are.
     """
     running = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])))
     same_flow = FlowFilter(name=FlowFilterName(any_=[prefect.runtime.flow_run.flow_name]))
-    closed = 0
     with get_client(sync_client=True) as client:
         for run in client.read_flow_runs(flow_filter=same_flow, flow_run_filter=running):
             ours = Path(run.parameters.get("root", ".")).resolve() == root
             if ours and str(run.id) != prefect.runtime.flow_run.id:
                 client.set_flow_run_state(run.id, Crashed(message=_MESSAGE), force=True)
-                closed += 1
-    return closed
