@@ -24,6 +24,7 @@ from aru.config import load_config
 from aru.errors import InputError
 from aru.progress import silent
 from flows import comparison_runs
+from flows.crashes import close_crashed
 from flows.jobs import Job, computing, run_jobs, task_runner
 from flows.progress import Board, make_board
 from flows.project import find_project, project_lock
@@ -95,7 +96,8 @@ def plan_of(request: Request, root: Path) -> Plan:
 @flow(name="prepare", flow_run_name="prepare-{benchmark}", task_runner=ThreadPoolTaskRunner(max_workers=1),
       persist_result=False, validate_parameters=False)
 def prepare_flow(benchmark: str, root: Path, board: Board) -> None:
-    """The stage `prepare` alone, cached and recorded as in the main flow."""
+    """The stage `prepare` alone, cached and recorded as in the main flow. Runs that were killed are marked as crashed."""
+    close_crashed(root)
     with workers(1) as pool:
         execution = Execution(root, benchmark, board, pool, only=("prepare",))
         results: dict[str, Any] = {}

@@ -4,13 +4,7 @@ from pathlib import Path
 
 import prefect.runtime.flow_run
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import (
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import StateType
 from prefect.states import Crashed
 
@@ -18,15 +12,14 @@ _MESSAGE = "Its process ended without a word. What it had finished is kept, and 
 
 
 def close_crashed(root: Path) -> None:
-    """Mark the runs of this flow on this project as crashed that Prefect believes to run.
+    """Mark the runs on this project as crashed that Prefect believes to run, of whichever of its flows.
 
-    To be called by the holder of the project's lock (`flows.project`), beside whom no other run can be alive. A server that
-    serves other projects, too, keeps theirs as they are.
+    To be called by the holder of the project's lock (`flows.project`), beside whom no other run can be alive. Every flow has
+    the project's folder among its parameters: a server that serves other projects, too, keeps their runs as they are.
     """
     running = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])))
-    same_flow = FlowFilter(name=FlowFilterName(any_=[prefect.runtime.flow_run.flow_name]))
     with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_filter=same_flow, flow_run_filter=running):
-            ours = Path(run.parameters.get("root", ".")).resolve() == root
+        for run in client.read_flow_runs(flow_run_filter=running):
+            ours = "root" in run.parameters and Path(run.parameters["root"]).resolve() == root
             if ours and str(run.id) != prefect.runtime.flow_run.id:
                 client.set_flow_run_state(run.id, Crashed(message=_MESSAGE), force=True)

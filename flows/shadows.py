@@ -40,11 +40,12 @@ def build_pool(benchmark: str, asked: Asked, *, root: Path = Path("."), workers:
     with project_lock(root), make_board(quiet=quiet) as board:
         prepare_flow(benchmark, root, board)
         build = Build(asked, config, root / "work" / benchmark)
-        return shadows_flow.with_options(task_runner=runner)(benchmark, build, board, workers, drop_weights, budget_seconds)
+        build_flow = shadows_flow.with_options(task_runner=runner)
+        return build_flow(benchmark, build, root, board, workers, drop_weights, budget_seconds)
 
 
 @flow(name="shadows", flow_run_name="shadows-{benchmark}", persist_result=False, validate_parameters=False)
-def shadows_flow(benchmark: str, build: Build, board: Board, at_once: int, drop_weights: bool,
+def shadows_flow(benchmark: str, build: Build, root: Path, board: Board, at_once: int, drop_weights: bool,
                  budget_seconds: float | None) -> Pool:
     """Train what is missing or stale; unlearn the shadows that saw the people of a request; drop weights where asked."""
     end = None if budget_seconds is None else time.monotonic() + budget_seconds
