@@ -16,6 +16,7 @@ from flows.project import find_project, project_lock
 
 if TYPE_CHECKING:
     from flows.unlearn import Outcome
+    from flows.versioning import Stage
 
 app = typer.Typer(help="Make a face classifier forget people, prove how far it did, and keep a trail of it.",
                   no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -82,11 +83,8 @@ def benchmark(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Compare unlearning methods: methods x training seeds x unlearning seeds x draws, each cached by its content."""
-    from aru.config import load_config
-    from flows.params import PARAMS_FILE
-
     root = _enter()
-    load_config(root / PARAMS_FILE, benchmark)
+    _stages(root, benchmark)
     if parameters not in ("default", "tuned"):
         raise InputError(f"--parameters {parameters!r}: it is default or tuned")
     with _flow_environment(root, benchmark, f"aru benchmark --benchmark {benchmark} ..."):
@@ -121,6 +119,7 @@ def tune(
     from flows.params import PARAMS_FILE
 
     root = _enter()
+    _stages(root, benchmark)
     setting = Setting(benchmark, trials, cap, draws, seeds, seed)
     tunable(methods, load_config(root / PARAMS_FILE, benchmark))
     with _flow_environment(root, benchmark, f"aru tune --benchmark {benchmark} ..."):
@@ -149,11 +148,8 @@ def shadows_build(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Train the shadow models that are missing or stale. They are personal data and stay in work/BENCHMARK/shadows/."""
-    from aru.config import load_config
-    from flows.params import PARAMS_FILE
-
     root = _enter()
-    load_config(root / PARAMS_FILE, benchmark)
+    _stages(root, benchmark)
     with _flow_environment(root, benchmark, f"aru shadows build --benchmark {benchmark} ..."):
         from aru.shadows.build import Asked
         from flows.benchmark import parse_budget
@@ -322,17 +318,25 @@ def _enter() -> Path:
     return root
 
 
-def _prepare_run(root: Path, benchmark: str, settings: list[str], params: Path | None, preset: str | None,
-                 refresh: list[str]) -> None:
-    """Everything that can be wrong with the request is found here, before params.yaml is touched or work starts."""
+def _stages(root: Path, benchmark: str) -> "list[Stage]":
+    """The stages of an active benchmark whose parameters are valid, and whose data and code are there."""
     from aru.config import load_config
-    from flows.params import PARAMS_FILE, edit, file_settings, parse_setting, preset_settings
-    from flows.plan import check_sources, plan, refreshed
+    from flows.params import PARAMS_FILE
+    from flows.plan import check_sources, plan
 
     load_config(root / PARAMS_FILE, benchmark)
     stages = plan(root, benchmark)
     check_sources(root, stages)
-    refreshed(stages, tuple(refresh))
+    return stages
+
+
+def _prepare_run(root: Path, benchmark: str, settings: list[str], params: Path | None, preset: str | None,
+                 refresh: list[str]) -> None:
+    """Everything that can be wrong with the request is found here, before params.yaml is touched or work starts."""
+    from flows.params import PARAMS_FILE, edit, file_settings, parse_setting, preset_settings
+    from flows.plan import refreshed
+
+    refreshed(_stages(root, benchmark), tuple(refresh))
     wanted = [*(preset_settings(preset) if preset else []), *(file_settings(params) if params else []),
               *(parse_setting(text) for text in settings)]
     show_changes(edit(root / PARAMS_FILE, benchmark, wanted))

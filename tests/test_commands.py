@@ -50,6 +50,14 @@ def test_bad_requests_are_refused_before_anything_changes(call, project, argumen
     assert (project / "params.yaml").read_text() == before
 
 
+@pytest.mark.parametrize("command", [("run",), ("benchmark",), ("tune",), ("shadows", "build")], ids=" ".join)
+def test_without_the_data_it_is_said_before_a_server_starts(call, project, monkeypatch, command):
+    (project / "data" / "faces.zip").unlink()
+    monkeypatch.setattr("flows.servers.flow_api", lambda root: pytest.fail("started"))
+    code, _, error = call(*command)
+    assert code == 2 and "data/faces.zip does not exist: `dvc pull data.dvc`" in error
+
+
 def test_outside_a_project_the_command_says_so(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
