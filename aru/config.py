@@ -182,16 +182,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "finetune": {"optimiser": "sgd", "lr": 0.02, "momentum": 0.9, "weight_decay": 5e-4, "schedule": "cosine", "epochs": 3,
                      "augment": True, "distillation": 0.5, "temperature": 4.0},
     },
-    # A light touch: a tenth is reset, and a short fine-tune with a high learning rate does the rest. Found on MUFAC's tuning
-    # people (docs/results.md has all candidates).
-    "light": {
-        "attack": {"noise": "adversarial", "direction": "max", "eps": 8 / 255, "alpha": 8 / 255, "steps": 1, "start": "zero"},
-        "mask": {"unit": "filter", "select": "smallest", "ratio": 0.1, "scope": "layer", "batchnorm": "eval",
-                 "contrast": "noise", "normalise": "none", "schedule": "flat"},
-        "reset": {"value": "reinitialise", "strength": 1.0, "batchnorm": True, "classifier": False},
-        "finetune": {"optimiser": "sgd", "lr": 0.034, "momentum": 0.9, "weight_decay": 5e-4, "schedule": "cosine", "epochs": 2,
-                     "augment": True, "distillation": 0.0},
-    },
 }
 """ARU's named variants, as overrides of a benchmark's sections."""
 

@@ -39,7 +39,7 @@ def run(
         "--set", metavar="NAME=VALUE...", help="Set parameters in params.yaml first, as in --set attack.steps=20.")] = None,
     params: Annotated[Path | None, typer.Option(
         metavar="FILE", help="Set all parameters of a YAML file with sections such as attack: {steps: 20}.")] = None,
-    preset: Annotated[str | None, typer.Option(help="A named variant of ARU: paper, vitmul, best or light.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Set ARU's parameters to a named variant: paper, vitmul or best.")] = None,
     refresh: Annotated[list[str] | None, typer.Option(
         metavar="[STAGE...]", help="Compute these stages again (all without a name) though they are cached.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
