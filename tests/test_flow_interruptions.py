@@ -108,9 +108,9 @@ def test_interrupted_flow_records_what_is_done_and_says_how_to_go_on(changed: Pa
         with pytest.raises(ProjectBusy, match=rf"process {process.pid} .*started 20"), project_lock(changed):
             pass
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=150) == 130
         assert process.stderr is not None
-        assert "`aru run --benchmark faces` goes on" in process.stderr.read()
+        code, said = process.wait(timeout=150), process.stderr.read()
+        assert code == 130 and "`aru run --benchmark faces` goes on" in said, said
     assert versioning.status(changed).keys() == {"mask@faces", "report@faces"}, "the attack is recorded"
     assert computed(run_flow(changed)) == {"mask", "finetune", "evaluate", "audit", "report"}
 
