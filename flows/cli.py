@@ -50,7 +50,7 @@ def run(
     because DVC, Prefect and MLflow agree on that file; nothing is written unless all of it is valid.
     """
     root = _enter()
-    with project_lock(root), _resumable(benchmark):
+    with project_lock(root), _resumable("Finished stages are", f"aru run --benchmark {benchmark}"):
         _prepare_run(root, benchmark, settings or [], params, preset, refresh or [])
         outcome = _run_flow(root, benchmark, tuple(refresh or ()), quiet)
     show_outcome(root, outcome)
@@ -352,12 +352,8 @@ def _run_flow(root: Path, benchmark: str, refresh: tuple[str, ...], quiet: bool)
 @contextmanager
 def _flow_environment(root: Path, benchmark: str, command: str) -> Iterator[None]:
     """Where another flow than the main one runs: stopped by Ctrl-C, it says how to go on."""
-    try:
-        with _prefect(root):
-            yield
-    except KeyboardInterrupt:
-        print(f"\nstopped. What is done is kept: `{command}` goes on from there.", file=sys.stderr)
-        raise SystemExit(_INTERRUPTED) from None
+    with _resumable("What is done is", command), _prefect(root):
+        yield
 
 
 @contextmanager
@@ -387,13 +383,21 @@ def _send_rest() -> None:
 
 
 @contextmanager
-def _resumable(benchmark: str) -> Iterator[None]:
+def _resumable(kept: str, command: str) -> Iterator[None]:
+    """Where Ctrl-C, and whatever it makes libraries raise on their way out, ends with how to go on."""
     try:
         yield
-    except KeyboardInterrupt:
-        print(f"\nstopped. Finished stages are kept: `aru run --benchmark {benchmark}` goes on from there.",
-              file=sys.stderr)
+    except BaseException as error:
+        if not _is_interruption(error):
+            raise
+        also = "" if isinstance(error, KeyboardInterrupt) else f" On the way out: {type(error).__name__}: {error}"
+        print(f"\nstopped. {kept} kept: `{command}` goes on from there.{also}", file=sys.stderr)
         raise SystemExit(_INTERRUPTED) from None
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Whether an error is a Ctrl-C, or came up while one was handled."""
+    return error is not None and (isinstance(error, KeyboardInterrupt) or _is_interruption(error.__context__))
 
 
 @contextmanager

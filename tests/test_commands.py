@@ -58,6 +58,29 @@ def test_without_the_data_it_is_said_before_a_server_starts(call, project, monke
     assert code == 2 and "data/faces.zip does not exist: `dvc pull data.dvc`" in error
 
 
+@pytest.mark.parametrize("command", [("run",), ("shadows", "build")], ids=" ".join)
+@pytest.mark.parametrize("on_the_way_out", [None, RuntimeError("the server is gone")])
+def test_an_interruption_says_how_to_go_on_whatever_comes_up_then(call, project, monkeypatch, command, on_the_way_out):
+    def interrupted(root):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            if on_the_way_out:
+                raise on_the_way_out from None
+            raise
+
+    monkeypatch.setattr("flows.servers.flow_api", interrupted)
+    code, _, error = call(*command)
+    assert code == 130 and f"aru {' '.join(command)}" in error and "goes on from there." in error
+    assert ("the server is gone" in error) == bool(on_the_way_out)
+
+
+def test_another_error_is_not_taken_for_an_interruption(project, monkeypatch):
+    monkeypatch.setattr("flows.servers.flow_api", lambda root: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["run"])
+
+
 def test_outside_a_project_the_command_says_so(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
