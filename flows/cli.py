@@ -148,14 +148,15 @@ def shadows_build(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Train the shadow models that are missing or stale. They are personal data and stay in work/BENCHMARK/shadows/."""
+    from aru.shadows.build import Asked
+
     root = _enter()
     _stages(root, benchmark)
+    asked = Asked(models, protocol, unlearn, draws, restore_weights)
     with _flow_environment(root, benchmark, f"aru shadows build --benchmark {benchmark} ..."):
-        from aru.shadows.build import Asked
         from flows.benchmark import parse_budget
         from flows.shadows import build_pool
 
-        asked = Asked(models, protocol, unlearn, draws, restore_weights)
         done = build_pool(benchmark, asked, root=root, workers=workers, drop_weights=drop_weights,
                           budget_seconds=parse_budget(budget), quiet=quiet)
     print(f"{done.trained} trained, {done.cached} were there, {done.unlearned} unlearned"

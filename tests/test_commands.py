@@ -75,6 +75,12 @@ def test_an_interruption_says_how_to_go_on_whatever_comes_up_then(call, project,
     assert ("the server is gone" in error) == bool(on_the_way_out)
 
 
+def test_an_odd_pool_is_refused_before_a_server_starts(call, project, monkeypatch):
+    monkeypatch.setattr("flows.servers.flow_api", lambda root: pytest.fail("a server was started"))
+    code, _, error = call("shadows", "build", "--models", "3")
+    assert code == 2 and "3 shadow models: an even number" in error
+
+
 def test_another_error_is_not_taken_for_an_interruption(project, monkeypatch):
     monkeypatch.setattr("flows.servers.flow_api", lambda root: 1 / 0)
     with pytest.raises(ZeroDivisionError):

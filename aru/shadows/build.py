@@ -11,6 +11,7 @@ from aru.comparison.draws import Protocol, draws_of
 from aru.compute import choose
 from aru.config import Config
 from aru.progress import Progress, silent
+from aru.shadows.halves import check_models
 from aru.shadows.pool import check_weights, drop_weights, open_pool, shadows_of
 from aru.shadows.population import load_population
 from aru.shadows.status import Entry, estimate_seconds, status, to_build
@@ -30,6 +31,9 @@ class Asked:
     unlearn: str = ""
     draws: int = 1
     restore_weights: bool = False
+
+    def __post_init__(self) -> None:
+        check_models(self.models)
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,17 @@ def halves(strata: Sequence[str], models: int) -> np.ndarray:
     together two by two, anew for every pair of models, and a coin says which of the two goes where: a half has half of
     each stratum, to one person. Halves of the data as in Carlini et al. 2022 (arXiv 2112.03570), here of the people.
     """
-    if models < 2 or models % 2:
-        raise InputError(f"{models} shadow models: an even number of 2 or more is needed, as halves come in pairs")
+    check_models(models)
     if len(strata) < 4:
         raise InputError(f"{len(strata)} people have training photos: a pool of halves needs at least 4")
     first = [_half(np.asarray(strata), np.random.default_rng([_SEED, pair])) for pair in range(models // 2)]
     return np.stack([side for half in first for side in (half, ~half)])
+
+
+def check_models(models: int) -> None:
+    """Raise InputError for a number of models that no pool can have."""
+    if models < 2 or models % 2:
+        raise InputError(f"{models} shadow models: an even number of 2 or more is needed, as halves come in pairs")
 
 
 def _half(strata: np.ndarray, rng: np.random.Generator) -> np.ndarray:
