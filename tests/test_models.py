@@ -37,6 +37,13 @@ def test_units_and_classifier_are_named():
     assert len(vit) == 1 + 12 * 4  # patches; per block: attention in and out, two Linear layers
 
 
+def test_a_fresh_transformer_answers_the_patches_not_their_mean():
+    patches = build("vit_tiny", 8, resolution=16).conv_proj
+    grey, rough = torch.full((1, 3, 16, 16), 0.5), torch.rand(64, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert patches(grey).abs().max() < 1e-5
+    assert 0.5 < patches(rough).std() < 2  # uniform pixels in [-2, 2] have a standard deviation of 1.15
+
+
 def test_names_and_sizes_that_cannot_be_built_are_refused():
     assert "resnet50" in names() and "vit_b_16" in names() and "googlenet" not in names()
     with pytest.raises(InputError, match="unknown model 'resnet19'"):
