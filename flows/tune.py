@@ -1,12 +1,10 @@
 """Tuning: equal trials and equal cost caps for every method; `python -m flows.tune` does it without any server."""
 
 import argparse
-import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from aru.comparison.tuning_figures import write_tuning_figures
 from aru.config import Config, load_config
 from aru.errors import InputError, TrainingError
 from aru.files import write_json
+from aru.processes import process_pool
 from flows.search import Search
 
 Run = Callable[[int, Mapping[str, Any]], Outcome]
@@ -108,7 +107,7 @@ def _run(options: argparse.Namespace) -> int:
     caps = caps_of(setting, config, work)
     for draw, seconds in caps.items():
         print(f"cap on tuning draw {draw.number}: {seconds:.1f} CPU seconds", flush=True)
-    with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("forkserver")) as pool:
+    with process_pool(options.workers) as pool:
         futures = {method: pool.submit(_search, method, setting, config, work, caps, deadline) for method in methods}
         found = {method: future.result() for method, future in futures.items()}
     unfinished = finish(setting, config, work, found, target)

@@ -1,14 +1,14 @@
 """Running tasks in processes of this machine, without any server: each as soon as its original is there."""
 
-import multiprocessing
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
 from aru.comparison.plan import Task
 from aru.comparison.work import run_task
 from aru.config import Config
+from aru.processes import process_pool
 
 
 def run_tasks(
@@ -20,16 +20,12 @@ def run_tasks(
     budget_seconds: float | None = None,
     done: Callable[[Task, int, int], None] = lambda task, number, total: None,
 ) -> list[Task]:
-    """Compute tasks in order and return those that were not begun because `budget_seconds` were over.
-
-    Each worker has a process of its own: PyTorch's initialisers and dropout share one generator a process.
-    """
+    """Compute tasks in order, in processes, and return those that were not begun because `budget_seconds` were over."""
     waiting, total, finished = list(tasks), 0, 0
     total, began = len(waiting), time.monotonic()
     pending = {task.key for task in waiting}
     running: dict[Future, Task] = {}
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with process_pool(workers) as pool:
         while waiting or running:
             over = budget_seconds is not None and time.monotonic() - began > budget_seconds
             ready = [task for task in waiting if task.original not in pending]

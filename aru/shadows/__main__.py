@@ -4,18 +4,18 @@ Its entries lie where `aru shadows` looks for them. With --unlearn it goes on to
 """
 
 import argparse
-import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
 
 from aru.errors import InputError, TrainingError
+from aru.processes import process_pool
 
 if TYPE_CHECKING:
     from aru.shadows.build import Call
@@ -69,14 +69,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def run_all(calls: Sequence["Call"], workers: int, end: float | None) -> int:
-    """Make the calls in order, each worker in a process of its own; returns how many were not begun by `end`.
-
-    PyTorch's initialisers and dropout share one generator a process.
-    """
+    """Make the calls in order, in processes; returns how many were not begun by `end`."""
     waiting, running, finished, began = list(calls), dict[Future, str](), 0, time.monotonic()
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["aru.shadows.build"])  # PyTorch is imported once, not in every worker
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with process_pool(workers, preload=["aru.shadows.build"]) as pool:
         while True:
             while waiting and len(running) < workers and (end is None or time.monotonic() < end):
                 call = waiting.pop(0)

@@ -1,0 +1,30 @@
+"""Processes of this machine that work for one parent and end with it."""
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from threading import Thread
+
+
+def process_pool(workers: int, preload: Sequence[str] = ()) -> ProcessPoolExecutor:
+    """Worker processes; `preload` are modules that are imported once for all.
+
+    PyTorch's initialisers and dropout share one generator a process, so threads would not do. A parent that is killed
+    takes its workers along: they would go on unseen for hours otherwise, beside those of the next run.
+    """
+    context = multiprocessing.get_context("forkserver")
+    if preload:
+        context.set_forkserver_preload(list(preload))
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    Thread(target=_wait_for_its_end, daemon=True).start()
+
+
+def _wait_for_its_end() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # files are written whole or not at all
