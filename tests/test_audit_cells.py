@@ -6,6 +6,8 @@ import pytest
 
 from aru.audit import __main__ as command
 from aru.audit import levels, side_by_side
+from aru.audit.calibration import Asked as Calibrating
+from aru.audit.calibration import calibrate
 from aru.audit.cells import Cell, audit_cell, find_cell
 from aru.audit.criteria import FULL, QUICK, STANDARD
 from aru.audit.job import audit_folder
@@ -78,6 +80,17 @@ def test_every_criterion_of_the_full_level_is_measured_on_a_clean_draw(compared:
 @pytest.mark.usefixtures("without_standard")
 def test_shadows_that_another_method_unlearned_do_not_answer_for_this_one(compared: Path) -> None:
     assert "not unlearned by aru" in rows_of(record_of(compared, "aru:best", "full"))["u_lira"]["not_run"]
+
+
+@pytest.mark.usefixtures("without_standard")
+def test_calibration_holds_retrained_models_to_the_shadows_of_a_method(compared: Path) -> None:
+    asked = {"benchmark": "small", "seeds": 2, "level": "full", "protocol": "clean", "workers": 1}
+    figures = {method: calibrate(Calibrating(**asked, method=method), root=compared)["criteria"]["u_lira"]["figures"]
+               for method in (None, "finetune", "aru:best")}
+    assert [len(figures["finetune"][part]) for part in ("calibrating", "originals")] == [1, 1]
+    assert all(0 <= figure <= 1 for figure in figures["finetune"]["calibrating"])
+    for method in (None, "aru:best"):  # no method, and one that unlearned no shadows: not run
+        assert figures[method] == {"calibrating": [], "testing": [], "originals": []}
 
 
 @pytest.mark.usefixtures("without_standard")

@@ -29,7 +29,10 @@ VERDICTS = ("pass", "inconclusive", "fail")
 
 @dataclass(frozen=True)
 class Asked:
-    """seeds: retrained models; originals: how many; workers: trainings at once; cached: use what is there, train nothing."""
+    """seeds: retrained models; originals: how many; workers: trainings at once; cached: use what is there, train nothing.
+
+    method: whose unlearned shadows U-LiRA holds these models to, which no method has made; without one it is not run.
+    """
 
     benchmark: str
     seeds: int = 6
@@ -38,6 +41,7 @@ class Asked:
     protocol: Protocol = "official"
     workers: int = 2
     cached: bool = False
+    method: str | None = None
 
 
 def calibrate(asked: Asked, *, root: Path) -> dict[str, Any]:
@@ -62,8 +66,8 @@ def calibrate(asked: Asked, *, root: Path) -> dict[str, Any]:
                          "let them be trained")
     audited = [task for task in there if asked.level == "quick" or task != retrained[0]]
     rows = [record_of(Trio(task, originals[0], retrained[0]), thresholds, config, work, asked.level,
-                      {"benchmark": asked.benchmark, "model": task.label}) | {"kind": task.kind, "seed": task.seed}
-            for task in audited]
+                      {"benchmark": asked.benchmark, "model": task.label}, method=asked.method)
+            | {"kind": task.kind, "seed": task.seed} for task in audited]
     found = rounded(summed_up(rows, thresholds, asked.level))
     found |= {"benchmark": asked.benchmark, "protocol": asked.protocol}
     write_json(work / "audit" / f"calibration-{asked.level}.json", found)

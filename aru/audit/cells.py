@@ -4,7 +4,7 @@ The comparison must have kept the method's weights. Its draw is the request to t
 protocol, whose draws leave the tuning people out, can be audited at every level.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,15 +99,16 @@ def find_cell(benchmark: str, cell: Cell, *, root: Path) -> Trio:
 
 
 def record_of(trio: Trio, thresholds: Thresholds, config: Config, work: Path, level: Level, about: dict[str, Any], *,
-              progress: Progress = silent) -> dict[str, Any]:
-    """The record of one model."""
+              method: str | None = None, progress: Progress = silent) -> dict[str, Any]:
+    """The record of one model; U-LiRA holds it to the shadows that `method` unlearned, where one is given, else its own."""
     task, store = trio.audited, open_store(work)
     sets = load_draw(work / "prepared", task.draw, config)[0]
     manifest = assign(read_manifest(work / "prepared" / "manifest.csv"), task.draw, config)
     case = make_case(_models(trio, store, level), sets, manifest, compute=choose(config.runtime),
                      resamples=config.evaluate.resamples, seed=config.runtime.seed,
                      roles=quick.ROLES if level == "quick" else ROLES)
-    measurements, details = measure(case, level, subject_of(trio, config, work), progress=progress)
+    subject = subject_of(trio, config, work)
+    measurements, details = measure(case, level, replace(subject, method=method or subject.method), progress=progress)
     return audit_record(case, thresholds, level, measurements, details, about)
 
 
