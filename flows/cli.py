@@ -1,6 +1,7 @@
 """The command `aru`: reads what is asked, calls the room that does it, and says what came of it."""
 
 import errno
+import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -363,8 +364,7 @@ def _prefect(root: Path) -> Iterator[None]:
     from flows.servers import flow_api, terminated_like_interrupted
 
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # errors are told once, by `main`
-    with terminated_like_interrupted(), flow_api(root) as api:
-        os.environ.setdefault("PREFECT_API_URL", api)  # read when prefect is imported
+    with terminated_like_interrupted(), flow_api(root, _import_flows):
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
         try:
@@ -372,6 +372,12 @@ def _prefect(root: Path) -> Iterator[None]:
                 yield
         finally:
             _send_rest()
+
+
+def _import_flows(api: str) -> None:
+    """Import what every flow needs, which takes seconds, while the server starts."""
+    os.environ.setdefault("PREFECT_API_URL", api)  # read when prefect is imported
+    importlib.import_module("flows.unlearn")
 
 
 def _send_rest() -> None:
@@ -420,7 +426,3 @@ def _disk_is_full(error: BaseException | None) -> bool:
 def _fail(message: str) -> None:
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(_BAD_INPUT)
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,20 +73,25 @@ def prefect_api(root: Path, port: int) -> Iterator[str]:
 
 
 @contextmanager
-def flow_api(root: Path) -> Iterator[str]:
+def flow_api(root: Path, meanwhile: Callable[[str], None]) -> Iterator[str]:
     """A Prefect API for one flow run: the one that is there already, else one of its own, without scheduler and pages.
+
+    `meanwhile` is called with its address before it is waited for.
 
     Prefect's own in-process start would do, but Ctrl-C in a terminal ends that server, too, and the flow then waits
     minutes for it.
     """
     if found := running_api(root):
+        meanwhile(found)
         yield found
         return
     server = prefect_server(root, free_port())
+    api = server.health.removesuffix("/health")
     bare = replace(server, command=(*server.command, "--no-services", "--no-ui"), log=server.log.with_name("flow.log"))
     with launched(bare) as process:
+        meanwhile(api)
         wait_until_up(bare, process)
-        yield server.health.removesuffix("/health")
+        yield api
 
 
 def free_port() -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.made_once import made_once
 from tests.project import commit_all, make_project, run_stage
 
 STAGES = ("prepare", "train", "attack", "mask", "finetune", "retrain", "evaluate", "audit", "report")
@@ -36,17 +37,18 @@ def computed(sources: dict[str, str]) -> set[str]:
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which nothing has run yet; never changed by a test."""
-    return make_project(tmp_path_factory.mktemp("template") / "project")
+    return made_once(tmp_path_factory, "template", make_project)
 
 
 @pytest.fixture(scope="session")
 def finished(template: Path, prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which the flow has run once; never changed by a test."""
-    root = tmp_path_factory.mktemp("finished") / "project"
-    shutil.copytree(template, root)
-    assert computed(run_flow(root)) == set(STAGES)
-    commit_all(root)
-    return root
+    def make(root: Path) -> None:
+        shutil.copytree(template, root, dirs_exist_ok=True)
+        assert computed(run_flow(root)) == set(STAGES)
+        commit_all(root)
+
+    return made_once(tmp_path_factory, "finished", make)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ SILENT: Callable[[int, int, str], None] = lambda done, total, text: None  # noqa
 
 def make_project(root: Path) -> Path:
     """A project with the real stages declared, tiny parameters, and two archives that only the stand-in can read."""
-    root.mkdir(parents=True)
+    root.mkdir(parents=True, exist_ok=True)
     for file in ("dvc.yaml", "params.yaml", "thresholds.yaml"):
         shutil.copy(CHECKOUT / file, root)
     shutil.copytree(CHECKOUT / "aru", root / "aru", ignore=shutil.ignore_patterns("__pycache__"))

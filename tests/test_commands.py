@@ -53,7 +53,7 @@ def test_bad_requests_are_refused_before_anything_changes(call, project, argumen
 @pytest.mark.parametrize("command", [("run",), ("benchmark",), ("tune",), ("shadows", "build")], ids=" ".join)
 def test_without_the_data_it_is_said_before_a_server_starts(call, project, monkeypatch, command):
     (project / "data" / "faces.zip").unlink()
-    monkeypatch.setattr("flows.servers.flow_api", lambda root: pytest.fail("started"))
+    monkeypatch.setattr("flows.servers.flow_api", lambda *given: pytest.fail("started"))
     code, _, error = call(*command)
     assert code == 2 and "data/faces.zip does not exist: `dvc pull data.dvc`" in error
 
@@ -61,7 +61,7 @@ def test_without_the_data_it_is_said_before_a_server_starts(call, project, monke
 @pytest.mark.parametrize("command", [("run",), ("shadows", "build")], ids=" ".join)
 @pytest.mark.parametrize("on_the_way_out", [None, RuntimeError("the server is gone")])
 def test_an_interruption_says_how_to_go_on_whatever_comes_up_then(call, project, monkeypatch, command, on_the_way_out):
-    def interrupted(root):
+    def interrupted(*given):
         try:
             raise KeyboardInterrupt
         except KeyboardInterrupt:
@@ -76,13 +76,13 @@ def test_an_interruption_says_how_to_go_on_whatever_comes_up_then(call, project,
 
 
 def test_an_odd_pool_is_refused_before_a_server_starts(call, project, monkeypatch):
-    monkeypatch.setattr("flows.servers.flow_api", lambda root: pytest.fail("a server was started"))
+    monkeypatch.setattr("flows.servers.flow_api", lambda *given: pytest.fail("a server was started"))
     code, _, error = call("shadows", "build", "--models", "3")
     assert code == 2 and "3 shadow models: an even number" in error
 
 
 def test_another_error_is_not_taken_for_an_interruption(project, monkeypatch):
-    monkeypatch.setattr("flows.servers.flow_api", lambda root: 1 / 0)
+    monkeypatch.setattr("flows.servers.flow_api", lambda *given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(["run"])
 

@@ -15,17 +15,17 @@ pytest_plugins = ["tests.tracking_fixtures", "tests.tuning_fixtures"]
 
 
 @pytest.fixture
-def project(tuning_project: Path, made_at_once: tuple, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tuning_project: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small benchmark with an empty MLflow store, whose archive is prepared already."""
     from flows import benchmark
 
-    shutil.copytree(made_at_once[0] / "mlruns", tuning_project / "mlruns")
+    shutil.copytree(empty_store / "mlruns", tuning_project / "mlruns")
     monkeypatch.setattr(benchmark, "prepare_flow", lambda *arguments: None)
     return tuning_project
 
 
-def test_every_cell_has_a_run_with_the_same_keys_and_the_same_results_are_tracked_once(made_at_once, tmp_path):
-    shutil.copytree(made_at_once[0] / "mlruns", tmp_path / "mlruns")
+def test_every_cell_has_a_run_with_the_same_keys_and_the_same_results_are_tracked_once(empty_store, tmp_path):
+    shutil.copytree(empty_store / "mlruns", tmp_path / "mlruns")
     failed = {name: value for name, value in made_record("neggrad").items() if name != "figures"} | {"failed": "it diverged"}
     records = [*made_records(seeds=2, methods=("nothing", "retrain", "aru")), failed]
     run_id, links = comparison_runs.track(tmp_path, "faces", records, {"methods": "aru", "protocols": ("official",)})

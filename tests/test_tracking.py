@@ -1,6 +1,7 @@
 """What a flow leaves in MLflow: runs, figures, data sets, artifacts; what it never leaves there."""
 
 import json
+import multiprocessing
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from aru.files import md5
 from flows import lineage, registry, runs, store, tracking
 from flows.digests import folder_md5
 from tests import tracked
+from tests.stores import make_with_others
 from tests.tracked import begin, track
 
 pytest_plugins = ["tests.tracking_fixtures"]
@@ -241,11 +243,17 @@ def test_a_users_own_server_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert list(tmp_path.iterdir()) == []
 
 
-def test_several_processes_make_the_store_at_once(made_at_once: tuple[Path, list[int]]) -> None:
-    root, exit_codes = made_at_once
-    assert exit_codes == [0, 0, 0]
-    assert store.find_experiment(root, "faces").lifecycle_stage == "active"
-    assert sorted(path.name for path in (root / "mlruns").iterdir()) == [".store.lock", "mlflow.db"]
+def test_several_processes_make_the_store_at_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(3)
+    processes = [context.Process(target=make_with_others, args=(tmp_path, barrier)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert store.find_experiment(tmp_path, "faces").lifecycle_stage == "active"
+    assert sorted(path.name for path in (tmp_path / "mlruns").iterdir()) == [".store.lock", "mlflow.db"]
 
 
 def test_a_store_that_was_not_finished_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

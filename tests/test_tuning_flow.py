@@ -26,10 +26,10 @@ FOUND = {
 }
 
 
-def test_every_trial_has_a_run_and_the_same_trials_are_tracked_once(made_at_once: tuple, tmp_path: Path) -> None:
+def test_every_trial_has_a_run_and_the_same_trials_are_tracked_once(empty_store: Path, tmp_path: Path) -> None:
     from flows import tuning_runs
 
-    shutil.copytree(made_at_once[0] / "mlruns", tmp_path / "mlruns")
+    shutil.copytree(empty_store / "mlruns", tmp_path / "mlruns")
     setting, files = Setting("faces", trials=2), {"target": tmp_path / "faces.yaml", "folder": tmp_path / "comparison"}
     files["target"].write_text("frozen")
     run_id = tuning_runs.track(tmp_path, setting, FOUND, **files)

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests import tuned
+from tests.made_once import made_once
 
 
 @pytest.fixture(scope="session")
 def tuning_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder whose originals are there and in which nothing was tuned; tests only copy it."""
-    return tuned.make(tmp_path_factory.mktemp("tuning") / "project")
+    return made_once(tmp_path_factory, "tuning-once", tuned.make)
 
 
 @pytest.fixture
