@@ -1,11 +1,15 @@
 """What all tests share: tools whose state is in a temporary folder, and one Prefect server for the whole session."""
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# PyTorch, MLflow and Prefect make millions of objects that stay; looking through them for rubbish took 7 % of the time.
+gc.set_threshold(100_000)
 
 _HOME = tempfile.TemporaryDirectory(prefix="aru-tests-")
 os.environ["PREFECT_HOME"] = _HOME.name  # read when prefect is imported: nothing may import it before

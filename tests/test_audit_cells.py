@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from aru.audit import __main__ as command
-from aru.audit import levels, side_by_side
+from aru.audit import levels, side_by_side, standard
 from aru.audit.calibration import Asked as Calibrating
 from aru.audit.calibration import calibrate
 from aru.audit.cells import Cell, audit_cell, find_cell
@@ -15,11 +15,11 @@ from aru.audit.verdicts import NotRun
 from aru.comparison.choices import parse_choices
 from aru.comparison.draws import Draw
 from aru.comparison.plan import make_plan
-from aru.comparison.pool import run_tasks
-from aru.comparison.work import open_store
+from aru.comparison.work import open_store, run_task
 from aru.compute import choose
 from aru.config import load_config
 from aru.errors import InputError
+from aru.evaluation.relearning import RelearnConfig
 from aru.files import md5, read_json, write_json
 from aru.shadows.build import Asked, Build
 from aru.stages import run
@@ -41,7 +41,8 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config, work = load_config(root / "params.yaml", "small"), root / "work" / "small"
     plan = make_plan("small", config, work / "prepared", parse_choices(METHODS, config), [Draw("clean")], seeds=1,
                      compute=choose(config.runtime), keep=True)
-    run_tasks(plan.missing(open_store(work)), config, work, workers=1)
+    for task in plan.missing(open_store(work)):
+        run_task(task, config, work)
     pool = Build(Asked(MODELS, "clean", "finetune"), config, work)
     for call in (*pool.trainings(), *pool.unlearnings()):
         call.make()
@@ -64,7 +65,9 @@ def rows_of(record: dict) -> dict[str, dict]:
     return {row["name"]: row for row in record["criteria"]}
 
 
-def test_every_criterion_of_the_full_level_is_measured_on_a_clean_draw(compared: Path) -> None:
+def test_every_criterion_of_the_full_level_is_measured_on_a_clean_draw(compared: Path,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standard, "RelearnConfig", lambda: RelearnConfig(measured=(0, 1, 2)))  # 64 steps take seconds
     work = compared / "work" / "small"
     trio = find_cell("small", Cell("finetune", "clean"), root=compared)
     before = md5(open_store(work).weights(trio.audited.key))
