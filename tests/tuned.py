@@ -17,7 +17,7 @@ SETTING = Setting("toy", trials=3, cap=50.0)  # one epoch of retraining is quick
 
 def make(root: Path) -> Path:
     """A project folder whose originals are there and in which nothing was tuned."""
-    mufac_archive(root / "data" / "toy.zip", families=36, photos=12, splits=(0.9, 0.95))
+    mufac_archive(root / "data" / "toy.zip", families=36, photos=6, splits=(0.9, 0.95))
     toy = yaml.safe_load((CHECKOUT / "params.yaml").read_text())["faces"]
     toy["data"].update(resolution=24, forget={"rows": 24})
     toy["model"].update(name="shufflenet_v2_x0_5")
