@@ -15,7 +15,11 @@ _PATIENCE_SECONDS = 10.0
 
 
 def main(command: list[str]) -> int:
-    """Run the command; end it when stdin closes. Returns its exit code."""
+    """Run the command; end it when stdin closes. Returns its exit code.
+
+    SIGTERM, which reaches the whole group, is left to the command: whoever waits for this process waits for it to end well.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: None)
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as child:
         Thread(target=_end_with_stdin, args=(child,), daemon=True).start()
         return child.wait()
