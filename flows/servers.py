@@ -19,9 +19,9 @@ from flows.environment import settings
 
 HOST = "127.0.0.1"
 _LIFELINE = str(Path(__file__).with_name("lifeline.py"))
-_OTHER_SERVICES = ("CANCELLATION_CLEANUP", "CLEANUP_RECONCILER", "EVENT_LOGGER", "EVENT_PERSISTER", "FOREMAN", "LATE_RUNS",
-                   "PAUSE_EXPIRATIONS", "REPOSSESSOR", "SCHEDULER", "TRIGGERS")
-_RECORDER_ALONE = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _OTHER_SERVICES}
+_UNUSED_SERVICES = ("CANCELLATION_CLEANUP", "CLEANUP_RECONCILER", "EVENT_LOGGER", "EVENT_PERSISTER", "FOREMAN", "LATE_RUNS",
+                    "PAUSE_EXPIRATIONS", "REPOSSESSOR", "SCHEDULER", "TRIGGERS")
+_WITHOUT_THEM = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _UNUSED_SERVICES}
 _START_SECONDS, _STOP_SECONDS, _PROBE_SECONDS = 300.0, 10.0, 0.3
 
 
@@ -79,8 +79,8 @@ def prefect_api(root: Path, port: int) -> Iterator[str]:
 def flow_api(root: Path, meanwhile: Callable[[str], None]) -> Iterator[str]:
     """A Prefect API for one flow run: the one that is there already, else one of its own, without scheduler and pages.
 
-    It records task runs, which Prefect keeps from their events; all its other services are off. `meanwhile` is
-    called with its address before it is waited for.
+    It records task runs from their events; the services for schedules, late runs, triggers and the like are off.
+    `meanwhile` is called with its address before it is waited for.
 
     Prefect's own in-process start would do, but Ctrl-C in a terminal ends that server, too, and the flow then waits
     minutes for it.
@@ -91,7 +91,7 @@ def flow_api(root: Path, meanwhile: Callable[[str], None]) -> Iterator[str]:
         return
     server = prefect_server(root, free_port())
     api = server.health.removesuffix("/health")
-    bare = replace(server, command=(*server.command, "--no-ui"), environment=server.environment | _RECORDER_ALONE,
+    bare = replace(server, command=(*server.command, "--no-ui"), environment=server.environment | _WITHOUT_THEM,
                    log=server.log.with_name("flow.log"))
     with launched(bare) as process:
         meanwhile(api)
