@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from aru.data.archive import open_source
+from aru.data.ids import normal_id
 from aru.data.mucac import read_mucac
 from aru.data.mufac import read_mufac
 from aru.data.photos import photo_ids, subject_ids, thumbnail
@@ -28,6 +29,7 @@ def build_manifest(layout: str, archive: Path, *, protocol: str, forget: dict[st
         rows = _READERS[layout](source)
         if rows.empty:
             raise InputError(f"{archive} names no images: fetch it again")
+        rows = rows.assign(**{name: rows[name].map(normal_id) for name in ("family", "person")})
         digests: list[str] = []
         thumbnails: dict[str, np.ndarray] = {}
         for number, path in enumerate(rows["path"], start=1):

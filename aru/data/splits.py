@@ -1,11 +1,11 @@
 """Which set each row belongs to, under the official protocol and under the clean one."""
 
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from aru.data.ids import alike, key_of, normal_key
 from aru.data.manifest import ROLES, labels_of
 from aru.errors import InputError, LeakError
 
@@ -67,17 +67,19 @@ def _chosen(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) -> np.n
 
 
 def _resolve(manifest: pd.DataFrame, wanted: list[str] | tuple[str, ...]) -> set[str]:
-    """Subject ids from subject ids or FAMILY/PERSON keys; an unknown one comes with the nearest known."""
-    by_key = dict(zip(manifest["family"] + "/" + manifest["person"], manifest["subject"], strict=True))
-    known = set(manifest["subject"])
-    found = set()
-    for name in wanted:
-        if name not in known and name not in by_key:
-            near = get_close_matches(name, [*sorted(known), *by_key], n=1)
-            raise InputError(f"unknown subject {name!r} in data.forget.subjects"
-                             + (f"; did you mean {near[0]!r}?" if near else "; `aru data audit` counts the known ones"))
-        found.add(name if name in known else by_key[name])
-    return found
+    """Subject ids from subject ids or FAMILY/PERSON keys; all unknown ones are named, with another spelling that is known.
+
+    Another person is never proposed, however near the name: what is asked for here is that somebody be forgotten.
+    """
+    keys = [key_of(*pair) for pair in zip(manifest["family"], manifest["person"], strict=True)]
+    known = dict(zip(keys, manifest["subject"], strict=True)) | {subject: subject for subject in manifest["subject"]}
+    unknown = [name for name in wanted if normal_key(name) not in known]
+    if unknown:
+        named = [repr(name) + "".join(f" (did you mean {near!r}?)" for near in alike(normal_key(name), known))
+                 for name in unknown]
+        raise InputError(f"unknown subject {', '.join(named)} in data.forget.subjects: people are named FAMILY/PERSON as in "
+                         "the archive's tables, case included, or by the subject ids of manifest.csv")
+    return {known[normal_key(name)] for name in wanted}
 
 
 def _clean(manifest: pd.DataFrame, official: np.ndarray, seed: int) -> np.ndarray:

@@ -5,6 +5,7 @@ import io
 import pandas as pd
 
 from aru.data.archive import Source
+from aru.data.ids import normal_id
 from aru.errors import InputError
 
 
@@ -19,7 +20,7 @@ def read_csv(source: Source, name: str, columns: tuple[str, ...]) -> pd.DataFram
     for column in columns:
         if column not in table.columns:
             raise InputError(f"{name} lacks the column {column!r}; it has {', '.join(table.columns)}")
-        empty = table.index[table[column] == ""]
+        empty = table.index[table[column].map(normal_id) == ""]
         if len(empty):
             raise InputError(f"{name}, line {empty[0] + 2}: {column} is empty")
     return table
