@@ -16,7 +16,7 @@ from prefect.cache_policies import CacheKeyFnPolicy
 
 from aru.errors import InputError
 from aru.progress import Progress
-from flows import versioning
+from flows import plain_records, versioning  # noqa: F401 - the first for its effect
 from flows.digests import Digests
 from flows.plan import Source, Stage, StageResult, check_sources, differences, key, plan, refreshed, sources
 from flows.progress import Board
