@@ -17,7 +17,7 @@ from aru.config import load_config
 from aru.errors import InputError
 from aru.files import md5, read_json
 from flows import audit_runs, registry
-from flows.crashes import close_crashed
+from flows.crashes import register_run
 from flows.progress import Board, make_board
 from flows.project import find_project, project_lock
 from flows.workers import Work, workers
@@ -60,10 +60,11 @@ def audit(model: str, *, benchmark: str = "faces", level: str = "quick", intercl
         return audit_flow(target, benchmark, level, interclass, root, board)
 
 
-@flow(name="audit", flow_run_name="audit-{benchmark}-{level}", persist_result=False, validate_parameters=False)
+@flow(name="audit", flow_run_name="audit-{benchmark}-{level}", persist_result=False, result_serializer="json",
+      validate_parameters=False)
 def audit_flow(target: Target, benchmark: str, level: str, interclass: bool, root: Path, board: Board) -> Audited:
     """Measure in a process of its own, write the page, track it in MLflow. Runs that were killed are marked as crashed."""
-    close_crashed(root)
+    register_run(root)
     measure_task(target, benchmark, level, interclass, root, board)
     folder = audit_folder(root, benchmark, target.name, level)
     record = read_json(folder / "audit.json")

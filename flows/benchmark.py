@@ -24,7 +24,7 @@ from aru.config import load_config
 from aru.errors import InputError
 from aru.progress import silent
 from flows import comparison_runs
-from flows.crashes import close_crashed
+from flows.crashes import register_run
 from flows.jobs import Job, computing, run_jobs, task_runner
 from flows.progress import Board, make_board
 from flows.project import find_project, project_lock
@@ -72,8 +72,7 @@ def compare(request: Request, *, root: Path = Path("."), quiet: bool = False) ->
     root = find_project(root)
     with project_lock(root), make_board(quiet=quiet) as board:
         prepare_flow(request.benchmark, root, board)
-        plan = plan_of(request, root)
-        return compare_flow.with_options(task_runner=runner)(request, plan, root, board)
+        return compare_flow.with_options(task_runner=runner)(request, root, board)
 
 
 def plan_of(request: Request, root: Path) -> Plan:
@@ -94,10 +93,10 @@ def plan_of(request: Request, root: Path) -> Plan:
 
 
 @flow(name="prepare", flow_run_name="prepare-{benchmark}", task_runner=ThreadPoolTaskRunner(max_workers=1),
-      persist_result=False, validate_parameters=False)
+      persist_result=False, result_serializer="json", validate_parameters=False)
 def prepare_flow(benchmark: str, root: Path, board: Board) -> None:
     """The stage `prepare` alone, cached and recorded as in the main flow. Runs that were killed are marked as crashed."""
-    close_crashed(root)
+    register_run(root)
     with workers(1) as pool:
         execution = Execution(root, benchmark, board, pool, only=("prepare",))
         results: dict[str, Any] = {}
@@ -105,9 +104,15 @@ def prepare_flow(benchmark: str, root: Path, board: Board) -> None:
         commit_task(execution, list(results.values()))
 
 
-@flow(name="benchmark", flow_run_name="benchmark-{request.benchmark}", persist_result=False, validate_parameters=False)
-def compare_flow(request: Request, plan: Plan, root: Path, board: Board) -> Comparison:
-    """Compute what is missing, then tables, page and MLflow's runs from everything that is there."""
+@flow(name="benchmark", flow_run_name="benchmark-{request.benchmark}", persist_result=False, result_serializer="json",
+      validate_parameters=False)
+def compare_flow(request: Request, root: Path, board: Board) -> Comparison:
+    """Compute what is missing, then tables, page and MLflow's runs from everything that is there.
+
+    The plan is made here: Prefect keeps a flow's parameters and refuses more than 512 KiB of them.
+    """
+    register_run(root)
+    plan = plan_of(request, root)
     config, work = load_config(root / "params.yaml", request.benchmark), root / "work" / request.benchmark
     store = open_store(work)
     missing = plan.missing(store)

@@ -1,25 +1,66 @@
-"""Flow runs whose process is gone: Prefect would show them as running for ever."""
+"""Flow runs whose process is gone: Prefect would show them as running for ever.
+
+A Prefect server may serve several projects, clones and containers, whose folders can have equal paths, so a run's parameters
+do not tell whose it is. Each project therefore notes its own runs, by their ids and processes, in its own folder.
+"""
 
 from pathlib import Path
 
 import prefect.runtime.flow_run
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
-from prefect.client.schemas.objects import StateType
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
+from aru.files import read_json, write_json
+from flows.process_identity import ProcessIdentity, is_alive, this_process
+from flows.project import lock_folder
+
 _MESSAGE = "Its process ended without a word. What it had finished is kept, and the run after it went on from there."
+_MOST = 100
 
 
-def close_crashed(root: Path) -> None:
-    """Mark the runs on this project as crashed that Prefect believes to run, of whichever of its flows.
+def register_run(root: Path) -> None:
+    """Mark the project's noted runs as crashed that Prefect believes to run and whose process is gone; note this one.
 
-    To be called by the holder of the project's lock (`flows.project`), beside whom no other run can be alive. Every flow has
-    the project's folder among its parameters: a server that serves other projects, too, keeps their runs as they are.
+    To be called at the start of every flow by the holder of the project's lock (`flows.project`), beside whom no other run of
+    the project can be alive, on whatever host. Runs that this server does not know are kept in the notes: they are another's,
+    where `PREFECT_API_URL` has changed.
     """
-    running = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])))
+    own = str(prefect.runtime.flow_run.id)
     with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_run_filter=running):
-            ours = "root" in run.parameters and Path(run.parameters["root"]).resolve() == root
-            if ours and str(run.id) != prefect.runtime.flow_run.id:
-                client.set_flow_run_state(run.id, Crashed(message=_MESSAGE), force=True)
+        kept = [note for note in _read(root) if note[0] != own and not _close(client, *note)]
+    notes = [*kept, (own, this_process())][-_MOST:]
+    write_json(_file(root), {"folder": _folder(root), "runs": [[run, *process] for run, process in notes]})
+
+
+def _close(client: SyncPrefectClient, run_id: str, process: ProcessIdentity) -> bool:
+    """Bring a noted run to its end; whether nothing is left to be done about it."""
+    if is_alive(process):  # the flow before this one in the same process, or that of a folder that this is a copy of
+        return False
+    try:
+        state = client.read_flow_run(run_id).state
+    except ObjectNotFound:
+        return False
+    if state is not None and state.is_running():
+        client.set_flow_run_state(run_id, Crashed(message=_MESSAGE), force=True)
+    return True
+
+
+def _read(root: Path) -> list[tuple[str, ProcessIdentity]]:
+    """The notes; none where they were copied with the folder, as the runs are the other folder's, or cannot be read."""
+    try:
+        content = read_json(_file(root))
+        if content["folder"] != _folder(root):
+            return []
+        return [(run, ProcessIdentity(*process)) for run, *process in content["runs"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _file(root: Path) -> Path:
+    return lock_folder(root) / "flow-runs.json"
+
+
+def _folder(root: Path) -> int:
+    """What a copy of the folder does not share with it, but the folder does with itself after a move."""
+    return lock_folder(root).stat().st_ino

@@ -14,6 +14,7 @@ from prefect.artifacts import create_table_artifact
 from aru.config import load_config
 from aru.shadows.build import COLUMNS, Asked, Build, Call, table
 from flows.benchmark import prepare_flow, spell
+from flows.crashes import register_run
 from flows.jobs import Job, computing, run_jobs, task_runner
 from flows.progress import Board, make_board
 from flows.project import find_project, project_lock
@@ -36,19 +37,21 @@ def build_pool(benchmark: str, asked: Asked, *, root: Path = Path("."), workers:
     """Bring about a pool, and what is asked to be unlearned of it; it may be stopped at any time and goes on later."""
     runner = task_runner("threads", workers)
     root = find_project(root)
-    config = load_config(root / "params.yaml", benchmark)
+    load_config(root / "params.yaml", benchmark)
     with project_lock(root), make_board(quiet=quiet) as board:
         prepare_flow(benchmark, root, board)
-        build = Build(asked, config, root / "work" / benchmark)
         build_flow = shadows_flow.with_options(task_runner=runner)
-        return build_flow(benchmark, build, root, board, workers, drop_weights, budget_seconds)
+        return build_flow(benchmark, asked, root, board, workers, drop_weights, budget_seconds)
 
 
-@flow(name="shadows", flow_run_name="shadows-{benchmark}", persist_result=False, validate_parameters=False)
-def shadows_flow(benchmark: str, build: Build, root: Path, board: Board, at_once: int, drop_weights: bool,
+@flow(name="shadows", flow_run_name="shadows-{benchmark}", persist_result=False, result_serializer="json",
+      validate_parameters=False)
+def shadows_flow(benchmark: str, asked: Asked, root: Path, board: Board, at_once: int, drop_weights: bool,
                  budget_seconds: float | None) -> Pool:
     """Train what is missing or stale; unlearn the shadows that saw the people of a request; drop weights where asked."""
+    register_run(root)
     end = None if budget_seconds is None else time.monotonic() + budget_seconds
+    build = Build(asked, load_config(root / "params.yaml", benchmark), root / "work" / benchmark)
     trainings = build.trainings()
     board.say(f"{len(build.shadows)} shadow models, {len(trainings)} to train"
               + (f": about {spell(build.seconds() / at_once)} with {at_once} workers" if trainings else ""))

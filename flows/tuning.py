@@ -17,6 +17,7 @@ from aru.comparison.trials import Setting, caps_of, missing_base, run_trial, tri
 from aru.config import Config, load_config
 from flows import tuning_runs
 from flows.benchmark import prepare_flow, spell
+from flows.crashes import register_run
 from flows.jobs import Job, computing, do_in_worker, run_jobs, task_runner
 from flows.progress import Board, make_board
 from flows.project import find_project, project_lock
@@ -46,13 +47,16 @@ def tune(setting: Setting, methods: str, *, root: Path = Path("."), workers: int
         check(setting, config, root / "work" / setting.benchmark, target_of(root, setting.benchmark))
         for sentence in left_out:
             board.say(sentence)
-        return tune_flow.with_options(task_runner=runner)(setting, names, config, root, board, workers, budget_seconds)
+        return tune_flow.with_options(task_runner=runner)(setting, names, root, board, workers, budget_seconds)
 
 
-@flow(name="tune", flow_run_name="tune-{setting.benchmark}", persist_result=False, validate_parameters=False)
-def tune_flow(setting: Setting, methods: list[str], config: Config, root: Path, board: Board, at_once: int,
+@flow(name="tune", flow_run_name="tune-{setting.benchmark}", persist_result=False, result_serializer="json",
+      validate_parameters=False)
+def tune_flow(setting: Setting, methods: list[str], root: Path, board: Board, at_once: int,
               budget_seconds: float | None) -> Tuned:
     """Originals and one retraining for its cost; then the trials; then the frozen file, the curves and MLflow's runs."""
+    register_run(root)
+    config = load_config(root / "params.yaml", setting.benchmark)
     work, target = root / "work" / setting.benchmark, target_of(root, setting.benchmark)
     deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
     searches = {name: Search(name, setting, config) for name in methods}

@@ -12,7 +12,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from aru.config import load_config
 from flows import publishing, versioning
-from flows.crashes import close_crashed
+from flows.crashes import register_run
 from flows.plan import StageResult
 from flows.progress import make_board
 from flows.project import find_project, project_lock
@@ -48,7 +48,7 @@ def _flow_run_name() -> str:
 
 
 @flow(name="unlearn", flow_run_name=_flow_run_name, task_runner=ThreadPoolTaskRunner(max_workers=2),
-      persist_result=False)
+      persist_result=False, result_serializer="json")
 def unlearn(benchmark: str = "faces", refresh: tuple[str, ...] = (), root: Path = Path("."),
             quiet: bool = False) -> Outcome:
     """Make, measure, version, track and register an unlearned model.
@@ -63,7 +63,7 @@ def unlearn(benchmark: str = "faces", refresh: tuple[str, ...] = (), root: Path 
     root = find_project(root)
     with project_lock(root), make_board(quiet=quiet) as board, workers(2) as pool:
         versioning.recover(root)
-        close_crashed(root)
+        register_run(root)
         execution = Execution(root, benchmark, board, pool, refresh=refresh)
         results: dict[str, StageResult] = {}
         try:

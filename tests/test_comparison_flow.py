@@ -44,6 +44,16 @@ def test_every_cell_has_a_run_with_the_same_keys_and_the_same_results_are_tracke
     assert comparison_runs.track(tmp_path, "faces", changed, {})[0] != run_id
 
 
+def test_what_prefect_keeps_of_the_largest_request_stays_small(tmp_path):
+    from flows.benchmark import Request, compare_flow
+    from flows.progress import make_board
+
+    request = Request("faces", "all,ablation", ("official", "clean"), seeds=5, draws=3, unlearn_seeds=3)
+    given = {"request": request, "root": tmp_path, "board": make_board(quiet=False)}
+    assert compare_flow.parameters.properties.keys() == given.keys()
+    assert len(json.dumps(compare_flow.serialize_parameters(given))) < 2_000, "Prefect refuses 524,288 bytes"
+
+
 def test_a_comparison_computes_what_is_missing_and_leaves_tables_page_and_runs(project, prefect_server, monkeypatch):
     from flows.benchmark import Request, compare, show_plan
     from flows.workers import Workers

@@ -82,27 +82,6 @@ def test_killed_flow_is_taken_up_and_ends_the_same(changed: Path) -> None:
     assert done == expected(changed)
 
 
-def test_killed_runs_of_every_flow_on_this_project_are_closed_and_no_others(tmp_path: Path) -> None:
-    from prefect.client.orchestration import get_client
-    from prefect.states import Running
-
-    from flows.audit import audit_flow
-    from flows.benchmark import compare_flow, prepare_flow
-    from flows.crashes import close_crashed
-    from flows.shadows import shadows_flow
-    from flows.tuning import tune_flow
-
-    here, elsewhere = {"root": str(tmp_path)}, {"root": str(tmp_path / "other")}
-    wanted = [(flow, here, "CRASHED") for flow in (audit_flow, compare_flow, prepare_flow, shadows_flow, tune_flow)]
-    wanted += [(tune_flow, elsewhere, "RUNNING"), (tune_flow, {}, "RUNNING")]
-    with get_client(sync_client=True) as client:
-        runs = [client.create_flow_run(flow, parameters=parameters, state=Running()).id for flow, parameters, _ in wanted]
-        close_crashed(tmp_path)
-        assert [client.read_flow_run(run).state.type.value for run in runs] == [state for _, _, state in wanted]
-    for flow, _, _ in wanted:
-        assert "root" in flow.parameters.properties, flow.name
-
-
 def test_interrupted_flow_records_what_is_done_and_says_how_to_go_on(changed: Path) -> None:
     with running_flow(changed, until="mask") as process:
         with pytest.raises(ProjectBusy, match=rf"process {process.pid} .*started 20"), project_lock(changed):
