@@ -204,9 +204,14 @@ def load_params(path: Path) -> dict[str, Config]:
     return {name: parse_config(content[name], where=f"{path}: {name}") for name in archives}
 
 
+def load_archives(path: Path) -> dict[str, str]:
+    """The archives of the active benchmarks, relative to the project folder."""
+    return _archives(_read(path), path)
+
+
 def load_archive(path: Path, benchmark: str) -> Path:
-    """The archive of an active benchmark, relative to the project folder."""
-    return Path(_archives(_read(path), path)[benchmark])
+    """The archive of one active benchmark."""
+    return Path(load_archives(path)[benchmark])
 
 
 def load_config(path: Path, benchmark: str) -> Config:

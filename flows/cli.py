@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aru.errors import InputError, TrainingError
-from flows.console import show_audit, show_changes, show_comparison, show_outcome, show_shadows, show_states
+from flows.console import show_absent, show_audit, show_changes, show_comparison, show_outcome, show_shadows, show_states
 from flows.project import find_project, project_lock
 
 if TYPE_CHECKING:
@@ -60,9 +60,12 @@ def run(
 @app.command()
 def status(benchmark: Benchmark = "faces") -> None:
     """Show the stages: key, whether each is cached, stale (and because of what), damaged or never run, its outputs."""
+    from flows.plan import absent_data
     from flows.state import states
 
-    show_states(benchmark, states(_enter(), benchmark))
+    root = _enter()
+    show_states(benchmark, states(root, benchmark))
+    show_absent(absent_data(root))
 
 
 @app.command()
@@ -222,12 +225,12 @@ def data_import(
 
     root = _enter()
     with _shown("import") as progress:
-        audit = import_data(root, layout, source.expanduser().resolve(), progress=progress)
-    print(format_audit(audit))
-    print(f"\n{layout} is in data/{layout}.zip, tracked by data.dvc, and active in params.yaml. Next:\n"
+        done = import_data(root, layout, source.expanduser().resolve(), progress=progress)
+    print(format_audit(done.audit))
+    print(f"\n{layout} is in {done.archive}, tracked by {done.tracked_by}, and active in params.yaml. Next:\n"
           f"  aru run --benchmark {layout}\n"
-          "These are personal data: do not `dvc push` them to the remote that is committed with the project; add one of\n"
-          "your own first (docs/operation.md), and commit data.dvc and params.yaml only where others may know of them.")
+          "These are personal data: they and all that is made of them stay here until you give the remote `store` a place\n"
+          f"(docs/operation.md). Commit {done.tracked_by} and params.yaml only where others may know of them.")
 
 
 @data_app.command("audit")
@@ -336,12 +339,13 @@ def _prepare_run(root: Path, benchmark: str, settings: list[str], params: Path |
                  refresh: list[str]) -> None:
     """Everything that can be wrong with the request is found here, before params.yaml is touched or work starts."""
     from flows.params import PARAMS_FILE, edit, file_settings, parse_setting, preset_settings
-    from flows.plan import refreshed
+    from flows.plan import absent_data, refreshed
 
     refreshed(_stages(root, benchmark), tuple(refresh))
     wanted = [*(preset_settings(preset) if preset else []), *(file_settings(params) if params else []),
               *(parse_setting(text) for text in settings)]
     show_changes(edit(root / PARAMS_FILE, benchmark, wanted))
+    show_absent(absent_data(root))
 
 
 def _run_flow(root: Path, benchmark: str, refresh: tuple[str, ...], quiet: bool) -> "Outcome":

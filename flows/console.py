@@ -22,6 +22,12 @@ def show_changes(changes: "list[Change]") -> None:
         print(f"params.yaml: {change.name}: {change.old} -> {change.new}", file=sys.stderr)
 
 
+def show_absent(absent: dict[str, str]) -> None:
+    """The active benchmarks that cannot run here because their data is elsewhere, on standard error."""
+    for benchmark, why in absent.items():
+        print(f"benchmark {benchmark} is active, but {why}", file=sys.stderr)
+
+
 def show_outcome(root: Path, outcome: "Outcome") -> None:
     """The main flow's figures, and where its report, run, audit and model are."""
     from aru.files import read_json

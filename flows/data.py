@@ -3,6 +3,7 @@
 import os
 import shutil
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,22 @@ from flows.project import lock_folder, project_lock
 if TYPE_CHECKING:
     import pandas as pd
 
-DATA, TRACKED = "data", "data.dvc"
+DATA = "data"
 LAYOUTS = ("mufac", "mucac")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 
-def import_data(root: Path, layout: str, source: Path, *, progress: Progress) -> dict[str, Any]:
-    """Check an archive (mufac) or a folder (mucac), add it to data/ and activate its benchmark. Returns its audit.
+@dataclass(frozen=True)
+class Imported:
+    """A data set that was brought in: its archive, the .dvc file that tracks it, and its audit."""
+
+    archive: str
+    tracked_by: str
+    audit: dict[str, Any]
+
+
+def import_data(root: Path, layout: str, source: Path, *, progress: Progress) -> Imported:
+    """Check an archive (mufac) or a folder (mucac), add it to data/ and activate its benchmark.
 
     Nothing in the project is touched before the check has passed, and each step can be repeated after a kill.
     """
@@ -35,14 +45,13 @@ def import_data(root: Path, layout: str, source: Path, *, progress: Progress) ->
         try:
             _copy(layout, source, staged)
             found = _audited(_manifest(config, staged, progress))
-            versioning.complete(root, TRACKED)
             (root / DATA).mkdir(exist_ok=True)
             os.replace(staged, root / archive)
         finally:
             staged.unlink(missing_ok=True)
-        versioning.add(root, DATA)
+        tracked_by = versioning.track(root, archive)
         activate(root / PARAMS_FILE, layout, archive)
-    return found
+    return Imported(archive, tracked_by, found)
 
 
 def audit_data(root: Path, benchmark: str, *, progress: Progress) -> dict[str, Any]:
@@ -55,12 +64,11 @@ def make_faces(root: Path, *, progress: Progress) -> Path:
     """Generate the embedded benchmark's archive anew and track it; the same bytes as before unless its code changed."""
     from aru.data.faces import generate
 
-    target = root / DATA / "faces.zip"
+    archive = f"{DATA}/faces.zip"
     with project_lock(root):
-        versioning.complete(root, TRACKED)
-        generate(target, progress=progress)
-        versioning.add(root, DATA)
-    return target
+        generate(root / archive, progress=progress)
+        versioning.track(root, archive, remote=versioning.EMBEDDED_REMOTE, file=versioning.EMBEDDED_FILE)
+    return root / archive
 
 
 def _manifest(config: Config, archive: Path, progress: Progress) -> "pd.DataFrame":

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from aru.config import load_archives
 from aru.errors import InputError
 from flows import versioning
+from flows.params import PARAMS_FILE
 from flows.versioning import Locked, Stage
 
 ALL = "all"
@@ -58,8 +60,14 @@ def check_sources(root: Path, stages: Iterable[Stage]) -> None:
     """Raise InputError where data or code is missing, before anything is started."""
     for path in sources(stages):
         if not (Path(root) / path).exists():
-            raise InputError(f"{path} does not exist: `dvc pull data.dvc` fetches tracked data, `aru data import` brings in "
-                             "your own, `git checkout` restores code")
+            raise InputError(f"{path} does not exist: {_remedy(root, path)}")
+
+
+def absent_data(root: Path) -> dict[str, str]:
+    """The active benchmarks whose archives are not here, each with what can be done about it."""
+    archives = load_archives(Path(root) / PARAMS_FILE)
+    return {benchmark: f"{archive} does not exist: {_remedy(root, archive)}"
+            for benchmark, archive in archives.items() if not (Path(root) / archive).exists()}
 
 
 def key(stage: Stage, digests: Mapping[str, str | None]) -> str:
@@ -89,6 +97,18 @@ def refreshed(stages: list[Stage], names: tuple[str, ...]) -> frozenset[str]:
     if unknown := sorted(set(names) - {*known, ALL}):
         raise InputError(f"unknown stage {unknown[0]!r} to refresh; the stages are {', '.join(known)}, or {ALL!r}")
     return frozenset(known if ALL in names else names)
+
+
+def _remedy(root: Path, path: str) -> str:
+    if Path(path).suffix == ".py":
+        return "`git checkout` restores code"
+    file = versioning.tracked_by(root, path)
+    if file is None:
+        return "no .dvc file tracks it; `aru data import` brings in data of your own"
+    if file == versioning.EMBEDDED_FILE:
+        return f"`dvc pull {file}` fetches it"
+    return (f"`dvc pull {file}` fetches it where the remote {versioning.STORE!r} has a place that holds it, `aru data import` "
+            "brings it in (docs/operation.md)")
 
 
 def _changed(now: object, then: object, name: str = "") -> list[str]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("DVC_NO_ANALYTICS", "true")
 
 PIPELINE_FILE, LOCK_FILE = "dvc.yaml", "dvc.lock"
+EMBEDDED_FILE, EMBEDDED_REMOTE = "data.dvc", "embedded"  # of the archive that comes with the project
+STORE = "store"  # the remote of all that is made of people's photos; it has no place until the owner names one
 _ONE_AT_A_TIME = RLock()
 
 
@@ -118,43 +120,31 @@ def restore(root: Path, wanted: Mapping[str, str]) -> bool:
     return True
 
 
-def complete(root: Path, tracked: str) -> list[str]:
-    """Bring back those files of a tracked folder that are missing, fetched where the cache lacks them; the rest stays.
+def track(root: Path, path: str, *, remote: str = STORE, file: str | None = None) -> str:
+    """Track a file or folder by a .dvc file of its own, `PATH.dvc` unless named otherwise, and return that file's name.
 
-    `add` takes a folder as it lies on disk, so what is missing then would be tracked no longer.
+    Its bytes can be pushed to the named remote alone: ``dvc push --remote`` with another name passes them over.
     """
-    entry = _tracked(root, tracked)
-    if entry is None:
-        return []
-    folder, digest = entry
-    if lacking(root, [digest]):
-        fetch(root, tracked)
-    with _opened(root) as repo:
-        files = _folder_entries(Path(repo.cache.local.oid_to_path(digest)), digest)
-    missing = {f"{folder}/{name}": md5 for name, md5 in files.items() if not (Path(root) / folder / name).exists()}
-    if lacking(root, list(missing.values())):
-        fetch(root, tracked)
-    if not restore(root, missing):
-        raise InputError(f"{', '.join(missing)} is tracked by {tracked} but neither the cache nor the remote has it")
-    return sorted(missing)
+    from dvc.repo import lock_repo
+
+    file = file or f"{path}.dvc"
+    folder = Path(root) / Path(file).parent
+    with _opened(root) as repo, lock_repo(repo), repo.scm_context(quiet=True):
+        stage = repo.stage.create(single_stage=True, validate=False, force=True, fname=str(Path(root) / file),
+                                  wdir=str(folder), outs=[os.path.relpath(Path(root) / path, folder)])
+        stage.outs[0].remote = remote
+        repo.check_graph(stages=[stage])
+        stage.add_outs()
+        stage.dump()
+    return file
 
 
-def fetch(root: Path, target: str) -> None:
-    """Fetch what a .dvc file tracks from the default remote into the cache (``dvc fetch``)."""
-    with _opened(root) as repo:
-        repo.fetch(targets=[target])
-
-
-def add(root: Path, target: str) -> None:
-    """Track a file or folder (``dvc add``)."""
-    with _opened(root) as repo:
-        repo.add(target)
-
-
-def pull(root: Path, target: str) -> None:
-    """Fetch what a .dvc file tracks from the default remote and check it out (``dvc pull``)."""
-    with _opened(root) as repo:
-        repo.pull(targets=[target])
+def tracked_by(root: Path, path: str) -> str | None:
+    """The .dvc file that tracks a path; None where there is none."""
+    for file in (f"{path}.dvc", EMBEDDED_FILE):
+        if _tracked(root, file) == path:
+            return file
+    return None
 
 
 def status(root: Path) -> dict[str, Any]:
@@ -186,8 +176,8 @@ def _values(dep: Any, address: str) -> dict[str, Any]:
     return values
 
 
-def _tracked(root: Path, file: str) -> tuple[str, str] | None:
-    """The path and digest of the folder that a .dvc file tracks; None where the file does not exist."""
+def _tracked(root: Path, file: str) -> str | None:
+    """The path, relative to the project, that a .dvc file tracks; None where the file does not exist."""
     from dvc.utils.serialize import load_yaml
 
     path = Path(root) / file
@@ -195,7 +185,7 @@ def _tracked(root: Path, file: str) -> tuple[str, str] | None:
         return None
     with _translated():
         out = load_yaml(str(path))["outs"][0]
-    return out["path"], out["md5"]
+    return (Path(file).parent / out["path"]).as_posix()
 
 
 def _entry(values: dict[str, Any]) -> Locked:

@@ -22,22 +22,24 @@ SILENT: Callable[[int, int, str], None] = lambda done, total, text: None  # noqa
 
 
 def make_project(root: Path) -> Path:
-    """A project with the real stages declared, tiny parameters, and two archives that only the stand-in can read."""
+    """A project with the real stages and remotes, and two archives that only the stand-in can read; faces' is tracked."""
     root.mkdir(parents=True, exist_ok=True)
-    for file in ("dvc.yaml", "params.yaml", "thresholds.yaml"):
+    for file in ("dvc.yaml", "params.yaml", "thresholds.yaml", "data.dvc"):
         shutil.copy(CHECKOUT / file, root)
     shutil.copytree(CHECKOUT / "aru", root / "aru", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(__file__, root / "aru" / "__main__.py")
     (root / ".gitignore").write_text("/work/\n/.prefect/\n/mlruns/\n__pycache__/\n")
     (root / "data").mkdir()
+    shutil.copy(CHECKOUT / "data" / ".gitignore", root / "data")
     for benchmark in ("faces", "mufac"):
         (root / "data" / f"{benchmark}.zip").write_text(f"the archive of {benchmark}")
     shell(root, "git", "init", "-q")
     shell(root, "git", "config", "user.email", "tests@example.org")
     shell(root, "git", "config", "user.name", "tests")
     shell(root, "dvc", "init", "-q")
-    shell(root, "dvc", "config", "core.analytics", "false")
-    shell(root, "dvc", "add", "-q", "data")
+    shutil.copy(CHECKOUT / ".dvc" / "config", root / ".dvc")
+    shell(root, "dvc", "commit", "-q", "-f", "data.dvc")
+    shell(root, "dvc", "push", "-q", "data.dvc")
     commit_all(root)
     return root
 
@@ -88,8 +90,13 @@ def run_stage(stage: str, benchmark: str, root: Path, progress: Callable[[int, i
     progress(1, 2, stage)
     _linger(stage, progress)
     progress(2, 2, stage)
-    for out in declaration["outs"]:
+    for out in declared_outs(declaration):
         _write(root / out, f"{out} {digest.hexdigest()}")
+
+
+def declared_outs(declaration: dict) -> list[str]:
+    """The paths of a stage's outputs in dvc.yaml, where some have options."""
+    return [out if isinstance(out, str) else next(iter(out)) for out in declaration["outs"]]
 
 
 def _linger(stage: str, progress: Callable[[int, int, str], None]) -> None:

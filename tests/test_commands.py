@@ -124,10 +124,12 @@ def test_status_tells_cached_stale_and_damaged(call, project):
 
 def test_importing_mufac_checks_tracks_and_activates(call, project, tmp_path):
     code, shown, _ = call("data", "import", "mufac", str(mufac_archive(tmp_path / "a.zip", photos=160, side=8)))
-    assert code == 0 and "aru run --benchmark mufac" in shown and "do not `dvc push`" in shown
+    assert code == 0 and "aru run --benchmark mufac" in shown and "tracked by data/mufac.zip.dvc" in shown
     assert yaml.safe_load((project / "params.yaml").read_text())["benchmarks"]["mufac"] == "data/mufac.zip"
     assert (project / "data" / "mufac.zip").read_bytes() == (tmp_path / "a.zip").read_bytes()
-    assert "data.dvc" not in shell(project, "dvc", "status"), "data/ is tracked as it now is"
+    assert "remote: store" in (project / "data" / "mufac.zip.dvc").read_text()
+    assert "zip.dvc" not in shell(project, "dvc", "status"), "the archive is tracked as it now is"
+    assert " data.dvc" not in shell(project, "git", "status", "--short"), "the embedded one's file is as it was"
     code, _, _ = call("data", "audit", "--benchmark", "mufac", "--json", "audit.json")
     assert code == 0 and json.loads((project / "audit.json").read_text())["sets"]["forget"]["images"] == 1500
 
@@ -138,6 +140,15 @@ def test_importing_mucac_makes_one_archive_of_the_folder(call, project, tmp_path
     first = (project / "data" / "mucac.zip").read_bytes()
     assert call("data", "import", "mucac", str(tmp_path / "mucac"))[0] == 0
     assert (project / "data" / "mucac.zip").read_bytes() == first
+
+
+def test_benchmarks_whose_data_is_elsewhere_are_named(call, project):
+    change_param(project, "  faces: data/faces.zip", "  faces: data/faces.zip\n  mufac: data/elsewhere.zip")
+    code, shown, error = call("status")
+    assert code == 0 and "cached" in shown
+    assert "benchmark mufac is active, but data/elsewhere.zip does not exist: no .dvc file tracks it" in error
+    code, _, error = call("run", "--benchmark", "mufac")
+    assert code == 2 and "data/elsewhere.zip does not exist" in error
 
 
 def test_a_broken_import_changes_nothing(call, project, tmp_path):

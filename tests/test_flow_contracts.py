@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from aru.errors import InputError
 from flows import versioning
+from flows.plan import absent_data
 from tests.flow_fixtures import STAGES, computed, run_flow
 from tests.project import change_param, commit_all, outputs, shell
 
@@ -52,17 +54,66 @@ def test_flow_after_forced_dvc_repro_keeps_its_bytes(project: Path) -> None:
 
 @pytest.mark.parametrize("command, source", [(["dvc", "pull"], "dvc.lock"), (["dvc", "fetch"], "restored")])
 def test_fresh_clone_is_all_hits(project: Path, tmp_path: Path, command: list[str], source: str) -> None:
-    shell(project, "dvc", "remote", "add", "-d", "here", str(tmp_path / "remote"))
+    store = ("dvc", "remote", "add", "--local", "store", str(tmp_path / "remote"))
+    shell(project, *store)
     commit_all(project)
     shell(project, "dvc", "push", "-q")
-    clone = tmp_path / "clone"
-    shell(tmp_path, "git", "clone", "-q", str(project), str(clone))
+    clone = clone_of(project, tmp_path)
+    shell(clone, *store)
     shell(clone, *command)
     if source == "restored":
         shell(clone, "dvc", "checkout", "data.dvc")
     assert set(run_flow(clone).values()) == {source}
     assert outputs(clone) == outputs(project)
     assert versioning.status(clone) == {}
+
+
+def clone_of(project: Path, folder: Path) -> Path:
+    shell(folder, "git", "clone", "-q", str(project), str(folder / "clone"))
+    return folder / "clone"
+
+
+def files_of(project: Path) -> list[Path]:
+    """Everything in the project but DVC's own working state."""
+    return sorted(path for path in project.rglob("*") if project / ".dvc" not in path.parents)
+
+
+def with_private_archive(project: Path) -> None:
+    """A second benchmark on an archive of its own, tracked and active, as an import leaves it."""
+    versioning.track(project, "data/mufac.zip")
+    change_param(project, "  faces: data/faces.zip", "  faces: data/faces.zip\n  mufac: data/mufac.zip")
+    commit_all(project)
+
+
+def test_nothing_is_pushed_anywhere_until_the_store_has_a_place(project: Path, tmp_path: Path) -> None:
+    with_private_archive(project)
+    run_flow(project, "mufac")
+    before = files_of(project)
+    for targets in ([], ["data/mufac.zip.dvc"]):
+        with pytest.raises(AssertionError, match="store-has-no-place-yet"):
+            shell(project, "dvc", "push", *targets)
+        shell(project, "dvc", "push", "--remote", "embedded", *targets)
+    assert files_of(project) == before
+    (known,) = [path for path in (project / "data-remote").rglob("*") if path.is_file()]
+    assert known.read_text() == "the archive of faces"
+    shell(project, "dvc", "remote", "add", "--local", "store", str(tmp_path / "mine"))
+    shell(project, "dvc", "push")
+    pushed = [path.read_text() for path in (tmp_path / "mine").rglob("*") if path.is_file()]
+    assert "the archive of mufac" in pushed and (project / NOISE.replace("faces", "mufac")).read_text() in pushed
+    assert "the archive of faces" not in pushed, "it has its own"
+    assert files_of(project) == before
+
+
+def test_clone_without_a_private_archive_runs_the_embedded_one(project: Path, tmp_path: Path) -> None:
+    with_private_archive(project)
+    clone = clone_of(project, tmp_path)
+    shell(clone, "dvc", "pull", "data.dvc")
+    assert computed(run_flow(clone)) == set(STAGES)
+    assert without_report(outputs(clone)) == without_report(outputs(project))
+    absent = absent_data(clone)
+    assert absent.keys() == {"mufac"} and "data/mufac.zip does not exist: `dvc pull data/mufac.zip.dvc`" in absent["mufac"]
+    with pytest.raises(InputError, match=r"^data/mufac\.zip does not exist: `dvc pull data/mufac\.zip\.dvc`"):
+        run_flow(clone, "mufac")
 
 
 @pytest.mark.parametrize("change, expected", [

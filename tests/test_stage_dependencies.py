@@ -7,6 +7,8 @@ import yaml
 
 from aru.code import closure
 from aru.stages import FOLDERS, STAGES
+from flows.versioning import STORE
+from tests.project import declared_outs
 
 ROOT = Path(__file__).parents[1]
 DECLARED = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -25,7 +27,12 @@ def test_code_dependencies_are_the_imports(stage):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_outputs_lie_in_the_stages_folder(stage):
-    assert all(out.startswith(f"work/${{key}}/{FOLDERS[stage]}/") for out in DECLARED[stage]["do"]["outs"])
+    assert all(out.startswith(f"work/${{key}}/{FOLDERS[stage]}/") for out in declared_outs(DECLARED[stage]["do"]))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_outputs_go_to_the_remote_that_the_owner_names_alone(stage):
+    assert all(options == {"remote": STORE} for out in DECLARED[stage]["do"]["outs"] for options in out.values())
 
 
 def test_the_import_walk_sees_what_is_there():

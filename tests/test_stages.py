@@ -13,6 +13,7 @@ from aru.errors import InputError
 from aru.files import load_tensors, read_json, save_tensors
 from aru.stages import FOLDERS, STAGES, run
 from tests.archives import mucac_files, mucac_folder, mufac_archive
+from tests.project import declared_outs
 
 CHECKOUT = Path(__file__).parents[1]
 SMALL = {
@@ -73,7 +74,7 @@ def copy(whole, tmp_path) -> Path:
 def test_every_stage_writes_what_dvc_declares(whole):
     declared = yaml.safe_load((CHECKOUT / "dvc.yaml").read_text())["stages"]
     for stage in STAGES:
-        for out in declared[stage]["do"]["outs"]:
+        for out in declared_outs(declared[stage]["do"]):
             assert (whole / out.replace("${key}", "small")).exists(), out
     assert not list((whole / "work").rglob("*.tmp")) and not list((whole / "work").rglob("*.pt"))
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from aru.errors import InputError
 from flows import versioning
@@ -10,7 +11,7 @@ from flows.digests import Digests, file_md5
 from flows.plan import differences, key, plan, refreshed, upstream
 from flows.versioning import Locked, Stage
 from tests.flow_fixtures import STAGES
-from tests.project import outputs, run_stage
+from tests.project import outputs, run_stage, shell
 
 STAGE = Stage(name="mask", address="mask@faces", cmd="python -m aru mask faces", deps=("a", "b"),
               params={"params.yaml": {"faces.mask": {"ratio": 0.5, "unit": "filter"}}}, outs=("work/m", "work/n"))
@@ -28,10 +29,10 @@ def test_digests_are_those_of_dvc(finished: Path) -> None:
 
 def test_nested_folder_with_odd_names_has_dvcs_digest(fresh: Path) -> None:
     for name in ("b/ü.txt", "a.txt", "b/c/d.txt", "B.txt", "b.txt", ".hidden"):
-        (fresh / "data" / name).parent.mkdir(parents=True, exist_ok=True)
-        (fresh / "data" / name).write_text(name)
-    versioning.add(fresh, "data")
-    assert f"md5: {Digests(fresh).of('data')}\n" in (fresh / "data.dvc").read_text()
+        (fresh / "nested" / name).parent.mkdir(parents=True, exist_ok=True)
+        (fresh / "nested" / name).write_text(name)
+    assert versioning.track(fresh, "nested") == "nested.dvc"
+    assert f"md5: {Digests(fresh).of('nested')}\n" in (fresh / "nested.dvc").read_text()
 
 
 def test_digest_of_a_file_changed_in_place_is_read_again(tmp_path: Path) -> None:
@@ -104,13 +105,23 @@ def test_refresh_takes_known_stages_only() -> None:
         refreshed([STAGE], ("musk",))
 
 
-def test_missing_data_comes_back_and_the_rest_stays(fresh: Path) -> None:
-    (fresh / "data" / "faces.zip").unlink()
-    (fresh / "data" / "new.zip").write_text("not tracked yet")
-    assert versioning.complete(fresh, "data.dvc") == ["data/faces.zip"]
-    assert (fresh / "data" / "faces.zip").read_text() == "the archive of faces"
-    assert (fresh / "data" / "new.zip").exists()
-    assert versioning.complete(fresh, "nothing.dvc") == []
+def test_each_archive_has_a_file_and_a_remote_of_its_own(fresh: Path) -> None:
+    embedded = (fresh / "data.dvc").read_text()
+    for content in ("the archive of mufac", "received again"):
+        (fresh / "data" / "mufac.zip").write_text(content)
+        assert versioning.track(fresh, "data/mufac.zip") == "data/mufac.zip.dvc"
+        tracked = yaml.safe_load((fresh / "data" / "mufac.zip.dvc").read_text())["outs"]
+        assert tracked == [{"md5": file_md5(fresh / "data" / "mufac.zip"), "size": len(content), "hash": "md5",
+                            "path": "mufac.zip", "remote": "store"}]
+    assert (fresh / "data.dvc").read_text() == embedded and "remote: embedded" in embedded
+    (fresh / "data" / "faces.zip").write_text("drawn anew")
+    versioning.track(fresh, "data/faces.zip", remote="embedded", file="data.dvc")
+    assert yaml.safe_load((fresh / "data.dvc").read_text())["outs"] == [
+        yaml.safe_load(embedded)["outs"][0] | {"md5": file_md5(fresh / "data" / "faces.zip"), "size": 10}]
+    assert shell(fresh, "git", "status", "--short", "--untracked-files=all").split("\n") == [
+        " M data.dvc", "?? data/mufac.zip.dvc", ""], "git sees no archive"
+    assert [versioning.tracked_by(fresh, f"data/{name}.zip") for name in ("faces", "mufac", "mucac")] == [
+        "data.dvc", "data/mufac.zip.dvc", None]
 
 
 def test_commit_leaves_the_other_stages_entries(fresh: Path) -> None:

@@ -32,7 +32,8 @@ def open_source(path: Path) -> Iterator[Source]:
         yield Folder(path)
         return
     if not path.is_file():
-        raise InputError(f"archive {path} does not exist: run `dvc pull data.dvc`, or import your own with `aru data import`")
+        raise InputError(f"archive {path} does not exist: `dvc pull data.dvc` fetches the embedded one, `aru data import` "
+                         "brings in your own")
     try:
         with zipfile.ZipFile(path) as archive:
             yield Zip(archive, path)
