@@ -8,9 +8,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from yaml import YAMLError as PlainYAMLError
 
 from aru.config import PRESETS, Config, check_parameter, parse_config
 from aru.errors import InputError
+from aru.safe_yaml import check_size
 
 PARAMS_FILE = "params.yaml"
 
@@ -30,8 +32,9 @@ def parse_setting(text: str) -> tuple[str, Any]:
     if not sign:
         raise InputError(f"--set {text!r} has no '=': write it as --set attack.steps=20")
     try:
+        check_size(value)
         return check_parameter(name.strip()), YAML(typ="safe").load(value)
-    except YAMLError as error:
+    except (YAMLError, PlainYAMLError) as error:
         raise InputError(f"--set {text!r}: the value is not YAML ({error})") from None
 
 
@@ -130,10 +133,12 @@ def plain(content: Any) -> Any:
 def load(path: Path) -> Any:
     """A YAML file with its comments."""
     try:
-        return _yaml().load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        check_size(text)
+        return _yaml().load(text)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, PlainYAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {error}") from None
 
 

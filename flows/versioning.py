@@ -11,7 +11,10 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+from yaml import YAMLError
+
 from aru.errors import InputError
+from aru.safe_yaml import check_size
 from flows.digests import file_md5, folder_md5
 from flows.project import lock_folder
 
@@ -55,6 +58,8 @@ class VersioningBusy(InputError):
 
 def declared(root: Path) -> list[Stage]:
     """The stages of dvc.yaml, `foreach` and `${...}` resolved by DVC itself with today's params.yaml."""
+    for name in (PIPELINE_FILE, "params.yaml"):
+        _check_size(Path(root) / name)  # DVC walks through whatever aliases stand for
     with _opened(root) as repo:
         return [_stage(stage) for stage in _pipeline(repo)]
 
@@ -84,6 +89,15 @@ def commit(root: Path, addresses: Sequence[str]) -> None:
             stage.save()
             stage.commit()
         stages[0].dvcfile.dump_stages(stages, update_pipeline=False)  # at once: each dump parses the whole file
+
+
+def _check_size(path: Path) -> None:
+    try:
+        check_size(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return  # DVC says what is missing
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from None
 
 
 def recover(root: Path) -> bool:

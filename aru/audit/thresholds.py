@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aru.errors import InputError
+from aru.safe_yaml import parse_yaml
 
 Level = Literal["quick", "standard", "full"]
 LEVELS: tuple[Level, ...] = ("quick", "standard", "full")
@@ -68,7 +69,7 @@ def read_thresholds(path: Path, known: Mapping[str, Level]) -> Thresholds:
     known: the criteria that the audit measures, with their levels; the file must have each of them and no other.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: the audit needs its limits; restore it with `git checkout`") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

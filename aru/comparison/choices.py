@@ -10,6 +10,7 @@ from aru.comparison.ablation import ABLATION
 from aru.config import PRESETS, Config, Section
 from aru.errors import InputError
 from aru.methods import CONTROLS, METHODS, find
+from aru.safe_yaml import parse_yaml
 
 _ARU = frozenset({"aru", *CONTROLS}) - {"nothing"}
 REFERENCES = ("nothing", "retrain")
@@ -104,7 +105,10 @@ def _setting(part: str, text: str) -> tuple[str, Any]:
     name, sign, value = part.partition("=")
     if not sign:
         raise InputError(f"{text!r}: {part!r} has no '=': write it as epochs=3")
-    return name.strip(), yaml.safe_load(value)
+    try:
+        return name.strip(), parse_yaml(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"{text!r}: the value of {name.strip()!r} is not YAML ({error})") from None
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:

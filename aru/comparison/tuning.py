@@ -17,6 +17,7 @@ from aru.data.manifest import read_manifest
 from aru.errors import InputError
 from aru.files import atomic_path
 from aru.methods import find
+from aru.safe_yaml import parse_yaml
 
 _HEADER = "# Written by `aru tune`; read by `aru benchmark --parameters tuned`. No parameters: the defaults were best.\n"
 _STATES = ("done", "failed", "over the cap")
@@ -119,7 +120,7 @@ def check_tuned_protocol(protocol: str) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: `aru tune` writes it") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
