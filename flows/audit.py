@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from aru.audit.cells import Cell, find_cell
 from aru.audit.job import OWN, audit_folder, model_path
-from aru.audit.thresholds import check_level
+from aru.audit.thresholds import check_interclass, check_level
 from aru.comparison.work import open_store
 from aru.config import load_config
 from aru.errors import InputError
@@ -50,13 +50,11 @@ def audit(model: str, *, benchmark: str = "faces", level: str = "quick", intercl
     Everything that can be wrong with the request is found before the flow begins.
     """
     root = find_project(root)
-    check_level(level)
+    check_interclass(interclass, check_level(level), compared=protocol is not None)
     load_config(root / "params.yaml", benchmark)
     with project_lock(root), make_board(quiet=quiet) as board, tempfile.TemporaryDirectory() as fetched:
         target = (find_compared(Cell(model, protocol, draw, seed), benchmark, root) if protocol
                   else find_target(model, benchmark, root, Path(fetched)))
-        if target.cell and interclass:
-            raise InputError("--interclass is for the project's own models: leave it out, or leave out --protocol")
         return audit_flow(target, benchmark, level, interclass, root, board)
 
 

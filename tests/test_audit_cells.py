@@ -55,6 +55,20 @@ def without_standard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(levels, "standard", lambda case, progress: (dict.fromkeys(STANDARD, NotRun("left out")), {}))
 
 
+@pytest.mark.parametrize("options, said", [(["--protocol", "clean", "--level", "full"], "leave out --protocol"),
+                                           (["--level", "standard"], "belongs to level full, this is level standard")])
+def test_an_interclass_test_that_would_not_be_made_is_refused_by_both_commands(options, said, tmp_path, monkeypatch, capsys):
+    from flows.audit import audit
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").write_text("stages: {}")
+    assert command.main(["faces", "unlearned", "--interclass", *options]) == 2
+    assert said in capsys.readouterr().err
+    asked = dict(zip((name.removeprefix("--") for name in options[::2]), options[1::2], strict=True))
+    with pytest.raises(InputError, match=said):
+        audit("unlearned", interclass=True, root=tmp_path, **asked)
+
+
 def record_of(root: Path, method: str, level: str) -> dict:
     cell = Cell(method, "clean")
     audit_cell("small", cell, level, root=root)

@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     from aru.audit.cells import Cell, audit_cell
     from aru.audit.job import OWN, audit_folder, model_path, run_audit
     from aru.audit.page import criterion_cells
-    from aru.audit.thresholds import LEVELS
+    from aru.audit.thresholds import LEVELS, check_interclass
     from aru.audit.verdicts import EXIT_CODES
     from aru.files import read_json
 
@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     name = cell.name if cell else options.model
     weights = model_path(Path("work") / options.benchmark, options.model) if options.model in OWN else Path(options.model)
     try:
+        check_interclass(options.interclass, options.level, compared=cell is not None)
         if cell:
             audit_cell(options.benchmark, cell, options.level, root=Path("."))
         else:

@@ -89,6 +89,14 @@ def check_level(level: str) -> Level:
     return level
 
 
+def check_interclass(interclass: bool, level: Level, *, compared: bool) -> None:
+    """Refuse the interclass test where it would be left out without a word."""
+    if interclass and compared:
+        raise InputError("--interclass is for the project's own models: leave it out, or leave out --protocol")
+    if interclass and level != "full":
+        raise InputError(f"--interclass belongs to level full, this is level {level}: leave it out, or ask for --level full")
+
+
 def _check_names(path: Path, thresholds: Thresholds, known: Mapping[str, Level]) -> None:
     for name in thresholds.criteria:
         if name not in known:
