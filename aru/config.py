@@ -34,6 +34,18 @@ class ForgetConfig(Section):
         return self
 
 
+class MergeConfig(Section):
+    """Which filed persons (FAMILY/PERSON) are one person; docs/protocol.md, "People", has the rules in words."""
+
+    share: float = Field(0.5, ge=0, lt=1, description="two filings that share more than this part of the smaller one's photos "
+                                                      "are one person")
+    filings: int = Field(8, ge=2, description="a photo under more filings than this says nothing of who is who")
+    suspects: Literal["one-side", "join", "ignore"] = Field("one-side", description="of people who share fewer photos, or "
+                                                                                    "whose ids are nearly the same")
+    same: tuple[tuple[str, str], ...] = Field((), description="pairs of FAMILY/PERSON that are one person")
+    different: tuple[tuple[str, str], ...] = Field((), description="pairs of FAMILY/PERSON that are two people")
+
+
 class DataConfig(Section):
     """In which layout the archive is, at which size images are used, under which protocol."""
 
@@ -44,6 +56,7 @@ class DataConfig(Section):
     resolution: int = Field(128, ge=24, le=512, description="side of the square images, pixels")
     protocol: Literal["official", "clean"] = "official"
     forget: ForgetConfig = ForgetConfig()
+    merge: MergeConfig = MergeConfig()
     seed: int = Field(0, ge=0, description="of the clean protocol's matching of unseen to forget")
 
     @model_validator(mode="after")

@@ -220,13 +220,13 @@ def data_import(
     source: Annotated[Path, typer.Argument(help="The MUFAC archive (.zip), or the unpacked MUCAC folder.")],
 ) -> None:
     """Check a data set, copy it into data/, track it with DVC and make it an active benchmark."""
-    from aru.data.audit import format_audit
+    from flows.console import show_data
     from flows.data import import_data
 
     root = _enter()
     with _shown("import") as progress:
         done = import_data(root, layout, source.expanduser().resolve(), progress=progress)
-    print(format_audit(done.audit))
+    show_data(done.audit)
     print(f"\n{layout} is in {done.archive}, tracked by {done.tracked_by}, and active in params.yaml. Next:\n"
           f"  aru run --benchmark {layout}\n"
           "These are personal data: they and all that is made of them stay here until you give the remote `store` a place\n"
@@ -238,14 +238,14 @@ def data_audit(
     benchmark: Benchmark = "faces",
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as JSON, too.")] = None,
 ) -> None:
-    """Count duplicates, people on both sides of the cut, leaks between splits, conflicts and label shift."""
-    from aru.data.audit import format_audit
+    """Count duplicates, people on both sides of the cut, leaks, conflicts and label shift; list merged people and suspects."""
     from aru.files import write_json
+    from flows.console import show_data
     from flows.data import audit_data
 
     with _shown("audit") as progress:
         audit = audit_data(_enter(), benchmark, progress=progress)
-    print(format_audit(audit))
+    show_data(audit)
     if json is not None:
         write_json(json, audit)
 

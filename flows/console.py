@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +26,15 @@ def show_absent(absent: dict[str, str]) -> None:
     """The active benchmarks that cannot run here because their data is elsewhere, on standard error."""
     for benchmark, why in absent.items():
         print(f"benchmark {benchmark} is active, but {why}", file=sys.stderr)
+
+
+def show_data(content: dict[str, Any]) -> None:
+    """The audit of an archive: its counts, and by name who was merged and who may be one person."""
+    from aru.data.audit import format_audit
+    from aru.data.evidence import format_people
+
+    print(format_audit(content))
+    print(format_people(content["people"]))
 
 
 def show_outcome(root: Path, outcome: "Outcome") -> None:

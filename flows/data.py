@@ -44,7 +44,7 @@ def import_data(root: Path, layout: str, source: Path, *, progress: Progress) ->
         staged = lock_folder(root) / f"{layout}.zip"
         try:
             _copy(layout, source, staged)
-            found = _audited(_manifest(config, staged, progress))
+            found = _audited(config, staged, progress)
             (root / DATA).mkdir(exist_ok=True)
             os.replace(staged, root / archive)
         finally:
@@ -57,7 +57,7 @@ def import_data(root: Path, layout: str, source: Path, *, progress: Progress) ->
 def audit_data(root: Path, benchmark: str, *, progress: Progress) -> dict[str, Any]:
     """The audit of an active benchmark's archive, as its parameters cut it."""
     archive = load_archive(root / PARAMS_FILE, benchmark)
-    return _audited(_manifest(configured(root / PARAMS_FILE, benchmark), root / archive, progress))
+    return _audited(configured(root / PARAMS_FILE, benchmark), root / archive, progress)
 
 
 def make_faces(root: Path, *, progress: Progress) -> Path:
@@ -76,13 +76,16 @@ def _manifest(config: Config, archive: Path, progress: Progress) -> "pd.DataFram
 
     data = config.data
     return build_manifest(data.layout, archive, protocol=data.protocol, seed=data.seed, progress=progress,
-                          forget=data.forget.model_dump(exclude_none=True))
+                          forget=data.forget.model_dump(exclude_none=True), merge=data.merge)
 
 
-def _audited(manifest: "pd.DataFrame") -> dict[str, Any]:
+def _audited(config: Config, archive: Path, progress: Progress) -> dict[str, Any]:
+    """The counts of the audit, and under "people" who was merged and who is suspected to be one, by name."""
     from aru.data.audit import audit
+    from aru.data.evidence import people
 
-    return audit(manifest)
+    manifest, merge = _manifest(config, archive, progress), config.data.merge
+    return audit(manifest, merge) | {"people": people(manifest, merge)}
 
 
 def _copy(layout: str, source: Path, target: Path) -> None:

@@ -130,8 +130,9 @@ def test_importing_mufac_checks_tracks_and_activates(call, project, tmp_path):
     assert "remote: store" in (project / "data" / "mufac.zip.dvc").read_text()
     assert "zip.dvc" not in shell(project, "dvc", "status"), "the archive is tracked as it now is"
     assert " data.dvc" not in shell(project, "git", "status", "--short"), "the embedded one's file is as it was"
-    code, _, _ = call("data", "audit", "--benchmark", "mufac", "--json", "audit.json")
+    code, listed, _ = call("data", "audit", "--benchmark", "mufac", "--json", "audit.json")
     assert code == 0 and json.loads((project / "audit.json").read_text())["sets"]["forget"]["images"] == 1500
+    assert "0 people have several filings." in listed and "0 pairs of people may be one." in listed
 
 
 def test_importing_mucac_makes_one_archive_of_the_folder(call, project, tmp_path):

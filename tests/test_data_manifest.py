@@ -28,8 +28,9 @@ def planted(tmp_path_factory) -> Path:
     members = mufac_members()
     images = {split: [name for name in members if name.startswith(f"{split}_images")] for split in ("train", "val", "test")}
     train = images["train"]
-    members[train[16]] = members[train[0]]  # F0003/D's first photo is F0001/D's: one person filed twice
-    members[train[35]] = jpeg(0, like=9, quality=70)  # a re-encoded copy of the photo in row 9 (F0002/D)
+    for photo in range(3):
+        members[train[16 + photo]] = members[train[photo]]  # three of F0003/D's four photos are F0001/D's: filed twice
+    members[train[35]] = jpeg(0, like=9, quality=70)  # F0005/D's last is F0002/D's in row 9, compressed again: suspects
     members[images["test"][0]] = members[train[20]]  # an unseen row that is a training photo
     members[images["val"][1]] = members[images["val"][0]]  # twice in val, same person
     return write_zip(tmp_path_factory.mktemp("planted") / "mufac.zip", members)
@@ -51,8 +52,9 @@ def test_copies_become_one_photo_and_their_people_one_subject(planted):
     photo, subject = manifest["photo"], manifest["subject"]
     assert photo[16] == photo[0] and photo[35] == photo[9] and photo[40] == photo[41]
     assert manifest["digest"][35] != manifest["digest"][9], "the re-encoded copy has bytes of its own"
-    assert photo.nunique() == 60 and manifest["digest"].nunique() == 61
+    assert photo.nunique() == 58 and manifest["digest"].nunique() == 59
     assert subject[16] == subject[0] and subject[4] != subject[0]
+    assert subject[35] != subject[9], "one photo of four is no proof"
     assert set(subject[16:20]) == {subject[0]}, "all photos of the merged person, not the copied one alone"
 
 
@@ -70,7 +72,7 @@ def test_the_clean_protocol_has_everybody_on_one_side(planted):
     used = manifest[manifest["role"] != ""]
     assert not used["photo"].duplicated().any()
     assert set(manifest["role"][16:20]) == {"forget", ""}, "the forgotten person's other filing goes along"
-    assert manifest["role"][16] == "" and manifest["role"][17] == "forget"
+    assert manifest["role"][16] == "" and manifest["role"][19] == "forget"
     assert manifest["role"][56] == "", "an unseen row of a training person is not used"
     assert (manifest["role"] == "unseen").sum() <= (manifest["role"] == "forget").sum()
 
@@ -104,7 +106,7 @@ def test_people_can_be_asked_for_by_id_by_key_or_drawn(planted):
 
 @pytest.mark.parametrize("forget, message", [
     ({"subjects": ["F0003/X"]}, r"unknown subject 'F0003/X' in data.forget.subjects: people are named FAMILY/PERSON"),
-    ({"subjects": ["F0008/M"]}, "the forget set is empty"),
+    ({"subjects": ["F0008/M"]}, "no training photo of 'F0008/M'"),
     ({"rows": 40}, "nothing is left to retain"),
     ({"draw": 10}, "nobody is left to retain"),
     ({}, "give rows, subjects or draw"),
@@ -116,16 +118,19 @@ def test_forget_sets_that_cannot_be_are_refused(planted, forget, message):
 
 def test_the_audit_finds_what_was_planted(planted):
     found = audit(build(planted))
-    assert found["counts"] == {"rows": 64, "distinct_files": 61, "distinct_photos": 60, "families": 8,
-                               "family_person_keys": 16, "people": 13, "unused_rows": 0}
+    assert found["counts"] == {"rows": 64, "distinct_files": 59, "distinct_photos": 58, "families": 8,
+                               "family_person_keys": 16, "people": 15, "unused_rows": 0}
+    assert found["merges"] == {"people": 1, "filings": 2, "most_filings_of_one": 2, "most_photos_of_one": 5}
+    assert found["suspects"] == {"pairs": 2, "pairs_by_photos": 2, "pairs_by_ids": 0, "pairs_in_several_sets": 1, "people": 4,
+                                 "most_people_on_one_side": 2, "photos_of_people_on_several_sides": 0}
     both = found["both_sides_of_forget_and_retain"]
-    assert (both["people"], both["photos"], both["family_person_keys"]) == (1, 1, [])
-    assert both["forget_rows_byte_identical_to_retain"] == 1
+    assert (both["people"], both["photos"], both["family_person_keys"]) == (1, 3, [])
+    assert both["forget_rows_byte_identical_to_retain"] == 3
     assert found["leaks_into"]["unseen"] == {"rows_byte_identical_to_train": 1, "rows_of_a_train_photo": 1,
-                                             "people_of_train": 1}
+                                             "people_of_train": 0}
     assert found["leaks_into"]["test"]["rows_byte_identical_to_train"] == 0
     assert found["photos_with_conflicting_labels"] == 3
-    assert "| distinct files | 61 |" in format_audit(found)
+    assert "| distinct files | 59 |" in format_audit(found)
 
 
 def test_label_shift_in_closed_form(planted):
@@ -180,6 +185,8 @@ def test_the_real_archive_has_the_published_counts():
     both = found["both_sides_of_forget_and_retain"]
     assert both["forget_rows_byte_identical_to_retain"] == 18 and both["family_person_keys"] == ["F0046/D"]
     assert found["leaks_into"]["unseen"]["rows_byte_identical_to_train"] == 27
+    assert found["merges"] == {"people": 316, "filings": 712, "most_filings_of_one": 7, "most_photos_of_one": 24}
+    assert found["suspects"]["pairs"] == 0, "every link between filings is by more than half of the smaller one's photos"
     assert found["labels"]["age"]["total_variation"] == pytest.approx(0.211, abs=5e-4)
     assert found["labels"]["age"]["label_only_attack"] == pytest.approx(0.605, abs=1e-3)
     assert [found["labels"]["age"]["counts"][role]["7"] for role in ("test", "unseen")] == [4, 5]

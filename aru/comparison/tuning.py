@@ -50,7 +50,7 @@ def curve(trials: Sequence[Trial]) -> list[dict[str, Any]]:
 
 def meta_of(setting: Setting, config: Config, work: Path) -> dict[str, Any]:
     """What the frozen parameters hold for; of the tuning people a digest, not their ids."""
-    people = tuning_people(read_manifest(work / "prepared" / "manifest.csv"))
+    people = tuning_people(read_manifest(work / "prepared" / "manifest.csv"), config.data.merge)
     return asdict(setting) | {"objective": OBJECTIVE, "people": digest(sorted(people)), "model": config.model.name,
                               "resolution": config.data.resolution}
 

@@ -4,13 +4,15 @@ from typing import Any
 
 import pandas as pd
 
+from aru.config import MergeConfig
 from aru.data.manifest import ROLES, labels_of
+from aru.data.people import DEFAULT, filings, nobodys, sides, suspects
 
 _COUNTS = ("rows", "distinct_files", "distinct_photos", "families", "family_person_keys", "people", "unused_rows")
 
 
-def audit(manifest: pd.DataFrame) -> dict[str, Any]:
-    """Counts of copies, people, leaks and labels, as JSON content."""
+def audit(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> dict[str, Any]:
+    """Counts of copies, people, leaks and labels, as JSON content; who the people are is for `aru.data.evidence` to say."""
     roles = {role: manifest[manifest["role"] == role] for role in ROLES}
     keys = manifest["family"] + "/" + manifest["person"]
     return {
@@ -27,6 +29,8 @@ def audit(manifest: pd.DataFrame) -> dict[str, Any]:
                         "people": int(part["subject"].nunique()), "families": int(part["family"].nunique()),
                         "family_person_keys": int((part["family"] + "/" + part["person"]).nunique())}
                  for role, part in roles.items()},
+        "merges": _merges(manifest),
+        "suspects": _suspects(manifest, merge),
         "both_sides_of_forget_and_retain": {
             "people": _shared(roles, "forget", "retain", "subject"),
             "photos": _shared(roles, "forget", "retain", "photo"),
@@ -49,6 +53,8 @@ def format_audit(content: dict[str, Any]) -> str:
     """The audit as Markdown tables."""
     lines = ["| what | count |", "| --- | ---: |"]
     lines += [f"| {_words(name)} | {content['counts'][name]} |" for name in _COUNTS]
+    for part in ("merges", "suspects"):
+        lines += [f"| {part}: {_words(name)} | {count} |" for name, count in content[part].items()]
     both = content["both_sides_of_forget_and_retain"]
     lines += [f"| both sides of forget and retain: {_words(name)} | {_cell(value)} |" for name, value in both.items()]
     for name, part in content["leaks_into"].items():
@@ -65,6 +71,28 @@ def format_audit(content: dict[str, Any]) -> str:
         lines += ["", f"Label shift of {label}, forget against unseen: total variation {part['total_variation']:.3f}; an "
                   f"attack that sees the label alone reaches {part['label_only_attack']:.3f}."]
     return "\n".join(lines) + "\n"
+
+
+def _merges(manifest: pd.DataFrame) -> dict[str, int]:
+    """How many people have several filings, and how large the largest of them is."""
+    people = manifest.assign(key=filings(manifest)).groupby("subject")[["key", "photo"]].nunique()
+    several = people[people["key"] > 1]
+    return {"people": len(several), "filings": int(several["key"].sum()),
+            "most_filings_of_one": int(several["key"].max()) if len(several) else 0,
+            "most_photos_of_one": int(several["photo"].max()) if len(several) else 0}
+
+
+def _suspects(manifest: pd.DataFrame, merge: MergeConfig) -> dict[str, int]:
+    """How many pairs may be one person, why, and how the sets treat them."""
+    links = suspects(manifest, merge)
+    roles = manifest[manifest["role"] != ""].groupby("subject")["role"].agg(set)
+    parted = [link for link in links if len(roles.get(link.one, set()) | roles.get(link.other, set())) > 1]
+    groups = pd.Series(manifest["subject"].to_numpy()).groupby(sides(manifest, merge)).nunique()
+    return {"pairs": len(links), "pairs_by_photos": sum(link.reason == "photos" for link in links),
+            "pairs_by_ids": sum(link.reason == "ids" for link in links), "pairs_in_several_sets": len(parted),
+            "people": len({subject for link in links for subject in (link.one, link.other)}),
+            "most_people_on_one_side": int(groups.max()) if links else 0,
+            "photos_of_people_on_several_sides": int(manifest.loc[nobodys(manifest, merge), "photo"].nunique())}
 
 
 def _train(roles: dict[str, pd.DataFrame]) -> pd.DataFrame:

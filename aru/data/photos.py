@@ -1,10 +1,9 @@
-"""Which files are one photo, and which filed persons are one person."""
+"""Which files are one photo."""
 
 import io
 from collections.abc import Iterable
 
 import numpy as np
-import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from aru.errors import InputError
@@ -56,20 +55,6 @@ def photo_ids(digests: list[str], thumbnails: dict[str, np.ndarray]) -> list[str
     for one, other in pairs:
         groups.join(names[one], names[other])
     return groups.ids(digests, "P", width=6)
-
-
-def subject_ids(manifest: pd.DataFrame) -> list[str]:
-    """A subject id for every row: the (family, person) keys that share a photo are one person.
-
-    Keys within one family that share a photo are merged too: whichever filing is wrong, a person asked for is then
-    wholly found.
-    """
-    keys = list(zip(manifest["family"], manifest["person"], strict=True))
-    groups = Groups(list(dict.fromkeys(keys)))
-    first: dict[str, tuple[str, str]] = {}
-    for key, photo in zip(keys, manifest["photo"], strict=True):
-        groups.join(first.setdefault(photo, key), key)
-    return groups.ids(keys, "S", width=5)
 
 
 class Groups:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from aru.config import MergeConfig
 from aru.data.archive import open_source
 from aru.data.ids import normal_id
 from aru.data.mucac import read_mucac
 from aru.data.mufac import read_mufac
-from aru.data.photos import photo_ids, subject_ids, thumbnail
+from aru.data.people import DEFAULT, subject_ids
+from aru.data.photos import photo_ids, thumbnail
 from aru.data.splits import assign_roles
 from aru.errors import InputError
 from aru.progress import Progress, silent
@@ -21,7 +23,7 @@ _READERS = {"mufac": read_mufac, "mucac": read_mucac}
 
 
 def build_manifest(layout: str, archive: Path, *, protocol: str, forget: dict[str, Any], seed: int = 0,
-                   progress: Progress = silent) -> pd.DataFrame:
+                   merge: MergeConfig = DEFAULT, progress: Progress = silent) -> pd.DataFrame:
     """Check the whole archive and say of every image what it is, whose it is and which set it is in."""
     if layout not in _READERS:
         raise InputError(f"unknown layout {layout!r}: the layouts are {', '.join(_READERS)}")
@@ -43,8 +45,8 @@ def build_manifest(layout: str, archive: Path, *, protocol: str, forget: dict[st
     rows.insert(0, "row", range(len(rows)))
     rows["digest"] = digests
     rows["photo"] = photo_ids(digests, thumbnails)
-    rows["subject"] = subject_ids(rows)
-    return assign_roles(rows, layout=layout, protocol=protocol, forget=forget, seed=seed)
+    rows["subject"] = subject_ids(rows, merge)
+    return assign_roles(rows, layout=layout, protocol=protocol, forget=forget, seed=seed, merge=merge)
 
 
 def read_images(layout: str, archive: Path, paths: list[str]) -> Iterator[bytes]:

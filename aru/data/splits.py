@@ -5,14 +5,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aru.data.ids import alike, key_of, normal_key
+from aru.config import MergeConfig
+from aru.data.ids import alike, normal_key
 from aru.data.manifest import ROLES, labels_of
+from aru.data.people import DEFAULT, nobodys, sides, subjects_by_name
 from aru.errors import InputError, LeakError
 
 _ROLE_OF_SPLIT = {"train": "retain", "val": "test", "test": "unseen"}
 
 
-def assign_roles(manifest: pd.DataFrame, *, layout: str, protocol: str, forget: dict[str, Any], seed: int) -> pd.DataFrame:
+def assign_roles(manifest: pd.DataFrame, *, layout: str, protocol: str, forget: dict[str, Any], seed: int,
+                 merge: MergeConfig = DEFAULT) -> pd.DataFrame:
     """The manifest with its column `role` filled; unused rows have "".
 
     Official, to the letter: the training rows chosen by `forget` (``{"rows": n}``, ``{"subjects": [...]}``,
@@ -21,23 +24,23 @@ def assign_roles(manifest: pd.DataFrame, *, layout: str, protocol: str, forget: 
     """
     official = manifest["split"].map(_ROLE_OF_SPLIT).to_numpy(dtype=object)
     official[_chosen(manifest, layout, forget)] = "forget"
-    role = official if protocol == "official" else _clean(manifest, official, seed)
+    role = official if protocol == "official" else _clean(manifest, official, merge, seed)
     assigned = manifest.assign(role=role)
     for name in ROLES:
         if not (assigned["role"] == name).any():
             raise InputError(f"the {name} set is empty: data.forget {forget} of {int((manifest['split'] == 'train').sum())} "
                              "training rows leaves nothing for it; choose another data.forget")
     if protocol == "clean":
-        check_leaks(assigned)
+        check_leaks(assigned, merge)
     return assigned
 
 
-def check_leaks(manifest: pd.DataFrame) -> None:
-    """Raise LeakError where a person or a photo is in two sets."""
-    used = manifest[manifest["role"] != ""]
-    for unit in ("subject", "photo"):
-        sides = used.groupby(unit)["role"].unique()
-        leaks = sides[sides.map(len) > 1]
+def check_leaks(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> None:
+    """Raise LeakError where a person, a photo, or people who may be one person are in two sets."""
+    used = manifest.assign(suspect=sides(manifest, merge))[manifest["role"] != ""]
+    for unit in ("subject", "photo", "suspect"):
+        roles = used.groupby(unit)["role"].unique()
+        leaks = roles[roles.map(len) > 1]
         if len(leaks):
             raise LeakError(f"{unit} {leaks.index[0]} is in {' and '.join(sorted(leaks.iloc[0]))} ({len(leaks)} such "
                             f"{unit}s): a clean run needs each on one side; run 'prepare' again")
@@ -52,7 +55,7 @@ def _chosen(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) -> np.n
                              "retain; choose fewer")
         return train & (np.cumsum(train) <= forget["rows"])
     if "subjects" in forget:
-        return train & manifest["subject"].isin(_resolve(manifest, forget["subjects"])).to_numpy()
+        return train & manifest["subject"].isin(_resolve(manifest, train, forget["subjects"])).to_numpy()
     if "draw" in forget:
         people = manifest["subject"][train].drop_duplicates().to_numpy()
         if forget["draw"] >= len(people):
@@ -66,34 +69,39 @@ def _chosen(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) -> np.n
     raise InputError("data.forget is empty: give rows, subjects or draw")
 
 
-def _resolve(manifest: pd.DataFrame, wanted: list[str] | tuple[str, ...]) -> set[str]:
+def _resolve(manifest: pd.DataFrame, train: np.ndarray, wanted: list[str] | tuple[str, ...]) -> set[str]:
     """Subject ids from subject ids or FAMILY/PERSON keys; all unknown ones are named, with another spelling that is known.
 
     Another person is never proposed, however near the name: what is asked for here is that somebody be forgotten.
     """
-    keys = [key_of(*pair) for pair in zip(manifest["family"], manifest["person"], strict=True)]
-    known = dict(zip(keys, manifest["subject"], strict=True)) | {subject: subject for subject in manifest["subject"]}
+    known = subjects_by_name(manifest)
     unknown = [name for name in wanted if normal_key(name) not in known]
     if unknown:
         named = [repr(name) + "".join(f" (did you mean {near!r}?)" for near in alike(normal_key(name), known))
                  for name in unknown]
         raise InputError(f"unknown subject {', '.join(named)} in data.forget.subjects: people are named FAMILY/PERSON as in "
                          "the archive's tables, case included, or by the subject ids of manifest.csv")
-    return {known[normal_key(name)] for name in wanted}
+    found = {name: known[normal_key(name)] for name in wanted}
+    trained = set(manifest["subject"][train])
+    if untrained := [name for name, subject in found.items() if subject not in trained]:
+        raise InputError(f"no training photo of {', '.join(map(repr, untrained))}: there is nothing to forget; leave "
+                         f"{'it' if len(untrained) == 1 else 'them'} out of data.forget.subjects")
+    return set(found.values())
 
 
-def _clean(manifest: pd.DataFrame, official: np.ndarray, seed: int) -> np.ndarray:
-    """Each photo once, each person on one side, unseen matched to forget by class.
+def _clean(manifest: pd.DataFrame, official: np.ndarray, merge: MergeConfig, seed: int) -> np.ndarray:
+    """Each photo once, each person and all who may be the same on one side, unseen matched to forget by class.
 
     A person with a training photo is forget (if any was asked for) or retain and leaves the other sets; a person in
-    both test and unseen is unseen. Of a photo's rows the first that agrees with its person's side is kept. Unseen keeps,
-    per class, at most as many photos as forget has; what is dropped is drawn by `seed`.
+    both test and unseen is unseen. Of a photo's rows the first that agrees with its person's side is kept; a photo that
+    stands under people of several sides is left out. Unseen keeps, per class, at most as many photos as forget has;
+    what is dropped is drawn by `seed`.
     """
     rank = pd.Series(official).map({"forget": 0, "retain": 1, "unseen": 2, "test": 3}).to_numpy()
-    side = pd.Series(rank).groupby(manifest["subject"].to_numpy()).transform("min").to_numpy()
+    side = pd.Series(rank).groupby(sides(manifest, merge)).transform("min").to_numpy()
     train = (manifest["split"] == "train").to_numpy()
     fits = np.where(side <= 1, train, rank == side)
-    role = np.where(fits, np.array(["forget", "retain", "unseen", "test"], dtype=object)[side], "")
+    role = np.where(fits & ~nobodys(manifest, merge), np.array(["forget", "retain", "unseen", "test"], dtype=object)[side], "")
     kept = pd.Series(np.where(role == "", None, manifest["photo"]))
     role[(kept.isna() | kept.duplicated()).to_numpy()] = ""
     return _match_unseen(manifest, role, seed)

@@ -1,0 +1,245 @@
+"""Which filed persons are one person: what the photos say, what is only suspected, and what the user knows better.
+
+A *filing* is a (family, person) key of the archive; a *subject* is a person after filings were joined. docs/protocol.md,
+"People", has the rules in words; their constants are `data.merge` of params.yaml (`MergeConfig`).
+"""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from aru.config import MergeConfig
+from aru.data.ids import alike, key_of, normal_key, skeleton
+from aru.data.photos import Groups
+from aru.errors import InputError
+
+DEFAULT = MergeConfig()
+
+
+@dataclass(frozen=True)
+class Link:
+    """What two filings, or two subjects, have in common: photos, or ids that are nearly the same ("ids").
+
+    `of` is the number of photos of the smaller one.
+    """
+
+    one: str
+    other: str
+    photos: tuple[str, ...]
+    of: int
+    reason: Literal["photos", "ids"] = "photos"
+
+
+def filings(manifest: pd.DataFrame) -> list[str]:
+    """The key of every row's filing: FAMILY/PERSON."""
+    return [key_of(*pair) for pair in zip(manifest["family"], manifest["person"], strict=True)]
+
+
+def subjects_by_name(manifest: pd.DataFrame) -> dict[str, str]:
+    """The subject of every name that a person can be asked for by: the keys of the filings, and the subject ids."""
+    subjects = manifest["subject"].tolist()
+    return dict(zip(filings(manifest), subjects, strict=True)) | dict(zip(subjects, subjects, strict=True))
+
+
+def subject_ids(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> list[str]:
+    """A subject id for every row, numbered by first appearance.
+
+    Filings are joined where they share more than `merge.share` of the smaller one's photos, the strongest link first;
+    what is joined counts as one filing from then on. `merge.same` and `merge.different` come before all photos.
+    """
+    keys = filings(manifest)
+    joining = _Joining(keys, manifest["photo"].tolist(), merge)
+    subjects = joining.ids(keys)
+    if merge.suspects != "join":
+        return subjects
+    filed = dict(zip(subjects, keys, strict=True))
+    for link in suspects(manifest.assign(subject=subjects), merge):
+        joining.join(filed[link.one], filed[link.other])
+    return joining.ids(keys)
+
+
+def suspects(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> list[Link]:
+    """Pairs of different subjects who may be one person, in order of their ids.
+
+    Either some photos stand under just these two of all subjects, or they have filings whose ids differ only in case,
+    blanks, punctuation or leading zeros. What the user has called different is no suspect.
+    """
+    rows = manifest.assign(key=filings(manifest))
+    photos = rows.groupby("subject")["photo"].nunique()
+    apart = _told_apart(rows, merge)
+    found: dict[tuple[str, str], Link] = {}
+    homes = rows.groupby("photo")[["key", "subject"]].nunique()
+    telling = homes.index[(homes["key"] <= merge.filings) & (homes["subject"] == 2)]
+    shared: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for photo, owners in rows[rows["photo"].isin(telling)].groupby("photo")["subject"]:
+        shared[tuple(sorted(set(owners)))].append(photo)
+    for pair, common in shared.items():
+        found[pair] = Link(*pair, tuple(sorted(common)), int(photos[list(pair)].min()))
+    for pair in _nearly_one_id(rows):
+        found.setdefault(pair, Link(*pair, (), int(photos[list(pair)].min()), "ids"))
+    return [found[pair] for pair in sorted(found) if pair not in apart]
+
+
+def sides(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> np.ndarray:
+    """For every row the first subject of those who must stand on one side: its own, and whoever is suspected to be it."""
+    subjects = manifest["subject"].tolist()
+    groups = Groups(sorted(set(subjects)))
+    if merge.suspects != "ignore":
+        for link in suspects(manifest, merge):
+            groups.join(link.other, link.one)
+    first: dict[str, str] = {}
+    for subject in sorted(set(subjects)):
+        first.setdefault(groups.find(subject), subject)
+    return np.array([first[groups.find(subject)] for subject in subjects], dtype=object)
+
+
+def nobodys(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> np.ndarray:
+    """For every row whether its photo stands under people of several sides: a placeholder, a group, a wrong filing."""
+    spread = pd.Series(sides(manifest, merge)).groupby(manifest["photo"].to_numpy()).transform("nunique")
+    return (spread > 1).to_numpy()
+
+
+def links_within(manifest: pd.DataFrame) -> dict[str, list[Link]]:
+    """For every subject of several filings, the pairs of these that share photos, and how many."""
+    rows = manifest.assign(key=filings(manifest))
+    several = rows.groupby("subject")["key"].nunique()
+    found = {}
+    for subject in several.index[several > 1]:
+        photos = rows[rows["subject"] == subject].groupby("key", sort=False)["photo"].agg(set)
+        pairs = ((one, other, photos[one] & photos[other]) for one, other in combinations(photos.index, 2))
+        found[subject] = [Link(one, other, tuple(sorted(shared)), min(len(photos[one]), len(photos[other])))
+                          for one, other, shared in pairs if shared]
+    return found
+
+
+class _Joining:
+    """Filings joined to people: the strongest link first, until none is strong enough."""
+
+    def __init__(self, keys: list[str], photos: list[str], merge: MergeConfig) -> None:
+        self._keys, self._merge = list(dict.fromkeys(keys)), merge
+        self._place = {key: place for place, key in enumerate(self._keys)}
+        self._root = list(range(len(self._keys)))
+        self._version = [0] * len(self._keys)
+        self._photos: list[set[str]] = [set() for _ in self._keys]
+        self._shared: list[dict[int, set[str]]] = [{} for _ in self._keys]
+        self._apart: list[set[int]] = [set() for _ in self._keys]
+        self._homes = self._proving(keys, photos)
+        for photo, places in self._homes.items():
+            for place in places:
+                self._photos[place].add(photo)
+            for one, other in combinations(places, 2):
+                self._shared[one].setdefault(other, set()).add(photo)
+                self._shared[other].setdefault(one, set()).add(photo)
+        self._say()
+        self._prove()
+
+    def ids(self, keys: list[str]) -> list[str]:
+        """A subject id for every key, numbered by first appearance."""
+        numbers: dict[int, int] = {}
+        return [f"S{numbers.setdefault(self._find(self._place[key]), len(numbers)):05d}" for key in keys]
+
+    def join(self, one: str, other: str) -> None:
+        """Make one person of two filings, unless the user has called them, or whom they are joined with, different."""
+        first, second = self._find(self._place[one]), self._find(self._place[other])
+        if second not in self._apart[first]:
+            self._join(first, second)
+
+    def _proving(self, keys: list[str], photos: list[str]) -> dict[str, set[int]]:
+        """The places of every photo that stands under so few filings that it can be evidence of who is who."""
+        homes: dict[str, set[int]] = defaultdict(set)
+        for key, photo in zip(keys, photos, strict=True):
+            homes[photo].add(self._place[key])
+        return {photo: places for photo, places in homes.items() if len(places) <= self._merge.filings}
+
+    def _say(self) -> None:
+        """What the user knows: who is different, and who is the same."""
+        for one, other in _pairs(self._merge.different, self._place, "different"):
+            self._apart[one].add(other)
+            self._apart[other].add(one)
+        for pair, (one, other) in zip(self._merge.same, _pairs(self._merge.same, self._place, "same"), strict=True):
+            if self._find(other) in self._apart[self._find(one)] or one == other:
+                raise InputError(f"data.merge.same joins {' and '.join(pair)}, which data.merge.different keeps apart, or "
+                                 "which are one: drop the pair")
+            self._join(self._find(one), self._find(other))
+
+    def _prove(self) -> None:
+        """What the photos say."""
+        roots = {self._find(place) for place in range(len(self._keys))}
+        links = [self._link(one, other) for one in roots for other in self._shared[one] if one < other]
+        heapq.heapify(links)
+        while links:
+            _, _, one, other, *versions = heapq.heappop(links)
+            if versions == [self._version[one], self._version[other]] and self._proved(one, other):
+                for near in self._join(one, other):
+                    heapq.heappush(links, self._link(min(one, near), max(one, near)))
+
+    def _find(self, place: int) -> int:
+        while self._root[place] != place:
+            place = self._root[place]
+        return place
+
+    def _link(self, one: int, other: int) -> tuple[float, int, int, int, int, int]:
+        shared = len(self._shared[one][other])
+        smaller = min(len(self._photos[one]), len(self._photos[other]))
+        return -shared / smaller, -shared, one, other, self._version[one], self._version[other]
+
+    def _proved(self, one: int, other: int) -> bool:
+        """Whether two groups are one person; a single photo that stands under a third one, too, proves nothing."""
+        shared = self._shared[one][other]
+        if other in self._apart[one] or (len(shared) == 1 and len(self._people_of(next(iter(shared)))) > 2):
+            return False
+        return len(shared) > self._merge.share * min(len(self._photos[one]), len(self._photos[other]))
+
+    def _people_of(self, photo: str) -> set[int]:
+        return {self._find(place) for place in self._homes[photo]}
+
+    def _join(self, one: int, other: int) -> list[int]:
+        """Make one group of two, known by the first; returns its neighbours."""
+        if one == other:
+            return []
+        self._root[other] = one
+        self._photos[one] |= self._photos[other]
+        for near, photos in self._shared[other].items():
+            del self._shared[near][other]
+            if near != one:
+                self._shared[one][near] = self._shared[near][one] = self._shared[one].get(near, set()) | photos
+        for far in self._apart[other]:
+            self._apart[far] = self._apart[far] - {other} | {one}
+        self._apart[one] |= self._apart[other]
+        self._version[one] += 1
+        self._version[other] = -1
+        return list(self._shared[one])
+
+
+def _pairs(pairs: Iterable[tuple[str, str]], number: dict[str, int], name: str) -> list[tuple[int, int]]:
+    """Pairs of keys as the user gave them, by place; an unknown key is an InputError."""
+    found = []
+    for pair in pairs:
+        for key in pair:
+            if normal_key(key) not in number:
+                near = "".join(f"; did you mean {other!r}?" for other in alike(normal_key(key), number))
+                raise InputError(f"unknown person {key!r} in data.merge.{name}: give pairs of FAMILY/PERSON as in the "
+                                 f"archive's tables{near}")
+        found.append((number[normal_key(pair[0])], number[normal_key(pair[1])]))
+    return found
+
+
+def _told_apart(rows: pd.DataFrame, merge: MergeConfig) -> set[tuple[str, str]]:
+    """Pairs of subjects some of whose filings the user has called different people."""
+    subject = dict(zip(rows["key"], rows["subject"], strict=True))
+    asked = ((normal_key(one), normal_key(other)) for one, other in merge.different)
+    return {tuple(sorted((subject[one], subject[other]))) for one, other in asked if one in subject and other in subject}
+
+
+def _nearly_one_id(rows: pd.DataFrame) -> set[tuple[str, str]]:
+    """Pairs of subjects with filings whose ids are spelt nearly alike."""
+    spelt: dict[tuple[str, ...], dict[str, None]] = defaultdict(dict)
+    for key, subject in dict(zip(rows["key"], rows["subject"], strict=True)).items():
+        spelt[tuple(skeleton(part) for part in key.split("/"))][subject] = None
+    return {tuple(sorted(pair)) for people in spelt.values() for pair in combinations(people, 2)}
