@@ -200,7 +200,10 @@ def audit_command(
     interclass: Annotated[bool, typer.Option("--interclass", help="With full: the interclass test, two trainings.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
-    """Hold a model to the criteria of thresholds.yaml: pass (exit code 0), fail (1) or inconclusive (3), and one page."""
+    """Hold a model to the criteria of thresholds.yaml: pass (exit code 0), inconclusive (3) or fail (4), and one page.
+
+    Any other exit code says that the audit could not be made: 2 where the request was wrong, 1 after a fault.
+    """
     root = _enter()
     compared = f" --protocol {protocol} --draw {draw} --seed {seed}" if protocol else ""
     with _flow_environment(root, benchmark, f"aru audit {model} --benchmark {benchmark} --level {level}{compared}"):

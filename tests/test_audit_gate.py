@@ -1,10 +1,13 @@
 """The gate before the registry: what a failed audit keeps from becoming the candidate, and what MLflow keeps of it."""
 
+import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from aru.audit.verdicts import EXIT_CODES
 from aru.errors import InputError
 from aru.files import md5
 from aru.models import build, save_model
@@ -131,7 +134,7 @@ def test_an_audit_by_itself_leaves_a_run_of_its_own(tracked_project: Path) -> No
     assert tracking.find_run(tracked_project, benchmark="faces", state="a" * 64), "it is no flow's run"
 
 
-@pytest.mark.parametrize("verdict, code", [("pass", 0), ("fail", 1), ("inconclusive", 3)])
+@pytest.mark.parametrize("verdict, code", [("pass", 0), ("fail", 4), ("inconclusive", 3)])
 def test_the_commands_exit_code_is_the_verdict(tracked_project: Path, monkeypatch: pytest.MonkeyPatch,
                                                capfd: pytest.CaptureFixture, verdict: str, code: int) -> None:
     record = tracked.audit(verdict)
@@ -147,3 +150,23 @@ def test_the_commands_exit_code_is_the_verdict(tracked_project: Path, monkeypatc
     shown = capfd.readouterr().out
     assert (ended.value.code or 0) == code
     assert f"Verdict: {verdict.upper()}" in shown and "no retrained model" in shown and "work/faces/audit/audit.html" in shown
+
+
+@pytest.mark.parametrize("arguments", [("flows.program", "aru", "audit", "unlearned"), ("aru.audit", "-", "faces", "unlearned")])
+def test_an_audit_that_breaks_down_does_not_end_as_a_verdict_does(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    module, name, *rest = arguments
+    broken = (f"import sys, runpy\nsys.argv = {[name, *rest]}\nimport aru.audit.job, flows.cli\n"
+              "def broken(*arguments, **options): raise RuntimeError('a fault')\n"
+              "aru.audit.job.run_audit = flows.cli._enter = broken\n"
+              + ("from flows.program import main\nmain()" if module == "flows.program" else
+                 f"runpy.run_module('{module}', run_name='__main__')"))
+    done = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True, check=False)
+    assert "RuntimeError: a fault" in done.stderr
+    assert done.returncode == 1 and done.returncode not in EXIT_CODES.values()
+
+
+def test_bad_input_does_not_end_as_a_verdict_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from aru.audit.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+    assert main(["faces", "unlearned"]) == 2 and not {1, 2, 130} & set(EXIT_CODES.values())

@@ -13,8 +13,10 @@ from aru.errors import InputError
 from aru.evaluation.intervals import LEVEL, interval
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-EXIT_CODES: dict[Verdict, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
-"""Of the commands; 2 is bad input."""
+EXIT_CODES: dict[Verdict, int] = {"pass": 0, "inconclusive": 3, "fail": 4}
+"""Of the commands. Every other code says that there is no verdict: 1 is how Python ends a program after an error that nobody
+caught, 2 is bad input, 130 an interruption, above 128 a signal.
+"""
 DETECTABLE = 1.96 + 0.84
 """Standard errors beyond a limit at which a 95 % interval leaves it behind in 80 of 100 cases (Gaussian)."""
 
