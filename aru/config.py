@@ -146,6 +146,15 @@ class EvaluateConfig(Section):
     resamples: int = Field(1000, ge=100, le=100_000, description="of the bootstrap")
 
 
+Release = Literal["pass", "not-failed"]
+
+
+class AuditConfig(Section):
+    """What becomes of an audited model."""
+
+    release: Release = Field("pass", description="verdicts that make a version the candidate: pass alone, or all but fail")
+
+
 class RuntimeConfig(Section):
     """Where and how the arithmetic runs; the seed of everything that is drawn."""
 
@@ -166,6 +175,7 @@ class Config(Section):
     reset: ResetConfig = ResetConfig()
     finetune: FinetuneConfig = FinetuneConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    audit: AuditConfig = AuditConfig()
     runtime: RuntimeConfig = RuntimeConfig()
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-FAILED = "fail"
-
 
 def audit_metrics(record: Mapping[str, Any]) -> dict[str, float]:
     """{"audit/NAME": figure} of the criteria that were tested."""
@@ -12,12 +10,19 @@ def audit_metrics(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def audit_tags(record: Mapping[str, Any]) -> dict[str, str]:
-    """Verdict and level, and the required criteria that failed, where any did."""
-    failed = failed_criteria(record)
+    """Verdict and level, and the required criteria that failed or were left undecided, where there are any."""
     tags = {"audit.verdict": record["verdict"], "audit.level": record["level"]}
-    return tags | ({"audit.failed": ", ".join(failed)} if failed else {})
+    for tag, names in (("audit.failed", failed_criteria(record)), ("audit.inconclusive", undecided_criteria(record))):
+        if names:
+            tags[tag] = ", ".join(names)
+    return tags
 
 
 def failed_criteria(record: Mapping[str, Any]) -> list[str]:
     """The required criteria that failed."""
-    return [row["name"] for row in record["criteria"] if row["required"] and row["verdict"] == FAILED]
+    return [row["name"] for row in record["criteria"] if row["required"] and row["verdict"] == "fail"]
+
+
+def undecided_criteria(record: Mapping[str, Any]) -> list[str]:
+    """The required criteria that are inconclusive or were not tested."""
+    return [row["name"] for row in record["criteria"] if row["required"] and row["verdict"] not in ("pass", "fail")]

@@ -97,8 +97,9 @@ def model_note(benchmark: str, name: str) -> str:
 
 An image classifier for `{benchmark}` from which people were unlearned by **ARU** (Attack and Reset for Unlearning). Each
 version is the `unlearned` model of one flow run; its page has the figures and leads to the run, the data digests, the
-git commit and the parameters. The alias `candidate` is the version of the newest flow whose audit did not
-fail; the tags `audit.verdict` and `audit.level` say how a version fared.
+git commit and the parameters. The alias `candidate` is the version that was let through last, by
+its audit and the policy `audit.release`, `challenger` the one that was held back last; the tags `audit.verdict` and
+`audit.level` say how a version fared.
 
 ## Use it
 

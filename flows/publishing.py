@@ -12,26 +12,23 @@ from prefect.client.schemas.objects import State, TaskRun
 
 from aru.config import load_config
 from aru.files import read_json
-from flows import tracking
-from flows.audit_tags import FAILED, failed_criteria
+from flows import gate, tracking
 from flows.plan import StageResult
-from flows.registry import CANDIDATE
 
 
 @dataclass(frozen=True)
 class Published:
-    """The MLflow run and the registered model of a state, the audit's verdict; `new` where this flow run wrote them."""
+    """The MLflow run and the registered model of a state, the audit's verdict; `new` where this flow run wrote them.
+
+    aliases: of the version, as the registry holds them after the gate.
+    """
 
     run_id: str
     model: str
     version: str
     verdict: str
+    aliases: tuple[str, ...]
     new: bool
-
-    @property
-    def candidate(self) -> bool:
-        """Whether the gate let the model through."""
-        return self.verdict != FAILED
 
 
 def state_digest(results: list[StageResult]) -> str:
@@ -41,13 +38,18 @@ def state_digest(results: list[StageResult]) -> str:
 
 
 def publish(root: Path, benchmark: str, results: list[StageResult], name: str) -> Published:
-    """Track and register this state, unless a finished MLflow run of the very same state is there."""
+    """Track and register this state, unless a finished MLflow run of the very same state is there.
+
+    The version of a state that was published before goes through the gate again: another may have the alias since.
+    """
     state = state_digest(results)
     tracking.ensure_store(root)
     run_id = tracking.find_run(root, benchmark=benchmark, state=state)
     known = tracking.registered(root, run_id) if run_id else None
     if run_id and known:
-        return Published(run_id, model=known[0], version=known[1], verdict=read_audit(root, benchmark)["verdict"], new=False)
+        audit = read_audit(root, benchmark)
+        tracking.let_through(root, *known, config=load_config(root / "params.yaml", benchmark), audit=audit)
+        return Published(run_id, *known, audit["verdict"], tracking.aliases(root, *known), new=False)
     return track(root, benchmark, results, name, state)
 
 
@@ -79,7 +81,7 @@ def track(root: Path, benchmark: str, results: list[StageResult], name: str, sta
         tracking.finish_run(root, run_id, "FAILED")
         raise
     tracking.finish_run(root, run_id, "FINISHED")
-    return Published(run_id, model, version, audit["verdict"], new=True)
+    return Published(run_id, model, version, audit["verdict"], tracking.aliases(root, model, version), new=True)
 
 
 def read_audit(root: Path, benchmark: str) -> dict[str, Any]:
@@ -88,11 +90,13 @@ def read_audit(root: Path, benchmark: str) -> dict[str, Any]:
 
 
 def standing(root: Path, benchmark: str, published: Published) -> str:
-    """Whether the version is a candidate, and if it is not, why, in one sentence."""
-    if published.candidate:
-        return f"audit {published.verdict}, alias {CANDIDATE}"
-    failed = ", ".join(failed_criteria(read_audit(root, benchmark)))
-    return f"audit FAILED ({failed}): registered, but not given the alias {CANDIDATE}"
+    """Whether the version is the candidate, and if it is not, why, in one sentence."""
+    held = f"alias {' and '.join(published.aliases)}" if published.aliases else "no alias"
+    if gate.CANDIDATE in published.aliases:
+        return f"audit {published.verdict}, {held}"
+    release = load_config(root / "params.yaml", benchmark).audit.release
+    why = gate.reason(read_audit(root, benchmark), release)
+    return f"audit {published.verdict.upper()}, {held}, not {gate.CANDIDATE}: {why}"
 
 
 def summary(root: Path, benchmark: str, published: Published) -> str:

@@ -24,13 +24,11 @@ from aru.errors import InputError
 from aru.files import md5
 from aru.models import load_model
 from aru.results import read_costs
-from flows import lineage, runs, store
-from flows.audit_tags import FAILED, audit_tags
+from flows import gate, lineage, runs, store
 from flows.descriptions import model_note, version_note
 from flows.figures import model_figures
+from flows.gate import CANDIDATE
 
-CANDIDATE = "candidate"
-_GATE = frozenset({CANDIDATE, "audit.failed"})
 WEIGHTS = "extra_files/model.safetensors"
 _FIGURES = {"nomus": "nomus", "forgetting_score": "mia/forgetting_score", "test_accuracy": "test/accuracy",
             "balanced_accuracy": "test/balanced_accuracy"}
@@ -48,10 +46,9 @@ def model_name(benchmark: str) -> str:
 
 def register(root: Path, run_id: str, *, benchmark: str, work: Path, metrics: Mapping[str, Any],
              config: Config, audit: Mapping[str, Any]) -> tuple[str, str]:
-    """Register the unlearned model and, unless its audit failed, give it the alias `candidate`; returns (name, version).
+    """Register the unlearned model and let it through the gate (`flows.gate`); returns (name, version).
 
-    Weights that are a version already are not registered again: the alias moves to that version. A version whose audit
-    failed has a tag `candidate` that says why it is none, and loses the alias where it had it.
+    Weights that are a version already are not registered again: the alias moves to that version.
     """
     client, name = store.client(root), model_name(benchmark)
     _ensure_model(client, name, benchmark)
@@ -63,8 +60,19 @@ def register(root: Path, run_id: str, *, benchmark: str, work: Path, metrics: Ma
         log.info("%s version %s has these very weights: not registered again", name, version)
         client.set_model_version_tag(name, version, "measured_again_by", run_id)
     _connect(client, run_id, name, version)
-    _let_through(client, name, version, audit)
+    gate.let_through(client, name, version, audit, config.audit.release)
     return name, version
+
+
+def let_through(root: Path, name: str, version: str, *, config: Config, audit: Mapping[str, Any]) -> None:
+    """Let a version that is registered already through the gate again: it may be the one to which a rollback returns."""
+    gate.let_through(store.client(root), name, version, audit, config.audit.release)
+
+
+def aliases(root: Path, name: str, version: str) -> tuple[str, ...]:
+    """The aliases that the registry holds for a version, sorted."""
+    held = store.client(root).get_registered_model(name).aliases
+    return tuple(sorted(alias for alias, of in held.items() if str(of) == version))  # an integer from SQLite
 
 
 def registered(root: Path, run_id: str) -> tuple[str, str] | None:
@@ -129,21 +137,6 @@ def _model_id(version: ModelVersion) -> str:
 def _ensure_model(client: MlflowClient, name: str, benchmark: str) -> None:
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name, tags={"benchmark": benchmark}, description=model_note(benchmark, name))
-
-
-def _let_through(client: MlflowClient, name: str, version: str, audit: Mapping[str, Any]) -> None:
-    """The gate: tags of the audit, and the alias for a version that has not failed it."""
-    tags = audit_tags(audit)
-    for tag in _GATE - tags.keys():  # of an earlier audit of the same weights
-        client.delete_model_version_tag(name, version, tag)
-    if audit["verdict"] == FAILED:
-        tags[CANDIDATE] = f"withheld: the audit failed ({tags['audit.failed']})"
-        if str(client.get_registered_model(name).aliases.get(CANDIDATE)) == version:  # an integer from SQLite
-            client.delete_registered_model_alias(name, CANDIDATE)
-    else:
-        client.set_registered_model_alias(name, CANDIDATE, version)
-    for tag, value in tags.items():
-        client.set_model_version_tag(name, version, tag, value)
 
 
 def _new_version(root: Path, run_id: str, name: str, work: Path, metrics: Mapping[str, Any], config: Config) -> str:

@@ -1,6 +1,6 @@
 """What a flow leaves in MLflow: a run of its own, and below it one for each stage and each model.
 
-With store, runs, lineage, registry and links this is all of MLflow; nobody else imports it.
+With store, runs, lineage, registry, gate and links this is all of MLflow; nobody else imports it.
 """
 
 import getpass
@@ -21,12 +21,12 @@ from flows.git import git_patch, git_state
 from flows.lineage import models_of_digest
 from flows.links import links
 from flows.plan import StageResult
-from flows.registry import load_registered, register, registered
+from flows.registry import aliases, let_through, load_registered, register, registered
 from flows.runs import NOTE, Status
 from flows.store import ensure_store
 
-__all__ = ["ensure_store", "find_run", "finish_run", "links", "load_registered", "log_artifacts", "log_audit",
-           "log_models", "log_stage", "models_of_digest", "register", "registered", "start_run"]
+__all__ = ["aliases", "ensure_store", "find_run", "finish_run", "let_through", "links", "load_registered", "log_artifacts",
+           "log_audit", "log_models", "log_stage", "models_of_digest", "register", "registered", "start_run"]
 
 MODELS = ("original", "unlearned", "retrained")
 ARTIFACTS = {"evaluation/metrics.json": None, "prepared/audit.json": None, "report/report.html": "report",

@@ -23,7 +23,8 @@ def run_flow(root: Path, benchmark: str = "faces", *, stage: Callable[..., None]
     with pytest.MonkeyPatch.context() as patch, temporary_settings(
             {PREFECT_RESULTS_LOCAL_STORAGE_PATH: root / ".prefect" / "results"}):
         patch.setattr(Workers, "run", lambda self, work, progress: stage(*work.arguments, work.options["root"], progress))
-        patch.setattr(publishing, "publish", lambda *arguments: publishing.Published("run", "model", "1", "pass", new=True))
+        published = publishing.Published("run", "model", "1", "pass", ("candidate",), new=True)
+        patch.setattr(publishing, "publish", lambda *arguments: published)
         patch.setattr(publishing, "summary", lambda *arguments: "results")
         outcome = unlearn.unlearn(benchmark, root=root, quiet=True, **options)
     return {result.stage.name: result.source for result in outcome.results}

@@ -3,13 +3,16 @@
 import subprocess
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
+from mlflow import MlflowClient
 
 from aru.audit.verdicts import EXIT_CODES
 from aru.errors import InputError
-from aru.files import md5
+from aru.files import md5, write_json
 from aru.models import build, save_model
 from flows import audit, audit_runs, cli, publishing, registry, runs, store, tracking
 from flows.audit import find_target
@@ -22,10 +25,36 @@ pytest_plugins = ["tests.tracking_fixtures"]
 NAME = "aru-faces"
 
 
-def candidate(root: Path) -> str | None:
-    """The version that has the alias."""
-    found = store.client(root).get_registered_model(NAME).aliases.get("candidate")
+def holder(root: Path, alias: str) -> str | None:
+    """The version that has an alias."""
+    found = store.client(root).get_registered_model(NAME).aliases.get(alias)
     return None if found is None else str(found)
+
+
+def candidate(root: Path) -> str | None:
+    return holder(root, "candidate")
+
+
+def set_release(root: Path, release: str) -> None:
+    path = root / "params.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["faces"]["audit"] = {"release": release}
+    path.write_text(yaml.safe_dump(content))
+
+
+def publish(root: Path, seed: int, verdict: str = "pass") -> Published:
+    """What the main flow does at its end with the weights of a seed; the digests of its stages make the state."""
+    save_model(root / "work" / "faces" / "unlearned" / "model.safetensors", build(tracked.MODEL, tracked.OUTPUTS, seed=seed),
+               name=tracked.MODEL, outputs=tracked.OUTPUTS, resolution=tracked.SIDE)
+    write_json(root / "work" / "faces" / "audit" / "audit.json", tracked.audit(verdict))
+    results = tracked.results(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publishing, "track", publishing.track.fn)  # the task itself, without Prefect
+        return publishing.publish(root, "faces", results, "run")
+
+
+def said(root: Path, published: Published) -> str:
+    return publishing.standing(root, "faces", published)
 
 
 def other_weights(root: Path) -> None:
@@ -40,23 +69,77 @@ def test_a_model_that_passes_is_the_candidate_and_says_how_it_was_audited(tracke
     assert "candidate" not in tags and "audit.failed" not in tags
 
 
-@pytest.mark.parametrize("verdict, expected", [("fail", "1"), ("inconclusive", "2"), ("pass", "2")])
-def test_only_a_failed_audit_withholds_the_alias(tracked_project: Path, verdict: str, expected: str) -> None:
+WITHHELD = {"fail": "withheld: the audit failed (attacks)",
+            "inconclusive": "withheld: the audit is inconclusive (attacks, tow), and audit.release is pass"}
+
+
+@pytest.mark.parametrize("release, verdict, through", [
+    ("pass", "fail", False), ("pass", "inconclusive", False), ("pass", "pass", True),
+    ("not-failed", "fail", False), ("not-failed", "inconclusive", True), ("not-failed", "pass", True),
+])
+def test_the_policy_decides_which_verdicts_make_a_candidate(tracked_project: Path, release: str, verdict: str,
+                                                            through: bool) -> None:
     other_weights(tracked_project)
-    track(tracked_project, state="1" * 64, verdict=verdict)
+    track(tracked_project, state="1" * 64, verdict=verdict, release=release)
     version = store.client(tracked_project).get_model_version(NAME, "2")
-    assert version.tags["audit.verdict"] == verdict
-    assert candidate(tracked_project) == expected
-    if verdict == "fail":
-        assert version.tags["candidate"] == "withheld: the audit failed (attacks)"
-        assert version.tags["audit.failed"] == "attacks", "what only informs does not decide"
-        assert registry.load_registered(tracked_project, NAME, "2"), "it is registered and can be looked at"
+    assert (version.tags["audit.verdict"], version.tags["audit.release"]) == (verdict, release)
+    assert candidate(tracked_project) == ("2" if through else "1")
+    assert holder(tracked_project, "challenger") == (None if through else "2")
+    assert version.tags.get("candidate") == (None if through else WITHHELD[verdict])
+    assert version.tags.get("audit.failed") == ("attacks" if verdict == "fail" else None), "what only informs decides nothing"
+    assert registry.load_registered(tracked_project, NAME, "2"), "it is registered and can be looked at"
+
+
+def test_a_rollback_moves_the_alias_back_and_the_console_says_what_the_registry_holds(tracked_project: Path) -> None:
+    runs_before = None
+    for seed, version, new in ((41, "2", True), (42, "3", True), (41, "2", False), (42, "3", False), (41, "2", False)):
+        done = publish(tracked_project, seed)
+        assert (done.version, done.new, candidate(tracked_project)) == (version, new, version)
+        assert done.aliases == ("candidate",) and said(tracked_project, done) == "audit pass, alias candidate"
+        experiment = store.experiment_id(tracked_project, "faces")
+        found = store.client(tracked_project).search_runs([experiment], "tags.kind = 'flow'")
+        assert new or len(found) == runs_before, "what is tracked is not tracked again"
+        runs_before = len(found)
+
+
+def test_a_rollback_goes_through_the_gate(tracked_project: Path) -> None:
+    held, passed = publish(tracked_project, 41, "inconclusive"), publish(tracked_project, 42)
+    assert (held.aliases, passed.aliases) == (("challenger",), ("candidate",))
+    again = publish(tracked_project, 41, "inconclusive")
+    assert (again.new, again.aliases) == (False, ("challenger",))
+    assert (candidate(tracked_project), holder(tracked_project, "challenger")) == (passed.version, held.version)
+    assert said(tracked_project, again) == (
+        "audit INCONCLUSIVE, alias challenger, not candidate: the audit is inconclusive (attacks, tow), "
+        "and audit.release is pass")
+    set_release(tracked_project, "not-failed")
+    free = publish(tracked_project, 41, "inconclusive")
+    assert (free.new, free.aliases, candidate(tracked_project)) == (False, ("candidate",), held.version)
+    assert said(tracked_project, free) == "audit inconclusive, alias candidate"
+    set_release(tracked_project, "pass")
+    assert publish(tracked_project, 41, "inconclusive").aliases == ("challenger",)
+    assert candidate(tracked_project) is None, "a stricter policy takes the alias away"
+
+
+def test_an_alias_of_somebody_else_stays_and_is_told(tracked_project: Path) -> None:
+    store.client(tracked_project).set_registered_model_alias(NAME, "shown", publish(tracked_project, 41).version)
+    done = publish(tracked_project, 41)
+    assert said(tracked_project, done) == "audit pass, alias candidate and shown"
+    assert candidate(tracked_project) == holder(tracked_project, "shown") == done.version
+
+
+def test_the_gate_writes_nothing_that_is_there_already(tracked_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tracked_project, 41, "fail")
+    for name in ("set_model_version_tag", "delete_model_version_tag", "set_registered_model_alias",
+                 "delete_registered_model_alias"):
+        monkeypatch.setattr(MlflowClient, name, lambda *given, name=name: pytest.fail(name))
+    assert publish(tracked_project, 41, "fail").aliases == ("challenger",)
 
 
 def test_a_candidate_that_fails_a_later_audit_loses_the_alias_and_may_win_it_back(tracked_project: Path) -> None:
     track(tracked_project, state="2" * 64, verdict="fail")
-    assert candidate(tracked_project) is None
+    assert (candidate(tracked_project), holder(tracked_project, "challenger")) == (None, "1")
     track(tracked_project, state="3" * 64, verdict="pass")
+    assert holder(tracked_project, "challenger") is None
     tags = store.client(tracked_project).get_model_version(NAME, "1").tags
     assert candidate(tracked_project) == "1"
     assert tags["audit.verdict"] == "pass" and "candidate" not in tags and "audit.failed" not in tags
@@ -79,15 +162,10 @@ def test_what_was_not_tested_has_no_metric() -> None:
 
 
 def test_the_command_says_plainly_that_a_model_is_no_candidate(tracked_project: Path) -> None:
-    from aru.files import write_json
-
-    write_json(tracked_project / "work" / "faces" / "audit" / "audit.json", tracked.audit("fail"))
-    failed = Published("run", NAME, "2", "fail", new=True)
-    assert publishing.standing(tracked_project, "faces", failed) == (
-        "audit FAILED (attacks): registered, but not given the alias candidate")
-    assert "FAILED (attacks)" in publishing.summary(tracked_project, "faces", failed)
-    assert publishing.standing(tracked_project, "faces", Published("run", NAME, "1", "inconclusive", new=True)) == (
-        "audit inconclusive, alias candidate")
+    failed = publish(tracked_project, 41, "fail")
+    told = "audit FAIL, alias challenger, not candidate: the audit failed (attacks)"
+    assert said(tracked_project, failed) == told and told in publishing.summary(tracked_project, "faces", failed)
+    assert said(tracked_project, replace(failed, aliases=())).startswith("audit FAIL, no alias, not candidate")
 
 
 @pytest.mark.parametrize("model, name", [("unlearned", "unlearned"), ("original", "original"), (NAME, f"{NAME}-version-1"),
@@ -152,7 +230,8 @@ def test_the_commands_exit_code_is_the_verdict(tracked_project: Path, monkeypatc
     assert f"Verdict: {verdict.upper()}" in shown and "no retrained model" in shown and "work/faces/audit/audit.html" in shown
 
 
-@pytest.mark.parametrize("arguments", [("flows.program", "aru", "audit", "unlearned"), ("aru.audit", "-", "faces", "unlearned")])
+@pytest.mark.parametrize("arguments", [("flows.program", "aru", "audit", "unlearned"),
+                                       ("aru.audit", "-", "faces", "unlearned")])
 def test_an_audit_that_breaks_down_does_not_end_as_a_verdict_does(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     module, name, *rest = arguments
     broken = (f"import sys, runpy\nsys.argv = {[name, *rest]}\nimport aru.audit.job, flows.cli\n"

@@ -38,10 +38,10 @@ def make(root: Path, *, seed: int = 0, commit: bool = True) -> Path:
     return root
 
 
-def config() -> Config:
+def config(release: str = "pass") -> Config:
     """The benchmark's parameters."""
     return parse_config({"data": {"resolution": SIDE, "forget": {"rows": 4}}, "model": {"name": MODEL},
-                         "train": {"epochs": 3}}, where="test")
+                         "train": {"epochs": 3}, "audit": {"release": release}}, where="test")
 
 
 def results(root: Path) -> list[StageResult]:
@@ -68,7 +68,7 @@ def audit(verdict: str = "pass") -> dict:
     return {"model": "unlearned", "level": "quick", "verdict": verdict, "criteria": rows, "thresholds_version": 1}
 
 
-def track(root: Path, *, state: str = "a" * 64, seed: int = 0, verdict: str = "pass") -> str:
+def track(root: Path, *, state: str = "a" * 64, seed: int = 0, verdict: str = "pass", release: str = "pass") -> str:
     """What the main flow does at its end; returns the run's id."""
     from flows import tracking
 
@@ -80,7 +80,7 @@ def track(root: Path, *, state: str = "a" * 64, seed: int = 0, verdict: str = "p
     tracking.log_models(root, run_id, metrics=metrics(seed))
     tracking.log_audit(root, run_id, audit(verdict))
     tracking.log_artifacts(root, run_id, work)
-    tracking.register(root, run_id, benchmark="faces", work=work, metrics=metrics(seed), config=config(),
+    tracking.register(root, run_id, benchmark="faces", work=work, metrics=metrics(seed), config=config(release),
                       audit=audit(verdict))
     tracking.finish_run(root, run_id, "FINISHED")
     return run_id
