@@ -9,7 +9,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
 
-from aru.errors import InputError, TrainingError
+from aru.errors import InputError, TrainingError, explained
 
 _LINE_EVERY_SECONDS = 10.0
 log = logging.getLogger("aru")
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run(options.stage, options.benchmark, root=Path("."), progress=LoggedProgress())
     except (InputError, TrainingError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {explained(error)}", file=sys.stderr)
         return 2
     return 0
 

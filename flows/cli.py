@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aru.errors import InputError, TrainingError
+from aru.errors import InputError, TrainingError, explained
 from flows.console import show_absent, show_audit, show_changes, show_comparison, show_outcome, show_shadows, show_states
 from flows.project import find_project, project_lock
 
@@ -292,7 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(args=spread(list(sys.argv[1:] if arguments is None else arguments)), prog_name="aru")
     except (InputError, TrainingError) as error:
-        _fail(str(error))
+        _fail(explained(error))
     except Exception as error:
         if not _disk_is_full(error):
             raise

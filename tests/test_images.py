@@ -13,6 +13,7 @@ from torchvision import transforms
 from aru.compute import choose
 from aru.config import RuntimeConfig
 from aru.data.augment import augment
+from aru.data.decoding import decode_photo
 from aru.data.images import ImageSet, decode
 from aru.losses import task_loss
 from aru.models import build
@@ -22,7 +23,7 @@ from tests.toys import CPU, generator
 
 def test_decoding_equals_torchvisions_resize_and_to_tensor(tmp_path):
     contents = [jpeg(seed, side=128) for seed in range(3)]
-    decode(contents, 3, 64, tmp_path / "images.npy")
+    decode(map(decode_photo, contents), 3, 64, tmp_path / "images.npy")
     images = np.load(tmp_path / "images.npy", mmap_mode="r")
     ours, targets = ImageSet(images, np.arange(3), torch.arange(3), 3).batch(torch.tensor([2, 0]), CPU.device)
     recipe = transforms.Compose([transforms.Resize((64, 64)), transforms.ToTensor()])
@@ -33,7 +34,7 @@ def test_decoding_equals_torchvisions_resize_and_to_tensor(tmp_path):
 
 def test_an_interrupted_decoding_leaves_nothing(tmp_path):
     def broken():
-        yield jpeg(0)
+        yield decode_photo(jpeg(0))
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="the disk is gone"):

@@ -1,6 +1,8 @@
 """Archives as they were received, read member by member and never unpacked."""
 
+import lzma
 import stat
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -8,12 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from aru.data.faults import Faults, Flaw
 from aru.errors import InputError
 
 MAX_MEMBERS = 500_000
 MAX_MEMBER_BYTES = 64 << 20
 MAX_TOTAL_BYTES = 64 << 30
 MAX_RATIO = 200  # images hardly compress; a text of one repeated letter reaches about 1000
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+_UTF8 = 0x800  # the flag of a member whose name is in UTF-8
+_DISTRUST = "do not trust this archive"
 
 
 class Source(Protocol):
@@ -45,11 +51,11 @@ class Zip:
     """The members of a zip file."""
 
     def __init__(self, archive: zipfile.ZipFile, path: Path) -> None:
-        self._archive, self._path = archive, path
+        self._archive = archive
         self._members = _checked(archive, path)
 
     def names(self) -> list[str]:
-        """All members, folders left out, in the archive's order."""
+        """All members by `one_form` of their names, folders left out, in the archive's order."""
         return list(self._members)
 
     def read(self, name: str) -> bytes:
@@ -58,10 +64,10 @@ class Zip:
         try:
             with self._archive.open(member) as file:
                 content = file.read(member.file_size + 1)
-        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, zlib.error) as error:
-            raise InputError(f"{self._path}: {name} is damaged ({error}): fetch the archive again") from error
+        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, zlib.error, lzma.LZMAError) as error:
+            raise Flaw("is damaged inside the archive", "fetch the archive again", str(error)) from error
         if len(content) > member.file_size:
-            raise InputError(f"{self._path}: {name} is larger than its header says: do not trust this archive")
+            raise Flaw("is larger than its header says", _DISTRUST)
         return content
 
 
@@ -70,11 +76,13 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
-        self._files = {file.relative_to(self._path).as_posix(): file for file in sorted(self._path.rglob("*"))
+        self._files = {one_form(file.relative_to(self._path).as_posix()): file for file in sorted(self._path.rglob("*"))
                        if file.is_file()}
+        faults = Faults(str(path))
         for name, file in self._files.items():
             if not file.resolve().is_relative_to(self._path):
-                raise InputError(f"{self._path}: {name} is a link out of the folder: replace it by the file")
+                faults.add(name, "is a link out of the folder", "replace it by the file")
+        faults.check()
 
     def names(self) -> list[str]:
         """All files, by their path below the folder."""
@@ -84,7 +92,7 @@ class Folder:
         """The bytes of one file."""
         file = self._files[name]
         if file.stat().st_size > MAX_MEMBER_BYTES:
-            raise InputError(f"{file} has {file.stat().st_size} bytes, the limit is {MAX_MEMBER_BYTES}: it is no image")
+            raise Flaw(f"has more than {MAX_MEMBER_BYTES} bytes", "it is no image, leave it out")
         return file.read_bytes()
 
 
@@ -96,28 +104,69 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
     if total > MAX_TOTAL_BYTES:
         raise InputError(f"{path} unpacks to {total} bytes, the limit is {MAX_TOTAL_BYTES}: this is no image archive")
     found: dict[str, zipfile.ZipInfo] = {}
+    faults = Faults(str(path))
+    encoding = _encoding_of_names(members)
     for member in members:
-        _check(member, path)
-        if member.is_dir():
-            continue
-        if member.filename in found:
-            raise InputError(f"{path} has two members named {member.filename!r}: make the archive again")
-        found[member.filename] = member
+        name = one_form(_name(member, encoding))
+        with faults.noted(repr(name)):
+            _check(name, member)
+            if member.is_dir() or name.endswith("/"):
+                continue
+            if name in found:
+                raise Flaw("is there twice, two members named alike", "make the archive again")
+            found[name] = member
+    faults.check()
     return found
 
 
-def _check(member: zipfile.ZipInfo, path: Path) -> None:
-    name = member.filename
-    parts = PurePosixPath(name.replace("\\", "/"))
+def _check(name: str, member: zipfile.ZipInfo) -> None:
+    parts = PurePosixPath(name)
     if parts.is_absolute() or ".." in parts.parts or ":" in name:
-        raise InputError(f"{path}: member {name!r} points out of the archive: do not trust this archive")
+        raise Flaw("points out of the archive", _DISTRUST)
     if stat.S_ISLNK(member.external_attr >> 16):
-        raise InputError(f"{path}: member {name!r} is a link: put the file itself into the archive")
+        raise Flaw("is a link", "put the file itself into the archive")
     if member.flag_bits & 0x1:
-        raise InputError(f"{path}: member {name!r} is encrypted: make the archive without a password")
+        raise Flaw("is encrypted", "make the archive without a password")
+    if member.compress_type not in _METHODS:
+        method = zipfile.compressor_names.get(member.compress_type, str(member.compress_type))
+        raise Flaw(f"is compressed by the method {method!r}, which Python does not read", "make the archive again with the "
+                   "method deflate or store; Windows' Explorer takes deflate64 for large files, `zip -0` and 7-Zip do not")
     if member.file_size > MAX_MEMBER_BYTES:
-        raise InputError(f"{path}: member {name!r} has {member.file_size} bytes, the limit is {MAX_MEMBER_BYTES}: "
-                         "it is no image")
+        raise Flaw(f"has more bytes than the limit is, {MAX_MEMBER_BYTES}", "it is no image, leave it out")
     if member.file_size > MAX_RATIO * max(member.compress_size, 1024):
-        raise InputError(f"{path}: member {name!r} unpacks to {member.file_size} bytes from {member.compress_size}, more "
-                         f"than {MAX_RATIO} times: do not trust this archive")
+        raise Flaw(f"unpacks to more than {MAX_RATIO} times its size in the archive", _DISTRUST)
+
+
+def one_form(path: str) -> str:
+    """A path of a table or an archive as both spell it: slashes, and accents and Hangul composed (NFC).
+
+    macOS stores names decomposed, and old Windows programs wrote backslashes into archives.
+    """
+    return unicodedata.normalize("NFC", path.replace("\\", "/"))
+
+
+def _encoding_of_names(members: list[zipfile.ZipInfo]) -> str:
+    """The encoding of the names that are not marked as UTF-8, by the first one in which all of them can be read.
+
+    The zip format says cp437, but programs wrote the machine's own encoding: UTF-8, or cp949 on Korean Windows.
+    """
+    raw = [member.orig_filename.encode("cp437") for member in members if not _has_unicode_name(member)]
+    for encoding in ("utf-8", "cp949"):
+        try:
+            for name in raw:
+                name.decode(encoding)
+            return encoding
+        except UnicodeDecodeError:
+            continue
+    return "cp437"
+
+
+def _name(member: zipfile.ZipInfo, encoding: str) -> str:
+    if _has_unicode_name(member):
+        return member.filename
+    return member.orig_filename.encode("cp437").decode(encoding)
+
+
+def _has_unicode_name(member: zipfile.ZipInfo) -> bool:
+    """Whether the name is marked as UTF-8, or zipfile took another one than the header's (Info-ZIP's Unicode field)."""
+    return bool(member.flag_bits & _UTF8) or member.filename != member.orig_filename

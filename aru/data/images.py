@@ -1,6 +1,5 @@
 """Images decoded once into a memory-mapped uint8 array, served as batches."""
 
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,19 +102,17 @@ def sets_of(manifest: pd.DataFrame, images: np.ndarray, task: str) -> Sets:
     return Sets(**sets)
 
 
-def decode(encoded: Iterable[bytes], count: int, resolution: int, path: Path, *, progress: Progress = silent) -> None:
-    """Decode `count` images in order into one array (count, resolution, resolution, 3) uint8 at `path`.
+def decode(photos: Iterable[Image.Image], count: int, resolution: int, path: Path, *, progress: Progress = silent) -> None:
+    """Write `count` RGB images in order into one array (count, resolution, resolution, 3) uint8 at `path`.
 
     Resizing is PIL's bilinear filter, which is what torchvision's Resize does to PIL images.
     """
     with atomic_path(path) as temporary:
         pixels = open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(count, resolution, resolution, 3))
-        for row, content in enumerate(encoded):
-            with Image.open(io.BytesIO(content)) as image:
-                rgb = image.convert("RGB")
-                if rgb.size != (resolution, resolution):
-                    rgb = rgb.resize((resolution, resolution), Image.Resampling.BILINEAR)
-                pixels[row] = np.asarray(rgb)
+        for row, photo in enumerate(photos):
+            if photo.size != (resolution, resolution):
+                photo = photo.resize((resolution, resolution), Image.Resampling.BILINEAR)
+            pixels[row] = np.asarray(photo)
             if row % 256 == 255 or row + 1 == count:
                 progress(row + 1, count, "decode")
         pixels.flush()

@@ -2,33 +2,37 @@
 
 import pandas as pd
 
-from aru.data.archive import Source
-from aru.data.tables import check_files, read_csv
-from aru.errors import InputError
+from aru.data.archive import Source, one_form
+from aru.data.faults import Faults
+from aru.data.tables import check_files, folder_of, read_csv
 
 SPLITS = ("train", "val", "test")
 AGES = "abcdefgh"  # 0-6, 7-12, 13-19, 20-30, 31-45, 46-55, 56-66, 67-80 years
 COLUMNS = ("family_id", "person_id", "age_class", "image_path")
-EXTENSIONS = (".jpg", ".jpeg", ".png")
 
 
-def read_mufac(source: Source) -> pd.DataFrame:
-    """One row an image, in the files' order: path, family, person, split, age (0 to 7)."""
-    parts = [_read_split(source, split) for split in SPLITS]
+def read_mufac(source: Source, faults: Faults) -> pd.DataFrame:
+    """One row an image, in the files' order: path, family, person, split, age (0 to 7). What is wrong is noted."""
+    prefix = folder_of(source, _table(SPLITS[0]))
+    parts = [_read_split(source, prefix, split, faults) for split in SPLITS]
     rows = pd.concat(parts, ignore_index=True)
-    images = {name for name in source.names() if name.lower().endswith(EXTENSIONS)}
-    check_files(rows["path"].tolist(), images, "the CSV files")
-    return rows
+    there = check_files(rows["path"], source, "the CSV files", faults)
+    return rows[rows["path"].isin(there)].reset_index(drop=True)
 
 
-def _read_split(source: Source, split: str) -> pd.DataFrame:
-    name = f"custom_{split}_dataset.csv"
-    table = read_csv(source, name, COLUMNS)
-    for line, age in enumerate(table["age_class"], start=2):
-        if len(age) != 1 or age not in AGES:
-            raise InputError(f"{name}, line {line}: age_class {age!r} is none of {', '.join(AGES)}")
+def _table(split: str) -> str:
+    return f"custom_{split}_dataset.csv"
+
+
+def _read_split(source: Source, prefix: str, split: str, faults: Faults) -> pd.DataFrame:
+    name = prefix + _table(split)
+    table = read_csv(source, name, COLUMNS, faults)
+    known = table["age_class"].isin(list(AGES))
+    for line, age in table.loc[~known, ["line", "age_class"]].itertuples(index=False):
+        faults.add(f"{name}, line {line}: age_class {age!r}", f"is none of {', '.join(AGES)}", "correct it")
+    table = table[known]
     return pd.DataFrame({
-        "path": f"{split}_images/" + table["image_path"],
+        "path": [f"{prefix}{split}_images/{one_form(path)}" for path in table["image_path"]],
         "family": table["family_id"],
         "person": table["person_id"],
         "split": split,

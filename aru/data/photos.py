@@ -1,12 +1,9 @@
 """Which files are one photo."""
 
-import io
 from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
-
-from aru.errors import InputError
+from PIL import Image
 
 COARSE, FINE = 16, 48  # sides of the grey thumbnails that are compared, pixels
 SIMILAR = 0.998  # least correlation of two coarse thumbnails that are looked at closely
@@ -14,14 +11,9 @@ SAME = 4.0  # greatest root mean square difference of two fine thumbnails, grey 
 _BLOCK = 1024
 
 
-def thumbnail(content: bytes, name: str) -> np.ndarray:
-    """A grey (FINE, FINE) float32 picture of an encoded image; what is no image is an InputError that names it."""
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            grey = image.convert("L").resize((FINE, FINE), Image.Resampling.BOX)
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{name} cannot be read as an image ({error}): replace it, or drop its row") from error
-    return np.asarray(grey, dtype=np.float32)
+def thumbnail(photo: Image.Image) -> np.ndarray:
+    """A grey (FINE, FINE) uint8 picture of an image."""
+    return np.asarray(photo.convert("L").resize((FINE, FINE), Image.Resampling.BOX))
 
 
 def same_photo_pairs(thumbnails: np.ndarray) -> np.ndarray:
@@ -31,7 +23,7 @@ def same_photo_pairs(thumbnails: np.ndarray) -> np.ndarray:
     perfectly, and the fine ones to differ by no more than a second compression does.
 
     Shape:
-        thumbnails: (N, FINE, FINE) float32, 0 to 255.
+        thumbnails: (N, FINE, FINE) uint8.
     """
     coarse = _normalised(thumbnails)
     found = []
@@ -43,7 +35,7 @@ def same_photo_pairs(thumbnails: np.ndarray) -> np.ndarray:
     pairs = np.concatenate(found)
     if len(pairs) == 0:
         return pairs
-    difference = thumbnails[pairs[:, 0]] - thumbnails[pairs[:, 1]]
+    difference = thumbnails[pairs[:, 0]].astype(np.float32) - thumbnails[pairs[:, 1]]
     return pairs[np.sqrt((difference**2).mean(axis=(1, 2))) < SAME]
 
 
@@ -82,6 +74,7 @@ class Groups:
 
 def _normalised(thumbnails: np.ndarray) -> np.ndarray:
     step = FINE // COARSE
-    coarse = thumbnails.reshape(-1, COARSE, step, COARSE, step).mean(axis=(2, 4)).reshape(len(thumbnails), -1)
+    coarse = thumbnails.reshape(-1, COARSE, step, COARSE, step).mean(axis=(2, 4), dtype=np.float32)
+    coarse = coarse.reshape(len(thumbnails), -1)
     coarse = coarse - coarse.mean(axis=1, keepdims=True)
     return coarse / np.maximum(np.linalg.norm(coarse, axis=1, keepdims=True), 1e-6)

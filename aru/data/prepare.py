@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from aru.config import MergeConfig
 from aru.data.archive import open_source
+from aru.data.decoding import decode_photo
+from aru.data.faults import Faults
 from aru.data.ids import normal_id
 from aru.data.mucac import read_mucac
 from aru.data.mufac import read_mufac
@@ -24,24 +27,30 @@ _READERS = {"mufac": read_mufac, "mucac": read_mucac}
 
 def build_manifest(layout: str, archive: Path, *, protocol: str, forget: dict[str, Any], seed: int = 0,
                    merge: MergeConfig = DEFAULT, progress: Progress = silent) -> pd.DataFrame:
-    """Check the whole archive and say of every image what it is, whose it is and which set it is in."""
+    """Check the whole archive and say of every image what it is, whose it is and which set it is in.
+
+    All that is wrong with tables, names and images is one InputError.
+    """
     if layout not in _READERS:
         raise InputError(f"unknown layout {layout!r}: the layouts are {', '.join(_READERS)}")
+    faults = Faults(str(archive))
     with open_source(archive) as source:
-        rows = _READERS[layout](source)
-        if rows.empty:
-            raise InputError(f"{archive} names no images: fetch it again")
+        rows = _READERS[layout](source, faults)
         rows = rows.assign(**{name: rows[name].map(normal_id) for name in ("family", "person")})
         digests: list[str] = []
         thumbnails: dict[str, np.ndarray] = {}
         for number, path in enumerate(rows["path"], start=1):
-            content = source.read(path)
-            digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-            digests.append(digest)
-            if digest not in thumbnails:
-                thumbnails[digest] = thumbnail(content, path)
+            with faults.noted(path):
+                content = source.read(path)
+                digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+                digests.append(digest)
+                if digest not in thumbnails:
+                    thumbnails[digest] = thumbnail(decode_photo(content))
             if number % 256 == 0 or number == len(rows):
                 progress(number, len(rows), "check")
+    faults.check()
+    if rows.empty:
+        raise InputError(f"{archive} names no images: its tables have no rows")
     rows.insert(0, "row", range(len(rows)))
     rows["digest"] = digests
     rows["photo"] = photo_ids(digests, thumbnails)
@@ -49,8 +58,8 @@ def build_manifest(layout: str, archive: Path, *, protocol: str, forget: dict[st
     return assign_roles(rows, layout=layout, protocol=protocol, forget=forget, seed=seed, merge=merge)
 
 
-def read_images(layout: str, archive: Path, paths: list[str]) -> Iterator[bytes]:
-    """The encoded images of an archive that `build_manifest` has checked, in the order of `paths`."""
+def read_images(layout: str, archive: Path, paths: list[str]) -> Iterator[Image.Image]:
+    """The images of an archive that `build_manifest` has checked, as they are seen, in the order of `paths`."""
     with open_source(archive) as source:
         for path in paths:
-            yield source.read(path)
+            yield decode_photo(source.read(path))

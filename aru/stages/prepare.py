@@ -13,8 +13,8 @@ def prepare(job: Job) -> int:
     data, folder = job.config.data, job.work / "prepared"
     manifest = build_manifest(data.layout, job.archive, protocol=data.protocol, progress=job.progress, seed=data.seed,
                               forget=data.forget.model_dump(exclude_none=True), merge=data.merge)
-    encoded = read_images(data.layout, job.archive, manifest["path"].tolist())
-    decode(encoded, len(manifest), data.resolution, folder / "images.npy", progress=job.progress)
+    photos = read_images(data.layout, job.archive, manifest["path"].tolist())
+    decode(photos, len(manifest), data.resolution, folder / "images.npy", progress=job.progress)
     write_manifest(folder / "manifest.csv", manifest)
     write_json(folder / "audit.json", audit(manifest, data.merge))
     return len(manifest)

@@ -1,0 +1,61 @@
+"""What is wrong with an archive, gathered so that all of it is told at once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aru.errors import InputError
+
+_NAMED = 50  # faults of a kind whose files are named
+
+
+class Flaw(InputError):
+    """One file or row that cannot be used.
+
+    Args:
+        what: the fault, as the end of a sentence about the file; it may be recorded and names nobody.
+        remedy: what helps against just this fault.
+        reason: what a decoder said, for the console only.
+    """
+
+    def __init__(self, what: str, remedy: str, reason: str = "") -> None:
+        super().__init__(f"a file of the archive {what}: {remedy}")
+        self.what, self.remedy, self.reason = what, remedy, reason
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.what, self.remedy)
+
+
+class Faults:
+    """The faults of one archive by kind; `check` raises all of them as one InputError."""
+
+    def __init__(self, archive: str) -> None:
+        self._archive = archive
+        self._places: dict[tuple[str, str], list[str]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._places)
+
+    def add(self, where: str, what: str, remedy: str, reason: str = "") -> None:
+        """Note a fault: `where` names the file or the row, and only the console sees it."""
+        self._places.setdefault((what, remedy), []).append(f"{where} {what}" + (f" ({reason})" if reason else ""))
+
+    @contextmanager
+    def noted(self, where: str) -> Iterator[None]:
+        """Note the flaw that the block raises and go on."""
+        try:
+            yield
+        except Flaw as flaw:
+            self.add(where, flaw.what, flaw.remedy, flaw.reason)
+
+    def check(self) -> None:
+        """Raise InputError where anything is wrong: a line for each kind, and the names as its detail."""
+        if not self._places:
+            return
+        kinds = [f"{len(places)} x {what}: {remedy}" for (what, remedy), places in self._places.items()]
+        detail = []
+        for places in self._places.values():
+            detail += places[:_NAMED]
+            if len(places) > _NAMED:
+                detail.append(f"... and {len(places) - _NAMED} more of this kind")
+        raise InputError(f"{self._archive} cannot be used (`aru data import` and `aru data audit` name every file):\n"
+                         + "\n".join(kinds), detail=detail)
