@@ -11,7 +11,7 @@ from aru.audit.calibration import calibrate
 from aru.audit.cells import Cell, audit_cell, find_cell
 from aru.audit.criteria import FULL, QUICK, STANDARD
 from aru.audit.job import audit_folder
-from aru.audit.verdicts import NotRun
+from aru.audit.verdicts import EXIT_CODES, NotRun
 from aru.comparison.choices import parse_choices
 from aru.comparison.draws import Draw
 from aru.comparison.plan import make_plan
@@ -142,7 +142,7 @@ def test_the_flow_finds_the_same_weights(compared: Path) -> None:
 
 def test_the_command_without_servers(compared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.chdir(compared)
-    assert command.main(["small", "nothing", "--protocol", "clean"]) == 1
+    assert command.main(["small", "nothing", "--protocol", "clean"]) == EXIT_CODES["fail"]
     assert capsys.readouterr().out.strip().endswith("fail")
     assert command.main(["small", "ct", "--protocol", "clean"]) == 2
     assert "no weights of ct" in capsys.readouterr().err
