@@ -48,6 +48,7 @@ class Request:
     tuned: bool = False
     keep_weights: bool = False
     runner: str = "threads"
+    dask_address: str | None = None
     workers: int = 2
     budget_seconds: float | None = None
 
@@ -68,7 +69,7 @@ def compare(request: Request, *, root: Path = Path("."), quiet: bool = False) ->
 
     Cells that are in the store are not computed again, whoever computed them; the flow may be stopped at any time.
     """
-    runner = task_runner(request.runner, request.workers)
+    runner = task_runner(request.runner, request.workers, request.dask_address)
     root = find_project(root)
     with project_lock(root), make_board(quiet=quiet) as board:
         prepare_flow(request.benchmark, root, board)

@@ -81,6 +81,7 @@ def benchmark(
     parameters: Annotated[str, typer.Option(help="default, or tuned: the frozen file of `aru tune`.")] = "default",
     keep_weights: Annotated[bool, typer.Option("--keep-weights", help="Keep the weights of all methods' models.")] = False,
     runner: Annotated[str, typer.Option(help="threads, processes, or dask (an extra).")] = "threads",
+    dask_address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="With dask: tcp://HOST:PORT.")] = None,
     workers: Annotated[int, typer.Option(help="How many models at once, one thread each.")] = 2,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="Begin nothing after so long: 90s, 45m, 2h.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be computed, and how long it would take.")] = False,
@@ -95,7 +96,8 @@ def benchmark(
         from flows.benchmark import Request, compare, parse_budget, show_plan
 
         request = Request(benchmark, methods, tuple(part.strip() for part in protocol.split(",")), seeds, first_seed, draws,
-                          unlearn_seeds, parameters == "tuned", keep_weights, runner, workers, parse_budget(budget))
+                          unlearn_seeds, parameters == "tuned", keep_weights, runner, dask_address, workers,
+                          parse_budget(budget))
         if plan:
             print(show_plan(request, root=root, quiet=quiet))
             return

@@ -1,10 +1,10 @@
 """Many pieces of work under one flow: each a Prefect task, computed in a process of its own, as soon as it may begin."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from queue import Queue
 from threading import Event
 from typing import Any
 
@@ -15,6 +15,7 @@ from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTa
 
 from aru.errors import InputError
 from aru.progress import Progress, silent
+from aru.work_queue import work_off
 from flows.workers import Work, Workers, workers
 
 RUNNERS = ("threads", "processes", "dask")
@@ -29,10 +30,18 @@ class Job:
     after: str | None = None
 
 
-def task_runner(name: str, count: int) -> TaskRunner:
-    """Where tasks run: threads (each with a worker process of its own), Prefect's processes, or a Dask cluster."""
+def task_runner(name: str, count: int, dask_address: str | None = None) -> TaskRunner:
+    """Where tasks run: threads (each with a worker process of its own), Prefect's processes, or a Dask cluster.
+
+    dask_address: a cluster that is there already, such as ``tcp://host:8786``; without it one of this machine is made for as
+    long as the flow runs. Its workers need this project at the same path, on a disk that they share.
+    """
     if count < 1:
         raise InputError(f"{count} workers: at least one is needed")
+    if dask_address is not None:
+        if name != "dask":
+            raise InputError(f"--dask-address {dask_address} is for --runner dask, not {name!r}")
+        check_dask_address(dask_address)
     if name == "threads":
         return ThreadPoolTaskRunner(max_workers=count)
     if name == "processes":
@@ -42,9 +51,23 @@ def task_runner(name: str, count: int) -> TaskRunner:
             from prefect_dask import DaskTaskRunner
         except ImportError:
             raise InputError("the Dask runner is an extra: pip install 'aru[dask]', or choose --runner threads") from None
+        if dask_address is not None:
+            return DaskTaskRunner(address=dask_address)
         # A worker computes one thing at a time: initialisers and dropout share one generator a process.
         return DaskTaskRunner(cluster_kwargs={"n_workers": count, "threads_per_worker": 1, "dashboard_address": None})
     raise InputError(f"unknown runner {name!r}: the runners are {', '.join(RUNNERS)}")
+
+
+def check_dask_address(address: str) -> None:
+    """Raise InputError unless a Dask scheduler can be reached there."""
+    host, _, port = address.partition("://")[2].rpartition(":")
+    if not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
+        raise InputError(f"--dask-address {address!r}: write it as tcp://HOST:PORT, the address that dask-scheduler prints")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except OSError as error:
+        raise InputError(f"--dask-address {address}: nobody answers there ({error}): start a scheduler (`dask scheduler`) "
+                         "and its workers (`dask worker --nthreads 1`), or leave the option out") from None
 
 
 @contextmanager
@@ -91,35 +114,23 @@ def run_jobs(
     """
     waiting, began, finished = list(jobs), time.monotonic(), 0
     unfinished = {job.key for job in jobs}
-    running: dict[str, tuple[Job, PrefectFuture[Any]]] = {}
-    ended: Queue[str] = Queue()
-    failures: list[Exception] = []
     stopped = Event()
-    try:
-        while True:
-            over = budget_seconds is not None and time.monotonic() - began > budget_seconds
-            ready = [] if over or failures else [job for job in waiting if job.after not in unfinished]
-            for job in ready[: at_once - len(running)]:
-                waiting.remove(job)
-                future = _submit(job, pool, shown, stopped)
-                running[job.key] = job, future
-                future.add_done_callback(lambda _, key=job.key: ended.put(key))
-            if not running:
-                break
-            job, future = running.pop(ended.get())
-            try:
-                future.result()
-            except Exception as error:
-                failures.append(error)
-                continue
-            unfinished.discard(job.key)
-            finished += 1
-            done(job, finished)
-    except BaseException:
-        stopped.set()
-        raise
-    if failures:
-        raise failures[0]
+
+    def ready() -> Job | None:
+        job = next((job for job in waiting if job.after not in unfinished), None)
+        if job is not None:
+            waiting.remove(job)
+        return job
+
+    def settle(job: Job, future: PrefectFuture[Any]) -> None:
+        nonlocal finished
+        future.result()
+        unfinished.discard(job.key)
+        finished += 1
+        done(job, finished)
+
+    work_off(ready, lambda job: _submit(job, pool, shown, stopped), settle, at_once=at_once, stop=stopped.set,
+             over=lambda: budget_seconds is not None and time.monotonic() - began > budget_seconds)
     return waiting
 
 

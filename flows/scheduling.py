@@ -3,18 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from queue import Empty, Queue
 from time import monotonic
 from typing import Any
 
 from prefect.exceptions import MissingResult
 from prefect.futures import PrefectFuture
 
+from aru.work_queue import work_off
 from flows.plan import Source, Stage, StageResult, upstream
 from flows.stages import Execution, lookup
 
 Outs = dict[str, str]
-_GRACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -36,73 +35,43 @@ def run_stages(execution: Execution, results: dict[str, StageResult]) -> None:
     then the failure is raised. An interrupt makes them stop between two batches.
     """
     schedule = _Schedule(execution, results)
-    try:
-        while schedule.start_ready():
-            schedule.collect()
-    except BaseException:
-        schedule.stop()
-        raise
-    if schedule.failures:
-        raise schedule.failures[0]
+    work_off(schedule.ready, schedule.submit, schedule.settle, stop=execution.cancelled.set, cut_off=execution.pool.stop)
 
 
 class _Schedule:
-    """What runs, what is done and what failed, in the thread of the flow; workers only fill the queue."""
+    """What is to be attempted next, and what has become of each stage; Prefect's runner limits how many run at once."""
 
     def __init__(self, execution: Execution, results: dict[str, StageResult]) -> None:
         self.execution, self.results = execution, results
-        self.running: dict[str, PrefectFuture[Outs]] = {}
-        self.failures: list[Exception] = []
+        self._again: list[Attempt] = []
+        self._begun: set[str] = set()
         self._done: dict[str, PrefectFuture[Outs]] = {}
-        self._finished: Queue[tuple[Attempt, PrefectFuture[Outs]]] = Queue()
 
-    def start_ready(self) -> bool:
-        """Start the stages whose inputs are there; False when nothing runs and nothing is left to start."""
+    def ready(self) -> Attempt | None:
+        """The next attempt at a stage whose inputs are there; None where there is none now."""
+        if self._again:
+            return self._again.pop(0)
         for address, stage in self.execution.stages.items():
             before = upstream(stage, self.execution.stages)
-            idle = address not in self.results and address not in self.running
-            if idle and not self.failures and all(other in self.results for other in before):
-                self._try(partial(self._start, stage))
-        return bool(self.running)
+            if address not in self._begun and all(other in self.results for other in before):
+                self._begun.add(address)
+                return first_attempt(self.execution, stage)
+        return None
 
-    def stop(self) -> None:
-        """Let the running stages end between two batches; cut off those that do not within a few seconds."""
-        self.execution.cancelled.set()
-        while self.running:
-            try:
-                self.collect(timeout=_GRACE_SECONDS)
-            except Empty:
-                self.execution.pool.stop()
+    def submit(self, attempt: Attempt) -> PrefectFuture[Outs]:
+        """Look the attempt's key up in Prefect's store, and make its outputs where that has none."""
+        before = [self._done[other] for other in upstream(attempt.stage, self.execution.stages)]
+        task = lookup.with_options(refresh_cache=attempt.refresh)
+        return task.submit(address=attempt.stage.address, key=attempt.key, make=attempt.make, wait_for=before)
 
-    def collect(self, timeout: float | None = None) -> None:
-        """Wait for the next attempt that ends, and keep its result, try again, or note the failure."""
-        attempt, future = self._finished.get(timeout=timeout)
-        self._done[attempt.stage.address] = self.running.pop(attempt.stage.address)
-        self._try(partial(self._settle, attempt, future))
-
-    def _start(self, stage: Stage) -> None:
-        self._submit(first_attempt(self.execution, stage))
-
-    def _settle(self, attempt: Attempt, future: PrefectFuture[Outs]) -> None:
+    def settle(self, attempt: Attempt, future: PrefectFuture[Outs]) -> None:
+        """Keep the result of an attempt that ended, or try again."""
+        self._done[attempt.stage.address] = future
         settled = settle(self.execution, attempt, future)
         if isinstance(settled, StageResult):
             self.results[attempt.stage.address] = settled
-        elif not self.failures:
-            self._submit(settled)
-
-    def _submit(self, attempt: Attempt) -> None:
-        address = attempt.stage.address
-        before = [self._done[other] for other in upstream(attempt.stage, self.execution.stages)]
-        task = lookup.with_options(refresh_cache=attempt.refresh)
-        future = task.submit(address=address, key=attempt.key, make=attempt.make, wait_for=before)
-        self.running[address] = future
-        future.add_done_callback(lambda done: self._finished.put((attempt, done)))
-
-    def _try(self, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except Exception as error:
-            self.failures.append(error)
+        else:
+            self._again.append(settled)
 
 
 def first_attempt(execution: Execution, stage: Stage) -> Attempt:

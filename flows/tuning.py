@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Queue
 from threading import Event
 from typing import Any
 
@@ -15,6 +14,7 @@ from aru.comparison.plan import Task
 from aru.comparison.spaces import tunable
 from aru.comparison.trials import Setting, caps_of, missing_base, run_trial, trial_tasks
 from aru.config import Config, load_config
+from aru.work_queue import work_off
 from flows import tuning_runs
 from flows.benchmark import prepare_flow, spell
 from flows.crashes import register_run
@@ -74,6 +74,9 @@ def tune_flow(setting: Setting, methods: list[str], root: Path, board: Board, at
     return Tuned(target, run_id, unfinished)
 
 
+_Running = tuple[Search, list[Task]]
+
+
 class _Trials:
     """Several searches at once, each with one trial at a time: a search learns from every trial before the next."""
 
@@ -81,39 +84,37 @@ class _Trials:
                  deadline: float | None) -> None:
         self.setting, self.config, self.work, self.board, self.pool = setting, config, work, board, pool
         self.deadline, self.caps = deadline, caps_of(setting, config, work)
-        self._stopped, self._ended = Event(), Queue[str]()
+        self._stopped = Event()
         for draw, seconds in self.caps.items():
             board.say(f"cap on tuning draw {draw.number}: {spell(seconds)} of CPU time")
 
     def run(self, searches: list[Search], at_once: int) -> None:
         """Until all have their trials or the time is over; trials that run are waited for."""
-        waiting, running = list(searches), dict[str, tuple[Search, list[Task], PrefectFuture[Any]]]()
-        try:
-            while True:
-                while waiting and len(running) < at_once and not self._over():
-                    search = waiting.pop(0)
-                    running[search.method] = search, *self._begin(search)
-                if not running:
-                    return
-                search, tasks, future = running.pop(self._ended.get())
-                future.result()
-                # The worker has left its results in the store: nothing is computed here.
-                trial = search.tell(run_trial(tasks, self.caps, self.config, self.work))
-                self.board.say(line(search.method, len(search.trials) - 1, self.setting, trial))
-                if not search.done:
-                    waiting.insert(0, search)
-        except BaseException:
-            self._stopped.set()
-            raise
+        waiting = list(searches)
 
-    def _begin(self, search: Search) -> tuple[list[Task], PrefectFuture[Any]]:
-        number, prepared = len(search.trials), self.work / "prepared"
-        tasks = trial_tasks(self.setting, self.config, prepared, search.method, nested(search.ask()), number)
-        work = Work(f"{search.method} {number}", "aru.comparison.trials:run_trial", (tasks, self.caps, self.config, self.work))
-        future = do_in_worker.submit(label=work.label, work=work, pool=self.pool, shown=self.board.stage,
-                                     stopped=self._stopped)
-        future.add_done_callback(lambda _: self._ended.put(search.method))
-        return tasks, future
+        def settle(running: _Running, future: PrefectFuture[Any]) -> None:
+            future.result()
+            search, tasks = running
+            # The worker has left its results in the store: nothing is computed here.
+            trial = search.tell(run_trial(tasks, self.caps, self.config, self.work))
+            self.board.say(line(search.method, len(search.trials) - 1, self.setting, trial))
+            if not search.done:
+                waiting.insert(0, search)
+
+        work_off(lambda: self._ask(waiting.pop(0)) if waiting else None, self._begin, settle, at_once=at_once,
+                 over=self._over, stop=self._stopped.set)
+
+    def _ask(self, search: Search) -> _Running:
+        parameters = nested(search.ask())
+        return search, trial_tasks(self.setting, self.config, self.work / "prepared", search.method, parameters,
+                                   len(search.trials))
+
+    def _begin(self, running: _Running) -> PrefectFuture[Any]:
+        search, tasks = running
+        work = Work(f"{search.method} {len(search.trials)}", "aru.comparison.trials:run_trial",
+                    (tasks, self.caps, self.config, self.work))
+        return do_in_worker.submit(label=work.label, work=work, pool=self.pool, shown=self.board.stage,
+                                   stopped=self._stopped)
 
     def _over(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -96,11 +97,22 @@ def computed_plainly(tuning_once: Path, tmp_path_factory: pytest.TempPathFactory
     return open_store(root / "work" / "toy").folder
 
 
-@pytest.mark.parametrize("runner", ["threads", "processes", "dask"])
-def test_all_runners_make_the_same(project, prefect_server, computed_plainly, runner):
+@pytest.fixture
+def cluster() -> Iterator[str]:
+    """The address of a Dask cluster that is there already."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as there:
+        yield there.scheduler_address
+
+
+@pytest.mark.parametrize("runner", ["threads", "processes", "dask", "dask at an address"])
+def test_all_runners_make_the_same(project, prefect_server, computed_plainly, runner, request):
     from flows.benchmark import Request, compare
 
-    done = compare(Request("toy", "ssd", seeds=1, runner=runner, workers=1), root=project, quiet=True)
+    runner, _, there = runner.partition(" ")
+    address = request.getfixturevalue("cluster") if there else None
+    done = compare(Request("toy", "ssd", seeds=1, runner=runner, dask_address=address, workers=1), root=project, quiet=True)
     assert done.computed == 4
     kept = open_store(project / "work" / "toy")
     records = {record["method"]: record["key"] for record in map(kept.record, kept.keys()) if record["protocol"] == "official"}
@@ -112,6 +124,9 @@ def test_all_runners_make_the_same(project, prefect_server, computed_plainly, ru
 @pytest.mark.parametrize("changes, message", [
     ({"methods": "sdd"}, "did you mean 'ssd'"), ({"protocols": ("tuning",)}, "not for reports"),
     ({"protocols": ("private",)}, "unknown protocol"), ({"runner": "ray"}, "unknown runner 'ray'"),
+    ({"dask_address": "tcp://127.0.0.1:9"}, "is for --runner dask, not 'threads'"),
+    ({"runner": "dask", "dask_address": "127.0.0.1:8786"}, "write it as tcp://HOST:PORT"),
+    ({"runner": "dask", "dask_address": "tcp://127.0.0.1:9"}, "nobody answers there"),
     ({"workers": 0}, "0 workers"), ({"seeds": 0}, "0 seeds"), ({"tuned": True}, "official"),
     ({"tuned": True, "protocols": ("clean",)}, "aru tune"),
 ])

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from pathlib import Path
 
 from aru.comparison.plan import Task
 from aru.comparison.work import run_task
 from aru.config import Config
 from aru.processes import process_pool
+from aru.work_queue import work_off
 
 
 def run_tasks(
@@ -21,23 +22,24 @@ def run_tasks(
     done: Callable[[Task, int, int], None] = lambda task, number, total: None,
 ) -> list[Task]:
     """Compute tasks in order, in processes, and return those that were not begun because `budget_seconds` were over."""
-    waiting, total, finished = list(tasks), 0, 0
+    waiting, finished = list(tasks), 0
     total, began = len(waiting), time.monotonic()
     pending = {task.key for task in waiting}
-    running: dict[Future, Task] = {}
+
+    def ready() -> Task | None:
+        task = next((task for task in waiting if task.original not in pending), None)
+        if task is not None:
+            waiting.remove(task)
+        return task
+
+    def settle(task: Task, future: Future) -> None:
+        nonlocal finished
+        future.result()
+        pending.discard(task.key)
+        finished += 1
+        done(task, finished, total)
+
     with process_pool(workers) as pool:
-        while waiting or running:
-            over = budget_seconds is not None and time.monotonic() - began > budget_seconds
-            ready = [task for task in waiting if task.original not in pending]
-            for task in [] if over else ready[: workers - len(running)]:
-                waiting.remove(task)
-                running[pool.submit(run_task, task, config, work)] = task
-            if not running:
-                break
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                task = running.pop(future)
-                future.result()
-                pending.discard(task.key)
-                finished += 1
-                done(task, finished, total)
+        work_off(ready, lambda task: pool.submit(run_task, task, config, work), settle, at_once=workers,
+                 over=lambda: budget_seconds is not None and time.monotonic() - began > budget_seconds)
     return waiting

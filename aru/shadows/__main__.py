@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle 
 
 from aru.errors import InputError, TrainingError
 from aru.processes import process_pool
+from aru.work_queue import work_off
 
 if TYPE_CHECKING:
     from aru.shadows.build import Call
@@ -70,20 +71,19 @@ def _run(options: argparse.Namespace) -> int:
 
 def run_all(calls: Sequence["Call"], workers: int, end: float | None) -> int:
     """Make the calls in order, in processes; returns how many were not begun by `end`."""
-    waiting, running, finished, began = list(calls), dict[Future, str](), 0, time.monotonic()
+    waiting, finished, began = list(calls), 0, time.monotonic()
+
+    def settle(call: "Call", future: Future) -> None:
+        nonlocal finished
+        future.result()
+        finished += 1
+        rest = (time.monotonic() - began) / finished * (len(calls) - finished)
+        print(f"{finished}/{len(calls)}  {call.label}  about {rest / 60:.0f} min left", flush=True)
+
     with process_pool(workers, preload=["aru.shadows.build"]) as pool:
-        while True:
-            while waiting and len(running) < workers and (end is None or time.monotonic() < end):
-                call = waiting.pop(0)
-                running[pool.submit(call.make)] = call.label
-            if not running:
-                return len(waiting)
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                label = running.pop(future)
-                future.result()
-                finished += 1
-                rest = (time.monotonic() - began) / finished * (len(calls) - finished)
-                print(f"{finished}/{len(calls)}  {label}  about {rest / 60:.0f} min left", flush=True)
+        work_off(lambda: waiting.pop(0) if waiting else None, lambda call: pool.submit(call.make), settle, at_once=workers,
+                 over=lambda: end is not None and time.monotonic() >= end)
+    return len(waiting)
 
 
 if __name__ == "__main__":
