@@ -9,7 +9,7 @@ from aru.audit import __main__ as command
 from aru.audit import levels
 from aru.audit.criteria import FULL, QUICK, STANDARD
 from aru.audit.job import audit_folder, model_path, run_audit
-from aru.audit.verdicts import NotRun
+from aru.audit.verdicts import EXIT_CODES, NotRun
 from aru.config import load_config
 from aru.errors import InputError
 from aru.files import md5, read_json
@@ -134,7 +134,7 @@ def test_a_model_of_another_benchmark_is_refused(audited: Path, tmp_path: Path, 
 def test_the_command_without_servers_ends_with_the_verdict(audited: Path, monkeypatch: pytest.MonkeyPatch,
                                                            capsys: pytest.CaptureFixture) -> None:
     monkeypatch.chdir(audited)
-    assert command.main(["small", "original"]) == 1
+    assert command.main(["small", "original"]) == EXIT_CODES["fail"]
     shown = capsys.readouterr().out
     assert "weights" in shown and shown.strip().endswith("fail")
     assert command.main(["small", "nobody.safetensors"]) == 2
