@@ -385,7 +385,6 @@ def _prefect(root: Path) -> Iterator[None]:
 
 def _import_flows(api: str) -> None:
     """Import what every flow needs, which takes seconds, while the server starts."""
-    os.environ.setdefault("PREFECT_API_URL", api)  # read when prefect is imported
     importlib.import_module("flows.unlearn")
 
 

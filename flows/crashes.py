@@ -20,17 +20,25 @@ _MOST = 100
 
 
 def register_run(root: Path) -> None:
-    """Mark the project's noted runs as crashed that Prefect believes to run and whose process is gone; note this one.
-
-    To be called at the start of every flow by the holder of the project's lock (`flows.project`), beside whom no other run of
-    the project can be alive, on whatever host. Runs that this server does not know are kept in the notes: they are another's,
-    where `PREFECT_API_URL` has changed.
-    """
+    """`close_crashed`, and note this run. To be called at the start of every flow."""
     own = str(prefect.runtime.flow_run.id)
+    _write(root, [*_left(root, own), (own, this_process())])
+
+
+def close_crashed(root: Path) -> None:
+    """Mark the project's noted runs as crashed that Prefect believes to run and whose process is gone.
+
+    To be called by the holder of the project's lock (`flows.project`), beside whom no other run of the project can be alive,
+    on whatever host. Runs that this server does not know are kept in the notes: they are another's, where `PREFECT_API_URL`
+    has changed.
+    """
+    _write(root, _left(root))
+
+
+def _left(root: Path, own: str = "") -> list[tuple[str, ProcessIdentity]]:
+    """The notes, less those of `own` and of runs that are over, which are brought to their end."""
     with get_client(sync_client=True) as client:
-        kept = [note for note in _read(root) if note[0] != own and not _close(client, *note)]
-    notes = [*kept, (own, this_process())][-_MOST:]
-    write_json(_file(root), {"folder": _folder(root), "runs": [[run, *process] for run, process in notes]})
+        return [note for note in _read(root) if note[0] != own and not _close(client, *note)]
 
 
 def _close(client: SyncPrefectClient, run_id: str, process: ProcessIdentity) -> bool:
@@ -55,6 +63,10 @@ def _read(root: Path) -> list[tuple[str, ProcessIdentity]]:
         return [(run, ProcessIdentity(*process)) for run, *process in content["runs"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
+
+
+def _write(root: Path, notes: list[tuple[str, ProcessIdentity]]) -> None:
+    write_json(_file(root), {"folder": _folder(root), "runs": [[run, *process] for run, process in notes[-_MOST:]]})
 
 
 def _file(root: Path) -> Path:

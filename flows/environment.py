@@ -9,12 +9,16 @@ def prepare_environment(root: Path) -> None:
 
     A remote Prefect (PREFECT_API_URL) or MLflow (MLFLOW_TRACKING_URI) of the user's is therefore used as it is.
     """
-    for name, value in settings(root).items():
-        os.environ.setdefault(name, value)
+    os.environ |= environment(root)
+
+
+def environment(root: Path) -> dict[str, str]:
+    """The environment of a process that works in a project: this process' own, and the settings that it lacks."""
+    return settings(root) | os.environ
 
 
 def settings(root: Path) -> dict[str, str]:
-    """The environment of a project: {variable: value}."""
+    """What a project sets: {variable: value}."""
     home = Path(root).resolve() / ".prefect"
     return {
         "PREFECT_HOME": str(home),

@@ -9,26 +9,31 @@ import os
 import signal
 import subprocess
 import sys
-from threading import Thread
+from threading import Event, Thread
 
 _PATIENCE_SECONDS = 10.0
 
 
 def main(command: list[str]) -> int:
-    """Run the command; end it when stdin closes. Returns its exit code.
+    """Run the command; when stdin closes end it and all it started, which is this process' group. Returns its exit code.
 
     SIGTERM, which reaches the whole group, is left to the command: whoever waits for this process waits for it to end well.
     """
     signal.signal(signal.SIGTERM, lambda *_: None)
+    alone = Event()
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as child:
-        Thread(target=_end_with_stdin, args=(child,), daemon=True).start()
-        return child.wait()
+        Thread(target=_end_with_stdin, args=(child, alone), daemon=True).start()
+        code = child.wait()
+    if alone.is_set():
+        os.killpg(0, signal.SIGKILL)
+    return code
 
 
-def _end_with_stdin(child: subprocess.Popen) -> None:
+def _end_with_stdin(child: subprocess.Popen, alone: Event) -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    child.send_signal(signal.SIGTERM)
+    alone.set()
+    os.killpg(0, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(_PATIENCE_SECONDS)
     child.kill()

@@ -9,6 +9,7 @@ from aru.config import load_params
 from aru.errors import InputError
 from flows import servers, store
 from flows.links import links, remote
+from flows.login import login_file
 
 MLFLOW_PORT, PREFECT_PORT = 5000, 4200
 _TITLES = {"experiment": "all runs", "run": "newest run", "compare": "its models compared", "model": "registered model"}
@@ -22,6 +23,7 @@ def open_pages(root: Path, *, mlflow_port: int = MLFLOW_PORT, prefect_port: int 
     with suppress(KeyboardInterrupt), pages(root, mlflow_port=mlflow_port, prefect_port=prefect_port) as found:
         for what, address in found.items():
             print(f"{what:<28} {address}", flush=True)
+        print(how_to_get_in(root), flush=True)
         print("Ctrl-C closes the pages.", flush=True)
         signal.pause()
     print("The pages are closed.")
@@ -43,6 +45,7 @@ def pages(root: Path, *, mlflow_port: int = MLFLOW_PORT, prefect_port: int = PRE
             process = stack.enter_context(servers.launched(mlflow))
             api = stack.enter_context(servers.prefect_api(root, prefect_port))
             servers.wait_until_up(mlflow, process)
+            stack.enter_context(servers.kept_up(mlflow, process))
         else:
             api = stack.enter_context(servers.prefect_api(root, prefect_port))
         yield addresses(root, mlflow=f"http://{servers.HOST}:{mlflow_port}", prefect=api.removesuffix("/api"))
@@ -54,6 +57,13 @@ def addresses(root: Path, *, mlflow: str, prefect: str) -> dict[str, str]:
              for benchmark in load_params(Path(root) / "params.yaml")
              for what, address in links(root, benchmark=benchmark, address=mlflow).items()}
     return found | {"MLflow": remote(root) or mlflow, "Prefect: flow runs": f"{prefect}/runs"}
+
+
+def how_to_get_in(root: Path) -> str:
+    """What a browser is asked for, without the secret itself: what is printed may end in a log that others read."""
+    if servers.users_own():
+        return "Prefect's pages are those of PREFECT_API_URL."
+    return f"Prefect's pages ask a browser once for a login: the line that {login_file(root)} holds."
 
 
 def _check(root: Path, mlflow_port: int, prefect_port: int) -> None:

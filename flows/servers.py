@@ -1,54 +1,43 @@
-"""Servers of this machine alone: started for the length of a block, waited for, and stopped with all that they started."""
+"""The servers of MLflow and Prefect on this machine alone: what is started for a command, and who is asked instead."""
 
 import json
 import os
-import signal
 import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aru.errors import InputError
-from flows.environment import settings
+from flows.environment import environment
+from flows.launching import Server, answers, kept_up, launched, terminated_like_interrupted, wait_until_up
+from flows.login import login
+
+__all__ = ["HOST", "Server", "answers", "check_port", "client", "flow_api", "free_port", "kept_up", "launched",
+           "mlflow_server", "prefect_api", "prefect_server", "running_api", "terminated_like_interrupted", "users_own",
+           "wait_until_up"]
 
 HOST = "127.0.0.1"
-_LIFELINE = str(Path(__file__).with_name("lifeline.py"))
 _UNUSED_SERVICES = ("CANCELLATION_CLEANUP", "CLEANUP_RECONCILER", "EVENT_LOGGER", "EVENT_PERSISTER", "FOREMAN", "LATE_RUNS",
                     "PAUSE_EXPIRATIONS", "REPOSSESSOR", "SCHEDULER", "TRIGGERS")
-_WITHOUT_THEM = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _UNUSED_SERVICES}
-_START_SECONDS, _STOP_SECONDS, _PROBE_SECONDS = 300.0, 10.0, 0.3
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server to start: its command, what is added to the environment, where it answers, and its log."""
-
-    name: str
-    command: tuple[str, ...]
-    environment: dict[str, str]
-    health: str
-    log: Path
+_BARE = {"PREFECT_SERVER_UI_ENABLED": "false",
+         **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _UNUSED_SERVICES}}
 
 
 def mlflow_server(root: Path, port: int, *, store: str) -> Server:
     """MLflow on a store: one worker, no job runner (four and one would take 2 GB and 20 s)."""
     command = (sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--host", HOST, "--port", str(port),
                "--workers", "1")
-    return Server("MLflow", command, settings(root) | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+    return Server("MLflow", command, environment(root) | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
                   f"http://{HOST}:{port}/health", Path(root) / "mlruns" / "server.log")
 
 
 def prefect_server(root: Path, port: int) -> Server:
     """Prefect on the project's database: it shows flows that ran in process, and starts scheduled ones."""
-    command = (sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port))
-    api = f"http://{HOST}:{port}/api"
-    return Server("Prefect", command, settings(root) | {"PREFECT_UI_API_URL": api}, f"{api}/health",
+    command = (sys.executable, "-m", "flows.api_server", "--root", str(root), "--port", str(port))
+    return Server("Prefect", command, environment(root), f"http://{HOST}:{port}/api/health",
                   Path(root) / ".prefect" / "server.log")
 
 
@@ -60,7 +49,8 @@ def prefect_api(root: Path, port: int) -> Iterator[str]:
     else one that is started here and noted for the others. Raises InputError where the port is taken.
     """
     if found := running_api(root):
-        yield found
+        with _taken_over(root, found):
+            yield found
         return
     check_port(port, option="--prefect-port")
     server = prefect_server(root, port)
@@ -70,7 +60,8 @@ def prefect_api(root: Path, port: int) -> Iterator[str]:
         wait_until_up(server, process)
         note.write_text(json.dumps({"api": api, "pid": os.getpid()}), encoding="utf-8")
         try:
-            yield api
+            with kept_up(server, process):
+                yield api
         finally:
             note.unlink(missing_ok=True)
 
@@ -79,24 +70,36 @@ def prefect_api(root: Path, port: int) -> Iterator[str]:
 def flow_api(root: Path, meanwhile: Callable[[str], None]) -> Iterator[str]:
     """A Prefect API for one flow run: the one that is there already, else one of its own, without scheduler and pages.
 
-    It records task runs from their events; the services for schedules, late runs, triggers and the like are off.
-    `meanwhile` is called with its address before it is waited for.
+    It records task runs from their events; the services for schedules, late runs, triggers and the like are off. What
+    Prefect's client reads, address and login, is set in this process' environment: prefect must not be imported before.
+    `meanwhile` is called with the address before the server is waited for.
 
     Prefect's own in-process start would do, but Ctrl-C in a terminal ends that server, too, and the flow then waits
     minutes for it.
     """
     if found := running_api(root):
+        taken_over = _taken_over(root, found)
+        os.environ |= client(root, found)
         meanwhile(found)
-        yield found
+        with taken_over:
+            yield found
         return
     server = prefect_server(root, free_port())
     api = server.health.removesuffix("/health")
-    bare = replace(server, command=(*server.command, "--no-ui"), environment=server.environment | _WITHOUT_THEM,
-                   log=server.log.with_name("flow.log"))
+    bare = replace(server, environment=server.environment | _BARE, log=Path(root) / ".prefect" / "flow.log")
     with launched(bare) as process:
+        os.environ |= client(root, api)
         meanwhile(api)
         wait_until_up(bare, process)
-        yield api
+        with kept_up(bare, process):
+            yield api
+
+
+def client(root: Path, api: str) -> dict[str, str]:
+    """What a client of an API reads from its environment: the address and, for the project's own servers, the login."""
+    if users_own():
+        return {"PREFECT_API_URL": api}
+    return {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": login(root)}
 
 
 def free_port() -> int:
@@ -108,8 +111,8 @@ def free_port() -> int:
 
 def running_api(root: Path) -> str | None:
     """The Prefect API that is there already: the user's own, or another command's of this project; None otherwise."""
-    if own := os.environ.get("PREFECT_API_URL"):
-        return own.rstrip("/")
+    if own := users_own():
+        return own
     try:
         api = json.loads(_note(root).read_text(encoding="utf-8"))["api"]
     except (FileNotFoundError, ValueError, KeyError):
@@ -130,58 +133,15 @@ def check_port(port: int, *, option: str) -> None:
                              f"another with {option}") from error
 
 
-@contextmanager
-def launched(server: Server) -> Iterator[subprocess.Popen]:
-    """A server's process, in a group of its own: its workers end with it, Ctrl-C reaches us alone, and it ends when
-    this process does, even by a kill."""
-    server.log.parent.mkdir(parents=True, exist_ok=True)
-    with open(server.log, "w", encoding="utf-8") as log:
-        process = subprocess.Popen((sys.executable, _LIFELINE, *server.command), env=os.environ | server.environment,
-                                   stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
-    try:
-        yield process
-    finally:
-        stop(process)
+def _taken_over(root: Path, api: str) -> AbstractContextManager[None]:
+    """Where the command that runs the project's server ends, run it on; a user's own is the user's to keep up."""
+    return nullcontext() if users_own() else kept_up(prefect_server(root, urlsplit(api).port or 0))
 
 
-def wait_until_up(server: Server, process: subprocess.Popen, *, seconds: float = _START_SECONDS) -> None:
-    """Return once the server answers; raise RuntimeError with the end of its log where it ends or does not."""
-    deadline = time.monotonic() + seconds
-    while not answers(server.health):
-        if process.poll() is not None or time.monotonic() > deadline:
-            tail = server.log.read_text(encoding="utf-8", errors="replace")[-2000:]
-            raise RuntimeError(f"{server.name} did not start; the end of {server.log}:\n{tail}")
-        time.sleep(_PROBE_SECONDS)
-
-
-def stop(process: subprocess.Popen) -> None:
-    """End a process and all that it started: asked first, then killed."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_STOP_SECONDS)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def answers(address: str) -> bool:
-    """Whether an address replies well."""
-    try:
-        with urllib.request.urlopen(address, timeout=2) as reply:
-            return reply.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-@contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that no server outlives it."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def users_own() -> str | None:
+    """The Prefect API that the user has named, which is used as it is."""
+    own = os.environ.get("PREFECT_API_URL")
+    return own.rstrip("/") if own else None
 
 
 def _note(root: Path) -> Path:

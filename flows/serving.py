@@ -1,30 +1,37 @@
 """`aru serve`: the main flow by a schedule, as long as the command runs. For a service beside it see prefect.yaml."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from aru.config import load_config
 from aru.errors import InputError
 from flows import servers
+from flows.environment import environment
 
 PREFECT_PORT = 4200
-_LOCALTIME = Path("/etc/localtime")
 
 
 def serve(root: Path, *, benchmark: str, cron: str, prefect_port: int = PREFECT_PORT) -> None:
     """Run the main flow of a benchmark by a cron schedule in local time, until Ctrl-C.
 
     A Prefect server is started where none of this project runs: an in-process one does not schedule. While a run is at
-    work a further one is cancelled, not queued. Raises InputError for a bad schedule, an unknown benchmark, a taken port.
+    work a further one is cancelled, not queued. The runs are started by a process beside this one, which ends with it, by
+    a kill, too. Raises InputError for a bad schedule, an unknown benchmark, a taken port, and RuntimeError where that
+    process ends by itself.
     """
     root, zone = Path(root).resolve(), local_zone()
     load_config(root / "params.yaml", benchmark)
     check_cron(cron)
     with servers.terminated_like_interrupted(), servers.prefect_api(root, prefect_port) as api:
         print(f"{benchmark} runs at {cron!r} ({zone} time). Pages: {api.removesuffix('/api')}/deployments", flush=True)
-        _serve(root, benchmark, cron, zone, api)
+        runner = servers.Server("The runner", (sys.executable, "-m", "flows.runner", str(root), benchmark, cron, zone),
+                                environment(root) | servers.client(root, api), "", None)
+        with servers.launched(runner) as process:
+            code = process.wait()
+        raise RuntimeError(f"the process that starts the scheduled runs ended by itself, with code {code}")
 
 
 def check_cron(cron: str) -> None:
@@ -39,32 +46,32 @@ def check_cron(cron: str) -> None:
 
 
 def local_zone() -> str:
-    """The name of this machine's time zone; UTC where it does not say."""
-    link = os.path.realpath(_LOCALTIME)
-    name = os.environ.get("TZ") or link.partition("zoneinfo/")[2] or "UTC"
+    """The name of this machine's time zone, or of the one that TZ names.
+
+    Raises InputError where there is none, as for a rule without a name (``CET-1CEST``): schedules are kept by name, and a
+    guess would shift them unseen.
+    """
+    from tzlocal import get_localzone_name
+
+    named = os.environ.get("TZ", "").removeprefix(":")
     try:
-        return ZoneInfo(name).key
-    except (ZoneInfoNotFoundError, ValueError):
-        return "UTC"
+        return ZoneInfo((named.partition("zoneinfo/")[2] or named) if named else get_localzone_name() or "").key
+    except (LookupError, ValueError, OSError) as error:
+        what = f"TZ is {named!r}, which" if named else "this machine's time zone"
+        raise InputError(f"{what} has no name that schedules can be kept by: set TZ to one, as in TZ=Europe/Berlin") from error
 
 
-def deployment(root: Path, benchmark: str, *, cron: str, zone: str) -> dict[str, Any]:
-    """What `flow.serve` is given: the schedule, the flow's parameters, and one run at a time."""
+def deployment(root: Path, benchmark: str, *, cron: str, zone: str, paused: bool = False,
+               active: bool = True) -> dict[str, Any]:
+    """What `flow.serve` is given: the schedule, the flow's parameters, and one run at a time.
+
+    The limit is the deployment's alone: one of the serving process' own would keep further runs waiting.
+    """
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.flows import EntrypointType
     from prefect.schedules import Cron
 
     one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
-    return {"name": benchmark, "schedule": Cron(cron, timezone=zone), "paused": False, "global_limit": one, "limit": 1,
+    return {"name": benchmark, "schedule": Cron(cron, timezone=zone, active=active), "paused": paused, "global_limit": one,
             "parameters": {"benchmark": benchmark, "root": str(root)}, "tags": [benchmark, "scheduled"],
-            "entrypoint_type": EntrypointType.MODULE_PATH, "print_starting_message": False}
-
-
-def _serve(root: Path, benchmark: str, cron: str, zone: str, api: str) -> None:
-    from prefect.settings import PREFECT_API_URL, temporary_settings
-
-    from flows.unlearn import unlearn
-
-    # Prefect is imported already and reads the environment no more; the processes of the runs inherit its settings.
-    with temporary_settings({PREFECT_API_URL: api}):
-        unlearn.serve(**deployment(root, benchmark, cron=cron, zone=zone))
+            "entrypoint_type": EntrypointType.MODULE_PATH, "pause_on_shutdown": False, "print_starting_message": False}

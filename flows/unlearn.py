@@ -3,19 +3,22 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import prefect.runtime.deployment
 import prefect.runtime.flow_run
 from prefect import Task, flow, tags, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Cancelled
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from aru.config import load_config
 from flows import publishing, versioning
 from flows.crashes import register_run
+from flows.parents import end_with_parent
 from flows.plan import StageResult
 from flows.progress import make_board
-from flows.project import find_project, project_lock
+from flows.project import ProjectBusy, find_project, project_lock
 from flows.publishing import Published
 from flows.scheduling import run_stages
 from flows.stages import Execution
@@ -50,10 +53,11 @@ def _flow_run_name() -> str:
 @flow(name="unlearn", flow_run_name=_flow_run_name, task_runner=ThreadPoolTaskRunner(max_workers=2),
       persist_result=False, result_serializer="json")
 def unlearn(benchmark: str = "faces", refresh: tuple[str, ...] = (), root: Path = Path("."),
-            quiet: bool = False) -> Outcome:
+            quiet: bool = False) -> Outcome | State:
     """Make, measure, version, track and register an unlearned model.
 
-    1. Take the project's lock: one flow at a time. Runs that were killed are marked as crashed.
+    1. Take the project's lock: one flow at a time; a deployment's run that finds it taken is cancelled. Runs that were killed
+       are marked as crashed.
     2. Read the stages from dvc.yaml and run each as a cached task as soon as its inputs are there; the retrained
        reference is trained beside attack, mask and fine-tune. Two workers, one thread each.
     3. Record the finished stages in dvc.lock in one go, even where a later stage failed.
@@ -61,23 +65,29 @@ def unlearn(benchmark: str = "faces", refresh: tuple[str, ...] = (), root: Path 
     5. Leave a Markdown artifact with the results table.
     """
     root = find_project(root)
-    with project_lock(root), make_board(quiet=quiet) as board, workers(2) as pool:
-        versioning.recover(root)
-        register_run(root)
-        execution = Execution(root, benchmark, board, pool, refresh=refresh)
-        results: dict[str, StageResult] = {}
-        try:
-            with tags(*run_tags(root, benchmark)):
-                run_stages(execution, results)
-        except BaseException:
-            commit_stages(execution, list(results.values()))
+    end_with_parent()
+    try:
+        with project_lock(root), make_board(quiet=quiet) as board, workers(2) as pool:
+            versioning.recover(root)
+            register_run(root)
+            execution = Execution(root, benchmark, board, pool, refresh=refresh)
+            results: dict[str, StageResult] = {}
+            try:
+                with tags(*run_tags(root, benchmark)):
+                    run_stages(execution, results)
+            except BaseException:
+                commit_stages(execution, list(results.values()))
+                raise
+            ordered = [results[address] for address in execution.stages]
+            commit_task(execution, ordered)
+            published = publishing.publish(root, benchmark, ordered, "-".join(run_tags(root, benchmark)))
+            create_markdown_artifact(publishing.summary(root, benchmark, published), key=f"results-{slug(benchmark)}",
+                                     description=f"Results of {benchmark}")
+            return Outcome(benchmark, ordered, published)
+    except ProjectBusy as error:
+        if prefect.runtime.deployment.id is None:
             raise
-        ordered = [results[address] for address in execution.stages]
-        commit_task(execution, ordered)
-        published = publishing.publish(root, benchmark, ordered, "-".join(run_tags(root, benchmark)))
-        create_markdown_artifact(publishing.summary(root, benchmark, published), key=f"results-{slug(benchmark)}",
-                                 description=f"Results of {benchmark}")
-        return Outcome(benchmark, ordered, published)
+        return Cancelled(message=f"Not started: {error}")  # as when a scheduled run is at work: nothing has failed
 
 
 def commit_stages(execution: Execution, results: list[StageResult]) -> list[str]:

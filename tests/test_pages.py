@@ -119,6 +119,14 @@ def test_a_remote_mlflow_is_linked_not_started(tracked_once: Path, monkeypatch: 
     assert pages.remote(tracked_once) == "https://mlflow.example.org"
 
 
+def test_a_prefect_home_of_the_users_holds_for_the_servers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_HOME", "/somewhere/of/the/users")
+    monkeypatch.delenv("PREFECT_SERVER_ANALYTICS_ENABLED")
+    for asked in (servers.prefect_server(tmp_path, 1), servers.mlflow_server(tmp_path, 2, store="sqlite:///x")):
+        assert asked.environment["PREFECT_HOME"] == "/somewhere/of/the/users"
+        assert asked.environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false", "what is not set is"
+
+
 def test_settings_keep_state_in_the_project_and_phone_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from flows.environment import prepare_environment, settings
 

@@ -1,10 +1,12 @@
 """The installed versions work together: what breaks in this stack breaks silently, and `pip check` sees none of it."""
 
+import base64
 import json
 import os
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import torch
 import torchvision
 
+from flows.login import login
 from flows.pages import pages
 from flows.servers import launched
 from tests.test_pages import free_port
@@ -34,11 +37,21 @@ def test_the_pages_answer_and_a_scheduled_run_completes(tracked_project: Path, m
     for name in ("PREFECT_HOME", "PREFECT_RESULTS_LOCAL_STORAGE_PATH", "PREFECT_API_URL"):
         monkeypatch.delenv(name, raising=False)
     with pages(tracked_project, mlflow_port=free_port(), prefect_port=free_port()) as addresses:
-        runs = ask(addresses["MLflow"] + "/api/2.0/mlflow/runs/search", {"experiment_ids": ["1"]})["runs"]
+        runs = ask(addresses["MLflow"] + "/api/2.0/mlflow/runs/search", {"experiment_ids": ["1"]}, {})["runs"]
         assert "faces-official-seed0" in {run["info"]["run_name"] for run in runs}
         api = addresses["Prefect: flow runs"].removesuffix("/runs") + "/api"
+        refused = {"no login": {}, "another login": {"Authorization": "Basic YXJ1OmFydQ=="},
+                   "another host": {"Host": "evil.example"},
+                   "another origin": as_us(tracked_project) | {"Origin": "http://evil.example"}}
+        assert {case: status(f"{api}/admin/version", headers) for case, headers in refused.items()} == {
+            "no login": 401, "another login": 401, "another host": 400, "another origin": 403}
+        assert status(addresses["MLflow"], {"Host": "evil.example"}) == 403
+        pages_own = {"Origin": api.removesuffix("/api"), "Host": api.split("/")[2]}
+        assert status(f"{api}/admin/version", as_us(tracked_project) | pages_own) == 200
+        page = json.load(urllib.request.urlopen(api.removesuffix("/api") + "/ui-settings", timeout=30))
+        assert (page["auth"], page["api_url"]) == ("BASIC", "/api"), "the page asks for the login, and its own server"
         with serving_process(tracked_project, api) as process:
-            run = scheduled_run(api, process)
+            run = scheduled_run(tracked_project, api, process)
     assert run["auto_scheduled"] and run["state_type"] == "COMPLETED"
     assert (tracked_project / "ran").read_text() == "faces"
     assert not (tracked_project / ".prefect" / "server.json").exists()
@@ -46,28 +59,41 @@ def test_the_pages_answer_and_a_scheduled_run_completes(tracked_project: Path, m
 
 def serving_process(root: Path, api: str):
     """The tiny flow, served by a process of its own."""
-    from flows.environment import settings
-    from flows.servers import Server
+    from flows.environment import environment
+    from flows.servers import Server, client
 
     here = Path(__file__).resolve().parent.parent
     path = os.pathsep.join([str(here), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = settings(root) | {"PREFECT_API_URL": api, "PYTHONPATH": path}
-    return launched(Server("served", (sys.executable, "-m", "tests.served", str(root)), environment, "", root / "served.log"))
+    return launched(Server("served", (sys.executable, "-m", "tests.served", str(root)),
+                           environment(root) | client(root, api) | {"PYTHONPATH": path}, "", root / "served.log"))
 
 
-def scheduled_run(api: str, process: subprocess.Popen) -> dict[str, Any]:
+def scheduled_run(root: Path, api: str, process: subprocess.Popen) -> dict[str, Any]:
     """The first run that the scheduler, nobody else, brought to its end."""
     deadline = time.monotonic() + _SECONDS
     wanted = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}}
     while time.monotonic() < deadline:
         assert process.poll() is None, "the serving process ended"
-        if found := ask(f"{api}/flow_runs/filter", wanted):
+        if found := ask(f"{api}/flow_runs/filter", wanted, as_us(root)):
             return found[0]
         time.sleep(0.5)
     raise AssertionError(f"no scheduled run ended within {_SECONDS:.0f} s")
 
 
-def ask(address: str, content: dict[str, Any]) -> Any:
-    request = urllib.request.Request(address, json.dumps(content).encode(), {"Content-Type": "application/json"})
+def as_us(root: Path) -> dict[str, str]:
+    """The header that bears the project's login."""
+    return {"Authorization": f"Basic {base64.b64encode(login(root).encode()).decode()}"}
+
+
+def ask(address: str, content: dict[str, Any], headers: dict[str, str]) -> Any:
+    request = urllib.request.Request(address, json.dumps(content).encode(), {"Content-Type": "application/json", **headers})
     with urllib.request.urlopen(request, timeout=30) as reply:
         return json.load(reply)
+
+
+def status(address: str, headers: dict[str, str]) -> int:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=30) as reply:
+            return reply.status
+    except urllib.error.HTTPError as error:
+        return error.code

@@ -1,0 +1,135 @@
+"""Supervision both ways: a server that ends is started again, and what a killed command had started ends with it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flows import launching
+from flows.launching import Server, answers, kept_up, launched, wait_until_up
+from tests.project import CHECKOUT
+from tests.test_pages import alive, free_port
+
+SERVER = """
+import http.server, os, pathlib
+pathlib.Path({pid!r}).write_text(str(os.getpid()))
+http.server.HTTPServer(("127.0.0.1", {port}), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+COMMAND = """
+import sys
+from flows.launching import Server, launched
+with launched(Server("Tiny", (sys.executable, "-c", {child!r}), {{}}, "", None)) as process:
+    process.wait()
+"""
+CHILD = """
+import signal, subprocess, sys
+grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(grandchild.pid, flush=True)
+"""
+RUN = """
+import os, time
+from flows.parents import end_with_parent
+end_with_parent()
+print(os.getpid(), flush=True)
+time.sleep(600)
+"""
+PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {RUN!r}]).wait()"
+HERE = {"PYTHONPATH": str(CHECKOUT)}
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not what() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return what()
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Server:
+    """A server that answers in a moment, and leaves the id of its process."""
+    port = free_port()
+    return Server("Tiny", (sys.executable, "-c", SERVER.format(pid=str(tmp_path / "pid"), port=port)), {},
+                  f"http://127.0.0.1:{port}/", tmp_path / "tiny.log")
+
+
+def pid(tmp_path: Path) -> int:
+    return int((tmp_path / "pid").read_text())
+
+
+def test_a_server_that_is_killed_is_there_again_and_gone_with_the_block(tiny: Server, tmp_path: Path) -> None:
+    with launched(tiny) as process:
+        wait_until_up(tiny, process, seconds=60)
+        first = pid(tmp_path)
+        with kept_up(tiny, process, lost=pytest.fail):
+            os.kill(first, signal.SIGKILL)
+            assert wait_for(lambda: pid(tmp_path) != first and answers(tiny.health))
+            second = pid(tmp_path)
+    assert not alive(first) and not alive(second)
+    assert (tmp_path / "tiny.old.log").exists(), "what the first one had said"
+
+
+def test_the_server_of_another_command_is_taken_over(tiny: Server, tmp_path: Path) -> None:
+    with launched(tiny) as others:
+        wait_until_up(tiny, others, seconds=60)
+        first = pid(tmp_path)
+        with kept_up(tiny, lost=pytest.fail):
+            launching.stop(others)
+            assert wait_for(lambda: pid(tmp_path) != first and answers(tiny.health))
+    assert not answers(tiny.health)
+
+
+def test_a_server_that_cannot_be_brought_back_is_said_to_be_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launching, "_TRIES", 2)
+    port = free_port()
+    broken = Server("Tiny", (sys.executable, "-c", "raise SystemExit('no database here')"), {}, f"http://127.0.0.1:{port}/",
+                    tmp_path / "tiny.log")
+    said: list[str] = []
+    with launched(broken) as process, kept_up(broken, process, lost=said.append):
+        assert wait_for(lambda: bool(said))
+    (why,) = said
+    assert "could not be brought back" in why and "no database here" in why
+
+
+def test_a_command_that_has_lost_its_server_ends_with_a_code_of_its_own(tmp_path: Path) -> None:
+    script = f"""
+import sys, time
+from pathlib import Path
+from flows import launching
+launching._TRIES = 0
+gone = launching.Server("Tiny", ("false",), {{}}, "http://127.0.0.1:{free_port()}/", Path({str(tmp_path / 'log')!r}))
+gone.log.touch()
+with launching.kept_up(gone):
+    time.sleep(600)
+"""
+    done = subprocess.run([sys.executable, "-c", script], env=os.environ | HERE, timeout=60,
+                          stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == os.EX_TEMPFAIL and "run the same command again" in done.stderr
+
+
+@pytest.mark.parametrize("on_sigterm", ["signal.SIG_DFL", "lambda *_: sys.exit()", "signal.SIG_IGN"])
+def test_all_that_a_killed_command_had_started_ends(on_sigterm: str) -> None:
+    child = f"{CHILD}signal.signal(signal.SIGTERM, {on_sigterm})\ngrandchild.wait()"
+    with subprocess.Popen([sys.executable, "-c", COMMAND.format(child=child)], env=os.environ | HERE,
+                          stdout=subprocess.PIPE, text=True) as command:
+        grandchild = int(command.stdout.readline())
+        assert alive(grandchild)
+        command.kill()
+    assert wait_for(lambda: not alive(grandchild), seconds=30)
+
+
+@pytest.mark.parametrize("scheduled", [True, False])
+def test_a_scheduled_run_ends_with_whoever_started_it_and_no_other_does(scheduled: bool) -> None:
+    environment = os.environ | HERE | ({"PREFECT__FLOW_RUN_ID": "x"} if scheduled else {})
+    with subprocess.Popen([sys.executable, "-c", PARENT], env=environment, stdout=subprocess.PIPE, text=True) as parent:
+        run = int(parent.stdout.readline())
+        parent.kill()
+    try:
+        assert wait_for(lambda: not alive(run), seconds=30.0 if scheduled else 3.0) == scheduled
+    finally:
+        if alive(run):
+            os.kill(run, signal.SIGKILL)
