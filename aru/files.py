@@ -72,16 +72,31 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, A
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Read a safetensors file as (tensors, meta). Anything else, a pickle above all, is an InputError."""
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - the handle is no dict
+        return tensors, _meta(file)
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """The meta of a safetensors file alone; what `load_tensors` refuses is refused."""
+    with _opened(path) as file:
+        return _meta(file)
+
+
+def _meta(file: Any) -> dict[str, Any]:
+    return json.loads((file.metadata() or {}).get(_META, "{}"))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} does not exist: run the stage that writes it, or name a .safetensors file")
     try:
         with safe_open(str(path), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - the handle is no dict
-            meta = json.loads((file.metadata() or {}).get(_META, "{}"))
+            yield file
     except (SafetensorError, json.JSONDecodeError) as error:
         raise InputError(
             f"{path} is not a safetensors file ({error}): pickles (.pt, .pth) are never loaded; convert the weights "
             "with safetensors.torch.save_file where you trust them"
         ) from error
-    return tensors, meta

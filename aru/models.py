@@ -62,9 +62,14 @@ def _centre(patches: nn.Conv2d) -> None:
         patches.bias.sub_(patches.weight.sum(dim=(1, 2, 3)) / 2)
 
 
-def save_model(path: Path, model: nn.Module, *, name: str, outputs: int, resolution: int = 128) -> None:
-    """Write the weights as safetensors with what is needed to build the model again."""
-    save_tensors(path, dict(model.state_dict()), {"name": name, "outputs": outputs, "resolution": resolution})
+def save_model(path: Path, model: nn.Module, *, name: str, outputs: int, resolution: int = 128,
+               stage: str | None = None) -> None:
+    """Write the weights as safetensors with what is needed to build the model again.
+
+    A stage gives its name: weights that bear none were brought, and no stage writes over them.
+    """
+    made_by = {} if stage is None else {"stage": stage}
+    save_tensors(path, dict(model.state_dict()), {"name": name, "outputs": outputs, "resolution": resolution} | made_by)
 
 
 def load_model(path: Path) -> nn.Module:

@@ -79,6 +79,7 @@ def first_attempt(execution: Execution, stage: Stage) -> Attempt:
     compute = Attempt(stage, execution.key(stage), partial(execution.compute, stage), "computed", monotonic(),
                       refresh=stage.name in execution.refresh)
     outs = execution.remembered(stage)
+    execution.spare_brought(stage, outs or {})
     if outs is None:
         return compute
     healed = execution.heal(outs)

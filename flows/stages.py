@@ -67,6 +67,18 @@ class Execution:
         wrong = {path: digest for path, digest in outs.items() if self.digests.of(path) != digest}
         return len(wrong) if versioning.restore(self.root, wrong) else None
 
+    def spare_brought(self, stage: Stage, outs: dict[str, str]) -> None:
+        """Raise InputError where this flow would write over weights that a user brought, to have `outs` in their place."""
+        for path in stage.outs:
+            if path.endswith("/model.safetensors") and self.digests.of(path) not in (None, outs.get(path)):
+                from aru.stages.outputs import brought, kept_from
+
+                if brought(self.root / path):
+                    entry = self.locked.get(stage.address)
+                    changed = differences(stage, self._inputs(stage), entry) if entry else []
+                    because = f" ({', '.join(changed[:3])} changed since it was recorded)" if changed else ""
+                    raise InputError(kept_from(stage.name, self.benchmark, Path(path)) + because)
+
     def compute(self, stage: Stage) -> dict[str, str]:
         """Run the stage in a worker and return the digests of its outputs, all of which must be there."""
         self._check_unchanged(stage)

@@ -5,12 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from aru.errors import InputError
+from aru.files import save_tensors
 from flows import versioning
 from flows.plan import absent_data
 from tests.flow_fixtures import STAGES, computed, run_flow
-from tests.project import change_param, commit_all, outputs, shell
+from tests.project import change_param, commit_all, outputs, run_stage, shell
 
 NOISE = "work/faces/noise/noise.safetensors"
 
@@ -208,6 +210,40 @@ def test_two_benchmarks_side_by_side(project: Path) -> None:
     assert {address: entry for address, entry in versioning.locked(project).items() if address in faces} == faces
     assert versioning.status(project) == {}
     assert set(run_flow(project).values()) == {"prefect"}
+
+
+def test_new_request_leaves_the_original(project: Path) -> None:
+    def prepares_the_same_training_rows(stage: str, benchmark: str, root: Path, progress) -> None:
+        run_stage(stage, benchmark, root, progress)
+        if stage == "prepare":
+            for name in ("training.csv", "images.npy"):
+                (root / "work/faces/prepared" / name).write_bytes(before[name])
+
+    before = {path.name: path.read_bytes() for path in (project / "work/faces/prepared").iterdir() if path.is_file()}
+    change_param(project, "rows: 420", "rows: 400")
+    assert computed(run_flow(project, stage=prepares_the_same_training_rows)) == {*STAGES} - {"train"}
+    assert versioning.status(project) == {}
+
+
+def test_original_that_a_user_brought_is_never_replaced_unasked(project: Path) -> None:
+    weights = project / "work/faces/original/model.safetensors"
+    save_tensors(weights, {"weight": torch.zeros(3)}, {"name": "resnet18"})
+    brought = weights.read_bytes()
+    with pytest.raises(InputError, match="model.safetensors was brought.*`dvc commit -f train@faces` records it"):
+        run_flow(project)  # dvc.lock has another: nothing is restored over it
+    shell(project, "dvc", "commit", "-f", "train@faces")
+    assert computed(run_flow(project)) == {"attack", "mask", "finetune", "evaluate", "audit", "report"}
+    change_param(project, "epochs: 7", "epochs: 8")
+    with pytest.raises(InputError, match=r"was brought.*\(faces\.train\.epochs changed since it was recorded\)"):
+        run_flow(project, stage=lambda stage, *rest: pytest.fail(f"{stage} was started"))
+    change_param(project, "epochs: 8", "epochs: 7")
+    change_param(project, "steps: 10", "steps: 11")
+    assert "train" not in computed(run_flow(project))
+    assert weights.read_bytes() == brought
+    weights.unlink()
+    assert run_flow(project)["train"] == "restored" and weights.read_bytes() == brought
+    weights.unlink()
+    assert "train" in computed(run_flow(project, refresh=("train",))) and weights.read_bytes() != brought
 
 
 def test_refresh_computes_again_and_keeps_the_rest(project: Path) -> None:

@@ -32,7 +32,21 @@ def test_outputs_lie_in_the_stages_folder(stage):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_outputs_go_to_the_remote_that_the_owner_names_alone(stage):
-    assert all(options == {"remote": STORE} for out in DECLARED[stage]["do"]["outs"] for options in out.values())
+    assert all(options["remote"] == STORE for out in DECLARED[stage]["do"]["outs"] for options in out.values())
+
+
+def test_dvc_leaves_models_in_place_for_the_stages_to_judge():
+    persistent = {stage for stage in STAGES for out in DECLARED[stage]["do"]["outs"] for options in out.values()
+                  if options.get("persist")}
+    assert persistent == {"train", "finetune", "retrain"}
+    assert all(options.get("persist") for stage in persistent for out in DECLARED[stage]["do"]["outs"]
+               for options in out.values()), "history and costs go with the weights"
+
+
+def test_the_original_does_not_depend_on_who_is_to_be_forgotten():
+    assert "work/${key}/prepared/training.csv" in DECLARED["train"]["do"]["deps"]
+    assert "work/${key}/prepared/manifest.csv" not in DECLARED["train"]["do"]["deps"]
+    assert not any("forget" in name or name.endswith(".data") for name in DECLARED["train"]["do"]["params"])
 
 
 def test_the_import_walk_sees_what_is_there():

@@ -7,10 +7,13 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
+from aru.data.images import load_sets, load_training
 from aru.errors import InputError
 from aru.files import load_tensors, read_json, save_tensors
+from aru.models import build, save_model
 from aru.stages import FOLDERS, STAGES, run
 from tests.archives import mucac_files, mucac_folder, mufac_archive
 from tests.project import declared_outs
@@ -98,6 +101,33 @@ def test_a_stage_killed_half_way_gives_the_same_bytes_when_it_runs_again(whole, 
         assert os.WIFSIGNALED(status), "the stage ended before it could be killed"
     run(stage, "small", root=copy)
     assert digests(copy) == digests(whole)
+
+
+@pytest.mark.parametrize("protocol", ["official", "clean"])
+def test_a_new_request_leaves_what_the_original_is_trained_on(whole, copy, protocol):
+    prepared, found = copy / "work" / "small" / "prepared", []
+    for forget in ({"rows": 20}, {"subjects": ["F0003/D", "F0005/M"]}):
+        write_params(copy, {"data": {"resolution": 32, "protocol": protocol, "forget": forget}})
+        run("prepare", "small", root=copy)
+        trained, sets = load_training(prepared, "age"), load_sets(prepared, "age")
+        assert trained.rows.tolist() == sets.train.rows.tolist() and torch.equal(trained.targets, sets.train.targets)
+        found.append({name: digest for name, digest in digests(copy).items() if "prepared" in name})
+    first, second = found
+    assert first != second
+    assert {name for name in first if first[name] == second[name]} == {
+        "work/small/prepared/training.csv", "work/small/prepared/images.npy"}
+
+
+@pytest.mark.parametrize("stage", ["train", "finetune", "retrain"])
+def test_weights_that_a_user_brought_are_not_written_over(copy, stage):
+    folder = copy / "work" / "small" / FOLDERS[stage]
+    save_model(folder / "model.safetensors", build("shufflenet_v2_x0_5", 8, seed=9), name="shufflenet_v2_x0_5", outputs=8,
+               resolution=32)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    write_params(copy, {"runtime": {"seed": 1}})
+    with pytest.raises(InputError, match=f"was brought: no stage wrote it.*`dvc commit -f {stage}@small`"):
+        run(stage, "small", root=copy)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_another_seed_gives_other_weights_and_the_same_data(whole, copy):

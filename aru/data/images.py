@@ -10,7 +10,7 @@ import torch
 from numpy.lib.format import open_memmap
 from PIL import Image
 
-from aru.data.manifest import read_manifest
+from aru.data.manifest import read_manifest, read_training
 from aru.errors import InputError
 from aru.files import atomic_path
 from aru.progress import Progress, silent
@@ -76,24 +76,44 @@ def load_sets(prepared: Path, task: str) -> Sets:
     return sets_of(manifest, load_images(prepared / "images.npy", len(manifest)), task)
 
 
+def load_training(prepared: Path, task: str) -> ImageSet:
+    """What the original is trained on, as `prepare` wrote it: forget and retain together, in the manifest's order."""
+    table, images = read_training(prepared / "training.csv"), _open_images(prepared / "images.npy")
+    rows = table["row"].to_numpy(np.int64)
+    if rows[-1] >= len(images):
+        raise InputError(f"{prepared}: training.csv names row {rows[-1]}, images.npy has {len(images)}: run the stage "
+                         "'prepare' again")
+    return ImageSet(images, rows, _targets(table, task), OUTPUTS[task])
+
+
 def load_images(path: Path, count: int) -> np.ndarray:
     """The decoded images (count, H, W, 3) uint8 of `count` rows as a memory map."""
+    images = _open_images(path)
+    if len(images) != count:
+        raise InputError(f"{path} has {len(images)} images, the manifest has {count} rows: run the stage 'prepare' again")
+    return images
+
+
+def _open_images(path: Path) -> np.ndarray:
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}): run the stage 'prepare' again") from None
-    if images.dtype != np.uint8 or images.ndim != 4 or len(images) != count:
-        raise InputError(f"{path} is {images.dtype} {images.shape}, the manifest has {count} rows: run the stage "
-                         "'prepare' again")
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise InputError(f"{path} is {images.dtype} {images.shape}, no images of 8 bits: run the stage 'prepare' again")
     return images
+
+
+def _targets(table: pd.DataFrame, task: str) -> torch.Tensor:
+    """Targets (N,) int64, or (N, L) float32 for the multi-label task, of the rows of a table with label columns."""
+    labels = table[list(TASKS[task])].to_numpy()
+    return (torch.from_numpy(labels.astype(np.float32)) if len(TASKS[task]) > 1
+            else torch.from_numpy(labels[:, 0].astype(np.int64)))
 
 
 def sets_of(manifest: pd.DataFrame, images: np.ndarray, task: str) -> Sets:
     """The four sets by the manifest's column `role`."""
-    labels = manifest[list(TASKS[task])].to_numpy()
-    targets = (torch.from_numpy(labels.astype(np.float32)) if len(TASKS[task]) > 1
-               else torch.from_numpy(labels[:, 0].astype(np.int64)))
-    sets = {}
+    targets, sets = _targets(manifest, task), {}
     for role in ROLES:
         rows = manifest["row"].to_numpy()[(manifest["role"] == role).to_numpy()].astype(np.int64)
         if len(rows) == 0:

@@ -11,6 +11,7 @@ from aru.files import atomic_path
 IDENTITY = ("row", "path", "digest", "photo", "subject", "family", "person", "split", "role")
 LABELS = ("age", "male", "smiling", "young")
 ROLES = ("forget", "retain", "test", "unseen")
+TRAINED = ("forget", "retain")  # what the original model saw
 
 
 def labels_of(manifest: pd.DataFrame) -> list[str]:
@@ -25,16 +26,31 @@ def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
                              encoding="utf-8")
 
 
+def write_training(path: Path, manifest: pd.DataFrame) -> None:
+    """Write the rows that the original model is trained on, whoever of them is to be forgotten: row numbers and labels.
+
+    The original depends on this file and not on the roles, so that a new request leaves it as it is.
+    """
+    rows = manifest[manifest["role"].isin(TRAINED)]
+    with atomic_path(path) as temporary:
+        temporary.write_text(rows[["row", *labels_of(manifest)]].to_csv(index=False, lineterminator="\n"), encoding="utf-8")
+
+
+def read_training(path: Path) -> pd.DataFrame:
+    """Read what `write_training` wrote; rows that do not ascend or an odd file are an InputError."""
+    table = _read(Path(path), {})
+    if "row" not in table.columns or not labels_of(table) or table.empty:
+        raise InputError(f"{path} has no rows with labels: run the stage 'prepare' again")
+    if not (pd.api.types.is_integer_dtype(table["row"]) and table["row"].is_monotonic_increasing
+            and table["row"].is_unique and table["row"][0] >= 0):
+        raise InputError(f"{path}: row numbers do not ascend: run the stage 'prepare' again")
+    return table
+
+
 def read_manifest(path: Path) -> pd.DataFrame:
     """Read a manifest and check it; a missing column, an odd row number or role is an InputError."""
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist: run the stage 'prepare'")
-    texts = {name: str for name in IDENTITY if name != "row"}
-    try:
-        manifest = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), dtype=texts, keep_default_na=False)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{path} is not a manifest ({error}): run the stage 'prepare' again") from error
+    manifest = _read(path, {name: str for name in IDENTITY if name != "row"})
     missing = [name for name in IDENTITY if name not in manifest.columns]
     if missing or not labels_of(manifest):
         raise InputError(f"{path} lacks the column {missing[0] if missing else 'of labels'!r}: run the stage 'prepare' again")
@@ -44,3 +60,12 @@ def read_manifest(path: Path) -> pd.DataFrame:
     if unknown:
         raise InputError(f"{path}: unknown role {min(unknown)!r}, known are {', '.join(ROLES)}: run 'prepare' again")
     return manifest
+
+
+def _read(path: Path, types: dict[str, type]) -> pd.DataFrame:
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: run the stage 'prepare'")
+    try:
+        return pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), dtype=types, keep_default_na=False)
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"{path} is not what 'prepare' writes ({error}): run that stage again") from error

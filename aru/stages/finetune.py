@@ -3,13 +3,14 @@
 from aru.files import load_tensors
 from aru.stages.inputs import read_model, read_sets
 from aru.stages.job import Job
-from aru.stages.outputs import write_model
+from aru.stages.outputs import spare_brought, write_model
 from aru.training import Checkpoint
 from aru.unlearning import reset_and_finetune
 
 
 def finetune(job: Job) -> int:
     """Write unlearned/model.safetensors; returns images seen. The forget set is not opened."""
+    spare_brought(job, "finetune", "unlearned")
     retain, model = read_sets(job).retain, read_model(job, "original")
     path = job.work / "mask" / "mask.safetensors"
     tensors, _ = load_tensors(path)
@@ -18,6 +19,6 @@ def finetune(job: Job) -> int:
     checkpoint = Checkpoint(job.work / "checkpoints" / "finetune.pt", key)
     unlearned, history = reset_and_finetune(model, marked, retain, job.config, compute=job.compute,
                                             progress=job.progress, checkpoint=checkpoint)
-    write_model(job, "unlearned", unlearned, history, outputs=retain.outputs)
+    write_model(job, "finetune", "unlearned", unlearned, history, outputs=retain.outputs)
     checkpoint.remove()
     return len(retain) * job.config.finetune.epochs

@@ -3,17 +3,21 @@
 from aru.data.images import ImageSet
 from aru.fitting import fit_from_scratch
 from aru.stages.job import Job
-from aru.stages.outputs import write_model
+from aru.stages.outputs import spare_brought, write_model
 from aru.training import Checkpoint
 
 
-def train_stage(job: Job, stage: str, which: str, data: ImageSet) -> int:
-    """Train a fresh model on `data` by the benchmark's recipe and write it; returns images seen."""
+def train_stage(job: Job, stage: str, which: str, data: ImageSet, rows: str) -> int:
+    """Train a fresh model on `data` by the benchmark's recipe and write it; returns images seen.
+
+    `rows` is the file in prepared/ that says which images `data` has.
+    """
+    spare_brought(job, stage, which)
     prepared = job.work / "prepared"
-    key = job.key(prepared / "manifest.csv", prepared / "images.npy")
+    key = job.key(prepared / rows, prepared / "images.npy")
     checkpoint = Checkpoint(job.work / "checkpoints" / f"{stage}.pt", key)
     model, history = fit_from_scratch(data, job.config, stage, seed=job.config.runtime.seed, compute=job.compute,
                                       progress=job.progress, checkpoint=checkpoint)
-    write_model(job, which, model, history, outputs=data.outputs)
+    write_model(job, stage, which, model, history, outputs=data.outputs)
     checkpoint.remove()
     return len(data) * job.config.train.epochs

@@ -3,7 +3,7 @@
 import torch
 
 from aru import models
-from aru.data.images import Sets, load_sets
+from aru.data.images import ImageSet, Sets, load_sets, load_training
 from aru.errors import InputError
 from aru.files import load_tensors
 from aru.stages.job import Job
@@ -12,6 +12,11 @@ from aru.stages.job import Job
 def read_sets(job: Job) -> Sets:
     """The four sets that `prepare` wrote."""
     return load_sets(job.work / "prepared", job.config.data.task)
+
+
+def read_training(job: Job) -> ImageSet:
+    """What the original is trained on, whoever of it is to be forgotten."""
+    return load_training(job.work / "prepared", job.config.data.task)
 
 
 def read_model(job: Job, which: str) -> torch.nn.Module:

@@ -1,15 +1,45 @@
-"""How a trained model is written: weights, and the history of its training."""
+"""How a trained model is written: weights, and the history of its training. Weights of somebody else are left alone."""
+
+from pathlib import Path
 
 import torch
 
-from aru.files import write_json
+from aru.errors import InputError
+from aru.files import read_meta, write_json
 from aru.models import save_model
 from aru.stages.job import Job
 
+WEIGHTS = "model.safetensors"
 
-def write_model(job: Job, which: str, model: torch.nn.Module, history: list[dict], *, outputs: int) -> None:
-    """Write work/BENCHMARK/`which`/model.safetensors and history.json."""
+
+def write_model(job: Job, stage: str, which: str, model: torch.nn.Module, history: list[dict], *, outputs: int) -> None:
+    """Write work/BENCHMARK/`which`/model.safetensors, marked as the stage's own, and history.json."""
     folder = job.work / which
-    save_model(folder / "model.safetensors", model, name=job.config.model.name, outputs=outputs,
-               resolution=job.config.data.resolution)
+    save_model(folder / WEIGHTS, model, name=job.config.model.name, outputs=outputs,
+               resolution=job.config.data.resolution, stage=stage)
     write_json(folder / "history.json", {"epochs": history})
+
+
+def brought(weights: Path) -> bool:
+    """Whether a weights file was brought by the user: it can be read, and no stage of this project marked it as its own.
+
+    A file that cannot be read is a stage's that was damaged: nobody could work with it.
+    """
+    try:
+        return "stage" not in read_meta(weights)
+    except InputError:
+        return False
+
+
+def spare_brought(job: Job, stage: str, which: str) -> None:
+    """Raise InputError where the stage would write over weights that the user brought."""
+    weights = job.work / which / WEIGHTS
+    if brought(weights):
+        raise InputError(kept_from(stage, job.benchmark, weights))
+
+
+def kept_from(stage: str, benchmark: str, weights: Path) -> str:
+    """Why a stage does not write over weights, and what can be done."""
+    return (f"{weights} was brought: no stage wrote it, and the stage {stage!r} does not write over it. `dvc commit -f "
+            f"{stage}@{benchmark}` records it as belonging to the present parameters, data and code (docs/operation.md); move "
+            "it away to have the stage make its own")

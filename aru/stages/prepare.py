@@ -2,19 +2,20 @@
 
 from aru.data.audit import audit
 from aru.data.images import decode
-from aru.data.manifest import write_manifest
+from aru.data.manifest import write_manifest, write_training
 from aru.data.prepare import build_manifest, read_images
 from aru.files import write_json
 from aru.stages.job import Job
 
 
 def prepare(job: Job) -> int:
-    """Write prepared/manifest.csv, prepared/images.npy and prepared/audit.json; returns the number of rows."""
+    """Write manifest.csv, training.csv, images.npy and audit.json in prepared/; returns the number of rows."""
     data, folder = job.config.data, job.work / "prepared"
     manifest = build_manifest(data.layout, job.archive, protocol=data.protocol, progress=job.progress, seed=data.seed,
                               forget=data.forget.model_dump(exclude_none=True), merge=data.merge)
     photos = read_images(data.layout, job.archive, manifest["path"].tolist())
     decode(photos, len(manifest), data.resolution, folder / "images.npy", progress=job.progress)
     write_manifest(folder / "manifest.csv", manifest)
+    write_training(folder / "training.csv", manifest)
     write_json(folder / "audit.json", audit(manifest, data.merge))
     return len(manifest)

@@ -7,4 +7,4 @@ from aru.stages.job import Job
 
 def retrain(job: Job) -> int:
     """Write retrained/model.safetensors; returns images seen."""
-    return train_stage(job, "retrain", "retrained", read_sets(job).retain)
+    return train_stage(job, "retrain", "retrained", read_sets(job).retain, "manifest.csv")
