@@ -1,4 +1,7 @@
-"""`python -m aru STAGE BENCHMARK` runs one stage: what dvc.yaml calls, without any server."""
+"""`python -m aru STAGE BENCHMARK` runs one stage: what dvc.yaml calls, without any server.
+
+DVC's commands do not have the benchmark in them, because a shell reads them: DVC tells it by the environment.
+"""
 
 import argparse
 import logging
@@ -33,15 +36,23 @@ def main(arguments: list[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m aru", description="Run one stage of one benchmark.")
     parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("benchmark", help="an active benchmark of params.yaml")
+    parser.add_argument("benchmark", nargs="?", help="an active benchmark of params.yaml; under DVC that of its stage")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        run(options.stage, options.benchmark, root=Path("."), progress=LoggedProgress())
+        run(options.stage, options.benchmark or _benchmark_of_dvc(options.stage), root=Path("."), progress=LoggedProgress())
     except (InputError, TrainingError) as error:
         print(f"error: {explained(error)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _benchmark_of_dvc(stage: str) -> str:
+    """The benchmark of the stage that DVC runs, such as train@faces."""
+    _, found, benchmark = os.environ.get("DVC_STAGE", "").partition(f"{stage}@")
+    if not found:
+        raise InputError(f"name a benchmark: `python -m aru {stage} faces`")
+    return benchmark
 
 
 if __name__ == "__main__":

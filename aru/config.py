@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aru.errors import InputError
+from aru.names import check_name, check_path
 from aru.safe_yaml import parse_yaml
 
 
@@ -276,10 +277,11 @@ def _read(path: Path) -> Any:
 def _archives(content: Any, path: Path) -> dict[str, str]:
     """The section `benchmarks`: the active ones, each with its archive."""
     archives = content.get("benchmarks") if isinstance(content, dict) else None
-    if not isinstance(archives, dict) or not all(isinstance(name, str) for pair in archives.items() for name in pair):
+    if not isinstance(archives, dict):
         raise InputError(f"{path} must name the active benchmarks with their archives, as in "
                          "'benchmarks: {faces: data/faces.zip}'")
-    return archives
+    return {check_name(name, where=f"{path}, benchmarks"): check_path(archive, where=f"{path}, benchmarks, {name}")
+            for name, archive in archives.items()}
 
 
 def _explain(item: Any, where: str) -> str:

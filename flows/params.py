@@ -12,6 +12,7 @@ from yaml import YAMLError as PlainYAMLError
 
 from aru.config import PRESETS, Config, check_parameter, parse_config
 from aru.errors import InputError
+from aru.names import check_name, check_path
 from aru.safe_yaml import check_size
 
 PARAMS_FILE = "params.yaml"
@@ -83,6 +84,8 @@ def configured(path: Path, benchmark: str) -> Config:
 
 def activate(path: Path, benchmark: str, archive: str) -> bool:
     """Add a benchmark with its archive to the active ones; False where it was there with this archive."""
+    check_name(benchmark, where=path.name)
+    check_path(archive, where=path.name)
     content = load(path)
     section(content, benchmark, path)
     if content["benchmarks"].get(benchmark) == archive:

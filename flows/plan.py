@@ -31,6 +31,7 @@ class StageResult:
 
 def plan(root: Path, benchmark: str) -> list[Stage]:
     """The stages of one benchmark in the order of dvc.yaml, apart from those that have to wait for a later one."""
+    load_archives(Path(root) / PARAMS_FILE)  # their names become paths: refused before DVC makes them so
     stages = versioning.declared(root)
     own = {stage.address: stage for stage in stages if stage.address == f"{stage.name}@{benchmark}"}
     if not own:

@@ -93,7 +93,7 @@ def settle(execution: Execution, attempt: Attempt, future: PrefectFuture[Any]) -
     future.wait()
     if future.state.name != "Cached":
         return execution.result(attempt.stage, attempt.key, attempt.source, future.result(), attempt.started)
-    outs = _recalled(future)
+    outs = _recalled(future, attempt.stage)
     if outs is None:
         return replace(attempt, refresh=True)
     if attempt.source != "computed":
@@ -107,9 +107,13 @@ def settle(execution: Execution, attempt: Attempt, future: PrefectFuture[Any]) -
     return execution.result(attempt.stage, attempt.key, "restored" if healed else "prefect", outs, attempt.started)
 
 
-def _recalled(future: PrefectFuture[Any]) -> Outs | None:
-    """What Prefect's store holds; None where the record cannot be read, as it names its place by an absolute path."""
+def _recalled(future: PrefectFuture[Any], stage: Stage) -> Outs | None:
+    """What Prefect's store holds; None where the record is not of the stage's outputs, or cannot be read.
+
+    A record names its place by an absolute path, and what it names is written to.
+    """
     try:
-        return dict(future.result())
+        outs = dict(future.result())
     except (MissingResult, OSError, ValueError):
         return None
+    return outs if set(outs) == set(stage.outs) else None

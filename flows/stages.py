@@ -141,8 +141,8 @@ class Execution:
 
 
 def execute(pool: Workers, stage: Stage, benchmark: str, root: Path, progress: Progress) -> None:
-    """What `python -m aru STAGE BENCHMARK` does, without a shell; dvc.yaml must say just that."""
-    expected = f"python -m aru {stage.name} {benchmark}"
+    """What `python -m aru STAGE` does for this benchmark, without a shell; dvc.yaml must say just that."""
+    expected = f"python -m aru {stage.name}"
     if stage.cmd != expected:
         raise InputError(f"dvc.yaml runs {stage.cmd!r} for {stage.address}, the flow would run {expected!r}: "
                          "make them the same, or use `dvc repro`")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from yaml import YAMLError
 
 from aru.errors import InputError
+from aru.names import is_inside
 from aru.safe_yaml import check_size
 from flows.digests import file_md5, folder_md5
 from flows.project import lock_folder
@@ -212,7 +213,7 @@ def _folder_entries(manifest: Path, digest: str) -> dict[str, str]:
         files = {entry["relpath"]: entry["md5"] for entry in json.loads(manifest.read_bytes())}
     except ValueError:
         files = {}
-    if folder_md5(files) != digest:
+    if folder_md5(files) != digest or not all(is_inside(name) for name in files):
         _drop(manifest)
         raise FileNotFoundError(manifest)
     return files

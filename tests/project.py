@@ -128,4 +128,4 @@ def _write(out: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(sys.argv[1], sys.argv[2], Path("."))
+    run_stage(sys.argv[1], os.environ["DVC_STAGE"].partition("@")[2], Path("."))

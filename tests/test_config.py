@@ -10,6 +10,7 @@ from aru.config import (
     Config,
     check_parameter,
     load_archive,
+    load_archives,
     load_config,
     load_params,
     parameter_names,
@@ -48,6 +49,29 @@ def test_the_projects_parameters_are_valid_and_complete():
         parse_config(content[name], where=name)
     assert set(load_params(ROOT / "params.yaml")) == set(content["benchmarks"])
     assert str(load_archive(ROOT / "params.yaml", "faces")) == "data/faces.zip"
+
+
+BAD_NAMES = ["/elsewhere/x", "../x", "a/b", "f;touch x", "$(touch x)", "f'x", "a.b", "", "-x", "f x", "x" * 65, "a\nb", "얼굴",
+             "benchmarks", 7]
+BAD_PATHS = ["../..", "/etc/passwd", "data/../../x", "..", ".", "", "data//x", "./data", "data\\x", "C:/x", "data/\nx", 7]
+
+
+@pytest.mark.parametrize("read", [load_params, load_archives, lambda path: load_config(path, "faces")])
+@pytest.mark.parametrize("name, archive", [(name, "data/x.zip") for name in BAD_NAMES] + [("x", path) for path in BAD_PATHS])
+def test_names_and_paths_that_could_lead_elsewhere_are_refused_wherever_they_are_read(tmp_path, read, name, archive):
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["benchmarks"][name] = archive
+    if name != "benchmarks":
+        content[name] = content["faces"]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content, allow_unicode=True))
+    with pytest.raises(InputError, match="params.yaml, benchmarks.* is no (name for a|path in the project folder)"):
+        read(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("name, archive", [("mufac-clean_2", "data/mufac.zip"), ("A" * 64, "얼굴 사진/a b.zip"), ("9", "x")])
+def test_ordinary_names_and_paths_are_taken(tmp_path, name, archive):
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"benchmarks": {name: archive}}, allow_unicode=True))
+    assert load_archives(tmp_path / "params.yaml") == {name: archive}
 
 
 def _leaves(section, prefix=""):

@@ -7,11 +7,11 @@ import yaml
 
 from aru.errors import InputError
 from flows import versioning
-from flows.digests import Digests, file_md5
+from flows.digests import Digests, file_md5, folder_manifest, folder_md5
 from flows.plan import differences, key, plan, refreshed, upstream
 from flows.versioning import Locked, Stage
 from tests.flow_fixtures import STAGES
-from tests.project import outputs, run_stage, shell
+from tests.project import change_param, outputs, run_stage, shell
 
 STAGE = Stage(name="mask", address="mask@faces", cmd="python -m aru mask faces", deps=("a", "b"),
               params={"params.yaml": {"faces.mask": {"ratio": 0.5, "unit": "filter"}}}, outs=("work/m", "work/n"))
@@ -55,6 +55,38 @@ def test_plan_is_in_order_and_resolved(finished: Path) -> None:
 def test_plan_of_an_unknown_benchmark_names_the_known_ones(finished: Path) -> None:
     with pytest.raises(InputError, match="no stages for benchmark 'mufac'.*faces"):
         plan(finished, "mufac")
+
+
+@pytest.mark.parametrize("line, message", [
+    ("'f;touch x': data/faces.zip", "'f;touch x' is no name"), ("/elsewhere/x: data/faces.zip", "'/elsewhere/x' is no name"),
+    ("mufac: ../..", r"'\.\./\.\.' is no path in the project folder"),
+])
+def test_names_that_could_lead_elsewhere_are_refused_before_dvc_resolves_them(fresh: Path, line: str, message: str) -> None:
+    change_param(fresh, "  faces: data/faces.zip", f"  faces: data/faces.zip\n  {line}")
+    with pytest.raises(InputError, match=message):
+        plan(fresh, "faces")
+
+
+def test_no_shell_reads_a_benchmarks_name(fresh: Path) -> None:
+    name = "f';touch x;$(touch y)'"
+    change_param(fresh, "  faces: data/faces.zip", f'  "{name}": data/faces.zip')
+    text = (fresh / "params.yaml").read_text()
+    (fresh / "params.yaml").write_text(text.replace("\nfaces:", f'\n"{name}":'))
+    shell(fresh, "dvc", "repro", f"prepare@{name}")
+    assert (fresh / "work" / name / "prepared" / "manifest.csv").is_file(), "the stand-in takes any name"
+    assert not (fresh / "x").exists() and not (fresh / "y").exists()
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x"])
+def test_a_folders_list_in_the_cache_cannot_lead_out_of_it(fresh: Path, name: str) -> None:
+    files = {name: file_md5(fresh / "data.dvc")}
+    digest = folder_md5(files)
+    with versioning._opened(fresh) as repo:
+        listed = Path(repo.cache.local.oid_to_path(digest))
+    listed.parent.mkdir(parents=True, exist_ok=True)
+    listed.write_bytes(folder_manifest(files))
+    assert not versioning.restore(fresh, {"work/faces/report/figures": digest})
+    assert not listed.exists() and not (fresh / "work").exists()
 
 
 def test_missing_parameter_is_named(fresh: Path) -> None:
