@@ -13,23 +13,13 @@ from aru.errors import InputError, TrainingError
 from aru.methods import CONTROLS, METHODS, find
 from aru.methods.fresh import fresh
 from aru.models import build
+from tests.methods_quick import quick
 from tests.test_unlearning import Canary
 from tests.toys import CPU, SmallNet, same_weights, sets, small_net
 
-QUICK = {"epochs": 1, "batch_size": 8, "forget_batch_size": 8, "warmup_epochs": 1, "repair_epochs": 1, "iterations": 2,
-         "noise_steps": 2, "steps": 2, "eps": 1.0}
 ALL = pytest.mark.parametrize("name", METHODS)
 TRAINED = pytest.mark.parametrize("name", [name for name in METHODS if name != "nothing"])
 DISTINCT = pytest.mark.parametrize("name", [name for name in METHODS if name not in CONTROLS])  # the controls are ARU again
-
-
-def quick(name, preset=None):
-    method = METHODS[name]
-    if "finetune" in method.config.model_fields:
-        return method.configure(preset, attack={"steps": 1, "batch_size": 8}, mask={"batch_size": 8},
-                                finetune={"epochs": 1, "batch_size": 8})
-    changes = {key: value for key, value in QUICK.items() if key in method.config.model_fields}
-    return method.configure(preset, **changes, **({"alpha": 1.2} if name == "ssd" else {}))  # at 10 little nets keep all
 
 
 def run(name, *, model=None, given=None, seed=0, config=None, compute=CPU, **ways):

@@ -1,0 +1,119 @@
+"""Every path that a GPU takes: with a device that is only pretended, and on a real one where there is one.
+
+Imports nothing of the operation and no fixture of conftest.py: these run on a machine that has PyTorch alone.
+"""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from aru.attack import attack
+from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, make_case
+from aru.audit.levels import measure
+from aru.audit.subject import Subject
+from aru.audit.verdicts import Measurement
+from aru.compute import Compute, choose
+from aru.config import AttackConfig, MaskConfig, RuntimeConfig, TrainConfig, load_config
+from aru.masking import mask
+from aru.methods import METHODS
+from aru.models import build
+from aru.training import fit, predict
+from tests import audited
+from tests.methods_quick import quick
+from tests.pretend_cuda import OnDevice, pretended
+from tests.toys import CPU, generator, sets, small_net
+from tests.untouched import state
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL = pytest.param("real", marks=[pytest.mark.gpu, pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no CUDA device here: the same tests run with a pretended one")])
+
+
+@pytest.fixture(params=["pretended", REAL])
+def gpu(request: pytest.FixtureRequest) -> Iterator[Compute]:
+    """Arithmetic on a CUDA device, in float32."""
+    if request.param == "real":
+        yield Compute(torch.device("cuda", 0))
+        return
+    with pretended() as device:
+        yield Compute(device)
+
+
+def test_a_pretended_device_refuses_what_cuda_refuses_and_gives_the_cpu_s_values():
+    with pretended() as device:
+        there = torch.arange(3.0).to(device)
+        with pytest.raises(RuntimeError, match="expected all tensors to be on the same device"):
+            there + torch.ones(3)
+        with pytest.raises(TypeError, match="numpy"):
+            there.numpy()
+        assert isinstance(there * 2, OnDevice) and (there * 2).device == device
+        assert (there * torch.tensor(2.0)).sum().item() == 6.0
+        back = (there * 2).cpu()
+        assert type(back) is torch.Tensor and back.tolist() == [0.0, 2.0, 4.0]
+
+
+def test_training_on_the_device_learns_what_it_learns_on_the_cpu(gpu):
+    config = TrainConfig(epochs=2, batch_size=8, augment=True)
+    here, there = small_net(), small_net()
+    expected = fit(here, sets().retain, config, generator=generator(), compute=CPU)
+    history = fit(there, sets().retain, config, generator=generator(), compute=gpu)
+    assert all(parameter.device.type == "cuda" for parameter in there.parameters())
+    assert history[-1]["loss"] == pytest.approx(expected[-1]["loss"], rel=1e-2)
+    assert torch.allclose(predict(there, sets().test, compute=gpu), predict(here, sets().test, compute=CPU), atol=2e-2)
+
+
+def test_noise_and_mask_are_those_of_the_cpu(gpu):
+    forget = sets().forget
+    config = AttackConfig(steps=3, start="uniform")
+    expected = attack(small_net(), forget, config, generator=generator(), compute=CPU)
+    noise = attack(small_net(), forget, config, generator=generator(), compute=gpu)
+    assert noise.device.type == "cpu" and noise.abs().max() <= config.eps
+    assert (noise - expected).abs().gt(1e-4).float().mean() < 0.02, "a gradient next to 0 may fall on either side"
+    settings = {"config": MaskConfig(), "generator": generator()}
+    expected_scores, expected_mask = mask(small_net(), forget, expected, compute=CPU, **settings)
+    scores, found = mask(small_net(), forget, expected, compute=gpu, **settings)
+    assert expected_mask.keys() == found.keys() == scores.keys() == expected_scores.keys()
+    assert all(tensor.device.type == "cpu" for tensor in (*scores.values(), *found.values()))
+    share = [float((expected_mask[layer] == found[layer]).double().mean()) for layer in found]
+    assert min(share) > 0.6, "a filter in the middle may change sides, others may not"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_runs_on_the_device_and_leaves_the_model_as_it_was(gpu, name):
+    model = small_net()
+    before, places = state(model), {parameter.device.type for parameter in model.parameters()}
+    result = METHODS[name].function(model, sets(), quick(name), seed=0, compute=gpu)
+    assert {parameter.device.type for parameter in result.parameters()} == {"cuda"}
+    assert (state(model), {parameter.device.type for parameter in model.parameters()}) == (before, places)
+
+
+def test_an_audit_measures_on_the_device_what_it_measures_on_the_cpu(gpu, tmp_path):
+    config = load_config(ROOT / "params.yaml", "faces")
+    found = {}
+    for place, compute in (("cpu", CPU), ("gpu", gpu)):
+        models = {name: copy.deepcopy(model) for name, model in (
+            (AUDITED, audited.retrained(0)), (ORIGINAL, audited.original()), (RETRAINED, audited.retrained(1)))}
+        people = audited.manifest().drop(columns="true")
+        case = make_case(models, audited.sets(), people, compute=compute, resamples=20, seed=0)
+        found[place], _ = measure(case, "standard", Subject("unlearned", "toy", config, tmp_path, method="aru"))
+    assert found["cpu"].keys() == found["gpu"].keys()
+    for name, expected in found["cpu"].items():
+        assert type(found["gpu"][name]) is type(expected), name
+        if isinstance(expected, Measurement):
+            assert found["gpu"][name].figure == pytest.approx(expected.figure, abs=0.02), name
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("name", ["resnet18", "vit_tiny"])
+def test_two_trainings_on_one_card_are_alike_in_both_precisions(name):
+    losses = []
+    for dtype in (torch.float32, torch.float32, torch.bfloat16):
+        compute = Compute(choose(RuntimeConfig(device="cuda")).device, dtype)
+        model = build(name, 8, resolution=16)
+        history = fit(model, sets().retain, TrainConfig(epochs=2, batch_size=8), generator=generator(), compute=compute)
+        losses.append(history[-1]["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3) and losses[0] == pytest.approx(losses[2], rel=0.1)
