@@ -35,6 +35,8 @@ def show_data(content: dict[str, Any]) -> None:
 
     print(format_audit(content))
     print(format_people(content["people"]))
+    if "cut" in content:
+        print(content["cut"])
 
 
 def show_outcome(root: Path, outcome: "Outcome") -> None:

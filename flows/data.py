@@ -83,9 +83,13 @@ def _audited(config: Config, archive: Path, progress: Progress) -> dict[str, Any
     """The counts of the audit, and under "people" who was merged and who is suspected to be one, by name."""
     from aru.data.audit import audit
     from aru.data.evidence import people
+    from aru.data.mucac import cut_note
 
     manifest, merge = _manifest(config, archive, progress), config.data.merge
-    return audit(manifest, merge) | {"people": people(manifest, merge)}
+    found = audit(manifest, merge) | {"people": people(manifest, merge)}
+    if config.data.layout == "mucac":
+        found["cut"] = cut_note(manifest["person"].astype(int))
+    return found
 
 
 def _copy(layout: str, source: Path, target: Path) -> None:

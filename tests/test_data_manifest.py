@@ -10,11 +10,12 @@ from aru.data.audit import audit, format_audit
 from aru.data.decoding import decode_photo
 from aru.data.images import decode, load_sets
 from aru.data.manifest import read_manifest, write_manifest
+from aru.data.mucac import SETS, cut, cut_note
 from aru.data.photos import FINE, same_photo_pairs, thumbnail
 from aru.data.prepare import build_manifest, read_images
 from aru.data.splits import check_leaks
 from aru.errors import InputError, LeakError
-from tests.archives import jpeg, mucac_folder, mufac_archive, mufac_members, write_zip
+from tests.archives import jpeg, mucac_files, mucac_folder, mufac_archive, mufac_members, write_zip
 
 REAL = Path(os.environ.get("ARU_MUFAC_ARCHIVE", Path(__file__).parents[2] / "shared" / "data"
                            / "custom_korean_family_dataset_resolution_128.zip"))
@@ -163,6 +164,27 @@ def test_mucac_roles_follow_the_identity_numbers(tmp_path):
                      4855: "unseen", 6216: "unseen"}
     assert manifest["male"].tolist() == [photo % 2 for photo in range(16)]
     assert manifest["smiling"].tolist() == [int(photo % 3 > 0) for photo in range(16)] and manifest["young"].all()
+
+
+@pytest.mark.parametrize("numbers, test, forget, retain", [
+    (range(6217), 190, 1060, 3605),  # the published people
+    (range(10001, 11001), 31, 170, 580),  # as many as round to the published shares of 1,000
+    (range(180), 6, 30, 105), (range(4), 1, 1, 1), (range(5), 1, 1, 2),
+    ((0, 190, 1250, 4855), 1, 1, 1),
+])
+def test_mucac_is_cut_at_the_published_numbers_or_else_in_the_published_shares(numbers, test, forget, retain):
+    sets = list(cut(reversed(numbers)).values())
+    assert [sets.count(name) for name in SETS] == [test, forget, retain, len(numbers) - test - forget - retain]
+    assert sets == sorted(sets, key=SETS.index), "by ascending number"
+
+
+def test_another_part_of_celeba_has_all_four_sets(tmp_path):
+    folder = mucac_folder(tmp_path / "mucac", mucac_files(numbers=[7000 + number // 2 for number in range(40)]))
+    manifest = build_manifest("mucac", folder, protocol="official", forget={})
+    assert manifest["role"].value_counts().to_dict() == {"test": 2, "forget": 6, "retain": 24, "unseen": 8}
+    assert "these 20 people would leave a set empty" in cut_note(manifest["person"].astype(int))
+    whole = build_manifest("mucac", mucac_folder(tmp_path / "whole"), protocol="official", forget={})
+    assert "The 8 people are cut at the published identity numbers" in cut_note(whole["person"].astype(int))
 
 
 @pytest.mark.parametrize("task, shape", [("male", (4,)), ("multilabel", (4, 3))])

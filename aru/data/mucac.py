@@ -1,6 +1,7 @@
 """The folder layout of MUCAC, the Machine Unlearning for Celebrity Attribute Classifier benchmark (arXiv 2311.02240)."""
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
@@ -13,7 +14,10 @@ IDENTITIES = "CelebA-HQ-identity.txt"
 ATTRIBUTES = "CelebA-HQ-attribute.txt"
 LABEL_COLUMNS = {"male": 21, "smiling": 32, "young": 40}  # counted from 1; column 0 is the file
 COLUMNS = 40
-FIRST_FORGET, FIRST_RETAIN, FIRST_UNSEEN = 190, 1250, 4855  # identity numbers at which the sets begin
+SETS = ("test", "forget", "retain", "unseen")
+FIRST = (190, 1250, 4855)  # the identity numbers at which forget, retain and unseen begin, as published ...
+PEOPLE = 6217  # ... for identity numbers from 0 to 6216
+_SPLITS = {"test": "val", "forget": "train", "retain": "train", "unseen": "test"}
 
 
 def read_mucac(source: Source, faults: Faults) -> pd.DataFrame:
@@ -23,11 +27,12 @@ def read_mucac(source: Source, faults: Faults) -> pd.DataFrame:
     """
     prefix = folder_of(source, IDENTITIES)
     identities = _identities(source, prefix, faults)
+    sets = cut(identities.values())
     attributes = _attributes(source, prefix, faults)
     rows = []
     for file, person in identities.items():
         if file in attributes:
-            rows.append((prefix + FOLDER + file, "", str(person), split_of(person), *attributes[file]))
+            rows.append((prefix + FOLDER + file, "", str(person), _SPLITS[sets[person]], *attributes[file]))
         elif attributes:
             faults.add(f"{FOLDER}{file}", f"has no line in {ATTRIBUTES}, though {IDENTITIES} names it", "add its labels")
     table = pd.DataFrame(rows, columns=["path", "family", "person", "split", *LABEL_COLUMNS])
@@ -35,11 +40,37 @@ def read_mucac(source: Source, faults: Faults) -> pd.DataFrame:
     return table[table["path"].isin(there)].reset_index(drop=True)
 
 
-def split_of(person: int) -> str:
-    """The benchmark's cut by identity number; forget and retain together are its training split."""
-    if person < FIRST_FORGET:
-        return "val"
-    return "train" if person < FIRST_UNSEEN else "test"
+def cut(people: Iterable[int]) -> dict[int, str]:
+    """Which of the four sets each identity number belongs to; forget and retain together are the training split.
+
+    As published, by the numbers themselves, where that gives each set somebody. Another part of CelebA has other numbers:
+    then its people in the order of their numbers are cut in the published shares, with at least one in each set. The
+    fewest people, one each, are what the layout needs; of fewer the last sets stay empty.
+    """
+    numbers = sorted(set(people))
+    published = _published(numbers)
+    if set(published.values()) == set(SETS):
+        return published
+    begins: list[int] = []
+    for index, first in enumerate(FIRST):
+        earliest = begins[-1] + 1 if begins else 1
+        latest = len(numbers) - len(FIRST) + index
+        begins.append(max(earliest, min(round(first / PEOPLE * len(numbers)), latest)))
+    return {number: SETS[bisect_right(begins, place)] for place, number in enumerate(numbers)}
+
+
+def cut_note(people: Iterable[int]) -> str:
+    """How `cut` cut these people, in a sentence."""
+    numbers = set(people)
+    at = ", ".join(map(str, FIRST))
+    if set(_published(numbers).values()) == set(SETS):
+        return f"The {len(numbers)} people are cut at the published identity numbers ({at})."
+    return (f"Cut at the published identity numbers ({at}), these {len(numbers)} people would leave a set empty: they are cut "
+            "in the order of their numbers, in the published shares. Figures do not compare with MUCAC's.")
+
+
+def _published(numbers: Iterable[int]) -> dict[int, str]:
+    return {number: SETS[bisect_right(FIRST, number)] for number in numbers}
 
 
 def _identities(source: Source, prefix: str, faults: Faults) -> dict[str, int]:

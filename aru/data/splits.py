@@ -63,9 +63,10 @@ def _chosen(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) -> np.n
         drawn = np.random.default_rng(forget.get("draw_seed", 0)).choice(people, forget["draw"], replace=False)
         return train & manifest["subject"].isin(drawn).to_numpy()
     if layout == "mucac":
-        from aru.data.mucac import FIRST_FORGET, FIRST_RETAIN
+        from aru.data.mucac import cut
 
-        return manifest["person"].astype(int).between(FIRST_FORGET, FIRST_RETAIN - 1).to_numpy()
+        people = manifest["person"].astype(int)
+        return (people.map(cut(people)) == "forget").to_numpy()
     raise InputError("data.forget is empty: give rows, subjects or draw")
 
 
