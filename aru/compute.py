@@ -35,6 +35,18 @@ class Compute:
         return model.to(self.device).to(memory_format=torch.channels_last)
 
 
+def device_of(config: RuntimeConfig) -> torch.device:
+    """The device that the configuration asks for; one that is not here is an InputError."""
+    device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device)
+    count = torch.cuda.device_count() if device.type == "cuda" and torch.cuda.is_available() else 0
+    if device.type == "cuda" and count == 0:
+        raise InputError(f"runtime.device is {config.device!r} but CUDA is not available here: use 'auto' or 'cpu'")
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise InputError(f"runtime.device is {config.device!r} but CUDA has {count} devices here, numbered from 0: use one of "
+                         "these, or 'auto'")
+    return device
+
+
 def choose(config: RuntimeConfig) -> Compute:
     """Turn the configuration into a device and precision, and set the threads and the memory of this process's PyTorch.
 
@@ -42,9 +54,7 @@ def choose(config: RuntimeConfig) -> Compute:
     """
     torch.set_num_threads(config.threads)
     memory.keep()
-    device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"runtime.device is {config.device!r} but CUDA is not available here: use 'auto' or 'cpu'")
+    device = device_of(config)
     fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bf16()
     bf16 = fast if config.precision == "auto" else config.precision == "bf16"
     return Compute(device, torch.bfloat16 if bf16 else torch.float32)

@@ -19,6 +19,10 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+FORGET_WAYS = ("rows", "subjects", "draw")
+"""The ways to say who is to be forgotten, of which one is given."""
+
+
 class ForgetConfig(Section):
     """Who is to be forgotten: exactly one of the three is given."""
 
@@ -29,7 +33,7 @@ class ForgetConfig(Section):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "ForgetConfig":
-        given = [name for name in ("rows", "subjects", "draw") if getattr(self, name) is not None]
+        given = [name for name in FORGET_WAYS if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are given: name exactly one of rows, subjects, draw")
         return self
@@ -179,6 +183,13 @@ class Config(Section):
     audit: AuditConfig = AuditConfig()
     runtime: RuntimeConfig = RuntimeConfig()
 
+    @model_validator(mode="after")
+    def _distillation_of_task(self) -> "Config":
+        if self.data.task == "multilabel" and self.finetune.distillation > 0:
+            raise ValueError(f"finetune.distillation = {self.finetune.distillation} is not defined for the multi-label task: "
+                             "set it to 0, or data.task to one of its labels")
+        return self
+
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # The paper's text; what it leaves open is this project's choice (docs/protocol.md).
@@ -221,12 +232,7 @@ def parse_config(values: dict[str, Any], *, where: str) -> Config:
 
 def load_params(path: Path) -> dict[str, Config]:
     """Read `params.yaml`: the checked configuration of every active benchmark, in the file's order."""
-    content = _read(path)
-    archives = _archives(content, path)
-    missing = [name for name in archives if not isinstance(content.get(name), dict)]
-    if missing:
-        raise InputError(f"{path} lists the benchmark {missing[0]!r} but has no section of that name")
-    return {name: parse_config(content[name], where=f"{path}: {name}") for name in archives}
+    return _configs(_read(path), path)
 
 
 def load_archives(path: Path) -> dict[str, str]:
@@ -236,16 +242,34 @@ def load_archives(path: Path) -> dict[str, str]:
 
 def load_archive(path: Path, benchmark: str) -> Path:
     """The archive of one active benchmark."""
-    return Path(load_archives(path)[benchmark])
+    content = _read(path)
+    archives = _archives(content, path)
+    _check_active(content, benchmark, list(archives), path)
+    return Path(archives[benchmark])
 
 
 def load_config(path: Path, benchmark: str) -> Config:
     """Read one active benchmark's configuration; an unknown name is answered with the nearest known one."""
-    configs = load_params(path)
-    if benchmark not in configs:
-        raise InputError(f"benchmark {benchmark!r} is not active in {path}; active: {', '.join(configs)}"
-                         f"{_did_you_mean(benchmark, list(configs))}")
+    content = _read(path)
+    configs = _configs(content, path)
+    _check_active(content, benchmark, list(configs), path)
     return configs[benchmark]
+
+
+def _configs(content: Any, path: Path) -> dict[str, Config]:
+    archives = _archives(content, path)
+    missing = [name for name in archives if not isinstance(content.get(name), dict)]
+    if missing:
+        raise InputError(f"{path} lists the benchmark {missing[0]!r} but has no section of that name")
+    return {name: parse_config(content[name], where=f"{path}: {name}") for name in archives}
+
+
+def _check_active(content: Any, benchmark: str, active: list[str], path: Path) -> None:
+    if benchmark in active:
+        return
+    remedy = ("; `aru data import` brings its data in and makes it active, --set there sets its parameters"
+              if benchmark in content and benchmark != "benchmarks" else _did_you_mean(benchmark, active))
+    raise InputError(f"benchmark {benchmark!r} is not active in {path}; active: {', '.join(active)}{remedy}")
 
 
 def parameter_names(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
@@ -288,7 +312,7 @@ def _explain(item: Any, where: str) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"{where}: unknown parameter {name!r}{_did_you_mean(name, list(parameter_names()))}"
-    return f"{where}: {name} = {item['input']!r}: {item['msg']}"
+    return f"{where}: {name} = {item['input']!r}: {item['msg']}" if name else f"{where}: {item['msg']}"
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:

@@ -6,8 +6,9 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +17,7 @@ from flows.console import show_absent, show_audit, show_changes, show_comparison
 from flows.project import find_project, project_lock
 
 if TYPE_CHECKING:
+    from flows.params import Edit
     from flows.unlearn import Outcome
     from flows.versioning import Stage
 
@@ -28,6 +30,7 @@ shadows_app = typer.Typer(help="Shadow models, each trained on a random half of 
 app.add_typer(shadows_app, name="shadows")
 
 Benchmark = Annotated[str, typer.Option(help="An active benchmark of params.yaml.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask where people come along whom data.forget does not name.")]
 _BAD_INPUT, _INTERRUPTED = 2, 130
 _SEND_SECONDS = 10.0
 _TAKES_SEVERAL = ("--set", "--refresh")
@@ -43,17 +46,20 @@ def run(
     preset: Annotated[str | None, typer.Option(help="Set ARU's parameters to a named variant: paper, vitmul or best.")] = None,
     refresh: Annotated[list[str] | None, typer.Option(
         metavar="[STAGE...]", help="Compute these stages again (all without a name) though they are cached.")] = None,
+    yes: Yes = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Run the main flow: data, original model, attack, mask and reset, fine-tune, retrained reference, evaluation.
 
     What is cached is not computed again. --preset, --params and --set change params.yaml itself, in this order,
-    because DVC, Prefect and MLflow agree on that file; nothing is written unless all of it is valid.
+    because DVC, Prefect and MLflow agree on that file; nothing is written unless all of it fits the data, the network
+    and the device, and a run that fails leaves the file as it was.
     """
     root = _enter()
     with project_lock(root), _resumable("Finished stages are", f"aru run --benchmark {benchmark}"):
-        _prepare_run(root, benchmark, settings or [], params, preset, refresh or [])
-        outcome = _run_flow(root, benchmark, tuple(refresh or ()), quiet)
+        edit = _prepare_run(root, benchmark, _settings(settings, params, preset), refresh or [], yes=yes, quiet=quiet)
+        with _written(edit):
+            outcome = _run_flow(root, benchmark, tuple(refresh or ()), quiet)
     show_outcome(root, outcome)
 
 
@@ -223,14 +229,19 @@ def audit_command(
 def data_import(
     layout: Annotated[str, typer.Argument(metavar="mufac|mucac", help="The layout of the data set.")],
     source: Annotated[Path, typer.Argument(help="The MUFAC archive (.zip), or the unpacked MUCAC folder.")],
+    settings: Annotated[list[str] | None, typer.Option(
+        "--set", metavar="NAME=VALUE...", help="Set the benchmark's parameters with it, as in data.forget.rows=50.")] = None,
+    yes: Yes = False,
 ) -> None:
     """Check a data set, copy it into data/, track it with DVC and make it an active benchmark."""
+    from flows.checks import asking
     from flows.console import show_data
     from flows.data import import_data
 
     root = _enter()
-    with _shown("import") as progress:
-        done = import_data(root, layout, source.expanduser().resolve(), progress=progress)
+    done = import_data(root, layout, source.expanduser().resolve(), settings=_settings(settings, None, None),
+                       confirm=asking(yes=yes), progress=_shown)
+    show_changes(done.changes)
     show_data(done.audit)
     print(f"\n{layout} is in {done.archive}, tracked by {done.tracked_by}, and active in params.yaml. Next:\n"
           f"  aru run --benchmark {layout}\n"
@@ -251,6 +262,7 @@ def data_audit(
     with _shown("audit") as progress:
         audit = audit_data(_enter(), benchmark, progress=progress)
     show_data(audit)
+    print("\n".join(audit["selection"]))
     if json is not None:
         write_json(json, audit)
 
@@ -340,17 +352,40 @@ def _stages(root: Path, benchmark: str) -> "list[Stage]":
     return stages
 
 
-def _prepare_run(root: Path, benchmark: str, settings: list[str], params: Path | None, preset: str | None,
-                 refresh: list[str]) -> None:
+def _settings(settings: list[str] | None, params: Path | None, preset: str | None) -> list[tuple[str, Any]]:
+    """The parameters that a command sets; a later one wins."""
+    from flows.params import file_settings, parse_setting, preset_settings
+
+    return [*(preset_settings(preset) if preset else []), *(file_settings(params) if params else []),
+            *(parse_setting(text) for text in settings or [])]
+
+
+def _prepare_run(root: Path, benchmark: str, settings: list[tuple[str, Any]], refresh: list[str], *, yes: bool,
+                 quiet: bool) -> "Edit":
     """Everything that can be wrong with the request is found here, before params.yaml is touched or work starts."""
-    from flows.params import PARAMS_FILE, edit, file_settings, parse_setting, preset_settings
+    from flows.checks import asking, check_edit
+    from flows.params import PARAMS_FILE, propose
     from flows.plan import absent_data, refreshed
 
-    refreshed(_stages(root, benchmark), tuple(refresh))
-    wanted = [*(preset_settings(preset) if preset else []), *(file_settings(params) if params else []),
-              *(parse_setting(text) for text in settings)]
-    show_changes(edit(root / PARAMS_FILE, benchmark, wanted))
+    stages = _stages(root, benchmark)
+    refreshed(stages, tuple(refresh))
+    edit = propose(root / PARAMS_FILE, benchmark, settings)
+    check_edit(root, benchmark, stages, edit, confirm=asking(yes=yes), progress=partial(_shown, quiet=quiet))
+    show_changes(edit.changes)
     show_absent(absent_data(root))
+    return edit
+
+
+@contextmanager
+def _written(edit: "Edit") -> Iterator[None]:
+    """Write changed parameters for a run; where it fails they are taken back, where it is interrupted it can go on."""
+    edit.write()
+    try:
+        yield
+    except BaseException as error:
+        if not _is_interruption(error) and edit.take_back():
+            print("params.yaml is again as it was before this run", file=sys.stderr)
+        raise
 
 
 def _run_flow(root: Path, benchmark: str, refresh: tuple[str, ...], quiet: bool) -> "Outcome":
@@ -416,10 +451,10 @@ def _is_interruption(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def _shown(name: str) -> Iterator:
+def _shown(name: str, *, quiet: bool = False) -> Iterator:
     from flows.progress import make_board
 
-    with make_board(quiet=False) as board, board.stage(name) as progress:
+    with make_board(quiet=quiet) as board, board.stage(name) as progress:
         yield progress
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ from aru.config import Config, load_archive
 from aru.errors import InputError
 from aru.progress import Progress
 from flows import versioning
-from flows.params import PARAMS_FILE, activate, configured
+from flows.checks import Confirm, Shown, check_machine, select, with_roles
+from flows.params import PARAMS_FILE, Change, activate, configured, propose
 from flows.project import lock_folder, project_lock
 
 if TYPE_CHECKING:
@@ -24,40 +26,52 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 @dataclass(frozen=True)
 class Imported:
-    """A data set that was brought in: its archive, the .dvc file that tracks it, and its audit."""
+    """A data set that was brought in: its archive, the .dvc file that tracks it, its audit, and what was set with it."""
 
     archive: str
     tracked_by: str
     audit: dict[str, Any]
+    changes: list[Change]
 
 
-def import_data(root: Path, layout: str, source: Path, *, progress: Progress) -> Imported:
+def import_data(root: Path, layout: str, source: Path, *, settings: Sequence[tuple[str, Any]] = (), confirm: Confirm,
+                progress: Shown) -> Imported:
     """Check an archive (mufac) or a folder (mucac), add it to data/ and activate its benchmark.
 
+    `settings` are parameters of the benchmark that are set with it; `confirm` is shown whom they forget.
     Nothing in the project is touched before the check has passed, and each step can be repeated after a kill.
     """
+    from aru.data.prepare import read_rows
+
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout {layout!r}: the layouts are {', '.join(LAYOUTS)}")
     with project_lock(root):
-        config = configured(root / PARAMS_FILE, layout)
+        edit = propose(root / PARAMS_FILE, layout, settings)
+        check_machine(edit.config, {change.name for change in edit.changes})
         archive = f"{DATA}/{layout}.zip"
         staged = lock_folder(root) / f"{layout}.zip"
         try:
             _copy(layout, source, staged)
-            found = _audited(config, staged, progress)
+            with progress("import") as shown:
+                rows = read_rows(edit.config.data.layout, staged, progress=shown)
+            found = _audited(edit.config, rows)
+            confirm(select(edit.config, with_roles(edit.config, rows)))
             (root / DATA).mkdir(exist_ok=True)
             os.replace(staged, root / archive)
         finally:
             staged.unlink(missing_ok=True)
         tracked_by = versioning.track(root, archive)
+        edit.write()
         activate(root / PARAMS_FILE, layout, archive)
-    return Imported(archive, tracked_by, found)
+    return Imported(archive, tracked_by, found, edit.changes)
 
 
 def audit_data(root: Path, benchmark: str, *, progress: Progress) -> dict[str, Any]:
     """The audit of an active benchmark's archive, as its parameters cut it."""
-    archive = load_archive(root / PARAMS_FILE, benchmark)
-    return _audited(configured(root / PARAMS_FILE, benchmark), root / archive, progress)
+    from aru.data.prepare import read_rows
+
+    archive, config = root / load_archive(root / PARAMS_FILE, benchmark), configured(root / PARAMS_FILE, benchmark)
+    return _audited(config, read_rows(config.data.layout, archive, progress=progress))
 
 
 def make_faces(root: Path, *, progress: Progress) -> Path:
@@ -71,22 +85,14 @@ def make_faces(root: Path, *, progress: Progress) -> Path:
     return root / archive
 
 
-def _manifest(config: Config, archive: Path, progress: Progress) -> "pd.DataFrame":
-    from aru.data.prepare import build_manifest
-
-    data = config.data
-    return build_manifest(data.layout, archive, protocol=data.protocol, seed=data.seed, progress=progress,
-                          forget=data.forget.model_dump(exclude_none=True), merge=data.merge)
-
-
-def _audited(config: Config, archive: Path, progress: Progress) -> dict[str, Any]:
-    """The counts of the audit, and under "people" who was merged and who is suspected to be one, by name."""
+def _audited(config: Config, rows: "pd.DataFrame") -> dict[str, Any]:
+    """The counts of the audit; by name who was merged and who is suspected to be one ("people"), and who is forgotten."""
     from aru.data.audit import audit
     from aru.data.evidence import people
     from aru.data.mucac import cut_note
 
-    manifest, merge = _manifest(config, archive, progress), config.data.merge
-    found = audit(manifest, merge) | {"people": people(manifest, merge)}
+    manifest, merge = with_roles(config, rows), config.data.merge
+    found = audit(manifest, merge) | {"people": people(manifest, merge), "selection": list(select(config, manifest).lines)}
     if config.data.layout == "mucac":
         found["cut"] = cut_note(manifest["person"].astype(int))
     return found

@@ -1,6 +1,7 @@
 """Editing params.yaml, the file on which DVC, Prefect and MLflow agree: checked first, comments kept, atomic."""
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from yaml import YAMLError as PlainYAMLError
 
-from aru.config import PRESETS, Config, check_parameter, parse_config
+from aru.config import FORGET_WAYS, PRESETS, Config, check_parameter, parse_config
 from aru.errors import InputError
 from aru.names import check_name, check_path
 from aru.safe_yaml import check_size
@@ -54,27 +55,58 @@ def preset_settings(preset: str) -> list[tuple[str, Any]]:
     return list(_leaves(PRESETS[preset]))
 
 
-def edit(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]]) -> list[Change]:
-    """Set parameters of one benchmark in params.yaml; a later setting wins. Returns what has changed.
+@dataclass(frozen=True)
+class Edit:
+    """A valid change of params.yaml: the file's text before and after, what differs, the parameters as they will be."""
 
-    The whole section is validated before anything is written. Values are written as the validation read them, so
-    that 20 and 20.0 are the same parameter.
+    path: Path
+    before: str
+    after: str
+    changes: list[Change]
+    config: Config
+
+    def write(self) -> None:
+        """Write it; without a change the file stays as it is, to the byte."""
+        if self.changes:
+            _write_text(self.path, self.after)
+
+    def take_back(self) -> bool:
+        """Make the file what it was before; False where nothing was written, or somebody else has written since."""
+        if not self.changes or _read_text(self.path) != self.after:
+            return False
+        _write_text(self.path, self.before)
+        return True
+
+
+def propose(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]]) -> Edit:
+    """What params.yaml becomes when parameters of one benchmark are set; a later setting wins.
+
+    The whole section is validated. Values are written as the validation read them, so that 20 and 20.0 are the same
+    parameter. Of the ways to say who is forgotten, one that is set takes the place of one that was there.
     """
     content = load(path)
     values = section(content, benchmark, path)
     before = dict(_leaves(values))
+    named = dict.fromkeys(name for name, _ in settings)
     for name, value in settings:
         _set(values, name, value)
-    checked = parse_config(plain(values), where=f"{path.name}: {benchmark}").model_dump(mode="json")
-    changes = []
-    for name in dict.fromkeys(name for name, _ in settings):
+    replaced = _replaced(values, dict(settings))
+    config = parse_config(plain(values), where=f"{path.name}: {benchmark}")
+    checked = config.model_dump(mode="json")
+    changes = [Change(name, before[name], None) for name in replaced]
+    for name in named:
         new = _get(checked, name)
         _set(values, name, new)
         if before.get(name) != new:
             changes.append(Change(name, before.get(name), new))
-    if changes:
-        _write(path, content)
-    return changes
+    return Edit(path, _read_text(path), _dumped(content), changes, config)
+
+
+def edit(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]]) -> list[Change]:
+    """Set parameters of one benchmark in params.yaml, checked as `propose` does. Returns what has changed."""
+    proposed = propose(path, benchmark, settings)
+    proposed.write()
+    return proposed.changes
 
 
 def configured(path: Path, benchmark: str) -> Config:
@@ -103,6 +135,18 @@ def section(content: Any, benchmark: str, path: Path) -> Any:
         hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(sections) or 'none'}"
         raise InputError(f"{path.name} has no section for benchmark {benchmark!r}{hint}")
     return content[benchmark]
+
+
+def _replaced(values: dict[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Take out who was forgotten before where that is now said in another way; the names that went."""
+    ways = [f"data.forget.{way}" for way in FORGET_WAYS]
+    if all(wanted.get(way) is None for way in ways):
+        return []
+    forget = values["data"]["forget"]
+    gone = [way for way in ways if way not in wanted and forget.get(way.rpartition(".")[2]) is not None]
+    for way in gone:
+        del forget[way.rpartition(".")[2]]
+    return gone
 
 
 def _leaves(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -145,11 +189,25 @@ def load(path: Path) -> Any:
         raise InputError(f"{path} is not valid YAML: {error}") from None
 
 
+def _read_text(path: Path) -> str:
+    return Path(path).read_text(encoding="utf-8")
+
+
+def _dumped(content: Any) -> str:
+    buffer = io.StringIO()
+    _yaml().dump(content, buffer)
+    return buffer.getvalue()
+
+
 def _write(path: Path, content: Any) -> None:
+    _write_text(path, _dumped(content))
+
+
+def _write_text(path: Path, text: str) -> None:
     from aru.files import atomic_path
 
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        _yaml().dump(content, file)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _yaml() -> YAML:

@@ -2,14 +2,18 @@
 
 import errno
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from flows import cli, params
-from tests.archives import mucac_folder, mufac_archive
+from aru.data.manifest import write_manifest
+from aru.data.prepare import build_manifest
+from aru.errors import InputError, TrainingError
+from flows import cli, params, versioning
+from tests.archives import mucac_folder, mufac_archive, mufac_members, write_zip
 from tests.project import change_param, shell
 
 
@@ -48,6 +52,150 @@ def test_bad_requests_are_refused_before_anything_changes(call, project, argumen
     code, _, error = call(*arguments)
     assert code == 2 and message in error and "Traceback" not in error
     assert (project / "params.yaml").read_text() == before
+
+
+@pytest.fixture
+def small(project: Path) -> Path:
+    """The project with an archive that can be read: three of F0003/D's four photos are F0001/D's."""
+    members = mufac_members()
+    train = [name for name in members if name.startswith("train_images")]
+    for photo in range(3):
+        members[train[16 + photo]] = members[train[photo]]
+    write_zip(project / "data" / "faces.zip", members)
+    params.edit(project / "params.yaml", "faces", [("data.forget.rows", 8)])
+    return project
+
+
+UNFIT = {
+    "more rows than there are": (["data.forget.rows=99999"], "data.forget.rows is 99999 of 40 training rows"),
+    "an unknown subject": (["data.forget.subjects=[F0003/d]"], "unknown subject 'F0003/d' (did you mean 'F0003/D'?)"),
+    "nobody to forget": (["data.forget.subjects=[F0001/M, F0008/M]"], "no training photo of 'F0008/M'"),
+    "people who come along": (["data.forget.subjects=[F0003/D]"], "does not name (photos): F0001/D (4). Say --yes"),
+    "an unknown person told apart": (["data.merge.different=[[F0001/D, F0777/D]]"], "unknown person 'F0777/D'"),
+    "a network without one output": (["model.name=inception_v3"], "unknown model 'inception_v3'"),
+    "patches that do not tile": (["model.name=vit_tiny", "data.resolution=50"], "cannot be built for 50 px images"),
+    "a device that is not here": (["runtime.device=cuda:9"], "runtime.device is 'cuda:9' but CUDA"),
+}
+
+
+@pytest.mark.parametrize("settings, message", UNFIT.values(), ids=UNFIT.keys())
+def test_settings_are_held_to_data_network_and_device_before_anything_is_written(call, small, monkeypatch, settings, message):
+    before = (small / "params.yaml").read_text()
+    monkeypatch.setattr("flows.servers.flow_api", lambda *given: pytest.fail("a server was started"))
+    code, _, error = call("run", "--quiet", "--set", "attack.steps=3", *settings)
+    assert code == 2 and message in error and "Traceback" not in error
+    assert (small / "params.yaml").read_text() == before
+
+
+def test_a_preset_that_the_task_has_no_loss_for_is_refused(project):
+    before = (project / "params.yaml").read_text()
+    with pytest.raises(InputError, match=r"mucac: .*finetune.distillation = 0.5 is not defined for the multi-label task"):
+        params.edit(project / "params.yaml", "mucac", params.preset_settings("best"))
+    assert (project / "params.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("answer", ["yes", "no", "--yes"])
+def test_whom_a_choice_resolved_to_is_said_and_asked_where_a_merge_adds_anybody(call, small, monkeypatch, answer):
+    before = (small / "params.yaml").read_text()
+    seen = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda question: seen.append(question) or answer)
+    monkeypatch.setattr(cli, "_run_flow", lambda *given: sys.exit(77))
+    code, _, error = call("run", "--quiet", *(["--yes"] if answer == "--yes" else []), "--set",
+                          "data.forget.subjects=[F0003/D, F0002/M]")
+    assert "forget: 12 images of 9 photos, 2 people, 3 filings" in error
+    assert "F0003/D is S00000: 4 photos of F0003/D; the same person, and not asked for by this name: 4 photos of F0001/D\n" \
+        in error
+    assert "F0002/M is S00003: 4 photos of F0002/M\n" in error
+    assert code == (2 if answer == "no" else 77) and len(seen) == (answer != "--yes")
+    assert (small / "params.yaml").read_text() == before
+
+
+def test_a_choice_that_prepare_has_acted_on_is_not_asked_about_again(call, small, monkeypatch):
+    params.edit(small / "params.yaml", "faces", [("data.forget.subjects", ["F0003/D"])])
+    manifest = build_manifest("mufac", small / "data" / "faces.zip", protocol="official", forget={"subjects": ["F0003/D"]})
+    write_manifest(small / "work" / "faces" / "prepared" / "manifest.csv", manifest)
+    versioning.commit(small, ["prepare@faces"])
+    monkeypatch.setattr(cli, "_run_flow", lambda *given: sys.exit(77))
+    monkeypatch.setattr("aru.data.prepare.read_rows", lambda *given, **more: pytest.fail("the archive was looked through"))
+    assert call("run", "--quiet")[0] == 77
+    code, _, error = call("run", "--quiet", "--set", "data.protocol=clean")
+    assert code == 2 and "Say --yes" in error, "other roles are another choice, of people who are known"
+    (small / "work" / "faces" / "prepared" / "manifest.csv").unlink()
+    with pytest.raises(pytest.fail.Exception, match="looked through"):
+        cli.main(["run", "--quiet"])
+
+
+@pytest.mark.parametrize("failure, kept", [
+    (InputError("unknown"), False), (TrainingError("nan"), False), (RuntimeError("gone"), False), (KeyboardInterrupt(), True)],
+    ids=lambda value: type(value).__name__)
+def test_a_run_that_fails_leaves_the_parameters_as_they_were_and_an_interrupted_one_goes_on(
+        call, project, monkeypatch, failure, kept):
+    path = project / "params.yaml"
+    before = path.read_text()
+
+    def fail(*given):
+        assert "steps: 3" in path.read_text()
+        raise failure
+
+    monkeypatch.setattr(cli, "_run_flow", fail)
+    if isinstance(failure, RuntimeError) and not isinstance(failure, InputError | TrainingError):
+        with pytest.raises(RuntimeError, match="gone"):
+            cli.main(["run", "--set", "attack.steps=3"])
+    else:
+        code, _, error = call("run", "--set", "attack.steps=3")
+        assert code == (130 if kept else 2) and ("again as it was" in error) != kept
+    assert (path.read_text() == before) != kept
+
+
+def test_what_somebody_else_wrote_meanwhile_is_not_taken_back(call, project, monkeypatch):
+    path = project / "params.yaml"
+
+    def fail(*given):
+        path.write_text(path.read_text() + "# mine\n")
+        raise InputError("late")
+
+    monkeypatch.setattr(cli, "_run_flow", fail)
+    assert call("run", "--set", "attack.steps=3")[0] == 2
+    assert "steps: 3" in path.read_text() and path.read_text().endswith("# mine\n")
+
+
+def test_one_way_to_say_who_is_forgotten_takes_the_place_of_another(project):
+    path = project / "params.yaml"
+
+    def forget(*settings):
+        changes = params.edit(path, "faces", [params.parse_setting(text) for text in settings])
+        section = yaml.safe_load(path.read_text())["faces"]["data"]["forget"]
+        return section, [(change.name.rpartition(".")[2], change.old, change.new) for change in changes]
+
+    assert forget("data.forget.subjects=[F0001/D]") == ({"subjects": ["F0001/D"]}, [
+        ("rows", 420, None), ("subjects", None, ["F0001/D"])])
+    assert forget("data.forget.draw=3", "data.forget.draw_seed=2")[0] == {"draw": 3, "draw_seed": 2}
+    assert forget("data.forget.rows=null")[0]["draw"] == 3, "nothing is put in its place"
+    assert forget("data.forget.rows=5")[0]["rows"] == 5
+    with pytest.raises(InputError, match="rows and draw are given: name exactly one"):
+        forget("data.forget.rows=5", "data.forget.draw=3")
+
+
+def test_before_the_import_a_benchmark_is_said_to_be_inactive(call, project):
+    for command in (("data", "audit"), ("run",), ("status",)):
+        code, _, error = call(*command, "--benchmark", "mufac")
+        assert code == 2 and "benchmark 'mufac'" in error and "Traceback" not in error
+        assert "`aru data import` brings its data in" in error or command == ("status",)
+
+
+def test_an_import_sets_what_its_archive_needs(call, project, tmp_path):
+    path, archive = project / "params.yaml", str(mufac_archive(tmp_path / "a.zip"))
+    before = path.read_text()
+    code, _, error = call("data", "import", "mufac", archive)
+    assert code == 2 and "data.forget.rows is 1500 of 40 training rows" in error and path.read_text() == before
+    code, _, error = call("data", "import", "mufac", archive, "--set", "data.forget.rows=8", "model.name=resnet1")
+    assert code == 2 and "unknown model 'resnet1'" in error and path.read_text() == before
+    code, shown, error = call("data", "import", "mufac", archive, "--set", "data.forget.rows=8", "data.resolution=64")
+    content = yaml.safe_load(path.read_text())
+    assert code == 0 and "data.forget.rows: 1500 -> 8" in error and "forget: 8 images of 8 photos, 2 people" in error
+    assert content["mufac"]["data"]["forget"] == {"rows": 8} and content["mufac"]["data"]["resolution"] == 64
+    assert content["benchmarks"]["mufac"] == "data/mufac.zip"
 
 
 @pytest.mark.parametrize("command", [("run",), ("benchmark",), ("tune",), ("shadows", "build")], ids=" ".join)

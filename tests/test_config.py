@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from aru.compute import device_of
 from aru.config import (
     PRESETS,
     Config,
+    RuntimeConfig,
     check_parameter,
     load_archive,
     load_archives,
@@ -117,3 +119,14 @@ def test_a_broken_file_is_named(tmp_path, text, message):
         load_params(path)
     with pytest.raises(InputError, match="does not exist"):
         load_params(tmp_path / "other.yaml")
+
+
+def test_a_device_that_is_not_here_is_refused(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert str(device_of(RuntimeConfig(device="cuda:1"))) == "cuda:1" and str(device_of(RuntimeConfig(device="cpu"))) == "cpu"
+    with pytest.raises(InputError, match="'cuda:2' but CUDA has 2 devices here, numbered from 0"):
+        device_of(RuntimeConfig(device="cuda:2"))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(InputError, match="'cuda:0' but CUDA is not available here"):
+        device_of(RuntimeConfig(device="cuda:0"))

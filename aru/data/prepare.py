@@ -27,7 +27,20 @@ _READERS = {"mufac": read_mufac, "mucac": read_mucac}
 
 def build_manifest(layout: str, archive: Path, *, protocol: str, forget: dict[str, Any], seed: int = 0,
                    merge: MergeConfig = DEFAULT, progress: Progress = silent) -> pd.DataFrame:
-    """Check the whole archive and say of every image what it is, whose it is and which set it is in.
+    """Check the whole archive and say of every image what it is, whose it is and which set it is in."""
+    return assigned(read_rows(layout, archive, progress=progress), layout=layout, protocol=protocol, forget=forget, seed=seed,
+                    merge=merge)
+
+
+def assigned(rows: pd.DataFrame, *, layout: str, protocol: str, forget: dict[str, Any], seed: int = 0,
+             merge: MergeConfig = DEFAULT) -> pd.DataFrame:
+    """The rows of `read_rows` with their columns `subject` and `role`."""
+    people = rows.assign(subject=subject_ids(rows, merge))
+    return assign_roles(people, layout=layout, protocol=protocol, forget=forget, seed=seed, merge=merge)
+
+
+def read_rows(layout: str, archive: Path, *, progress: Progress = silent) -> pd.DataFrame:
+    """Check the whole archive and say of every image what it is: its file, photo, filing, split and labels.
 
     All that is wrong with tables, names and images is one InputError.
     """
@@ -54,8 +67,7 @@ def build_manifest(layout: str, archive: Path, *, protocol: str, forget: dict[st
     rows.insert(0, "row", range(len(rows)))
     rows["digest"] = digests
     rows["photo"] = photo_ids(digests, thumbnails)
-    rows["subject"] = subject_ids(rows, merge)
-    return assign_roles(rows, layout=layout, protocol=protocol, forget=forget, seed=seed, merge=merge)
+    return rows
 
 
 def read_images(layout: str, archive: Path, paths: list[str]) -> Iterator[Image.Image]:

@@ -1,0 +1,113 @@
+"""What can be wrong with changed parameters is found here, before params.yaml is touched or work starts."""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aru.config import Config, load_archive
+from aru.errors import InputError
+from aru.progress import Progress
+from flows import versioning
+from flows.digests import Digests
+from flows.params import PARAMS_FILE, Edit
+from flows.plan import differences
+from flows.versioning import Stage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from aru.data.selection import Selection
+
+Confirm = Callable[["Selection"], None]
+Shown = Callable[[str], AbstractContextManager[Progress]]
+
+
+def check_edit(root: Path, benchmark: str, stages: list[Stage], edit: Edit, *, confirm: Confirm, progress: Shown) -> None:
+    """Hold an edit to the machine, the network and the data; a new choice of people is shown to `confirm` first.
+
+    Raises InputError. The archive is looked through again only where what `prepare` found in it is not at hand.
+    """
+    changed = {change.name for change in edit.changes}
+    check_machine(edit.config, changed)
+    forget, anew = edit.config.data.forget, any(name.startswith("data.") for name in changed)
+    if not (anew or forget.subjects or forget.draw):
+        return
+    found, settled = prepared_rows(root, benchmark, stages)
+    if anew or not settled:
+        from aru.data.prepare import read_rows
+
+        archive = root / load_archive(root / PARAMS_FILE, benchmark)
+        if found is None:
+            with progress("check") as shown:
+                found = read_rows(edit.config.data.layout, archive, progress=shown)
+        confirm(select(edit.config, with_roles(edit.config, found)))
+
+
+def check_machine(config: Config, changed: set[str]) -> None:
+    """The device is here, and the network can be built for these images; whatever no setting touched is left alone."""
+    if "runtime.device" in changed and config.runtime.device.startswith("cuda"):
+        from aru.compute import device_of
+
+        device_of(config.runtime)
+    if changed & {"model.name", "data.resolution", "data.task"}:
+        from aru.data.images import OUTPUTS
+        from aru.models import build
+
+        build(config.model.name, OUTPUTS[config.data.task], resolution=config.data.resolution)
+
+
+def with_roles(config: Config, rows: "pd.DataFrame") -> "pd.DataFrame":
+    """The rows of an archive with their people and roles by these parameters."""
+    from aru.data.prepare import assigned
+
+    data = config.data
+    return assigned(rows, layout=data.layout, protocol=data.protocol, seed=data.seed, merge=data.merge,
+                    forget=data.forget.model_dump(exclude_none=True))
+
+
+def select(config: Config, manifest: "pd.DataFrame") -> "Selection":
+    """Whom these parameters forget in a manifest that has its roles by them."""
+    from aru.data.selection import selection
+
+    return selection(manifest, config.data.forget.model_dump(exclude_none=True), config.data.merge)
+
+
+def prepared_rows(root: Path, benchmark: str, stages: list[Stage]) -> "tuple[pd.DataFrame | None, bool]":
+    """The rows that `prepare` found in this archive by this code, if any; and whether by these parameters, too."""
+    from aru.data.manifest import read_manifest
+
+    stage = next(stage for stage in stages if stage.name == "prepare")
+    entry, digests = versioning.locked(root).get(stage.address), Digests(root)
+    path = f"work/{benchmark}/prepared/manifest.csv"
+    if entry is None or entry.outs.get(path) is None or digests.of(path) != entry.outs[path]:
+        return None, False
+    changed = differences(stage, digests.of_all(stage.deps), entry)
+    if {*changed} & {"cmd", "outs", *stage.deps, *entry.deps}:
+        return None, False
+    return read_manifest(root / path), not changed
+
+
+def asking(*, yes: bool) -> Confirm:
+    """Print whom a choice resolved to, and ask where it has people whom nobody named, unless `yes` was given."""
+    def confirm(chosen: "Selection") -> None:
+        for line in chosen.lines:
+            print(line, file=sys.stderr)
+        if not chosen.added or yes:
+            return
+        added = ", ".join(f"{key} ({count})" for key, count in chosen.added.items())
+        if not sys.stdin.isatty():
+            raise InputError(f"people come along whom data.forget.subjects does not name (photos): {added}. Say --yes, name "
+                             "them, or tell them apart in data.merge.different")
+        if not _agreed(f"These come along though they are not named (photos): {added}. Forget them, too? [y/N] "):
+            raise InputError("nothing was changed: name whom to forget, or tell people apart in data.merge.different")
+
+    return confirm
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
