@@ -4,6 +4,7 @@ DVC's commands do not have the benchmark in them, because a shell reads them: DV
 """
 
 import argparse
+import errno
 import logging
 import os
 import sys
@@ -43,6 +44,11 @@ def main(arguments: list[str] | None = None) -> int:
         run(options.stage, options.benchmark or _benchmark_of_dvc(options.stage), root=Path("."), progress=LoggedProgress())
     except (InputError, TrainingError) as error:
         print(f"error: {explained(error)}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"error: the disk is full ({error}): free some space and run it again", file=sys.stderr)
         return 2
     return 0
 

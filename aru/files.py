@@ -1,5 +1,6 @@
 """Reading and writing the files of the contract: atomically, byte-stably, and without pickle."""
 
+import errno
 import hashlib
 import json
 import os
@@ -7,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -34,6 +35,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def preallocate(file: BinaryIO, size: int, path: Path) -> None:
+    """Reserve `size` bytes behind a file's end for `path`; InputError where its disk has no room for them."""
+    file.flush()
+    try:
+        os.posix_fallocate(file.fileno(), file.tell(), size)
+    except (AttributeError, OSError) as error:  # not every system and file system can
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            free = shutil.disk_usage(Path(path).parent).free
+            raise InputError(f"no room for {path}: it needs {size / 2**20:,.0f} MiB, the disk of {Path(path).parent} has "
+                             f"{free / 2**20:,.0f} MiB free; free some and run again, or choose a smaller data.resolution"
+                             ) from error
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -1,5 +1,6 @@
 """Settings of the tools, made before they are imported: state inside the project, nothing phoned home, no idle threads."""
 
+import getpass
 import os
 from pathlib import Path
 
@@ -9,7 +10,10 @@ def prepare_environment(root: Path) -> None:
 
     A remote Prefect (PREFECT_API_URL) or MLflow (MLFLOW_TRACKING_URI) of the user's is therefore used as it is.
     """
-    os.environ |= environment(root)
+    made = settings(root)
+    if "HOME" in made:
+        Path(made["HOME"]).mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ |= made | os.environ
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -20,7 +24,7 @@ def environment(root: Path) -> dict[str, str]:
 def settings(root: Path) -> dict[str, str]:
     """What a project sets: {variable: value}."""
     home = Path(root).resolve() / ".prefect"
-    return {
+    return _who(home) | {
         "PREFECT_HOME": str(home),
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "results"),
         "PREFECT_LOGGING_EXTRA_LOGGERS": "aru",
@@ -39,3 +43,17 @@ def settings(root: Path) -> dict[str, str]:
         "GIT_PYTHON_REFRESH": "quiet",
         "OMP_NUM_THREADS": "1",  # idle OpenMP threads spin, and each stage computes in one thread
     }
+
+
+def _who(folder: Path) -> dict[str, str]:
+    """A home and a name where the system has none, as for a container's user without an entry: libraries ask for both."""
+    found = {}
+    try:
+        Path.home()
+    except RuntimeError:
+        found["HOME"] = str(folder / "home")
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        found["LOGNAME"] = "unknown"
+    return found

@@ -30,7 +30,7 @@ class WorkStopped(Exception):
 
 
 class WorkerDied(RuntimeError):
-    """A worker ended without a word: killed, most often for want of memory."""
+    """A worker ended without a word: killed."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ class Worker:
             failure = self._follow(progress)
         except (EOFError, ConnectionError) as error:
             self._process.join()
-            raise WorkerDied(f"the process of {work.label} ended with code {self._process.exitcode}: it was killed, most "
-                             "often for want of memory; free some, or lower the batch size, and run again") from error
+            raise WorkerDied(f"the process of {work.label} ended with code {self._process.exitcode}: "
+                             f"{_why(self._process.exitcode)}") from error
         if failure is not None:
             raise failure
 
@@ -133,6 +133,12 @@ class Worker:
         self._process.terminate()
         self._process.join()
         self._pipe.close()
+
+
+def _why(code: int | None) -> str:
+    if code == -signal.SIGBUS:
+        return "what it had mapped could not be written or read, most often because the disk is full; free some and run again"
+    return "it was killed, most often for want of memory; free some, or lower the batch size, and run again"
 
 
 def _serve(pipe: Connection) -> None:

@@ -1,6 +1,8 @@
 """Images are decoded once and read batch by batch: exact, lean and fast beside the training step."""
 
+import errno
 import io
+import os
 import time
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from aru.config import RuntimeConfig
 from aru.data.augment import augment
 from aru.data.decoding import decode_photo
 from aru.data.images import ImageSet, decode
+from aru.errors import InputError
 from aru.losses import task_loss
 from aru.models import build
 from tests.archives import jpeg
@@ -40,6 +43,34 @@ def test_an_interrupted_decoding_leaves_nothing(tmp_path):
     with pytest.raises(OSError, match="the disk is gone"):
         decode(broken(), 2, 16, tmp_path / "images.npy")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_array_is_the_file_that_numpy_writes(tmp_path):
+    contents = [jpeg(seed, side=24) for seed in range(3)]
+    decode(map(decode_photo, contents), 3, 24, tmp_path / "images.npy")
+    np.save(tmp_path / "numpys.npy", np.stack([np.asarray(decode_photo(content)) for content in contents]))
+    assert (tmp_path / "images.npy").read_bytes() == (tmp_path / "numpys.npy").read_bytes()
+
+
+def test_a_disk_without_room_is_named_before_a_photo_is_decoded(tmp_path, monkeypatch):
+    def full(descriptor: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, f"no room for {offset} + {size}")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    photos = iter([decode_photo(jpeg(0))] * 100)
+    with pytest.raises(InputError, match=r"no room for .*images\.npy: it needs 300 MiB, the disk of .* has [\d,]+ MiB free"):
+        decode(photos, 100, 1024, tmp_path / "images.npy")
+    assert len(list(photos)) == 100 and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cannot", [errno.EOPNOTSUPP, errno.EINVAL])
+def test_file_systems_that_reserve_nothing_are_written_as_they_are(tmp_path, monkeypatch, cannot):
+    def refuse(*given: int) -> None:
+        raise OSError(cannot, "not here")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    decode([decode_photo(jpeg(0))], 1, 24, tmp_path / "images.npy")
+    assert np.load(tmp_path / "images.npy").shape == (1, 24, 24, 3)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's account of memory")

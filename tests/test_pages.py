@@ -127,6 +127,27 @@ def test_a_prefect_home_of_the_users_holds_for_the_servers_too(tmp_path: Path, m
         assert asked.environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false", "what is not set is"
 
 
+@pytest.mark.parametrize("home, name", [(None, None), ("/root/of/theirs", None), (None, "somebody")])
+def test_a_user_whom_the_system_does_not_know_has_a_home_and_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                                    home: str | None, name: str | None) -> None:
+    import getpass
+    import pwd
+
+    from flows.environment import prepare_environment
+
+    def unknown(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    for variable in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        os.environ.pop(variable, None)
+    os.environ |= {key: value for key, value in (("HOME", home), ("USER", name)) if value}
+    prepare_environment(tmp_path)
+    assert Path.home() == Path(home or tmp_path / ".prefect" / "home") and (home or Path.home().is_dir())
+    assert getpass.getuser() == (name or "unknown")
+
+
 def test_settings_keep_state_in_the_project_and_phone_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from flows.environment import prepare_environment, settings
 

@@ -1,5 +1,6 @@
 """Images decoded once into a memory-mapped uint8 array, served as batches."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.lib.format import open_memmap
+from numpy.lib.format import header_data_from_array_1_0, write_array_header_1_0
 from PIL import Image
 
 from aru.data.manifest import read_manifest, read_training
 from aru.errors import InputError
-from aru.files import atomic_path
+from aru.files import atomic_path, preallocate
 from aru.progress import Progress, silent
 
 ROLES = ("forget", "retain", "test", "unseen")
@@ -125,15 +126,16 @@ def sets_of(manifest: pd.DataFrame, images: np.ndarray, task: str) -> Sets:
 def decode(photos: Iterable[Image.Image], count: int, resolution: int, path: Path, *, progress: Progress = silent) -> None:
     """Write `count` RGB images in order into one array (count, resolution, resolution, 3) uint8 at `path`.
 
-    Resizing is PIL's bilinear filter, which is what torchvision's Resize does to PIL images.
+    Resizing is PIL's bilinear filter, which is what torchvision's Resize does to PIL images. The array is written in
+    order and not mapped: on a disk that fills up a map ends the process without a word.
     """
-    with atomic_path(path) as temporary:
-        pixels = open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(count, resolution, resolution, 3))
+    shape = (count, resolution, resolution, 3)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        write_array_header_1_0(file, header_data_from_array_1_0(np.empty((), np.uint8)) | {"shape": shape})
+        preallocate(file, math.prod(shape), path)
         for row, photo in enumerate(photos):
             if photo.size != (resolution, resolution):
                 photo = photo.resize((resolution, resolution), Image.Resampling.BILINEAR)
-            pixels[row] = np.asarray(photo)
+            file.write(np.asarray(photo).tobytes())
             if row % 256 == 255 or row + 1 == count:
                 progress(row + 1, count, "decode")
-        pixels.flush()
-        del pixels
