@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from typing import TextIO
+from urllib.parse import urlsplit
 
 _LIFELINE = str(Path(__file__).with_name("lifeline.py"))
 _START_SECONDS, _STOP_SECONDS, _PROBE_SECONDS = 300.0, 10.0, 0.3
@@ -84,7 +86,8 @@ def kept_up(server: Server, process: subprocess.Popen | None = None, *,
 def _keep_up(server: Server, process: subprocess.Popen | None, over: Event, lost: Callable[[str], None]) -> None:
     failures = 0
     while not over.wait(_PROBE_SECONDS):
-        if (process is not None and process.poll() is None) or answers(server.health):
+        if not _is_gone(server, process):
+            failures = 0
             continue
         if failures == _TRIES:
             lost(f"{server.name}'s server ended and could not be brought back; the end of {server.log}:\n{_tail(server)}")
@@ -96,6 +99,11 @@ def _keep_up(server: Server, process: subprocess.Popen | None, over: Event, lost
                 pass
         failures = 1 if time.monotonic() - began > _STEADY_SECONDS else failures + 1
         over.wait(2.0**failures / 2)
+
+
+def _is_gone(server: Server, process: subprocess.Popen | None) -> bool:
+    """Whether a server has ended, and nobody else has brought it back; one that is slow to answer has not."""
+    return not listens(server.health) if process is None else process.poll() is not None and not answers(server.health)
 
 
 def _end(why: str) -> None:
@@ -126,6 +134,18 @@ def answers(address: str) -> bool:
             return reply.status == 200
     except (urllib.error.URLError, OSError):
         return False
+
+
+def listens(address: str) -> bool:
+    """Whether anybody takes connections at the host and port of an address, however long an answer takes."""
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname, parts.port), timeout=2).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError:  # too busy, then
+        return True
+    return True
 
 
 @contextmanager

@@ -1,9 +1,12 @@
 """The servers of MLflow and Prefect on this machine alone: what is started for a command, and who is asked instead."""
 
+import base64
 import json
 import os
 import socket
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -49,6 +52,7 @@ def prefect_api(root: Path, port: int) -> Iterator[str]:
     else one that is started here and noted for the others. Raises InputError where the port is taken.
     """
     if found := running_api(root):
+        _check_login()
         with _taken_over(root, found):
             yield found
         return
@@ -78,6 +82,7 @@ def flow_api(root: Path, meanwhile: Callable[[str], None]) -> Iterator[str]:
     minutes for it.
     """
     if found := running_api(root):
+        _check_login()
         taken_over = _taken_over(root, found)
         os.environ |= client(root, found)
         meanwhile(found)
@@ -142,6 +147,23 @@ def users_own() -> str | None:
     """The Prefect API that the user has named, which is used as it is."""
     own = os.environ.get("PREFECT_API_URL")
     return own.rstrip("/") if own else None
+
+
+def _check_login() -> None:
+    """Raise InputError where a server that the user has named wants another login; what else is wrong with it Prefect says."""
+    api, bearer = users_own(), os.environ.get("PREFECT_API_KEY")
+    if api is None or bearer:
+        return
+    token = base64.b64encode(os.environ.get("PREFECT_API_AUTH_STRING", "").encode()).decode()
+    request = urllib.request.Request(f"{api}/admin/version", headers={"Authorization": f"Basic {token}"})
+    try:
+        urllib.request.urlopen(request, timeout=5).close()
+    except urllib.error.HTTPError as error:
+        if error.code == 401:
+            raise InputError(f"the Prefect server at {api} refuses the login: set PREFECT_API_AUTH_STRING to its own, for the "
+                             "server of a project the line that its .prefect/login holds") from None
+    except (OSError, ValueError):
+        return
 
 
 def _note(root: Path) -> Path:

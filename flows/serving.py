@@ -19,8 +19,8 @@ def serve(root: Path, *, benchmark: str, cron: str, prefect_port: int = PREFECT_
 
     A Prefect server is started where none of this project runs: an in-process one does not schedule. While a run is at
     work a further one is cancelled, not queued. The runs are started by a process beside this one, which ends with it, by
-    a kill, too. Raises InputError for a bad schedule, an unknown benchmark, a taken port, and RuntimeError where that
-    process ends by itself.
+    a kill, too; where that process ends by itself so does the command. Raises InputError for a bad schedule, an unknown
+    benchmark, a taken port.
     """
     root, zone = Path(root).resolve(), local_zone()
     load_config(root / "params.yaml", benchmark)
@@ -31,7 +31,8 @@ def serve(root: Path, *, benchmark: str, cron: str, prefect_port: int = PREFECT_
                                 environment(root) | servers.client(root, api), "", None)
         with servers.launched(runner) as process:
             code = process.wait()
-        raise RuntimeError(f"the process that starts the scheduled runs ended by itself, with code {code}")
+    print(f"error: the process that starts the scheduled runs ended by itself, with code {code}", file=sys.stderr)
+    raise SystemExit(os.EX_TEMPFAIL)
 
 
 def check_cron(cron: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -81,6 +82,17 @@ def test_the_server_of_another_command_is_taken_over(tiny: Server, tmp_path: Pat
             launching.stop(others)
             assert wait_for(lambda: pid(tmp_path) != first and answers(tiny.health))
     assert not answers(tiny.health)
+
+
+def test_the_server_of_another_command_that_is_slow_to_answer_is_left_alone(tmp_path: Path,
+                                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launching, "launched", lambda server: pytest.fail("started"))
+    monkeypatch.setattr(launching, "answers", lambda address: False)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        busy = Server("Tiny", ("false",), {}, f"http://127.0.0.1:{listener.getsockname()[1]}/", tmp_path / "tiny.log")
+        with kept_up(busy, lost=pytest.fail):
+            time.sleep(1.0)
+    assert not busy.log.exists()
 
 
 def test_a_server_that_cannot_be_brought_back_is_said_to_be_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

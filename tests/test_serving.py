@@ -1,6 +1,7 @@
 """Schedules: what `aru serve` and prefect.yaml ask of Prefect, and bad ones refused before anything starts."""
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -54,13 +55,15 @@ class Ended:
         return 3
 
 
-def test_the_runs_are_started_by_a_process_that_is_watched(tracked_once: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_runs_are_started_by_a_process_that_is_watched(tracked_once: Path, monkeypatch: pytest.MonkeyPatch,
+                                                           capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     started = []
     monkeypatch.setattr(servers, "prefect_api", lambda root, port: nullcontext(f"http://127.0.0.1:{port}/api"))
     monkeypatch.setattr(servers, "launched", lambda server: started.append(server) or nullcontext(Ended()))
-    with pytest.raises(RuntimeError, match="ended by itself, with code 3"):
+    with pytest.raises(SystemExit) as ended:
         serving.serve(tracked_once, benchmark="faces", cron="0 2 * * *", prefect_port=4321)
+    assert ended.value.code == os.EX_TEMPFAIL and "ended by itself, with code 3" in capsys.readouterr().err
     (runner,) = started
     assert runner.command[1:5] == ("-m", "flows.runner", str(tracked_once), "faces")
     assert runner.environment["PREFECT_API_URL"] == "http://127.0.0.1:4321/api", "an in-process server does not schedule"

@@ -8,15 +8,18 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import torchvision
 
+from aru.errors import InputError
 from flows.login import login
 from flows.pages import pages
-from flows.servers import launched
+from flows.servers import launched, prefect_api
 from tests.test_pages import free_port
 
 pytest_plugins = ["tests.tracking_fixtures"]
@@ -50,6 +53,14 @@ def test_the_pages_answer_and_a_scheduled_run_completes(tracked_project: Path, m
         assert status(f"{api}/admin/version", as_us(tracked_project) | pages_own) == 200
         page = json.load(urllib.request.urlopen(api.removesuffix("/api") + "/ui-settings", timeout=30))
         assert (page["auth"], page["api_url"]) == ("BASIC", "/api"), "the page asks for the login, and its own server"
+        monkeypatch.setenv("PREFECT_API_URL", api)
+        for sent, refused in (("", True), ("aru:aru", True), (login(tracked_project), False)):
+            monkeypatch.setenv("PREFECT_API_AUTH_STRING", sent)
+            with pytest.raises(InputError, match="PREFECT_API_AUTH_STRING") if refused else nullcontext(), \
+                    prefect_api(tracked_project, 0):
+                pass
+        monkeypatch.delenv("PREFECT_API_URL")
+        monkeypatch.delenv("PREFECT_API_AUTH_STRING")
         with serving_process(tracked_project, api) as process:
             run = scheduled_run(tracked_project, api, process)
     assert run["auto_scheduled"] and run["state_type"] == "COMPLETED"
