@@ -3,12 +3,13 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -52,19 +53,31 @@ def preallocate(file: BinaryIO, size: int, path: Path) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as JSON with sorted keys. Raises ValueError where a number is not finite."""
-    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(json_text(content), encoding="utf-8")
+
+
+def json_text(content: Any) -> str:
+    """What `write_json` writes."""
+    return json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; an unreadable one is an InputError that names it."""
+    """Read a JSON file; an unreadable one, or a number in it that is not finite, is an InputError that names it."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_not_finite, parse_float=_finite)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: run the stage that writes it") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path} is not JSON ({error}): remove it and run its stage again") from error
+
+
+def _finite(text: str) -> float:
+    return value if math.isfinite(value := float(text)) else _not_finite(text)
+
+
+def _not_finite(text: str) -> NoReturn:
+    raise json.JSONDecodeError(f"the number {text} is not finite", text, 0)
 
 
 def md5(path: Path) -> str:

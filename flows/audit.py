@@ -16,8 +16,9 @@ from aru.comparison.work import open_store
 from aru.config import load_config
 from aru.errors import InputError
 from aru.files import md5, read_json
-from flows import audit_runs, registry
+from flows import audit_runs, registry, store
 from flows.crashes import register_run
+from flows.discretion import disclosed, discreet
 from flows.progress import Board, make_board
 from flows.project import find_project, project_lock
 from flows.workers import Work, workers
@@ -52,7 +53,8 @@ def audit(model: str, *, benchmark: str = "faces", level: str = "quick", intercl
     root = find_project(root)
     check_interclass(interclass, check_level(level), compared=protocol is not None)
     load_config(root / "params.yaml", benchmark)
-    with project_lock(root), make_board(quiet=quiet) as board, tempfile.TemporaryDirectory() as fetched:
+    store.preflight(root, benchmark)
+    with disclosed(), project_lock(root), make_board(quiet=quiet) as board, tempfile.TemporaryDirectory() as fetched:
         target = (find_compared(Cell(model, protocol, draw, seed), benchmark, root) if protocol
                   else find_target(model, benchmark, root, Path(fetched)))
         return audit_flow(target, benchmark, level, interclass, root, board)
@@ -60,17 +62,19 @@ def audit(model: str, *, benchmark: str = "faces", level: str = "quick", intercl
 
 @flow(name="audit", flow_run_name="audit-{benchmark}-{level}", persist_result=False, result_serializer="json",
       validate_parameters=False)
+@discreet
 def audit_flow(target: Target, benchmark: str, level: str, interclass: bool, root: Path, board: Board) -> Audited:
     """Measure in a process of its own, write the page, track it in MLflow. Runs that were killed are marked as crashed."""
     register_run(root)
     measure_task(target, benchmark, level, interclass, root, board)
     folder = audit_folder(root, benchmark, target.name, level)
     record = read_json(folder / "audit.json")
-    run_id = audit_runs.track(root, benchmark, record, folder, weights=md5(target.weights))
+    run_id = audit_runs.track(root, benchmark, record, weights=md5(target.weights))
     return Audited(record, folder, run_id)
 
 
 @task(name="audit", task_run_name="audit {target.name}", cache_policy=NO_CACHE)
+@discreet
 def measure_task(target: Target, benchmark: str, level: str, interclass: bool, root: Path, board: Board) -> None:
     """The audit itself, with its progress shown."""
     label = f"the audit of {target.name}"

@@ -4,13 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlflow import MlflowClient
+
+from aru.audit.page import audit_page
+from aru.files import json_text
 from flows import runs, store
 from flows.audit_tags import audit_metrics, audit_tags
 from flows.git import git_state
+from flows.pseudonyms import load_pseudonyms
 from flows.runs import NOTE
 
 
-def track(root: Path, benchmark: str, record: Mapping[str, Any], folder: Path, *, weights: str) -> str:
+def track(root: Path, benchmark: str, record: Mapping[str, Any], *, weights: str) -> str:
     """Log an audit into the benchmark's experiment; returns the run's id."""
     store.ensure_store(root)
     client, experiment = store.client(root), store.experiment_id(root, benchmark)
@@ -23,13 +28,18 @@ def track(root: Path, benchmark: str, record: Mapping[str, Any], folder: Path, *
     try:
         runs.log(client, run, params={"level": record["level"], "thresholds_version": str(record["thresholds_version"])},
                  metrics=runs.points(run, audit_metrics(record)))
-        for name in ("audit.json", "audit.html"):
-            client.log_artifact(run.info.run_id, str(Path(folder) / name), "audit")
+        log_pages(client, run.info.run_id, load_pseudonyms(root, benchmark).content(record))
     except BaseException:
         runs.end(client, run.info.run_id, "FAILED")
         raise
     runs.end(client, run.info.run_id, "FINISHED")
     return run.info.run_id
+
+
+def log_pages(client: MlflowClient, run_id: str, record: Mapping[str, Any]) -> None:
+    """audit.json and audit.html of a record, in which people have pseudonyms by now."""
+    client.log_text(run_id, json_text(record), "audit/audit.json")
+    client.log_text(run_id, audit_page(record), "audit/audit.html")
 
 
 def _note(record: Mapping[str, Any]) -> str:

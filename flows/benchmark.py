@@ -25,11 +25,13 @@ from aru.errors import InputError
 from aru.progress import silent
 from flows import comparison_runs
 from flows.crashes import register_run
+from flows.discretion import disclosed, discreet
 from flows.jobs import Job, computing, run_jobs, task_runner
 from flows.progress import Board, make_board
 from flows.project import find_project, project_lock
 from flows.scheduling import run_stages
 from flows.stages import Execution
+from flows.store import preflight
 from flows.unlearn import commit_task, slug
 from flows.workers import Work, workers
 
@@ -71,7 +73,8 @@ def compare(request: Request, *, root: Path = Path("."), quiet: bool = False) ->
     """
     runner = task_runner(request.runner, request.workers, request.dask_address)
     root = find_project(root)
-    with project_lock(root), make_board(quiet=quiet) as board:
+    preflight(root, request.benchmark)
+    with disclosed(), project_lock(root), make_board(quiet=quiet) as board:
         prepare_flow(request.benchmark, root, board)
         return compare_flow.with_options(task_runner=runner)(request, root, board)
 
@@ -95,6 +98,7 @@ def plan_of(request: Request, root: Path) -> Plan:
 
 @flow(name="prepare", flow_run_name="prepare-{benchmark}", task_runner=ThreadPoolTaskRunner(max_workers=1),
       persist_result=False, result_serializer="json", validate_parameters=False)
+@discreet
 def prepare_flow(benchmark: str, root: Path, board: Board) -> None:
     """The stage `prepare` alone, cached and recorded as in the main flow. Runs that were killed are marked as crashed."""
     register_run(root)
@@ -107,6 +111,7 @@ def prepare_flow(benchmark: str, root: Path, board: Board) -> None:
 
 @flow(name="benchmark", flow_run_name="benchmark-{request.benchmark}", persist_result=False, result_serializer="json",
       validate_parameters=False)
+@discreet
 def compare_flow(request: Request, root: Path, board: Board) -> Comparison:
     """Compute what is missing, then tables, page and MLflow's runs from everything that is there.
 
@@ -138,7 +143,7 @@ def compare_flow(request: Request, root: Path, board: Board) -> Comparison:
 def show_plan(request: Request, *, root: Path = Path("."), quiet: bool = False) -> str:
     """What a request would compute, and about how long that would take."""
     root = find_project(root)
-    with project_lock(root), make_board(quiet=quiet) as board:
+    with disclosed(), project_lock(root), make_board(quiet=quiet) as board:
         prepare_flow(request.benchmark, root, board)
         plan = plan_of(request, root)
         config, work = load_config(root / "params.yaml", request.benchmark), root / "work" / request.benchmark

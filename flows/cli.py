@@ -405,10 +405,11 @@ def _flow_environment(root: Path, benchmark: str, command: str) -> Iterator[None
 @contextmanager
 def _prefect(root: Path) -> Iterator[None]:
     """A Prefect server for the length of a block; prefect must not be imported before it."""
+    from flows.discretion import disclosed
     from flows.servers import flow_api, terminated_like_interrupted
 
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # errors are told once, by `main`
-    with terminated_like_interrupted(), flow_api(root, _import_flows):
+    with _one_sentence(root), disclosed(), terminated_like_interrupted(), flow_api(root, _import_flows):
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
         try:
@@ -416,6 +417,19 @@ def _prefect(root: Path) -> Iterator[None]:
                 yield
         finally:
             _send_rest()
+
+
+@contextmanager
+def _one_sentence(root: Path) -> Iterator[None]:
+    """Say what is wrong with Prefect's database where its server could not go on."""
+    from flows.database import prefect_fault
+
+    try:
+        yield
+    except Exception as error:
+        if said := prefect_fault(root, error):
+            raise InputError(said) from error
+        raise
 
 
 def _import_flows(api: str) -> None:

@@ -66,6 +66,7 @@ MLFLOW_TRACKING_URI=sqlite:///mlruns/mlflow.db \\
   mlflow artifacts download --run-id {run_id} --artifact-path replay --dst-path .dvc/tmp
 git checkout {git['git_commit']}{patch}
 cp .dvc/tmp/replay/params.yaml .dvc/tmp/replay/dvc.lock .
+python -m flows.pseudonyms params.yaml dvc.lock   # pseudonyms of people become names again
 dvc checkout || dvc pull                  # the same bytes, where a cache has them; or compute them again:
 aru run --benchmark {benchmark} --refresh
 ```

@@ -3,7 +3,9 @@
 import subprocess
 from pathlib import Path
 
-_PATCH_PATHS = ("aru", "flows", "dvc.yaml", "params.yaml", "constraints.txt")
+_PATCH_PATHS = ("aru", "flows", "dvc.yaml", "constraints.txt")
+"""Without params.yaml: a run keeps the whole of it, and there without names."""
+_CODE = ("aru", "flows", "tests", "docs")
 _WRITTEN_BY_THE_FLOW = ":!dvc.lock"
 NO_COMMIT = "none"
 
@@ -11,10 +13,11 @@ NO_COMMIT = "none"
 def git_state(root: Path) -> dict[str, str]:
     """The tags `git_commit`, `git_dirty` ("true" or "false") and, where dirty, `git_changes`: the files.
 
-    A change of dvc.lock alone does not count: the flow itself writes it. Outside a repository the commit is "none".
+    A change of dvc.lock alone does not count: the flow itself writes it. Outside a repository the commit is "none". Files
+    that git does not know are named where code lies and counted elsewhere: they may be photos, named after somebody.
     """
     commit = _git(root, "rev-parse", "HEAD").strip() or NO_COMMIT
-    changes = [line[3:] for line in _git(root, "status", "--porcelain", "--", ".", _WRITTEN_BY_THE_FLOW).splitlines()]
+    changes = _changes(_git(root, "status", "--porcelain", "--", ".", _WRITTEN_BY_THE_FLOW).splitlines())
     state = {"git_commit": commit, "git_dirty": "true" if changes else "false"}
     return state | ({"git_changes": ", ".join(changes)[:1000]} if changes else {})
 
@@ -25,9 +28,18 @@ def git_patch(root: Path) -> str:
     return _git(root, "diff", "HEAD", "--binary", "--", *present) if present else ""
 
 
+def _changes(lines: list[str]) -> list[str]:
+    """The files of `git status --porcelain`, and how many unknown ones there are where no code lies."""
+    new = {line[3:] for line in lines if line.startswith("??")}
+    strange = {path for path in new if path.strip('"').partition("/")[0] not in _CODE}
+    named = [line[3:] for line in lines if line[3:] not in strange]
+    return named + ([f"{len(strange)} new files or folders"] if strange else [])
+
+
 def _git(root: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", "-C", str(root), "-c", "core.quotepath=false", *arguments], capture_output=True,
+                              text=True, check=False)
     except FileNotFoundError:  # a machine without git
         return ""
     return done.stdout if done.returncode == 0 else ""

@@ -16,6 +16,7 @@ from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTa
 from aru.errors import InputError
 from aru.progress import Progress, silent
 from aru.work_queue import work_off
+from flows.discretion import discreet
 from flows.workers import Work, Workers, workers
 
 RUNNERS = ("threads", "processes", "dask")
@@ -81,12 +82,14 @@ def computing(runner: str, count: int) -> Iterator[Workers | None]:
 
 
 @task(name="job", task_run_name="{label}", cache_policy=NO_CACHE)
+@discreet
 def do_here(label: str, work: Work) -> None:
     """Do the work in the process of the task."""
     work.do(silent)
 
 
 @task(name="job", task_run_name="{label}", cache_policy=NO_CACHE)
+@discreet
 def do_in_worker(label: str, work: Work, pool: Workers, shown: Callable[[str], AbstractContextManager[Progress]],
                  stopped: Event) -> None:
     """Do the work in a worker process and show its progress."""

@@ -11,7 +11,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 from aru.config import load_archive
 from aru.data.manifest import read_manifest
 from aru.errors import InputError
-from flows import store
+from flows import runs, store
 from flows.digests import file_md5, folder_md5
 
 SETS = ("forget", "retain", "test", "unseen")
@@ -77,7 +77,12 @@ def models_of_digest(root: Path, digest: str) -> list[Sighting]:
     """
     if not 32 <= len(digest) <= 36 or not set(digest.removesuffix(".dir")) <= set("0123456789abcdef"):
         raise InputError(f"{digest!r} is not a digest: give the 32 hex digits of dvc.lock or of an MLflow data set")
-    return [sighting for run in _runs_with(root, digest) for sighting in _sightings(run, digest)]
+    found = [sighting for run in _runs_with(root, digest) for sighting in _sightings(run, digest)]
+    if not found:
+        return []
+    client = store.client(root)
+    numbers = {sighting.flow_run: runs.number(client.get_run(sighting.flow_run)) for sighting in found}
+    return sorted(found, key=lambda sighting: numbers[sighting.flow_run], reverse=True)
 
 
 def _runs_with(root: Path, digest: str) -> Iterator[Run]:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from flows import runs, store
-from flows.views import OVERVIEW
+from flows.views import MODELS, OVERVIEW
 
 LOCAL = "http://127.0.0.1:5000"
 _MODE = "workflowType=machine_learning"  # MLflow 3 otherwise begins with its pages for language models
@@ -12,7 +12,7 @@ _ORDER = ("original", "unlearned", "retrained")
 
 
 def links(root: Path, *, benchmark: str, run_id: str | None = None, address: str = LOCAL) -> dict[str, str]:
-    """{what it shows: address}: experiment, run, compare, model; of the newest run where none is named.
+    """{what it shows: address}: experiment, run, compare, table, model; of the newest run where none is named.
 
     `address` is where `aru ui` serves; a remote server that MLFLOW_TRACKING_URI names takes its place. Empty where the
     benchmark has no experiment yet.
@@ -25,8 +25,14 @@ def links(root: Path, *, benchmark: str, run_id: str | None = None, address: str
     found = {"experiment": f"{base}/experiments/{number}/runs?viewStateShareKey={OVERVIEW}&{_MODE}"}
     if run_id := run_id or last_run(root, benchmark):
         found["run"] = f"{base}/experiments/{number}/runs/{run_id}?{_MODE}"
-        found["compare"] = f"{base}/compare-runs?runs={_model_runs(root, run_id)}&experiments=[\"{number}\"]&{_MODE}"
+        found["compare"] = f"{base}/experiments/{number}/runs?viewStateShareKey={MODELS}&compareRunsMode=CHART&{_MODE}"
+        found["table"] = f"{base}/compare-runs?runs={_model_runs(root, run_id)}&experiments=[\"{number}\"]&{_MODE}"
     return found | {"model": f"{base}/models/aru-{benchmark}?{_MODE}"}
+
+
+def models_filter(run_id: str) -> str:
+    """The search that finds the models of a flow's run."""
+    return f"tags.`{runs.PARENT}` = '{run_id}' AND tags.kind = 'model'"
 
 
 def last_run(root: Path, benchmark: str) -> str | None:
@@ -34,8 +40,7 @@ def last_run(root: Path, benchmark: str) -> str | None:
     experiment = store.find_experiment(root, benchmark)
     if experiment is None:
         return None
-    found = runs.search(store.client(root), experiment.experiment_id,
-                        "tags.kind = 'flow' AND attributes.status = 'FINISHED'")
+    found = runs.flows(store.client(root), experiment.experiment_id, "attributes.status = 'FINISHED'")
     return found[0].info.run_id if found else None
 
 

@@ -12,7 +12,8 @@ from flows.links import links, remote
 from flows.login import login_file
 
 MLFLOW_PORT, PREFECT_PORT = 5000, 4200
-_TITLES = {"experiment": "all runs", "run": "newest run", "compare": "its models compared", "model": "registered model"}
+_TITLES = {"experiment": "all runs", "run": "newest run", "compare": "its models compared", "table": "its models, all figures",
+           "model": "registered model"}
 
 
 def open_pages(root: Path, *, mlflow_port: int = MLFLOW_PORT, prefect_port: int = PREFECT_PORT) -> None:

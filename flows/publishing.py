@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from aru.config import load_config
 from aru.files import read_json
 from flows import gate, tracking
+from flows.discretion import discreet, original
 from flows.plan import StageResult
 
 
@@ -55,11 +56,12 @@ def publish(root: Path, benchmark: str, results: list[StageResult], name: str) -
 
 def _locked(task: Task, run: TaskRun, state: State) -> bool:
     """SQLite under two writers passes; anything else is an error to be seen."""
-    return "database is locked" in str(state.result(raise_on_failure=False))
+    return "database is locked" in str(original(state.result(raise_on_failure=False)))
 
 
 @task(name="track", task_run_name="mlflow", cache_policy=NO_CACHE, retries=3, retry_delay_seconds=5,
       retry_condition_fn=_locked)
+@discreet
 def track(root: Path, benchmark: str, results: list[StageResult], name: str, state: str) -> Published:
     """One parent run with a child for each stage and model, the artifacts, and the registered model."""
     config = load_config(root / "params.yaml", benchmark)

@@ -14,9 +14,10 @@ import mlflow
 import numpy as np
 import torch
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Run
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from torch import nn
 
 from aru.config import Config
@@ -28,13 +29,16 @@ from flows import gate, lineage, runs, store
 from flows.descriptions import model_note, version_note
 from flows.figures import model_figures
 from flows.gate import CANDIDATE
+from flows.pseudonyms import load_pseudonyms
 
 WEIGHTS = "extra_files/model.safetensors"
+_FILES = ("MLmodel", "data/model.pt2", WEIGHTS)
 _FIGURES = {"nomus": "nomus", "forgetting_score": "mia/forgetting_score", "test_accuracy": "test/accuracy",
             "balanced_accuracy": "test/balanced_accuracy"}
 _DATA = ("archive", "manifest", "forget", "retain")
 _KEPT = ("git_commit", "git_dirty", "state")
 _TOLERANCE = 1e-3
+_ALIAS = "alias"
 _GLOBAL_URI = threading.Lock()
 log = logging.getLogger("aru")
 
@@ -48,12 +52,15 @@ def register(root: Path, run_id: str, *, benchmark: str, work: Path, metrics: Ma
              config: Config, audit: Mapping[str, Any]) -> tuple[str, str]:
     """Register the unlearned model and let it through the gate (`flows.gate`); returns (name, version).
 
-    Weights that are a version already are not registered again: the alias moves to that version.
+    Weights that are a version already are not registered again: the alias moves to that version. Files of it that were
+    deleted or changed by hand are written again; a version whose model itself was deleted is left, and a new one made.
     """
     client, name = store.client(root), model_name(benchmark)
     _ensure_model(client, name, benchmark)
     digest = md5(Path(work) / "unlearned" / "model.safetensors")
     version = version_of(client, name, digest)
+    if version is not None and not _mended(root, client.get_model_version(name, version), Path(work), config):
+        version = None
     if version is None:
         version = _new_version(root, run_id, name, Path(work), metrics, config)
     else:
@@ -61,12 +68,15 @@ def register(root: Path, run_id: str, *, benchmark: str, work: Path, metrics: Ma
         client.set_model_version_tag(name, version, "measured_again_by", run_id)
     _connect(client, run_id, name, version)
     gate.let_through(client, name, version, audit, config.audit.release)
+    _show_aliases(client, name)
     return name, version
 
 
 def let_through(root: Path, name: str, version: str, *, config: Config, audit: Mapping[str, Any]) -> None:
     """Let a version that is registered already through the gate again: it may be the one to which a rollback returns."""
-    gate.let_through(store.client(root), name, version, audit, config.audit.release)
+    client = store.client(root)
+    gate.let_through(client, name, version, audit, config.audit.release)
+    _show_aliases(client, name)
 
 
 def aliases(root: Path, name: str, version: str) -> tuple[str, ...]:
@@ -76,7 +86,7 @@ def aliases(root: Path, name: str, version: str) -> tuple[str, ...]:
 
 
 def registered(root: Path, run_id: str) -> tuple[str, str] | None:
-    """(name, version) that a flow's run registered; None where it did not, or the version was deleted since."""
+    """(name, version) that a flow's run registered; None where it did not, or the version or its files were deleted since."""
     client = store.client(root)
     tags = client.get_run(run_id).data.tags
     if "model_version" not in tags:
@@ -85,7 +95,7 @@ def registered(root: Path, run_id: str) -> tuple[str, str] | None:
         found = client.get_model_version(tags["model_name"], tags["model_version"])
     except MlflowException:
         return None
-    return found.name, str(found.version)
+    return (found.name, str(found.version)) if _is_whole(root, found) else None
 
 
 def version_of(client: MlflowClient, name: str, digest: str) -> str | None:
@@ -125,13 +135,31 @@ def _find_version(client: MlflowClient, name: str, alias_or_version: str) -> Mod
 
 
 def _download(root: Path, version: ModelVersion, path: str, folder: str) -> str:
-    location = store.client(root).get_logged_model(_model_id(version)).artifact_location
-    return mlflow.artifacts.download_artifacts(artifact_uri=f"{location}/{path}", dst_path=folder,
-                                               tracking_uri=store.tracking_uri(root))
+    try:
+        location = store.client(root).get_model_version_download_uri(version.name, str(version.version))
+        return mlflow.artifacts.download_artifacts(artifact_uri=f"{location}/{path}", dst_path=folder,
+                                                   tracking_uri=store.tracking_uri(root))
+    except (MlflowException, OSError) as error:
+        raise InputError(f"version {version.version} of {version.name} has no {path}: it was not registered by `aru run`, or "
+                         "its files were deleted. Name another version, or the weights as a .safetensors file") from error
 
 
 def _model_id(version: ModelVersion) -> str:
     return str(version.source).removeprefix("models:/")
+
+
+def _show_aliases(client: MlflowClient, name: str) -> None:
+    """Let every flow's run say in its tag `alias` which aliases its version has now: a column of the runs table."""
+    held: dict[str, list[str]] = {}
+    for alias, version in sorted(client.get_registered_model(name).aliases.items()):
+        held.setdefault(str(version), []).append(alias)
+    experiment = client.get_experiment_by_name(name)  # both are named after the benchmark
+    for run in runs.flows(client, experiment.experiment_id):
+        now = ", ".join(held.get(run.data.tags.get("model_version", ""), []))
+        if now and now != run.data.tags.get(_ALIAS):
+            client.set_tag(run.info.run_id, _ALIAS, now)
+        elif not now and _ALIAS in run.data.tags:
+            client.delete_tag(run.info.run_id, _ALIAS)
 
 
 def _ensure_model(client: MlflowClient, name: str, benchmark: str) -> None:
@@ -168,20 +196,51 @@ def _connect(client: MlflowClient, run_id: str, name: str, version: str) -> None
 def _log_model(root: Path, flow: Run, weights: Path, config: Config, tags: dict[str, str]) -> str:
     """Store the model among the experiment's models and check that what was stored loads; returns its id."""
     client = store.client(root)
-    params = runs.flatten(config.model_dump(mode="json"))
+    params = runs.flatten(load_pseudonyms(root, flow.data.tags["benchmark"]).content(config.model_dump(mode="json")))
     logged = client.create_logged_model(flow.info.experiment_id, name="unlearned", source_run_id=flow.info.run_id,
                                         tags=tags, params=params, model_type="image classifier")
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            model = load_model(weights)
-            _save(model, Path(folder) / "model", weights, config.data.resolution, logged)
-            client.log_model_artifacts(logged.model_id, str(Path(folder) / "model"))
-            _check(root, logged, model, config.data.resolution)
+        _fill(root, logged, weights, config)
     except BaseException:  # MLflow would register the empty model all the same
         client.finalize_logged_model(logged.model_id, LoggedModelStatus.FAILED)
         raise
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
     return logged.model_id
+
+
+def _fill(root: Path, logged: LoggedModel, weights: Path, config: Config) -> None:
+    """Write a logged model's files, and check that they load."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = load_model(weights)
+        _save(model, Path(folder) / "model", weights, config.data.resolution, logged)
+        # MLflow's client remembers where a model's files were before the project was moved; this looks at where they are.
+        get_artifact_repository(logged.artifact_location, store.tracking_uri(root)).log_artifacts(str(Path(folder) / "model"))
+        _check(root, logged, model, config.data.resolution)
+
+
+def _mended(root: Path, version: ModelVersion, work: Path, config: Config) -> bool:
+    """Whether a version has its files, written again where they were not as they should be."""
+    if _is_whole(root, version):
+        return True
+    try:
+        logged = store.client(root).get_logged_model(_model_id(version))
+    except MlflowException:
+        return False
+    log.info("the files of %s version %s are missing or damaged: written again", version.name, version.version)
+    _fill(root, logged, work / "unlearned" / "model.safetensors", config)
+    return True
+
+
+def _is_whole(root: Path, version: ModelVersion) -> bool:
+    """Whether a version's files are there and its weights those that were registered; a server's own store is believed."""
+    try:
+        logged = store.client(root).get_logged_model(_model_id(version))
+    except MlflowException:
+        return False
+    folder = store.local_path(logged.artifact_location)
+    if folder is None:
+        return True
+    return all((folder / name).is_file() for name in _FILES) and md5(folder / WEIGHTS) == version.tags["weights_md5"]
 
 
 def _save(model: nn.Module, folder: Path, weights: Path, side: int, logged: Any) -> None:
@@ -199,13 +258,15 @@ def _save(model: nn.Module, folder: Path, weights: Path, side: int, logged: Any)
         mlflow_model=Model(artifact_path=logged.artifact_location, run_id=logged.source_run_id,
                            model_uuid=logged.model_id, model_id=logged.model_id),
         pip_requirements=[f"{package}=={installed(package).partition('+')[0]}" for package in ("mlflow", "torch", "numpy")],
-        extra_files=[str(weights)])
+        extra_files=[weights.resolve().as_uri()])
 
 
 def _check(root: Path, logged: Any, model: nn.Module, side: int) -> None:
     """What was stored must answer as the model does, for another number of images too."""
-    folder = mlflow.artifacts.download_artifacts(artifact_uri=logged.artifact_location, tracking_uri=store.tracking_uri(root))
-    stored = mlflow.pytorch.load_model(folder)
+    with tempfile.TemporaryDirectory() as copy:  # MLflow takes a path for a URI, and finds nothing where one has %20 in it
+        folder = mlflow.artifacts.download_artifacts(artifact_uri=logged.artifact_location, dst_path=copy,
+                                                     tracking_uri=store.tracking_uri(root))
+        stored = mlflow.pytorch.load_model(folder)
     images = torch.rand(3, 3, side, side, generator=torch.Generator().manual_seed(0))
     for batch in (torch.zeros(2, 3, side, side), images):
         with torch.no_grad():

@@ -4,8 +4,7 @@ MLflow's active run is one per thread, and a stray call without a run makes a ne
 """
 
 import json
-import os
-import socket
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -13,8 +12,12 @@ from typing import Any, Literal
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, Metric, Param, Run
 
+from aru.errors import InputError
+from flows.process_identity import ProcessIdentity, is_alive, this_process
+
 NOTE = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
+NUMBER = "flow_number"
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 _LONGEST_PARAM = 6000
@@ -56,6 +59,9 @@ def points(run: Run, values: Mapping[str, Any], *, step: int = 0, data: Mapping[
     for key, value in values.items():
         if value is None:
             continue
+        if not math.isfinite(value):
+            raise InputError(f"{key} is {value}, no figure: nothing is recorded or registered; run the stage that wrote it "
+                             "again, and look at its parameters where it comes out the same")
         source = (data or {}).get(key.partition("/")[0])
         found.append(Metric(key, float(value), run.info.start_time, step, model_id=model_id,
                             dataset_name=source.name if source else None,
@@ -83,6 +89,22 @@ def search(client: MlflowClient, experiment: str, query: str) -> list[Run]:
             return found
 
 
+def flows(client: MlflowClient, experiment: str, query: str = "") -> list[Run]:
+    """The flows' runs that a further condition finds, newest first.
+
+    By the numbers that flows are given, one after another under the project's lock, and not by their times: a clock that
+    was ahead once would keep its run the newest until the time is reached.
+    """
+    found = search(client, experiment, f"tags.kind = 'flow'{query and f' AND {query}'}")
+    return sorted(found, key=number, reverse=True)
+
+
+def next_number(client: MlflowClient, experiment: str) -> str:
+    """The number of the next flow's run."""
+    newest = flows(client, experiment)
+    return str(number(newest[0]) + 1 if newest else 1)
+
+
 def children(client: MlflowClient, run: Run) -> list[Run]:
     """The runs below a run."""
     return search(client, run.info.experiment_id, f"tags.`{PARENT}` = '{run.info.run_id}'")
@@ -98,8 +120,7 @@ def end(client: MlflowClient, run_id: str, status: Status) -> None:
 
 def end_abandoned(client: MlflowClient, experiment: str) -> list[str]:
     """End the flows' runs that a killed process of this machine left open; returns their ids."""
-    left = [run.info.run_id for run in search(client, experiment, "attributes.status = 'RUNNING'")
-            if run.data.tags.get("host") == socket.gethostname() and not _alive(run.data.tags.get("pid", ""))]
+    left = [run.info.run_id for run in search(client, experiment, "attributes.status = 'RUNNING'") if _is_left(run.data.tags)]
     for run_id in left:
         end(client, run_id, "KILLED")
     return left
@@ -107,7 +128,7 @@ def end_abandoned(client: MlflowClient, experiment: str) -> list[str]:
 
 def process_tags() -> dict[str, str]:
     """Which process of which machine writes a run: so a later one can tell that it was killed."""
-    return {"host": socket.gethostname(), "pid": str(os.getpid())}
+    return {name: str(value) for name, value in this_process()._asdict().items()}
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -125,11 +146,15 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _alive(pid: str) -> bool:
+def number(run: Run) -> int:
+    """0 for a run from before flows were numbered."""
+    return int(run.data.tags.get(NUMBER, 0))
+
+
+def _is_left(tags: Mapping[str, str]) -> bool:
+    """Whether a run was begun by a process of this machine that is gone; of another machine's nothing is known here."""
     try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
+        process = ProcessIdentity(tags["host"], tags["boot"], int(tags["pid"]), int(tags["started"]))
+    except (KeyError, ValueError):  # a run below another one, or one that somebody else keeps here
         return False
-    except PermissionError:  # somebody else's process
-        return True
-    return True
+    return process.host == this_process().host and not is_alive(process)

@@ -15,6 +15,7 @@ from aru.config import load_config
 from aru.shadows.build import COLUMNS, Asked, Build, Call, table
 from flows.benchmark import prepare_flow, spell
 from flows.crashes import register_run
+from flows.discretion import disclosed, discreet
 from flows.jobs import Job, computing, run_jobs, task_runner
 from flows.progress import Board, make_board
 from flows.project import find_project, project_lock
@@ -38,7 +39,7 @@ def build_pool(benchmark: str, asked: Asked, *, root: Path = Path("."), workers:
     runner = task_runner("threads", workers)
     root = find_project(root)
     load_config(root / "params.yaml", benchmark)
-    with project_lock(root), make_board(quiet=quiet) as board:
+    with disclosed(), project_lock(root), make_board(quiet=quiet) as board:
         prepare_flow(benchmark, root, board)
         build_flow = shadows_flow.with_options(task_runner=runner)
         return build_flow(benchmark, asked, root, board, workers, drop_weights, budget_seconds)
@@ -46,6 +47,7 @@ def build_pool(benchmark: str, asked: Asked, *, root: Path = Path("."), workers:
 
 @flow(name="shadows", flow_run_name="shadows-{benchmark}", persist_result=False, result_serializer="json",
       validate_parameters=False)
+@discreet
 def shadows_flow(benchmark: str, asked: Asked, root: Path, board: Board, at_once: int, drop_weights: bool,
                  budget_seconds: float | None) -> Pool:
     """Train what is missing or stale; unlearn the shadows that saw the people of a request; drop weights where asked."""

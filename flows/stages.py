@@ -18,6 +18,7 @@ from aru.errors import InputError
 from aru.progress import Progress
 from flows import plain_records, versioning  # noqa: F401 - the first for its effect
 from flows.digests import Digests
+from flows.discretion import discreet
 from flows.plan import Source, Stage, StageResult, check_sources, differences, key, plan, refreshed, sources
 from flows.progress import Board
 from flows.workers import Work, Workers
@@ -31,6 +32,7 @@ class Cancelled(Exception):
 
 @task(name="stage", task_run_name="{address}", persist_result=True, result_serializer="json",
       cache_policy=CacheKeyFnPolicy(cache_key_fn=lambda context, parameters: parameters["key"]))
+@discreet
 def lookup(address: str, key: str, make: Callable[[], dict[str, str]]) -> dict[str, str]:
     """{output: digest} under this key; `make` is called where Prefect's store does not have it."""
     return make()

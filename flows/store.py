@@ -2,18 +2,25 @@
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import quote, urlparse
+from urllib.request import url2pathname
 
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Experiment
+from mlflow.entities import Experiment, LifecycleStage
 from mlflow.exceptions import MlflowException
 
+from aru.errors import InputError
+from flows.database import check_database
 from flows.descriptions import experiment_note
-from flows.views import view_tags
+from flows.views import overview_tag
 
 _LOCK_SECONDS = 120
+_IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+_checked: set[tuple[Path, int]] = set()
 _ARTIFACT_PATHS = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location",
                    "model_versions": "storage_location"}
 
@@ -42,16 +49,43 @@ def ensure_store(root: Path) -> None:
     path = database(root)
     if not is_local(root):
         return
+    if "?" in str(path):
+        raise InputError(f"{path.parents[1]} has a question mark in its path, which no database address can have: move it")
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / ".store.lock", timeout=_LOCK_SECONDS):
         if path.is_file():
+            _check_once(path)
             _follow_move(path)
         else:
             _make_database(path)
 
 
+def preflight(root: Path, benchmark: str) -> None:
+    """Raise InputError where a run could not be recorded: before the work, not after it."""
+    if is_local(root):
+        folder = database(root).parent
+        while not folder.exists():
+            folder = folder.parent
+        if not os.access(folder, os.W_OK):
+            raise InputError(f"{folder} cannot be written: runs are recorded in {database(root)}")
+        if not database(root).is_file():
+            return
+    try:
+        with _impatient():
+            found = client(root).get_experiment_by_name(experiment_name(benchmark))
+    except MlflowException as error:
+        raise InputError("the MLflow store that MLFLOW_TRACKING_URI names cannot be used: start its server, or unset the "
+                         f"variable for the project's own database ({type(error).__name__})") from error
+    _refuse_deleted(found)
+
+
 def client(root: Path) -> MlflowClient:
-    """A client of the project's store; every call names its run, for MLflow's active run is one per thread."""
+    """A client of the project's store; every call names its run, for MLflow's active run is one per thread.
+
+    Raises InputError where the project's database cannot be used.
+    """
+    if is_local(root) and database(root).is_file():
+        _check_once(database(root))
     return MlflowClient(tracking_uri=tracking_uri(root), registry_uri=tracking_uri(root))
 
 
@@ -61,7 +95,7 @@ def experiment_name(benchmark: str) -> str:
 
 
 def experiment_id(root: Path, benchmark: str) -> str:
-    """The benchmark's experiment, made where it is not there yet."""
+    """The benchmark's experiment, made where it is not there yet. Raises InputError where it was deleted."""
     own, name = client(root), experiment_name(benchmark)
     found = own.get_experiment_by_name(name)
     if found is None:
@@ -72,33 +106,72 @@ def experiment_id(root: Path, benchmark: str) -> str:
             found = own.get_experiment_by_name(name)
             if found is None:  # otherwise another process was quicker
                 raise
-    if found.lifecycle_stage == "deleted":
-        own.restore_experiment(found.experiment_id)
+    _refuse_deleted(found)
     return found.experiment_id
 
 
 def find_experiment(root: Path, benchmark: str) -> Experiment | None:
-    """The benchmark's experiment; None where there is none."""
+    """The benchmark's experiment; None where there is none, or it was deleted."""
     if is_local(root) and not database(root).is_file():
         return None
-    return client(root).get_experiment_by_name(experiment_name(benchmark))
+    found = client(root).get_experiment_by_name(experiment_name(benchmark))
+    return None if found is None or found.lifecycle_stage == LifecycleStage.DELETED else found
+
+
+def local_path(uri: str) -> Path | None:
+    """The file or folder that a `file:` URI names; None where it names a place elsewhere."""
+    return Path(url2pathname(urlparse(uri).path)) if uri.startswith("file:///") else None
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """Let MLflow ask a server twice and not for minutes; what the user has set stays."""
+    added = {name: value for name, value in _IMPATIENT.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
+
+
+def _refuse_deleted(experiment: Experiment | None) -> None:
+    """To restore an experiment is to restore its runs: only who deleted them can say so."""
+    if experiment is not None and experiment.lifecycle_stage == LifecycleStage.DELETED:
+        number, uri = experiment.experiment_id, "MLFLOW_TRACKING_URI=sqlite:///mlruns/mlflow.db"
+        raise InputError(f"the MLflow experiment {experiment.name} was deleted, and its runs with it. In the project's "
+                         f"folder, `{uri} mlflow experiments restore -x {number}` brings all of them back, `{uri} mlflow gc "
+                         f"--experiment-ids {number}` removes them for good, and the next run begins anew")
+
+
+def _check_once(path: Path) -> None:
+    """Check the database at its first use in this process."""
+    known = (path, path.stat().st_ino)
+    if known not in _checked:
+        check_database(path)
+        _checked.add(known)
 
 
 def _artifacts(root: Path, benchmark: str) -> str | None:
     """A remote server decides by itself where artifacts lie."""
-    return str(Path(root).resolve() / "mlruns" / "artifacts" / benchmark) if is_local(root) else None
+    return f"{_artifact_root(database(root))}/{quote(benchmark)}" if is_local(root) else None
+
+
+def _artifact_root(path: Path) -> str:
+    """Where the artifacts beside a database lie, as a URI: MLflow takes a path for one, and decodes its percent signs."""
+    return (path.parent / "artifacts").as_uri()
 
 
 def _experiment_tags(benchmark: str) -> dict[str, str]:
     return {"mlflow.note.content": experiment_note(benchmark), "mlflow.experimentKind": "custom_model_development",
             "mlflow.experiment.primaryMetric.name": "nomus",
-            "mlflow.experiment.primaryMetric.greaterIsBetter": "True", "benchmark": benchmark} | view_tags()
+            "mlflow.experiment.primaryMetric.greaterIsBetter": "True", "benchmark": benchmark} | overview_tag()
 
 
 def _follow_move(path: Path) -> None:
     with closing(sqlite3.connect(path)) as database, database:
         row = database.execute("SELECT artifact_location FROM experiments WHERE experiment_id = 0").fetchone()
-        before, now = (row[0].removesuffix("/0") if row else ""), str(path.parent / "artifacts")
+        before, now = (row[0].removesuffix("/0") if row else ""), _artifact_root(path)
         if not row or before == now:
             return
         for table, column in _ARTIFACT_PATHS.items():
@@ -111,7 +184,7 @@ def _make_database(path: Path) -> None:
 
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        store = SqlAlchemyStore(f"sqlite:///{temporary}", str(path.parent / "artifacts"))
+        store = SqlAlchemyStore(f"sqlite:///{temporary}", _artifact_root(path))
         store.engine.dispose()
         os.replace(temporary, path)
     finally:

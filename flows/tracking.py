@@ -10,58 +10,66 @@ from typing import Any
 
 from mlflow.entities import Run
 
-from aru.files import md5, read_json
+from aru.files import json_text, md5, read_json
 from aru.results import read_costs
 from aru.stages import FOLDERS
-from flows import lineage, runs, store
+from flows import audit_runs, lineage, runs, store
 from flows.audit_tags import audit_metrics, audit_tags
 from flows.descriptions import flow_note, model_run_note, stage_note
 from flows.figures import TRAINED_ON, model_figures
 from flows.git import git_patch, git_state
 from flows.lineage import models_of_digest
-from flows.links import links
+from flows.links import links, models_filter
 from flows.plan import StageResult
+from flows.pseudonyms import load_pseudonyms
 from flows.registry import aliases, let_through, load_registered, register, registered
 from flows.runs import NOTE, Status
 from flows.store import ensure_store
+from flows.views import models_tag, overview_tag
 
 __all__ = ["aliases", "ensure_store", "find_run", "finish_run", "let_through", "links", "load_registered", "log_artifacts",
            "log_audit", "log_models", "log_stage", "models_of_digest", "register", "registered", "start_run"]
 
 MODELS = ("original", "unlearned", "retrained")
-ARTIFACTS = {"evaluation/metrics.json": None, "prepared/audit.json": None, "report/report.html": "report",
-             "report/results.md": "report", "audit/audit.json": "audit", "audit/audit.html": "audit"}
-"""Files of a benchmark's folder -> the folder among the run's artifacts. With the figures, this is all that is logged:
-never an image, a noise, a prediction, or the weights of a model that saw the forgotten."""
+ARTIFACTS = {"evaluation/metrics.json": "", "prepared/audit.json": "", "report/report.html": "report",
+             "report/results.md": "report"}
+"""Files of a benchmark's folder -> the folder among the run's artifacts. With the figures and the audit's page, this is all
+that is logged: never an image, a noise, a prediction, or the weights of a model that saw the forgotten."""
 REPLAY = ("params.yaml", "dvc.yaml", "dvc.lock")
+_STATE_DIGITS = 7
 _COSTS = ("seconds", "images", "images_per_second", "peak_memory_mib")
 
 
 def start_run(root: Path, *, benchmark: str, params: Mapping[str, Any], run_name: str, tags: Mapping[str, str]) -> str:
     """Open a flow's run in the benchmark's experiment, with all parameters flattened with dots; returns its id.
 
+    `tags` has the digest `state`: its first digits begin the run's name, which the runs table cuts short,
+    so that no two states share one.
+
     Runs that a killed flow left open are ended first.
     """
     client, experiment = store.client(root), store.experiment_id(root, benchmark)
     runs.end_abandoned(client, experiment)
     git = git_state(root)
-    labels = {"kind": "flow", "benchmark": benchmark, **runs.process_tags(), **git,
+    labels = {"kind": "flow", runs.NUMBER: runs.next_number(client, experiment), "benchmark": benchmark,
+              **runs.process_tags(), **git,
               "mlflow.user": _user(), "mlflow.source.name": "aru run", "mlflow.source.git.commit": git["git_commit"]}
-    run = client.create_run(experiment, run_name=run_name, tags=labels | dict(tags))
-    runs.log(client, run, params=runs.flatten(params))
+    run = client.create_run(experiment, run_name=f"{tags['state'][:_STATE_DIGITS]}-{run_name}", tags=labels | dict(tags))
+    runs.log(client, run, params=runs.flatten(load_pseudonyms(root, benchmark).content(params)))
     return run.info.run_id
 
 
 def log_stage(root: Path, run_id: str, result: StageResult, work: Path) -> None:
     """A child run for a stage: its key, whether it was cached, its outputs' digests, cost and training curves."""
     client, stage, folder = store.client(root), result.stage, Path(work) / FOLDERS[result.stage.name]
+    params = load_pseudonyms(root, Path(work).name).content(stage.params)
     tags = {"kind": "stage", "stage": stage.name, "key": result.key, "cached": str(result.cached).lower(),
             "source": result.source, NOTE: stage_note(result.cached, result.source)}
     tags |= {f"md5/{Path(path).name}": digest for path, digest in result.outs.items()}
     with runs.child_run(client, client.get_run(run_id), f"stage: {stage.name}", tags) as run:
         cost = read_json(folder / "cost.json") if (folder / "cost.json").is_file() else {}
         figures = {f"cost/{key}": cost.get(key) for key in _COSTS} | {"cost/seconds_in_this_flow": result.seconds}
-        runs.log(client, run, params=_stage_params(stage.params),
+        runs.log(client, run, params=_stage_params(params),
                  metrics=runs.points(run, figures) + _curves(run, folder))
 
 
@@ -97,31 +105,57 @@ def log_audit(root: Path, run_id: str, record: Mapping[str, Any]) -> None:
 
 
 def log_artifacts(root: Path, run_id: str, work: Path) -> None:
-    """The report, its figures, the metrics and the audit; under `replay/` what is needed to run it again."""
-    client = store.client(root)
+    """The report, its figures, the metrics and the audit; under `replay/` what is needed to run it again.
+
+    People and photos bear pseudonyms in all of it; the files in `work/` keep the names.
+    """
+    client, names = store.client(root), load_pseudonyms(root, Path(work).name)
     for name, folder in ARTIFACTS.items():
-        client.log_artifact(run_id, str(Path(work) / name), folder)
+        path = Path(work) / name
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            text = json_text(names.content(read_json(path)))
+        client.log_text(run_id, names.text(text), str(Path(folder) / path.name))
+    audit_runs.log_pages(client, run_id, names.content(read_json(Path(work) / "audit" / "audit.json")))
     for figure in sorted((Path(work) / "report" / "figures").glob("*.png")):
         client.log_artifact(run_id, str(figure), "report/figures")
     for name in REPLAY:
-        client.log_artifact(run_id, str(Path(root) / name), "replay")
+        client.log_text(run_id, names.yaml((Path(root) / name).read_text(encoding="utf-8")), f"replay/{name}")
     if patch := git_patch(root):
         client.log_text(run_id, patch, "replay/changes.patch")
 
 
 def finish_run(root: Path, run_id: str, status: Status) -> None:
-    """End a flow's run, and those below it that are still open."""
-    runs.end(store.client(root), run_id, status)
+    """End a flow's run, and those below it that are still open; of one that went well the experiment's views show it."""
+    client = store.client(root)
+    runs.end(client, run_id, status)
+    if status == "FINISHED":
+        experiment = client.get_run(run_id).info.experiment_id
+        for key, value in (overview_tag() | models_tag(models_filter(run_id))).items():
+            client.set_experiment_tag(experiment, key, value)
 
 
 def find_run(root: Path, *, benchmark: str, state: str) -> str | None:
-    """The id of the newest finished run of this very state; None where there is none."""
+    """The id of the newest finished run of this very state that has its artifacts; None where there is none.
+
+    Runs that a killed flow left open are ended first. A run whose files were deleted is not taken for one: the state is then
+    tracked again.
+    """
     experiment = store.find_experiment(root, benchmark)
     if experiment is None:
         return None
-    found = runs.search(store.client(root), experiment.experiment_id,
-                        f"tags.kind = 'flow' AND attributes.status = 'FINISHED' AND tags.state = '{state}'")
-    return found[0].info.run_id if found else None
+    client, number = store.client(root), experiment.experiment_id
+    runs.end_abandoned(client, number)
+    found = runs.flows(client, number, f"attributes.status = 'FINISHED' AND tags.state = '{state}'")
+    return next((run.info.run_id for run in found if _has_artifacts(run)), None)
+
+
+def _has_artifacts(run: Run) -> bool:
+    """Whether what was logged of a run is still there; of a server's own store it is taken for granted."""
+    folder = store.local_path(run.info.artifact_uri)
+    names = [str(Path(place) / Path(name).name) for name, place in ARTIFACTS.items()]
+    names += [f"replay/{name}" for name in REPLAY] + ["audit/audit.json", "audit/audit.html"]
+    return folder is None or all((folder / name).is_file() for name in names)
 
 
 def _curves(run: Run, folder: Path) -> list:

@@ -18,10 +18,12 @@ from aru.work_queue import work_off
 from flows import tuning_runs
 from flows.benchmark import prepare_flow, spell
 from flows.crashes import register_run
+from flows.discretion import disclosed, discreet
 from flows.jobs import Job, computing, do_in_worker, run_jobs, task_runner
 from flows.progress import Board, make_board
 from flows.project import find_project, project_lock
 from flows.search import Search
+from flows.store import preflight
 from flows.tune import check, finish, line, target_of
 from flows.workers import Work, Workers
 
@@ -40,9 +42,10 @@ def tune(setting: Setting, methods: str, *, root: Path = Path("."), workers: int
     """Tune the methods of a comma-separated list; what was computed before, by whomever, is not computed again."""
     runner = task_runner("threads", workers)
     root = find_project(root)
+    preflight(root, setting.benchmark)
     config = load_config(root / "params.yaml", setting.benchmark)
     names, left_out = tunable(methods, config)
-    with project_lock(root), make_board(quiet=quiet) as board:
+    with disclosed(), project_lock(root), make_board(quiet=quiet) as board:
         prepare_flow(setting.benchmark, root, board)
         check(setting, config, root / "work" / setting.benchmark, target_of(root, setting.benchmark))
         for sentence in left_out:
@@ -52,6 +55,7 @@ def tune(setting: Setting, methods: str, *, root: Path = Path("."), workers: int
 
 @flow(name="tune", flow_run_name="tune-{setting.benchmark}", persist_result=False, result_serializer="json",
       validate_parameters=False)
+@discreet
 def tune_flow(setting: Setting, methods: list[str], root: Path, board: Board, at_once: int,
               budget_seconds: float | None) -> Tuned:
     """Originals and one retraining for its cost; then the trials; then the frozen file, the curves and MLflow's runs."""

@@ -13,8 +13,9 @@ from prefect.states import Cancelled
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from aru.config import load_config
-from flows import publishing, versioning
+from flows import publishing, store, versioning
 from flows.crashes import register_run
+from flows.discretion import discreet, original
 from flows.parents import end_with_parent
 from flows.plan import StageResult
 from flows.progress import make_board
@@ -45,6 +46,7 @@ def run_tags(root: Path, benchmark: str) -> tuple[str, str, str]:
     return benchmark, config.data.protocol, f"seed{config.runtime.seed}"
 
 
+@discreet
 def _flow_run_name() -> str:
     parameters = prefect.runtime.flow_run.parameters
     return "-".join(run_tags(find_project(Path(parameters["root"])), parameters["benchmark"]))
@@ -52,6 +54,7 @@ def _flow_run_name() -> str:
 
 @flow(name="unlearn", flow_run_name=_flow_run_name, task_runner=ThreadPoolTaskRunner(max_workers=2),
       persist_result=False, result_serializer="json")
+@discreet
 def unlearn(benchmark: str = "faces", refresh: tuple[str, ...] = (), root: Path = Path("."),
             quiet: bool = False) -> Outcome | State:
     """Make, measure, version, track and register an unlearned model.
@@ -70,6 +73,7 @@ def unlearn(benchmark: str = "faces", refresh: tuple[str, ...] = (), root: Path 
         with project_lock(root), make_board(quiet=quiet) as board, workers(2) as pool:
             versioning.recover(root)
             register_run(root)
+            store.preflight(root, benchmark)
             execution = Execution(root, benchmark, board, pool, refresh=refresh)
             results: dict[str, StageResult] = {}
             try:
@@ -84,10 +88,10 @@ def unlearn(benchmark: str = "faces", refresh: tuple[str, ...] = (), root: Path 
             create_markdown_artifact(publishing.summary(root, benchmark, published), key=f"results-{slug(benchmark)}",
                                      description=f"Results of {benchmark}")
             return Outcome(benchmark, ordered, published)
-    except ProjectBusy as error:
+    except ProjectBusy:  # which says what command is at work, and that may name people
         if prefect.runtime.deployment.id is None:
             raise
-        return Cancelled(message=f"Not started: {error}")  # as when a scheduled run is at work: nothing has failed
+        return Cancelled(message="Not started: another run works in the project")  # nothing has failed
 
 
 def commit_stages(execution: Execution, results: list[StageResult]) -> list[str]:
@@ -107,11 +111,12 @@ def commit_stages(execution: Execution, results: list[StageResult]) -> list[str]
 
 
 def _busy(task: Task, run: TaskRun, state: State) -> bool:
-    return isinstance(state.result(raise_on_failure=False), versioning.VersioningBusy)
+    return isinstance(original(state.result(raise_on_failure=False)), versioning.VersioningBusy)
 
 
 @task(name="commit", task_run_name="dvc commit", cache_policy=NO_CACHE, retries=5, retry_delay_seconds=3,
       retry_condition_fn=_busy)
+@discreet
 def commit_task(execution: Execution, results: list[StageResult]) -> list[str]:
     """`commit_stages` as a task; it waits while another DVC command holds the repository."""
     return commit_stages(execution, results)

@@ -18,9 +18,10 @@ def run_flow(root: Path, benchmark: str = "faces", *, stage: Callable[..., None]
     from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
 
     from flows import publishing, unlearn
+    from flows.discretion import disclosed
     from flows.workers import Workers
 
-    with pytest.MonkeyPatch.context() as patch, temporary_settings(
+    with disclosed(), pytest.MonkeyPatch.context() as patch, temporary_settings(
             {PREFECT_RESULTS_LOCAL_STORAGE_PATH: root / ".prefect" / "results"}):
         patch.setattr(Workers, "run", lambda self, work, progress: stage(*work.arguments, work.options["root"], progress))
         published = publishing.Published("run", "model", "1", "pass", ("candidate",), new=True)

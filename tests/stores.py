@@ -2,6 +2,14 @@
 
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+
+def path_of(uri: str) -> Path:
+    """The file or folder that a `file:` URI names."""
+    assert uri.startswith("file:///")
+    return Path(url2pathname(urlparse(uri).path))
 
 
 def make_store(root: Path) -> None:

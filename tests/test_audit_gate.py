@@ -200,8 +200,7 @@ def test_models_that_were_never_made_say_which_command_makes_them(tmp_path: Path
 
 
 def test_an_audit_by_itself_leaves_a_run_of_its_own(tracked_project: Path) -> None:
-    folder = tracked_project / "work" / "faces" / "audit"
-    run_id = audit_runs.track(tracked_project, "faces", tracked.audit("fail"), folder, weights="0" * 32)
+    run_id = audit_runs.track(tracked_project, "faces", tracked.audit("fail"), weights="0" * 32)
     client = store.client(tracked_project)
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED" and run.info.run_name == "audit of unlearned, quick"

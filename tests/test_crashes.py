@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.discretion import disclosed
 from flows.process_identity import ProcessIdentity, is_alive, this_process
 from flows.project import lock_folder
 
@@ -129,7 +130,7 @@ def test_every_flow_notes_its_run_first_of_all_and_writes_plain_json(name, monke
     arguments: dict = dict.fromkeys(flow.parameters.required or [], None) | {"root": tmp_path}
     if flow_name == "unlearn":
         (tmp_path / "dvc.yaml").write_text("stages: {}")
-    with pytest.raises(Noted):
+    with pytest.raises(Noted), disclosed():
         flow.fn(**arguments)
     assert noted == [tmp_path]
     assert flow.result_serializer == "json" and flow.persist_result is False

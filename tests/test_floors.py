@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-MLFLOW_ROOMS = {"store.py", "runs.py", "lineage.py", "registry.py", "tracking.py", "comparison_runs.py", "gate.py"}
+MLFLOW_ROOMS = {"store.py", "runs.py", "lineage.py", "registry.py", "tracking.py", "comparison_runs.py", "audit_runs.py",
+                "database.py", "gate.py"}
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import aru

@@ -107,8 +107,8 @@ def test_a_note_of_a_dead_server_is_not_believed(tmp_path: Path, monkeypatch: py
 
 def test_addresses_name_what_they_show(tracked_once: Path) -> None:
     found = pages.addresses(tracked_once, mlflow="http://127.0.0.1:1", prefect="http://127.0.0.1:2")
-    assert list(found) == ["faces: all runs", "faces: newest run", "faces: its models compared", "faces: registered model",
-                           "MLflow", "Prefect: flow runs"]
+    assert list(found) == ["faces: all runs", "faces: newest run", "faces: its models compared",
+                           "faces: its models, all figures", "faces: registered model", "MLflow", "Prefect: flow runs"]
     assert all(address.startswith("http://127.0.0.1:") for address in found.values())
     assert found["Prefect: flow runs"] == "http://127.0.0.1:2/runs"
 

@@ -68,10 +68,11 @@ def test_a_record_s_decoder_is_not_called():
 def test_the_result_of_a_flow_that_failed_is_json(tmp_path, prefect_server):
     from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
 
+    from flows.discretion import disclosed
     from flows.unlearn import unlearn
 
     with temporary_settings({PREFECT_RESULTS_LOCAL_STORAGE_PATH: tmp_path / "results"}), \
-            pytest.raises(Exception, match=r"no dvc\.yaml"):
+            pytest.raises(Exception, match=r"no dvc\.yaml"), disclosed():
         unlearn.with_options(flow_run_name="failing")(root=tmp_path)
     for path in (tmp_path / "results").iterdir():
         json.loads(path.read_text())

@@ -12,8 +12,9 @@ from torch import nn
 from aru.errors import InputError
 from aru.files import md5
 from aru.models import build, load_model, save_model
-from flows import registry, store, tracking
+from flows import registry, runs, store, tracking
 from tests import tracked
+from tests.stores import path_of
 from tests.tracked import begin, track
 
 pytest_plugins = ["tests.tracking_fixtures"]
@@ -31,6 +32,13 @@ def answers(model: nn.Module) -> torch.Tensor:
 
 def own_model(root: Path) -> nn.Module:
     return load_model(root / "work" / "faces" / "unlearned" / "model.safetensors")
+
+
+def shown_aliases(root: Path) -> dict[str, str]:
+    """{state: what the runs table shows as alias} of the flows that show one."""
+    experiment = store.find_experiment(root, "faces").experiment_id
+    return {run.data.tags["state"]: run.data.tags["alias"] for run in runs.flows(store.client(root), experiment)
+            if "alias" in run.data.tags}
 
 
 def test_version_has_alias_tags_and_the_way_back(tracked_once: Path) -> None:
@@ -67,7 +75,7 @@ def test_mlflows_own_way_of_loading_gives_the_same_logits(tracked_once: Path) ->
 
 
 def test_input_example_shows_nobody(tracked_once: Path) -> None:
-    folder = Path(store.client(tracked_once).get_model_version_download_uri(NAME, "1"))
+    folder = path_of(store.client(tracked_once).get_model_version_download_uri(NAME, "1"))
     stored = [json.loads((folder / "input_example.json").read_text()),
               json.loads((folder / "serving_input_example.json").read_text())["inputs"]]
     for example in map(np.array, stored):
@@ -82,11 +90,13 @@ def test_new_weights_are_a_new_version_and_the_alias_moves_both_ways(tracked_pro
     track(tracked_project, state="1" * 64)
     client = store.client(tracked_project)
     assert str(client.get_model_version_by_alias(NAME, "candidate").version) == "2"
+    assert shown_aliases(tracked_project) == {"1" * 64: "candidate"}
     assert not torch.equal(answers(registry.load_registered(tracked_project, NAME, "1")),
                            answers(registry.load_registered(tracked_project, NAME, "2")))
     weights.write_bytes(before)
     track(tracked_project, state="2" * 64)
     assert str(client.get_model_version_by_alias(NAME, "candidate").version) == "1"
+    assert shown_aliases(tracked_project) == {"a" * 64: "candidate", "2" * 64: "candidate"}, "both runs made version 1"
     assert len(client.search_model_versions(f"name = '{NAME}'")) == 2
 
 

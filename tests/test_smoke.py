@@ -41,7 +41,7 @@ def test_the_pages_answer_and_a_scheduled_run_completes(tracked_project: Path, m
         monkeypatch.delenv(name, raising=False)
     with pages(tracked_project, mlflow_port=free_port(), prefect_port=free_port()) as addresses:
         runs = ask(addresses["MLflow"] + "/api/2.0/mlflow/runs/search", {"experiment_ids": ["1"]}, {})["runs"]
-        assert "faces-official-seed0" in {run["info"]["run_name"] for run in runs}
+        assert "aaaaaaa-faces-official-seed0" in {run["info"]["run_name"] for run in runs}
         api = addresses["Prefect: flow runs"].removesuffix("/runs") + "/api"
         refused = {"no login": {}, "another login": {"Authorization": "Basic YXJ1OmFydQ=="},
                    "another host": {"Host": "evil.example"},

@@ -3,7 +3,10 @@
 import json
 import multiprocessing
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from urllib.parse import parse_qs, urlparse
 
 import mlflow
 import pytest
@@ -14,10 +17,11 @@ from aru.files import md5
 from flows import lineage, registry, runs, store, tracking
 from flows.digests import folder_md5
 from tests import tracked
-from tests.stores import make_with_others
+from tests.stores import make_with_others, path_of
 from tests.tracked import begin, track
 
 pytest_plugins = ["tests.tracking_fixtures"]
+ODD = "a b#c%d%20e 한글"
 LOGGED = {"metrics.json", "audit.json", "report/report.html", "report/results.md", "report/figures/roc.png",
           "audit/audit.json", "audit/audit.html",
           "replay/params.yaml", "replay/dvc.yaml", "replay/dvc.lock"}
@@ -35,7 +39,7 @@ def children_of(root: Path) -> dict[str, Run]:
 
 def test_flow_has_all_parameters_and_the_unlearned_models_figures(tracked_once: Path) -> None:
     flow = flow_of(tracked_once)
-    assert flow.info.run_name == "faces-official-seed0"
+    assert flow.info.run_name == "aaaaaaa-faces-official-seed0"
     assert flow.info.status == "FINISHED"
     assert flow.data.params["attack.steps"] == "10"
     assert flow.data.params["train.milestones"] == "[10, 20]"
@@ -164,13 +168,15 @@ def test_no_logged_file_holds_personal_data(tracked_once: Path) -> None:
 
 def test_what_is_needed_to_replay_is_logged(tracked_project: Path) -> None:
     (tracked_project / "params.yaml").write_text((tracked_project / "params.yaml").read_text().replace("3}", "4}"))
+    (tracked_project / "dvc.yaml").write_text("stages: {} # changed\n")
     run_id = begin(tracked_project)
     tracking.log_artifacts(tracked_project, run_id, tracked_project / "work" / "faces")
     folder = Path(store.client(tracked_project).download_artifacts(run_id, "replay"))
     for name in ("params.yaml", "dvc.yaml", "dvc.lock"):
         assert (folder / name).read_bytes() == (tracked_project / name).read_bytes()
     patch = (folder / "changes.patch").read_text()
-    assert '"epochs": 4' in patch and '"epochs": 3' in patch
+    assert "+stages: {} # changed" in patch and "-stages: {}" in patch
+    assert '"epochs": 4' in (folder / "params.yaml").read_text() and "epochs" not in patch, "it is kept once, whole"
 
 
 def test_git_state_ignores_what_the_flow_itself_writes(tracked_project: Path) -> None:
@@ -219,7 +225,12 @@ def test_a_failure_leaves_no_run_open(tracked_project: Path) -> None:
     assert client.get_run(run_id).info.status == "FAILED"
 
 
-@pytest.mark.parametrize("tags, expected", [({"pid": "999999999"}, "KILLED"), ({"pid": "1"}, "RUNNING"),
+INIT_STARTED = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
+
+
+@pytest.mark.parametrize("tags, expected", [({"pid": "999999999"}, "KILLED"), ({"pid": "1"}, "KILLED"),
+                                            ({"boot": "before"}, "KILLED"),
+                                            ({"pid": "1", "started": INIT_STARTED}, "RUNNING"),
                                             ({"pid": "999999999", "host": "elsewhere"}, "RUNNING")])
 def test_runs_of_a_killed_flow_are_ended_by_the_next(tracked_project: Path, tags: dict, expected: str) -> None:
     tracking.ensure_store(tracked_project)
@@ -227,7 +238,7 @@ def test_runs_of_a_killed_flow_are_ended_by_the_next(tracked_project: Path, tags
     for key, value in tags.items():
         client.set_tag(killed, key, value)
     child = client.create_run(client.get_run(killed).info.experiment_id, tags={runs.PARENT: killed}).info.run_id
-    begin(tracked_project)
+    assert tracking.find_run(tracked_project, benchmark="faces", state="a" * 64), "a cached state ends them, too"
     assert {client.get_run(run_id).info.status for run_id in (killed, child)} == {expected}
 
 
@@ -267,16 +278,46 @@ def test_a_store_that_was_not_finished_is_not_there(tmp_path: Path, monkeypatch:
     assert [path.name for path in (tmp_path / "mlruns").iterdir()] == [".store.lock"]
 
 
-def test_a_moved_project_keeps_its_models_and_artifacts(tracked_once: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("second", ["second", ODD])
+def test_a_moved_project_keeps_its_models_and_artifacts(tracked_once: Path, tmp_path: Path, second: str) -> None:
     shutil.copytree(tracked_once, tmp_path / "first")
-    moved = Path(shutil.move(tmp_path / "first", tmp_path / "second"))
+    moved = Path(shutil.move(tmp_path / "first", tmp_path / second))
     tracking.ensure_store(moved)
     client, run = store.client(moved), flow_of(moved)
-    assert run.info.artifact_uri.startswith(str(moved))
-    assert client.get_model_version_download_uri("aru-faces", "1").startswith(str(moved))
+    assert path_of(run.info.artifact_uri).is_relative_to(moved)
+    assert path_of(client.get_model_version_download_uri("aru-faces", "1")).is_relative_to(moved)
     assert Path(client.download_artifacts(run.info.run_id, "metrics.json")).is_file()
     assert registry.load_registered(moved, "aru-faces", "1")
-    begin(moved)
+    tracking.log_artifacts(moved, begin(moved), moved / "work" / "faces")
+    assert [path.name for path in tmp_path.iterdir()] == [second], "nothing is written beside the project"
+
+
+def test_a_project_registers_in_a_folder_whose_name_is_no_uri(empty_store: Path, tmp_path: Path) -> None:
+    root = tmp_path / ODD
+    shutil.copytree(empty_store / "mlruns", root / "mlruns")
+    run_id = track(tracked.make(root))
+    client = store.client(root)
+    assert (root / "mlruns/artifacts/faces" / run_id / "artifacts/report/report.html").is_file()
+    assert "<h1>" in Path(client.download_artifacts(run_id, "audit/audit.html")).read_text()
+    assert registry.load_registered(root, "aru-faces") and tracking.registered(root, run_id) == ("aru-faces", "1")
+    assert [path.name for path in tmp_path.iterdir()] == [ODD], "nothing is written beside the project"
+
+
+def test_a_store_from_when_paths_were_kept_as_they_are_is_brought_along(tracked_project: Path) -> None:
+    tracking.ensure_store(tracked_project)
+    places = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location",
+              "model_versions": "storage_location"}
+    with closing(sqlite3.connect(store.database(tracked_project))) as database, database:
+        for table, column in places.items():
+            database.execute(f"UPDATE {table} SET {column} = replace({column}, 'file://', '')")
+    tracking.ensure_store(tracked_project)
+    assert flow_of(tracked_project).info.artifact_uri.startswith(tracked_project.as_uri())
+    assert registry.load_registered(tracked_project, "aru-faces")
+
+
+def test_a_question_mark_in_the_path_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="question mark in its path"):
+        tracking.ensure_store(tmp_path / "really?")
 
 
 def test_links_lead_to_the_newest_run(tracked_once: Path) -> None:
@@ -284,7 +325,17 @@ def test_links_lead_to_the_newest_run(tracked_once: Path) -> None:
     children = children_of(tracked_once)
     ids = [children[model].info.run_id for model in ("original", "unlearned", "retrained")]
     assert flow_of(tracked_once).info.run_id in found["run"]
-    assert f"runs={json.dumps(ids, separators=(',', ':'))}" in found["compare"]
+    assert f"runs={json.dumps(ids, separators=(',', ':'))}" in found["table"]
+    address = urlparse(found["compare"].replace("/#", ""))
+    shown, experiment = parse_qs(address.query), address.path.split("/")[2]
+    client = store.client(tracked_once)
+    tag = client.get_experiment(experiment).tags[f"mlflow.sharedViewState.{shown['viewStateShareKey'][0]}"]
+    state = json.loads(json.loads(tag)["state"])
+    compared = runs.search(client, experiment, state["searchFilter"])
+    assert {run.info.run_id for run in compared} == set(ids) and shown["compareRunsMode"] == ["CHART"]
+    charts = {chart["metricKey"] for chart in state["compareRunCharts"] if "metricKey" in chart}
+    assert {"test/accuracy", "mia/forgetting_score", "mia_matched/auc", "cost/seconds"} <= charts
+    assert all(charts <= run.data.metrics.keys() for run in compared)
     assert found["model"].startswith("http://127.0.0.1:1/#/models/aru-faces")
     assert tracking.links(tracked_once, benchmark="mufac") == {}
 

@@ -16,6 +16,7 @@ from flows.plan import StageResult
 from flows.versioning import Stage
 
 SIDE, OUTPUTS, MODEL = 32, 8, "squeezenet1_1"
+EXPOSED = "S00001"
 SETS = ("forget", "retain", "test", "unseen")
 FIGURES = {"original": (0.70, 0.60, 0.71), "unlearned": (0.68, 0.55, 0.54), "retrained": (0.69, 0.54, 0.52)}
 STAGES = {"prepare": "prepared", "train": "original", "attack": "noise", "mask": "mask", "finetune": "unlearned",
@@ -61,11 +62,16 @@ def metrics(seed: int = 0) -> dict:
 
 def audit(verdict: str = "pass") -> dict:
     """audit.json with made-up figures, as far as tracking reads it; a failed one fails by its attacks."""
+    about = {"level": "quick", "measured": "made up", "sides": "one-sided", "limit": [None, 0.6], "silent": "all else",
+             "calibration": "none", "interval": None, "exact": "made up", "power": None}
     rows = [{"name": "forgetting", "required": True, "verdict": "pass", "figure": 0.51},
             {"name": "attacks", "required": True, "verdict": verdict, "figure": 0.7},
             {"name": "retain_accuracy", "required": False, "verdict": "fail", "figure": 0.2},
             {"name": "tow", "required": True, "verdict": None, "not_run": "no retrained model"}]
-    return {"model": "unlearned", "level": "quick", "verdict": verdict, "criteria": rows, "thresholds_version": 1}
+    exposed = [{"rank": 1, "id": EXPOSED, "score": 0.99, "maximum": 1.0, "photos": 2, "drawn": 2}]
+    return {"model": "unlearned", "benchmark": "faces", "level": "quick", "verdict": verdict, "thresholds_version": 1,
+            "criteria": [about | row for row in rows], "not_asked": [], "images": {"forget": 4}, "unseen_left_out": 0,
+            "made_from": {}, "details": {"attacks": {}, "people": {"forgotten": 2, "unseen": 2, "most_exposed": exposed}}}
 
 
 def track(root: Path, *, state: str = "a" * 64, seed: int = 0, verdict: str = "pass", release: str = "pass") -> str:
@@ -98,7 +104,7 @@ def begin(root: Path, *, state: str = "a" * 64, seed: int = 0) -> str:
 def _fill(work: Path, seed: int) -> None:
     manifest(seed).to_csv(_folder(work / "prepared") / "manifest.csv", index=False)
     np.save(work / "prepared" / "images.npy", np.full((19, SIDE, SIDE, 3), seed, dtype=np.uint8))
-    write_json(work / "prepared" / "audit.json", {"rows": 19})
+    write_json(work / "prepared" / "audit.json", {"rows": 19, "family_person_keys": ["F0000/P1"]})
     for number, model in enumerate(FIGURES):
         save_model(work / model / "model.safetensors", build(MODEL, OUTPUTS, seed=10 * seed + number), name=MODEL,
                    outputs=OUTPUTS, resolution=SIDE)
