@@ -1,0 +1,171 @@
+"""Taking a registered version, and all that is recorded of how it was made, out of the project's own MLflow store and Prefect.
+
+    python -m flows.purge aru-faces 3 [--prefect]
+
+MLflow's own deletions only mark: a deleted version keeps its tags, a deleted run its figures and data sets, and `mlflow gc`
+leaves both of the version and the data sets. Here the rows go, in one transaction, then the files, and then the database is
+written anew, because SQLite keeps the bytes of deleted rows. What was marked as deleted before goes, too.
+"""
+
+import argparse
+import shutil
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from aru.errors import InputError
+from flows import store
+from flows.links import last_run, models_filter
+from flows.project import find_project, project_lock
+from flows.servers import running_api
+from flows.views import models_tag
+
+_MARKED = "Deleted_Internal"
+_EMPTIED = (f"current_stage = '{_MARKED}', description = NULL, user_id = NULL, source = '', run_id = '', run_link = '', "
+            "storage_location = NULL, status_message = NULL")
+"""A version's row stays as a number without content, as MLflow marks it: numbers are not given twice."""
+_OF_RUNS = ("metrics", "latest_metrics", "params", "tags")
+_OF_MODELS = ("logged_model_metrics", "logged_model_params", "logged_model_tags")
+
+
+@dataclass(frozen=True)
+class Purged:
+    """How many of each were taken out."""
+
+    versions: int
+    models: int
+    runs: int
+    data_sets: int
+
+
+def purge(root: Path, name: str, version: str) -> Purged:
+    """Take out a version: all but its number, with its aliases and tags, its logged model, every run that made, measured or
+    audited it and what lies below these, their artifacts, and the data sets that no run refers to any more.
+
+    Raises InputError for a version that is not there, and for a store that is not the project's own file.
+    """
+    root = Path(root).resolve()
+    if not store.is_local(root):
+        raise InputError("MLFLOW_TRACKING_URI names another store: unset it, or purge there with that server's own means")
+    with project_lock(root):
+        store.ensure_store(root)
+        path = store.database(root)
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("PRAGMA secure_delete = ON")
+            purged, folders = _delete(database, name, version)
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.execute("VACUUM")
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        (path.parent / "server.log").unlink(missing_ok=True)
+        _show_newest(root, name.removeprefix("aru-"))
+    return purged
+
+
+def purge_prefect(root: Path) -> None:
+    """Take out Prefect's records of all flows: its database, results and logs. Stages stay cached by dvc.lock.
+
+    Raises InputError while a server of the project runs.
+    """
+    if running_api(root):
+        raise InputError("a Prefect server is in use: stop `aru ui`, `aru serve` and `aru run`, and unset PREFECT_API_URL")
+    with project_lock(root):
+        shutil.rmtree(Path(root) / ".prefect", ignore_errors=True)
+
+
+def _delete(database: sqlite3.Connection, name: str, version: str) -> tuple[Purged, list[Path]]:
+    """Delete the rows; returns the counts, and the folders whose files are to follow."""
+    row = database.execute("SELECT source FROM model_versions WHERE name = ? AND version = ? AND current_stage != ?",
+                           (name, version, _MARKED)).fetchone()
+    if row is None:
+        known = [str(found) for (found,) in database.execute(
+            "SELECT version FROM model_versions WHERE name = ? AND current_stage != ? ORDER BY version", (name, _MARKED))]
+        raise InputError(f"no version {version} of {name!r} is registered: its versions are {', '.join(known) or 'none'}")
+    models = {row[0].removeprefix("models:/")} | _column(
+        database, "SELECT model_id FROM logged_models WHERE lifecycle_stage = 'deleted'")
+    runs = _runs_of(database, name, version) | _column(
+        database, "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'deleted'")
+    folders = _folders(database, "SELECT artifact_location FROM logged_models WHERE model_id IN", models)
+    folders += [folder.parent for folder in _folders(database, "SELECT artifact_uri FROM runs WHERE run_uuid IN", runs)]
+    versions = [(name, version), *database.execute(
+        "SELECT name, version FROM model_versions WHERE current_stage = ? AND source != ''", (_MARKED,)).fetchall()]
+    for table in ("registered_model_aliases", "model_version_tags"):
+        database.executemany(f"DELETE FROM {table} WHERE name = ? AND version = ?", versions)
+    database.executemany(f"UPDATE model_versions SET {_EMPTIED} WHERE name = ? AND version = ?", versions)
+    _delete_where(database, "input_tags", "input_uuid", _column(
+        database, f"SELECT input_uuid FROM inputs WHERE source_id IN {_marks(runs | models)} "
+                  f"OR destination_id IN {_marks(runs | models)}", [*(runs | models), *(runs | models)]))
+    for end in ("source_id", "destination_id"):
+        _delete_where(database, "inputs", end, runs | models)
+    for table in (*_OF_RUNS, "runs"):
+        _delete_where(database, table, "run_uuid", runs)
+    _delete_where(database, "logged_model_metrics", "run_id", runs)
+    for table in (*_OF_MODELS, "logged_models"):
+        _delete_where(database, table, "model_id", models)
+    unused = _column(database, "SELECT dataset_uuid FROM datasets WHERE dataset_uuid NOT IN "
+                               "(SELECT source_id FROM inputs WHERE source_type = 'DATASET')")
+    _delete_where(database, "datasets", "dataset_uuid", unused)
+    return Purged(len(versions), len(models), len(runs), len(unused)), folders
+
+
+def _runs_of(database: sqlite3.Connection, name: str, version: str) -> set[str]:
+    """The flows that registered or measured these weights, audits of them, and the runs below."""
+    made = _column(database, "SELECT a.run_uuid FROM tags a JOIN tags b ON a.run_uuid = b.run_uuid WHERE a.key = 'model_name' "
+                             "AND a.value = ? AND b.key = 'model_version' AND b.value = ?", [name, version])
+    audits = _column(database, "SELECT a.run_uuid FROM tags a JOIN tags b ON a.run_uuid = b.run_uuid "
+                               "JOIN model_version_tags w ON w.key = 'weights_md5' AND w.value = b.value "
+                               "WHERE a.key = 'kind' AND a.value = 'audit' AND b.key = 'weights_md5' AND w.name = ? "
+                               "AND w.version = ?", [name, version])
+    found = made | audits
+    below = f"SELECT run_uuid FROM tags WHERE key = 'mlflow.parentRunId' AND value IN {_marks(found)}"
+    return found | _column(database, below, list(found))
+
+
+def _show_newest(root: Path, benchmark: str) -> None:
+    """Let the experiment's view of the newest flow's models show the newest one that is left."""
+    experiment = store.find_experiment(root, benchmark)
+    if experiment is None:
+        return
+    for key, value in models_tag(models_filter(last_run(root, benchmark) or "")).items():
+        store.client(root).set_experiment_tag(experiment.experiment_id, key, value)
+
+
+def _folders(database: sqlite3.Connection, query: str, ids: set[str]) -> list[Path]:
+    places = _column(database, f"{query} {_marks(ids)}", list(ids))
+    return [path for place in sorted(places) if (path := store.local_path(place)) is not None]
+
+
+def _delete_where(database: sqlite3.Connection, table: str, column: str, values: Iterable[str]) -> None:
+    database.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(value,) for value in values])
+
+
+def _column(database: sqlite3.Connection, query: str, values: Iterable[str] = ()) -> set[str]:
+    return {str(row[0]) for row in database.execute(query, list(values))}
+
+
+def _marks(values: Iterable[str]) -> str:
+    return f"({', '.join('?' for _ in values)})"
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m flows.purge", description=__doc__.partition("\n")[0])
+    parser.add_argument("name", help="the registered model, as aru-faces")
+    parser.add_argument("version", help="its version, as 3")
+    parser.add_argument("--prefect", action="store_true", help="Prefect's records of all flows, too")
+    asked = parser.parse_args()
+    try:
+        root = find_project(Path.cwd())
+        purged = purge(root, asked.name, asked.version)
+        if asked.prefect:
+            purge_prefect(root)
+    except InputError as error:
+        raise SystemExit(f"error: {error}") from None
+    print(f"gone, with their files: {purged.versions} versions, {purged.models} logged models, {purged.runs} runs, "
+          f"{purged.data_sets} data sets")
+
+
+if __name__ == "__main__":
+    main()
