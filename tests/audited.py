@@ -75,6 +75,27 @@ def retrained(seed: int) -> nn.Module:
     return trained(sets().retain, 100 + seed)
 
 
+FAINT = RECIPE.model_copy(update={"epochs": 1, "lr": 0.003})
+
+
+@cache
+def faint_original() -> nn.Module:
+    """Trained so little that it gives about as much away as an original of real photos: a class-matched AUC of .61."""
+    return _faint(sets().train, 0)
+
+
+@cache
+def faint_retrained(seed: int) -> nn.Module:
+    """Trained alike on retain alone."""
+    return _faint(sets().retain, 100 + seed)
+
+
+def _faint(data: ImageSet, seed: int) -> nn.Module:
+    model = network(seed)
+    fit(model, data, FAINT, generator=generator(seed), compute=CPU)
+    return model
+
+
 def classifier_reset(*, refitted: bool) -> nn.Module:
     """The original with a fresh classifier, which is or is not trained on retain while all else stays."""
     model = copy.deepcopy(original())
@@ -106,7 +127,9 @@ def taught_again() -> nn.Module:
     return trained(sets().forget, 5, start=retrained(0), epochs=6)
 
 
-def case_of(model: nn.Module, *, reference: nn.Module | None = None, resamples: int = 200) -> Case:
-    """The case of one model, beside the original and, where it is given, a retrained reference."""
-    models = {AUDITED: model, ORIGINAL: original()} | ({RETRAINED: reference} if reference is not None else {})
+def case_of(model: nn.Module, *, reference: nn.Module | None = None, resamples: int = 200,
+            beside: nn.Module | None = None) -> Case:
+    """The case of one model, beside the original (or another one) and, where it is given, a retrained reference."""
+    models = {AUDITED: model, ORIGINAL: beside if beside is not None else original()}
+    models |= {RETRAINED: reference} if reference is not None else {}
     return make_case(models, sets(), manifest().drop(columns="true"), compute=CPU, resamples=resamples, seed=0)

@@ -1,16 +1,19 @@
 """Audits of a comparison's models, at every level, on the clean protocol, which the project's own models are not of."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from aru.audit import __main__ as command
+from aru.audit import calibrate as calibrating
 from aru.audit import levels, side_by_side, standard
 from aru.audit.calibration import Asked as Calibrating
 from aru.audit.calibration import calibrate
 from aru.audit.cells import Cell, audit_cell, find_cell
-from aru.audit.criteria import FULL, QUICK, STANDARD
+from aru.audit.criteria import FULL, KNOWN, QUICK, STANDARD
 from aru.audit.job import audit_folder
+from aru.audit.thresholds import read_thresholds
 from aru.audit.verdicts import EXIT_CODES, NotRun
 from aru.comparison.choices import parse_choices
 from aru.comparison.draws import Draw
@@ -108,6 +111,20 @@ def test_calibration_holds_retrained_models_to_the_shadows_of_a_method(compared:
     assert all(0 <= figure <= 1 for figure in figures["finetune"]["calibrating"])
     for method in (None, "aru:best"):  # no method, and one that unlearned no shadows: not run
         assert figures[method] == {"calibrating": [], "testing": [], "originals": []}
+
+
+def test_one_command_calibrates_on_ones_own_data(compared: Path, tmp_path: Path, capsys: pytest.CaptureFixture,
+                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shutil.copytree(compared, tmp_path / "project"))
+    assert calibrating.main(["small", "--seeds", "4", "--protocol", "clean", "--workers", "1", "--write"]) == 0
+    said = capsys.readouterr().out
+    own = read_thresholds(Path("thresholds.yaml"), KNOWN).on("small").criteria
+    assert own["forgetting"].calibrated_on == own["people"].calibrated_on == "small"
+    assert "2 retrained models" in own["forgetting"].calibration and own["likeness"].calibrated_on == "faces"
+    assert "limits of small are in thresholds.yaml" in said and "under own limits" in said
+    rows = rows_of(record_of(Path("."), "retrain", "quick"))
+    assert rows["forgetting"]["limit"] == [own["forgetting"].low, own["forgetting"].high]
+    assert rows["forgetting"]["calibrated_on"] == "small" and rows["forgetting"]["verdict"] == "pass"
 
 
 @pytest.mark.usefixtures("without_standard")

@@ -20,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--protocol", choices=("official", "clean"), default="official")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cached", action="store_true", help="use the models that are there and train nothing")
+    parser.add_argument("--write", action="store_true", help="put the limits that these models give into thresholds.yaml")
     parser.add_argument("--method", help="whose unlearned shadows U-LiRA holds the models to (level full)")
     options = parser.parse_args(arguments)
     from aru.audit.calibration import Asked, calibrate, told

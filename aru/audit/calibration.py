@@ -12,6 +12,7 @@ from typing import Any
 
 from aru.audit.cells import Trio, record_of
 from aru.audit.criteria import KNOWN
+from aru.audit.own_limits import LEAST_SEEDS, check_originals, own_limits, verdicts_under, write_limits
 from aru.audit.thresholds import THRESHOLDS_FILE, Level, Thresholds, read_thresholds
 from aru.comparison.choices import parse_choices
 from aru.comparison.draws import Protocol, draws_of
@@ -32,6 +33,7 @@ class Asked:
     """seeds: retrained models; originals: how many; workers: trainings at once; cached: use what is there, train nothing.
 
     method: whose unlearned shadows U-LiRA holds these models to, which no method has made; without one it is not run.
+    write: put the limits that these models give into thresholds.yaml, as the benchmark's own.
     """
 
     benchmark: str
@@ -42,6 +44,7 @@ class Asked:
     workers: int = 2
     cached: bool = False
     method: str | None = None
+    write: bool = False
 
 
 def calibrate(asked: Asked, *, root: Path) -> dict[str, Any]:
@@ -49,10 +52,10 @@ def calibrate(asked: Asked, *, root: Path) -> dict[str, Any]:
 
     The level standard compares with the retrained model of the lowest seed, which is then neither calibrating nor testing.
     """
-    if asked.seeds < 2:
-        raise InputError(f"{asked.seeds} seeds: 2 or more are needed, one to calibrate and one to test")
+    if asked.seeds < (least := LEAST_SEEDS if asked.write else 2):
+        raise InputError(f"{asked.seeds} seeds: {least} or more are needed, one half to calibrate and one to test")
     config, work = load_config(root / "params.yaml", asked.benchmark), root / "work" / asked.benchmark
-    thresholds, store = read_thresholds(root / THRESHOLDS_FILE, KNOWN), open_store(work)
+    thresholds, store = read_thresholds(root / THRESHOLDS_FILE, KNOWN).on(asked.benchmark), open_store(work)
     plan = make_plan(asked.benchmark, config, work / "prepared", parse_choices("retrain", config),
                      draws_of(asked.protocol, 1), seeds=asked.seeds, compute=choose(config.runtime))
     wanted = [task for task in plan.tasks if task.kind == "retrained"
@@ -70,6 +73,14 @@ def calibrate(asked: Asked, *, root: Path) -> dict[str, Any]:
             | {"kind": task.kind, "seed": task.seed} for task in audited]
     found = rounded(summed_up(rows, thresholds, asked.level))
     found |= {"benchmark": asked.benchmark, "protocol": asked.protocol}
+    if asked.write:
+        parts = _parts(rows)
+        limits = own_limits(parts, thresholds, f"{asked.benchmark}, {asked.protocol}")
+        own = verdicts_under(limits, parts, thresholds)
+        check_originals(own)
+        write_limits(root / THRESHOLDS_FILE, asked.benchmark, limits)
+        found |= {"own_limits": {name: limit.model_dump(exclude_none=True) for name, limit in limits.items()},
+                  "own_verdicts": own}
     write_json(work / "audit" / f"calibration-{asked.level}.json", found)
     return found
 
@@ -80,10 +91,7 @@ def summed_up(rows: Sequence[dict[str, Any]], thresholds: Thresholds, level: Lev
     rows: audit records with `kind` and `seed`. Retrained models calibrate in the order of their seeds, the first half,
     rounded up; the others test.
     """
-    retrained = sorted((row for row in rows if row["kind"] == "retrained"), key=lambda row: row["seed"])
-    half = -(-len(retrained) // 2)
-    parts = {"calibrating": retrained[:half], "testing": retrained[half:],
-             "originals": [row for row in rows if row["kind"] == "original"]}
+    parts = _parts(rows)
     return {"level": level, "criteria": {name: _criterion(name, parts) for name in thresholds.of(level)},
             "seeds": {part: [row["seed"] for row in records] for part, records in parts.items()},
             "verdicts": {part: [row["verdict"] for row in records] for part, records in parts.items()}}
@@ -95,7 +103,19 @@ def told(found: dict[str, Any]) -> list[str]:
     for name, row in found["criteria"].items():
         reach = f"[{row['reach'][0]:.3f}, {row['reach'][1]:.3f}]" if row["reach"] else "not run"
         lines.append(f"{name:20} {reach:>18}  {_counts(row['verdicts']):>30}  {', '.join(row['verdicts']['originals'])}")
-    return [*lines, f"{'all':20} {'':>18}  {_counts(found['verdicts']):>30}  {', '.join(found['verdicts']['originals'])}"]
+    lines.append(f"{'all':20} {'':>18}  {_counts(found['verdicts']):>30}  {', '.join(found['verdicts']['originals'])}")
+    if own := found.get("own_verdicts"):
+        lines.append(f"{'under own limits':20} {'':>18}  {_counts(own):>30}  {', '.join(own['originals'])}")
+        lines.append(f"{len(found['own_limits'])} limits of {found['benchmark']} are in {THRESHOLDS_FILE}")
+    return lines
+
+
+def _parts(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Retrained models that calibrate, the first half by their seeds, rounded up, those that test, and originals."""
+    retrained = sorted((row for row in rows if row["kind"] == "retrained"), key=lambda row: row["seed"])
+    half = -(-len(retrained) // 2)
+    return {"calibrating": retrained[:half], "testing": retrained[half:],
+            "originals": [row for row in rows if row["kind"] == "original"]}
 
 
 def _criterion(name: str, parts: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def audit_cell(benchmark: str, cell: Cell, level: str, *, root: Path, progress: 
     """
     root, asked = Path(root), check_level(level)
     config, work = load_config(root / "params.yaml", benchmark), root / "work" / benchmark
-    thresholds, trio = read_thresholds(root / THRESHOLDS_FILE, KNOWN), find_cell(benchmark, cell, root=root)
+    thresholds, trio = read_thresholds(root / THRESHOLDS_FILE, KNOWN).on(benchmark), find_cell(benchmark, cell, root=root)
     store, tasks = open_store(work), {AUDITED: trio.audited, ORIGINAL: trio.original, RETRAINED: trio.retrained}
     made_from = {f"{which} model, MD5": md5(store.weights(task.key)) for which, task in tasks.items()}
     about = {"benchmark": benchmark, "model": cell.name,

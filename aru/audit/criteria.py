@@ -2,7 +2,8 @@
 
 from aru.audit.thresholds import Level
 
-QUICK = ("forgetting", "attacks", "attacks_at_1pct", "people", "people_at_5pct", "uniformity", "test_accuracy", "weights")
+QUICK = ("forgetting", "attacks", "attacks_at_1pct", "combined", "remaining", "people", "people_at_5pct", "individuals",
+         "uniformity", "test_accuracy", "weights", "likeness")
 STANDARD = ("attack_gap", "forget_gap", "test_gap", "tow", "js_forget", "agreement_test", "retain_accuracy",
             "relearning_retain", "relearning_few", "label_probe", "identity_probe", "cka", "bystanders", "bystander_exposure")
 FULL = ("u_lira", "lira_offline", "rmia", "iam", "worst_people", "worst_people_at_5pct", "interclass")

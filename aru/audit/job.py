@@ -41,7 +41,7 @@ def run_audit(
     """
     root, asked = Path(root), check_level(level)
     config, work, limits = load_config(root / "params.yaml", benchmark), root / "work" / benchmark, root / THRESHOLDS_FILE
-    thresholds = read_thresholds(limits, KNOWN)
+    thresholds = read_thresholds(limits, KNOWN).on(benchmark)
     paths = {AUDITED: Path(weights), ORIGINAL: model_path(work, ORIGINAL)}
     if asked != "quick" and model_path(work, RETRAINED).is_file():
         paths[RETRAINED] = model_path(work, RETRAINED)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aru.audit.texts import EXPOSED, HOW_TO_READ, MEANING, NOT_PROVED, UNSEEN, title
+from aru.audit.texts import EXPOSED, HOW_TO_READ, MEANING, NOT_PROVED, UNSEEN, limits_note, title
 from aru.files import atomic_path, write_json
 from aru.page import Html, join, page, table, tag
 
@@ -42,7 +42,7 @@ def audit_page(record: Mapping[str, Any]) -> str:
         *(_section(name, _figures(values)) for name, values in record["details"].get("further", {}).items()),
         _section("What this does not prove", tag("ul", *(tag("li", line) for line in NOT_PROVED)),
                  table(["A pass of", "leaves open"], [(title(row["name"]), row["silent"]) for row in tested], numbers=False)),
-        _section("Where the limits come from", table(
+        _section("Where the limits come from", tag("p", _limits(record), class_="note"), table(
             ["Criterion", "Calibration"], [(title(row["name"]), row["calibration"]) for row in tested], numbers=False)),
         _section("Made from", table(None, [(key, tag("code", value)) for key, value in record["made_from"].items()],
                                     numbers=False)),
@@ -67,6 +67,10 @@ def _head(record: Mapping[str, Any]) -> Html:
     return tag("header", tag("h1", badge, Html(" "), f"Audit of {record['model']}"),
                tag("p", f"{MEANING[verdict]} {_counts(record['criteria'])}"),
                tag("p", line + left, class_="lead"))
+
+
+def _limits(record: Mapping[str, Any]) -> str:
+    return limits_note(record["benchmark"], [row["calibrated_on"] for row in record["criteria"]])
 
 
 def _counts(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -103,7 +107,10 @@ def _ends(ends: Sequence[float | None], between: str, low: str, high: str) -> st
 
 def _people(people: Mapping[str, Any]) -> Html:
     rows = [(one["id"], one["score"], one["photos"]) for one in people["most_exposed"]]
-    line = f"{people['forgotten']} forgotten against {people['unseen']} unseen people; "
+    line = f"{people['forgotten']} forgotten against {people['unseen']} unseen people. "
+    if "testable" in people:
+        line += (f"One by one, {people['standing_out']} of them stand out by all their photos together (under the original "
+                 f"{people['standing_out_in_the_original']}); it could be found of {people['testable']} of them.")
     return _section("Most exposed people", tag("p", EXPOSED, class_="note"), tag("p", line),
                     table(["Person", "Score", "Photos"], [(name, f"{score:.3f}", count) for name, score, count in rows]))
 

@@ -11,43 +11,54 @@ import numpy as np
 import torch
 from torch import nn
 
+from aru.audit.beside_original import likeness, remaining
 from aru.audit.case import AUDITED, ORIGINAL, Case
 from aru.audit.people import PeopleFound, people_found
-from aru.audit.verdicts import Measurement, measured, worst_of
+from aru.audit.verdicts import Measurement, NotRun, measured, worst_of
+from aru.errors import InputError
 from aru.evaluation.attacks import BASELINES, class_ranks
+from aru.evaluation.combined import combined_scores
+from aru.evaluation.individuals import individuals
 from aru.evaluation.matched import MatchedAttack, strata_of
 from aru.evaluation.resampling import draw_sets
 from aru.evaluation.signals import gradient_norm
-from aru.evaluation.utility import utility_columns
+from aru.evaluation.utility import per_example_loss, utility_columns
 from aru.evaluation.weights import weight_distance
 from aru.models import classifier
 
 ROLES = ("forget", "test", "unseen")
 """The sets it looks at; retain is the largest by far."""
+LEAST_PEOPLE = 5
+"""Forgotten people from which on a bootstrap over people serves."""
 
 Draws = Mapping[str, np.ndarray]
 Sides = tuple[np.ndarray, np.ndarray]
 
 
-def quick(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
+def quick(case: Case) -> tuple[dict[str, Measurement | NotRun], dict[str, Any]]:
     """The measurements by criterion; details: `attacks`, every signal's figures, and `people` with the most exposed ones."""
     draws = draw_people(case)
     signals = attack_signals(case)
     found = {name: _matched(case, sides, draws) for name, sides in signals.items()}
     people = _people(case, signals["loss"])
+    alone, one_by_one = _one_by_one(case)
     measurements = {
         "forgetting": found["loss"]["auc"],
         "attacks": worst_of(figures["auc"] for figures in found.values()),
         "attacks_at_1pct": worst_of(figures["tpr"] for figures in found.values()),
+        "combined": _combined(case, signals, draws),
+        "remaining": _remaining(case, draws),
         "people": people.auc,
         "people_at_5pct": people.share,
+        "individuals": alone,
         "uniformity": _matched(case, _entropies(case), draws)["auc"],
         "test_accuracy": loss_of_accuracy(case, "test", draws["test"]),
         "weights": weights(case),
+        "likeness": likeness(case),
     }
     attacks = {name: {key: {"figure": one.figure, "interval": list(one.interval or ())} for key, one in figures.items()}
                for name, figures in found.items()}
-    return measurements, {"attacks": attacks, "people": people.details}
+    return measurements, {"attacks": attacks, "people": people.details | one_by_one}
 
 
 def draw_people(case: Case) -> Draws:
@@ -101,11 +112,63 @@ def matched_figures(case: Case, scores: Sides, draws: Draws) -> Sides:
 
 def _people(case: Case, scores: Sides) -> PeopleFound:
     """Who is found by the ranks of the scores among unseen images of the same class."""
-    strata = {role: strata_of(case.targets[role]) for role in ("forget", "unseen")}
-    ranks = [class_ranks(side, strata[role], scores[1], strata["unseen"])
-             for role, side in zip(strata, scores, strict=True)]
+    ranks = _ranks(case, scores)
     return people_found(ranks[0], case.people("forget"), ranks[1], case.people("unseen"), resamples=case.resamples,
                         seed=case.seed)
+
+
+def _remaining(case: Case, draws: Draws) -> Measurement | NotRun:
+    """What is left of the original's gap in the loss attack."""
+    sides = [_loss_scores(case, name) for name in (AUDITED, ORIGINAL)]
+    people = len(set(case.people("forget")))
+    if people < LEAST_PEOPLE:
+        return NotRun(f"not tested at this size: {people} forgotten people; a share of the original's gap needs "
+                      f"{LEAST_PEOPLE} or more")
+    return remaining(*(matched_figures(case, scores, draws)[0] for scores in sides))
+
+
+def _combined(case: Case, signals: Mapping[str, Sides], draws: Draws) -> Measurement | NotRun:
+    """Class-matched AUC of all signals in one attack, that of the answers' evenness among them."""
+    evenness = tuple(-side for side in _entropies(case))
+    ranks = [_ranks(case, sides) for sides in (*signals.values(), evenness)]
+    try:
+        scores = combined_scores(ranks, (case.people("forget"), case.people("unseen")), seed=case.seed)
+    except InputError as error:
+        return NotRun(str(error))
+    return _matched(case, scores, draws)["auc"]
+
+
+def _one_by_one(case: Case) -> tuple[Measurement | NotRun, dict[str, int]]:
+    """The share of the forgotten people who stand out one by one, and how many do, could, and do under the original."""
+    people = (case.people("forget"), case.people("unseen"))
+    found = []
+    for name in (AUDITED, ORIGINAL):
+        ranks = _ranks(case, _loss_scores(case, name))
+        try:
+            found.append(individuals(ranks[0], people[0], ranks[1], people[1]))
+        except InputError as error:
+            return NotRun(str(error)), {}
+    testable = int(found[0].testable.sum())
+    counts = {"standing_out": int(found[0].found.sum()), "standing_out_in_the_original": int(found[1].found.sum()),
+              "testable": testable}
+    if not testable:
+        return NotRun("not tested at this size: photos that all rank first would not show one person among "
+                      f"{len(found[0].ids)}"), counts
+    return Measurement(float(found[0].found.mean()), None, exact="a test of every person, wrong about anybody in 1 % of audits"
+                       ), counts
+
+
+def _loss_scores(case: Case, model: str) -> Sides:
+    forget, unseen = (-per_example_loss(case.logits[model][role], case.targets[role]) for role in ("forget", "unseen"))
+    return forget, unseen
+
+
+def _ranks(case: Case, scores: Sides) -> Sides:
+    """Ranks of both sides' scores among the unseen images of the class."""
+    strata = {role: strata_of(case.targets[role]) for role in ("forget", "unseen")}
+    forget, unseen = (class_ranks(side, strata[role], scores[1], strata["unseen"])
+                      for role, side in zip(strata, scores, strict=True))
+    return forget, unseen
 
 
 def _entropies(case: Case) -> Sides:

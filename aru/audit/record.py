@@ -52,7 +52,7 @@ def audit_record(
 def _row(name: str, criterion: Threshold, found: Measurement | NotRun) -> dict[str, Any]:
     about = {"name": name, "level": criterion.level, "measured": criterion.measured, "required": criterion.required,
              "sides": criterion.sides, "limit": [criterion.low, criterion.high], "silent": criterion.silent,
-             "calibration": criterion.calibration}
+             "calibration": criterion.calibration, "calibrated_on": None if criterion.fixed else criterion.calibrated_on}
     if isinstance(found, NotRun):
         return about | {"verdict": None, "not_run": found.why}
     return about | {"verdict": judge(found, criterion), "figure": found.figure,

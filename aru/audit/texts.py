@@ -1,6 +1,8 @@
 """The fixed sentences of an audit: what levels need, what verdicts mean, what no audit of this kind can prove."""
 
-from aru.audit.thresholds import Level
+from collections.abc import Iterable
+
+from aru.audit.thresholds import EMBEDDED, Level
 
 TITLES = {"attacks_at_1pct": "attacks at 1 %", "people_at_5pct": "people at 5 %",
           "worst_people_at_5pct": "worst people at 5 %", "js_forget": "divergence on forget",
@@ -33,9 +35,16 @@ NOT_PROVED = (
     "The audit sees one model of one training seed. It does not speak of the method that made it.",
     "Nothing is said about other copies: the original model, its checkpoints, noises and data must be deleted, too.",
     "Who holds the original beside this model can compare the two, and learn more than from this model alone.",
-    "Limits are calibrated on the embedded benchmark; where images, people or training differ, retrained models may lie "
-    "elsewhere, and the level standard compares with them.",
 )
+
+
+def limits_note(benchmark: str, calibrated_on: Iterable[str | None]) -> str:
+    """Whose retrained models the limits come from. calibrated_on: of each criterion; None where its limit is fixed."""
+    if not {one for one in calibrated_on if one} - {benchmark}:
+        return f"The limits are calibrated on retrained models of this benchmark, {benchmark}."
+    return (f"Limits are calibrated on the drawn faces of the embedded benchmark {EMBEDDED}, not on {benchmark}: where "
+            "images, people or training differ, retrained models may lie elsewhere. "
+            f"`python -m aru.audit.calibrate {benchmark} --write` calibrates them on this benchmark's own retrained models.")
 
 
 def title(name: str) -> str:

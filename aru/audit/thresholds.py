@@ -15,6 +15,8 @@ from aru.safe_yaml import parse_yaml
 Level = Literal["quick", "standard", "full"]
 LEVELS: tuple[Level, ...] = ("quick", "standard", "full")
 THRESHOLDS_FILE = "thresholds.yaml"
+EMBEDDED = "faces"
+"""The benchmark of drawn faces, whose retrained models the limits come from unless another is named."""
 
 
 class _Section(BaseModel):
@@ -31,6 +33,8 @@ class Threshold(_Section):
     required: bool = Field(True, description="whether the whole verdict rests on it, too; otherwise it informs")
     calibration: str = Field(min_length=10, description="where the limit comes from")
     silent: str = Field(min_length=10, description="what a pass does not prove")
+    fixed: bool = Field(False, description="the limit is what is meant, not how far retrained models reach: not calibrated")
+    calibrated_on: str = Field(EMBEDDED, description="the benchmark that the limit was calibrated on")
 
     @model_validator(mode="after")
     def _some_limit(self) -> "Threshold":
@@ -51,11 +55,26 @@ class Threshold(_Section):
         return -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high
 
 
+class Limits(_Section):
+    """A criterion's limits on one benchmark, by its own retrained models (`python -m aru.audit.calibrate --write`)."""
+
+    low: float | None = None
+    high: float | None = None
+    calibration: str = Field(min_length=10, description="where the limit comes from")
+
+
 class Thresholds(_Section):
-    """The whole file."""
+    """The whole file; `benchmarks` has the limits of those on which the audit was calibrated anew."""
 
     version: int = Field(ge=1, description="raised whenever a limit changes")
     criteria: dict[str, Threshold]
+    benchmarks: dict[str, dict[str, Limits]] = {}
+
+    def on(self, benchmark: str) -> "Thresholds":
+        """The same with the benchmark's own limits in place of the common ones, where it has some."""
+        own = {name: self.criteria[name].model_copy(update=dict(limits) | {"calibrated_on": benchmark})
+               for name, limits in self.benchmarks.get(benchmark, {}).items()}
+        return self.model_copy(update={"criteria": self.criteria | own})
 
     def of(self, level: Level) -> dict[str, Threshold]:
         """The criteria that a level tests: its own and those of the levels before it."""
@@ -79,6 +98,8 @@ def read_thresholds(path: Path, known: Mapping[str, Level]) -> Thresholds:
     except ValidationError as error:
         raise InputError("\n".join(_explain(item, path) for item in error.errors())) from None
     _check_names(path, thresholds, known)
+    for benchmark, limits in thresholds.benchmarks.items():
+        _check_limits(f"{path}: benchmarks.{benchmark}", limits, thresholds.criteria)
     return thresholds
 
 
@@ -108,10 +129,23 @@ def _check_names(path: Path, thresholds: Thresholds, known: Mapping[str, Level])
             raise InputError(f"{path}: {name} has the level {thresholds.criteria[name].level!r}, it is measured at {level!r}")
 
 
+def _check_limits(where: str, limits: Mapping[str, Limits], criteria: Mapping[str, Threshold]) -> None:
+    for name, own in limits.items():
+        if name not in criteria:
+            raise InputError(f"{where}: unknown criterion {name!r}{_near(name, list(criteria))}")
+        common = criteria[name]
+        if common.fixed:
+            raise InputError(f"{where}.{name}: the limit of this criterion is fixed: remove the entry")
+        if (own.low is None, own.high is None) != (common.low is None, common.high is None):
+            raise InputError(f"{where}.{name} limits other ends than the criterion: low {common.low}, high {common.high}")
+        if own.low is not None and own.high is not None and own.low >= own.high:
+            raise InputError(f"{where}.{name}: low is {own.low}, high {own.high}: nothing could pass")
+
+
 def _explain(item: Any, path: Path) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        fields = [*Threshold.model_fields, *Thresholds.model_fields]
+        fields = [*Threshold.model_fields, *Thresholds.model_fields, *Limits.model_fields]
         return f"{path}: unknown entry {name!r}{_near(name.rpartition('.')[2], fields)}"
     return f"{path}: {name}: {item['msg']}"
 

@@ -18,7 +18,7 @@ _UNLEARNED = "unlearned"
 def audit(job: Job) -> int:
     """Write audit/audit.json and audit/audit.html; returns the number of images passed over."""
     limits = job.work.parents[1] / THRESHOLDS_FILE
-    thresholds, sets = read_thresholds(limits, KNOWN), read_sets(job)
+    thresholds, sets = read_thresholds(limits, KNOWN).on(job.benchmark), read_sets(job)
     answers = read_predictions(job.work / "evaluation" / "predictions.safetensors").logits
     models = {AUDITED: read_model(job, _UNLEARNED), ORIGINAL: read_model(job, "original")}
     case = make_case(models, sets, read_manifest(job.work / "prepared" / "manifest.csv"), compute=job.compute,

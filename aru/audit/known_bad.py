@@ -1,0 +1,154 @@
+"""`python -m aru.audit.known_bad BENCHMARK`: does the quick level fail models that are the original but for very little?
+
+Each of them gives away what the original does, or has its features, though none has its weights. What the audit says of them
+on one's own data is its power there: how many people are asked, and how much the original remembers, decide it.
+"""
+
+import argparse
+import copy
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
+
+import torch
+from torch import nn
+
+from aru.audit import quick
+from aru.audit.case import AUDITED, ORIGINAL, Case, make_case
+from aru.audit.criteria import KNOWN
+from aru.audit.job import model_path
+from aru.audit.record import audit_record
+from aru.audit.thresholds import THRESHOLDS_FILE, read_thresholds
+from aru.compute import Compute, choose
+from aru.config import load_config
+from aru.data.images import ImageSet, load_sets
+from aru.data.manifest import read_manifest
+from aru.errors import InputError
+from aru.losses import task_loss
+from aru.models import classifier, load_model
+from aru.seeds import generator
+from aru.training import predict
+
+STEPS = 60
+BATCH = 64
+_SHOWN = ("forgetting", "combined", "remaining", "people", "individuals", "likeness", "weights")
+
+
+def noisy(model: nn.Module, relative: float) -> nn.Module:
+    """A copy with Gaussian noise on every parameter, of this length relative to the parameter's own."""
+    model, rng = copy.deepcopy(model), generator(0, "known-bad/noise")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            noise = torch.randn(parameter.shape, generator=rng).to(parameter.device)
+            parameter.add_(noise * (relative * parameter.norm() / noise.norm()))
+    return model
+
+
+def heated(model: nn.Module, temperature: float) -> nn.Module:
+    """A copy whose logits are divided by a temperature."""
+    model = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in model.get_submodule(classifier(model)).parameters():
+            parameter.div_(temperature)
+    return model
+
+
+def stepped(model: nn.Module, retain: ImageSet, lr: float, compute: Compute) -> nn.Module:
+    """A copy after one step of plain gradient descent on a batch of retained images."""
+    return _descend(copy.deepcopy(model).train(), retain, lr, 1, compute)
+
+
+def classifier_reset(model: nn.Module) -> nn.Module:
+    """A copy with a fresh classifier."""
+    model = copy.deepcopy(model)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model.get_submodule(classifier(model)).reset_parameters()
+    return model
+
+
+def classifier_refitted(model: nn.Module, retain: ImageSet, lr: float, compute: Compute) -> nn.Module:
+    """A copy with a fresh classifier that is trained on retained images, while all else stays."""
+    model = classifier_reset(model).eval().requires_grad_(False)
+    model.get_submodule(classifier(model)).requires_grad_(True)
+    return _descend(model, retain, lr, STEPS, compute).requires_grad_(True)
+
+
+KNOWN_BAD: dict[str, Callable[[nn.Module, ImageSet, float, Compute], nn.Module]] = {
+    "the original": lambda model, *_: model,
+    "noise of .001": lambda model, *_: noisy(model, 0.001),
+    "noise of .003": lambda model, *_: noisy(model, 0.003),
+    "noise of .01": lambda model, *_: noisy(model, 0.01),
+    "one step further": stepped,
+    "classifier reset": lambda model, *_: classifier_reset(model),
+    "classifier refitted": classifier_refitted,
+    "temperature 3": lambda model, *_: heated(model, 3.0),
+    "temperature 1/3": lambda model, *_: heated(model, 1 / 3),
+}
+"""name -> function(original, retained images, learning rate, compute)."""
+
+
+def cases(benchmark: str, root: Path) -> Iterator[tuple[str, Case]]:
+    """Every known-bad model of the benchmark's original, as the audit sees it."""
+    config, work = load_config(root / "params.yaml", benchmark), root / "work" / benchmark
+    path = model_path(work, ORIGINAL)
+    if not path.is_file():
+        raise InputError(f"there is no original model of {benchmark} yet: `aru run --benchmark {benchmark}` makes it")
+    original, compute = load_model(path), choose(config.runtime)
+    sets, manifest = load_sets(work / "prepared", config.data.task), read_manifest(work / "prepared" / "manifest.csv")
+    answers = {role: predict(original, getattr(sets, role), compute=compute) for role in quick.ROLES}
+    for name, change in KNOWN_BAD.items():
+        models = {AUDITED: change(original, sets.retain, config.train.lr, compute).eval(), ORIGINAL: original}
+        yield name, make_case(models, sets, manifest, compute=compute, resamples=config.evaluate.resamples,
+                              seed=config.runtime.seed, roles=quick.ROLES, logits={ORIGINAL: answers})
+
+
+def told(name: str, record: dict[str, Any]) -> str:
+    """One line: the verdict, and the figures with their intervals of some criteria."""
+    rows = {row["name"]: row for row in record["criteria"]}
+    return f"{name:20} {record['verdict']:13} " + "  ".join(f"{key} {_figure(rows[key])}" for key in _SHOWN)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print a line a model; the exit code is 0 where all of them fail, 3 where one does not."""
+    parser = argparse.ArgumentParser(prog="python -m aru.audit.known_bad", description=__doc__)
+    parser.add_argument("benchmark")
+    benchmark, root, spared = parser.parse_args(arguments).benchmark, Path("."), []
+    try:
+        thresholds = read_thresholds(root / THRESHOLDS_FILE, KNOWN).on(benchmark)
+        for name, case in cases(benchmark, root):
+            found, details = quick.quick(case)
+            record = audit_record(case, thresholds, "quick", found, details, {"benchmark": benchmark, "model": name})
+            print(told(name, record), flush=True)
+            spared += [name] if record["verdict"] != "fail" else []
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"not failed: {', '.join(spared)}" if spared else "all of them fail")
+    return 3 if spared else 0
+
+
+def _descend(model: nn.Module, data: ImageSet, lr: float, steps: int, compute: Compute) -> nn.Module:
+    compute.place(model)
+    rng, parameters = generator(0, "known-bad/steps"), [one for one in model.parameters() if one.requires_grad]
+    for _ in range(steps):
+        images, targets = data.batch(torch.randint(len(data), (BATCH,), generator=rng), compute.device)
+        slopes = torch.autograd.grad(task_loss(model(images), targets), parameters)
+        for parameter, slope in zip(parameters, slopes, strict=True):
+            parameter.data.sub_(lr * slope)
+    return model.eval()
+
+
+def _figure(row: dict[str, Any]) -> str:
+    if not row["verdict"]:
+        return "not tested"
+    bounds = f" [{row['interval'][0]:.3f}, {row['interval'][1]:.3f}]" if row["interval"] else ""
+    return f"{row['figure']:.3f}{bounds}{'' if row['verdict'] == 'pass' else ' ' + row['verdict']}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
