@@ -26,7 +26,8 @@ from flows.private import private_folder, write_private
 _KEY_FILE, _KEY_BYTES = "pseudonyms.key", 32
 _PSEUDONYM = re.compile(r"\bid-[0-9a-f]{16}\b")
 _TOKEN = re.compile(r"[^\s,;:()\[\]{}<>|\"'`]+")
-_SUBJECTS = "subjects"
+_NAMING = frozenset({"subjects", "same", "different"})
+"""The parameters whose strings are people, in whatever spelling: of data.forget and of data.merge."""
 
 
 class Pseudonyms:
@@ -41,9 +42,9 @@ class Pseudonyms:
         return f"id-{hmac.digest(self._key, clean.encode(), hashlib.sha256).hex()[:16]}"
 
     def content(self, value: Any, *, named: bool = False) -> Any:
-        """JSON content without names: in values, keys and sentences; of a key `subjects` every string is one."""
+        """JSON content without names: in values, keys and sentences; below a parameter that names people every string is."""
         if isinstance(value, dict):
-            return {self._key_of(key): self.content(item, named=named or _is_subjects(key)) for key, item in value.items()}
+            return {self._key_of(key): self.content(item, named=named or _names_people(key)) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self.content(item, named=named) for item in value]
         if not isinstance(value, str):
@@ -120,7 +121,7 @@ def _candidates(root: Path) -> Iterator[str]:
 
 
 def _replace_scalars(text: str, change: Callable[[str, bool], str | None]) -> str:
-    """A YAML text in which `change` (of a scalar, and whether it stands below a key `subjects`) gave some a new value."""
+    """A YAML text in which `change` (of a scalar, and whether it stands where people are named) gave some a new value."""
     pieces, end = [], 0
     for node, named in sorted(_scalars(text), key=lambda found: found[0].start_mark.index):
         new = change(node.value, named)
@@ -131,7 +132,7 @@ def _replace_scalars(text: str, change: Callable[[str, bool], str | None]) -> st
 
 
 def _scalars(text: str) -> list[tuple[yaml.ScalarNode, bool]]:
-    """The scalars of a YAML text that are values, each once, and whether they stand below a key `subjects`."""
+    """The scalars of a YAML text that are values, each once, and whether they stand where people are named."""
     found: list[tuple[yaml.ScalarNode, bool]] = []
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     waiting, seen = [(root, False)] if root else [], set()
@@ -141,7 +142,7 @@ def _scalars(text: str) -> list[tuple[yaml.ScalarNode, bool]]:
             continue
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            waiting += [(value, named or _is_subjects(key.value)) for key, value in node.value]
+            waiting += [(value, named or _names_people(key.value)) for key, value in node.value]
         elif isinstance(node, yaml.SequenceNode):
             waiting += [(item, named) for item in node.value]
         elif node.tag != "tag:yaml.org,2002:null":
@@ -149,8 +150,8 @@ def _scalars(text: str) -> list[tuple[yaml.ScalarNode, bool]]:
     return found
 
 
-def _is_subjects(key: Any) -> bool:
-    return isinstance(key, str) and key.rpartition(".")[2] == _SUBJECTS
+def _names_people(key: Any) -> bool:
+    return isinstance(key, str) and key.rpartition(".")[2] in _NAMING
 
 
 def _as_scalar(value: str) -> str:

@@ -19,13 +19,15 @@ from tests.project import run_stage
 pytest_plugins = ["tests.tracking_fixtures"]
 KEY = "F0001/P1"
 FILE = "F0001.MF.P1.5.jpg"
-NAMES = (tracked.EXPOSED, "F0000/P1", KEY, FILE)
+OTHERWISE = "f0007/p9"
+NAMES = (tracked.EXPOSED, "F0000/P1", KEY, FILE, OTHERWISE)
 WORDS = f"{FILE} of family F0001, person P1, age c, is no image"
 
 
 def with_subjects(root: Path) -> dict:
     """Ask for one person by key, as params.yaml, dvc.lock and the parameters then have it; returns the parameters."""
-    section = {"data": {"resolution": tracked.SIDE, "forget": {"subjects": [KEY]}}, "model": {"name": tracked.MODEL},
+    section = {"data": {"resolution": tracked.SIDE, "forget": {"subjects": [KEY]},
+                        "merge": {"same": [[OTHERWISE, "F0000/P1"]]}}, "model": {"name": tracked.MODEL},
                "train": {"epochs": 3}}
     text = yaml.safe_dump({"benchmarks": {"faces": "data/faces.zip"}, "faces": section})
     (root / "params.yaml").write_text(f"# who asked\n{text}")
@@ -76,7 +78,7 @@ def test_a_replay_gets_the_names_back_with_the_key_alone(tracked_project: Path) 
     assert all(KEY not in path.read_text() for path in files)
     assert files[0].read_text().startswith("# who asked\n")
     logged = [path.read_text() for path in files]
-    assert restore_names(tracked_project, files) == 2
+    assert restore_names(tracked_project, files) == 4
     assert [path.read_text() for path in files] == [(tracked_project / path.name).read_text() for path in files]
     (tracked_project / ".aru/pseudonyms.key").unlink()
     files[0].write_text(logged[0])
