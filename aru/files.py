@@ -9,13 +9,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from aru.errors import InputError
+
+if TYPE_CHECKING:
+    import torch  # takes seconds to import, and most files are no tensors
 
 _META = "aru"  # one metadata key only: with several, safetensors' byte order is not stable
 
@@ -89,15 +90,17 @@ def md5(path: Path) -> str:
     return digest.hexdigest()
 
 
-def save_tensors(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any] | None = None) -> None:
+def save_tensors(path: Path, tensors: "dict[str, torch.Tensor]", meta: dict[str, Any] | None = None) -> None:
     """Write tensors as safetensors, the same bytes for the same content."""
+    from safetensors.torch import save_file
+
     content = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
     text = json.dumps(meta or {}, sort_keys=True)
     with atomic_path(path) as temporary:
         save_file(content, str(temporary), metadata={_META: text})
 
 
-def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def load_tensors(path: Path) -> "tuple[dict[str, torch.Tensor], dict[str, Any]]":
     """Read a safetensors file as (tensors, meta). Anything else, a pickle above all, is an InputError."""
     with _opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - the handle is no dict

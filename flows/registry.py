@@ -6,24 +6,18 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlflow
-import numpy as np
-import torch
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Run
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from torch import nn
 
 from aru.config import Config
 from aru.errors import InputError
 from aru.files import md5
-from aru.models import load_model
 from aru.results import read_costs
 from flows import gate, lineage, runs, store
 from flows.descriptions import model_note, version_note
@@ -31,13 +25,15 @@ from flows.figures import model_figures
 from flows.gate import CANDIDATE
 from flows.pseudonyms import load_pseudonyms
 
+if TYPE_CHECKING:
+    from torch import nn
+
 WEIGHTS = "extra_files/model.safetensors"
 _FILES = ("MLmodel", "data/model.pt2", WEIGHTS)
 _FIGURES = {"nomus": "nomus", "forgetting_score": "mia/forgetting_score", "test_accuracy": "test/accuracy",
             "balanced_accuracy": "test/balanced_accuracy"}
 _DATA = ("archive", "manifest", "forget", "retain")
 _KEPT = ("git_commit", "git_dirty", "state")
-_TOLERANCE = 1e-3
 _ALIAS = "alias"
 _GLOBAL_URI = threading.Lock()
 log = logging.getLogger("aru")
@@ -104,8 +100,10 @@ def version_of(client: MlflowClient, name: str, digest: str) -> str | None:
     return max((str(version.version) for version in found), key=int, default=None)
 
 
-def load_registered(root: Path, name: str, alias_or_version: str = CANDIDATE) -> nn.Module:
+def load_registered(root: Path, name: str, alias_or_version: str = CANDIDATE) -> "nn.Module":
     """A registered model from its safetensors, in evaluation mode: it can be trained and unlearned further."""
+    from aru.models import load_model
+
     with tempfile.TemporaryDirectory() as folder:
         return load_model(fetch_weights(root, name, alias_or_version, Path(folder))[1])
 
@@ -195,12 +193,14 @@ def _connect(client: MlflowClient, run_id: str, name: str, version: str) -> None
 
 def _log_model(root: Path, flow: Run, weights: Path, config: Config, tags: dict[str, str]) -> str:
     """Store the model among the experiment's models and check that what was stored loads; returns its id."""
+    from flows import exports  # needs PyTorch, which takes seconds to import and is not needed where nothing is new
+
     client = store.client(root)
     params = runs.flatten(load_pseudonyms(root, flow.data.tags["benchmark"]).content(config.model_dump(mode="json")))
     logged = client.create_logged_model(flow.info.experiment_id, name="unlearned", source_run_id=flow.info.run_id,
                                         tags=tags, params=params, model_type="image classifier")
     try:
-        _fill(root, logged, weights, config)
+        exports.fill(root, logged, weights, side=config.data.resolution)
     except BaseException:  # MLflow would register the empty model all the same
         client.finalize_logged_model(logged.model_id, LoggedModelStatus.FAILED)
         raise
@@ -208,18 +208,10 @@ def _log_model(root: Path, flow: Run, weights: Path, config: Config, tags: dict[
     return logged.model_id
 
 
-def _fill(root: Path, logged: LoggedModel, weights: Path, config: Config) -> None:
-    """Write a logged model's files, and check that they load."""
-    with tempfile.TemporaryDirectory() as folder:
-        model = load_model(weights)
-        _save(model, Path(folder) / "model", weights, config.data.resolution, logged)
-        # MLflow's client remembers where a model's files were before the project was moved; this looks at where they are.
-        get_artifact_repository(logged.artifact_location, store.tracking_uri(root)).log_artifacts(str(Path(folder) / "model"))
-        _check(root, logged, model, config.data.resolution)
-
-
 def _mended(root: Path, version: ModelVersion, work: Path, config: Config) -> bool:
     """Whether a version has its files, written again where they were not as they should be."""
+    from flows import exports
+
     if _is_whole(root, version):
         return True
     try:
@@ -227,7 +219,7 @@ def _mended(root: Path, version: ModelVersion, work: Path, config: Config) -> bo
     except MlflowException:
         return False
     log.info("the files of %s version %s are missing or damaged: written again", version.name, version.version)
-    _fill(root, logged, work / "unlearned" / "model.safetensors", config)
+    exports.fill(root, logged, work / "unlearned" / "model.safetensors", side=config.data.resolution)
     return True
 
 
@@ -241,38 +233,6 @@ def _is_whole(root: Path, version: ModelVersion) -> bool:
     if folder is None:
         return True
     return all((folder / name).is_file() for name in _FILES) and md5(folder / WEIGHTS) == version.tags["weights_md5"]
-
-
-def _save(model: nn.Module, folder: Path, weights: Path, side: int, logged: Any) -> None:
-    """Export for prediction, with the weights beside it. The example is of zeros: MLflow stores it as readable text."""
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import Schema, TensorSpec
-
-    example = np.zeros((2, 3, side, side), dtype=np.float32)  # two images, or the batch size would be fixed
-    with torch.no_grad():
-        outputs = model(torch.from_numpy(example)).shape[1]
-    kind = np.dtype(np.float32)
-    signature = ModelSignature(Schema([TensorSpec(kind, (-1, 3, side, side))]), Schema([TensorSpec(kind, (-1, outputs))]))
-    mlflow.pytorch.save_model(
-        model, str(folder), signature=signature, input_example=example, serialization_format="pt2",
-        mlflow_model=Model(artifact_path=logged.artifact_location, run_id=logged.source_run_id,
-                           model_uuid=logged.model_id, model_id=logged.model_id),
-        pip_requirements=[f"{package}=={installed(package).partition('+')[0]}" for package in ("mlflow", "torch", "numpy")],
-        extra_files=[weights.resolve().as_uri()])
-
-
-def _check(root: Path, logged: Any, model: nn.Module, side: int) -> None:
-    """What was stored must answer as the model does, for another number of images too."""
-    with tempfile.TemporaryDirectory() as copy:  # MLflow takes a path for a URI, and finds nothing where one has %20 in it
-        folder = mlflow.artifacts.download_artifacts(artifact_uri=logged.artifact_location, dst_path=copy,
-                                                     tracking_uri=store.tracking_uri(root))
-        stored = mlflow.pytorch.load_model(folder)
-    images = torch.rand(3, 3, side, side, generator=torch.Generator().manual_seed(0))
-    for batch in (torch.zeros(2, 3, side, side), images):
-        with torch.no_grad():
-            difference = (stored(batch) - model(batch)).abs().max().item()
-        if not difference <= _TOLERANCE:
-            raise RuntimeError(f"the stored model's logits differ by {difference:.2g} from the model's own: not registered")
 
 
 def _version_tags(flow: Run, work: Path, metrics: Mapping[str, Any]) -> dict[str, str]:

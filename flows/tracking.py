@@ -11,8 +11,8 @@ from typing import Any
 from mlflow.entities import Run
 
 from aru.files import json_text, md5, read_json
+from aru.folders import FOLDERS
 from aru.results import read_costs
-from aru.stages import FOLDERS
 from flows import audit_runs, lineage, runs, store
 from flows.audit_tags import audit_metrics, audit_tags
 from flows.descriptions import flow_note, model_run_note, stage_note

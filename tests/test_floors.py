@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MLFLOW_ROOMS = {"store.py", "runs.py", "lineage.py", "registry.py", "tracking.py", "comparison_runs.py", "audit_runs.py",
-                "database.py", "gate.py"}
+                "database.py", "exports.py", "gate.py"}
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import aru
@@ -31,6 +31,12 @@ def test_importing_all_of_aru_imports_no_prefect_mlflow_or_dvc() -> None:
 def test_each_tool_is_imported_in_its_own_rooms_only(tool: str, rooms: set[str]) -> None:
     importers = {path.name for path in (ROOT / "flows").glob("*.py") if tool in imported(path)}
     assert importers == rooms
+
+
+def test_a_flow_that_computes_nothing_does_not_import_pytorch() -> None:
+    script = "import sys, flows.unlearn; print(*{'torch', 'torchvision', 'sklearn', 'matplotlib'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "", "it takes seconds, while the user waits"
 
 
 def imported(path: Path) -> set[str]:
