@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.tokens import CommentToken
 from yaml import YAMLError as PlainYAMLError
 
 from aru.config import FORGET_WAYS, PRESETS, Config, check_parameter, parse_config
@@ -122,7 +124,7 @@ def activate(path: Path, benchmark: str, archive: str) -> bool:
     section(content, benchmark, path)
     if content["benchmarks"].get(benchmark) == archive:
         return False
-    content["benchmarks"][benchmark] = archive
+    _put(content["benchmarks"], benchmark, archive)
     _write(path, content)
     return True
 
@@ -155,6 +157,23 @@ def _leaves(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from _leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _put(lines: CommentedMap, name: str, value: str) -> None:
+    """Set a line, a new one behind the last; what is written below the last line belongs to the next section and stays below.
+
+    ruamel ties all comments up to the next line to the line before them.
+    """
+    last = next(reversed(lines), None) if name not in lines else None
+    lines[name] = value
+    slots = lines.ca.items.get(last) if last is not None else None
+    if slots and slots[2] is not None:
+        beside, _, below = slots[2].value.partition("\n")
+        lines.ca.items[name] = [None, None, CommentToken(f"\n{below}", slots[2].start_mark), None]
+        if beside.strip():
+            slots[2].value = f"{beside}\n"
+        else:
+            del lines.ca.items[last]
 
 
 def _get(content: dict[str, Any], name: str) -> Any:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from aru.data.prepare import build_manifest
 from aru.errors import InputError, TrainingError
 from flows import cli, params, versioning
 from tests.archives import mucac_folder, mufac_archive, mufac_members, write_zip
-from tests.project import change_param, shell
+from tests.project import CHECKOUT, change_param, shell
 
 
 @pytest.fixture
@@ -250,6 +251,21 @@ def test_editing_keeps_comments_and_tells_old_and_new(project):
     assert [line for line in path.read_text().splitlines() if line.startswith("#")] == comments
     content = yaml.safe_load(path.read_text())
     assert content["faces"]["attack"]["steps"] == 20 and content["mufac"]["attack"]["steps"] == 10
+
+
+@pytest.mark.parametrize("beside", ["", "  # the embedded one"])
+def test_activating_adds_one_line_below_the_last_and_moves_no_comment(tmp_path, beside):
+    path = Path(shutil.copy(CHECKOUT / "params.yaml", tmp_path))
+    change_param(tmp_path, "  faces: data/faces.zip", f"  faces: data/faces.zip{beside}")
+    before = path.read_text().split("\n")
+    assert params.activate(path, "mufac", "data/mufac.zip") and params.activate(path, "mucac", "data/mucac.zip")
+    place = before.index(f"  faces: data/faces.zip{beside}") + 1
+    assert path.read_text().split("\n") == [*before[:place], "  mufac: data/mufac.zip", "  mucac: data/mucac.zip",
+                                            *before[place:]]
+    assert not params.activate(path, "mufac", "data/mufac.zip"), "it is there"
+    assert params.activate(path, "mufac", "data/other.zip")
+    assert path.read_text().split("\n") == [*before[:place], "  mufac: data/other.zip", "  mucac: data/mucac.zip",
+                                            *before[place:]]
 
 
 def test_a_preset_and_a_file_set_what_they_name(project, tmp_path):
