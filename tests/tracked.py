@@ -63,7 +63,7 @@ def metrics(seed: int = 0) -> dict:
 def audit(verdict: str = "pass") -> dict:
     """audit.json with made-up figures, as far as tracking reads it; a failed one fails by its attacks."""
     about = {"level": "quick", "measured": "made up", "sides": "one-sided", "limit": [None, 0.6], "silent": "all else",
-             "calibration": "none", "interval": None, "exact": "made up", "power": None}
+             "calibration": "none", "calibrated_on": "faces", "interval": None, "exact": "made up", "power": None}
     rows = [{"name": "forgetting", "required": True, "verdict": "pass", "figure": 0.51},
             {"name": "attacks", "required": True, "verdict": verdict, "figure": 0.7},
             {"name": "retain_accuracy", "required": False, "verdict": "fail", "figure": 0.2},
