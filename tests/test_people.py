@@ -210,6 +210,16 @@ def test_the_clean_protocol_keeps_suspects_on_one_side_and_says_how_many():
     assert audit(alone, ignore)["suspects"]["photos_of_people_on_several_sides"] == 8
 
 
+@pytest.mark.parametrize("suspects", ["one-side", "join", "ignore"])
+def test_who_is_trained_on_does_not_depend_on_who_is_forgotten(suspects):
+    merge = MergeConfig(suspects=suspects)
+    elsewhere = {f"P{key}": "".join(chr(0x3000 + ord(photo)) for photo in photos) for key, photos in PLACEHOLDER.items()}
+    manifest = with_others(MIXED | elsewhere, merge)
+    trained = [clean(manifest, merge, subjects=[name])["role"].isin(["forget", "retain"]).tolist()
+               for name in ("F1/A", "F5/M", "PF1/A", "PF6/F")]
+    assert trained[0] == trained[1] == trained[2] == trained[3] and 30 < sum(trained[0]) < len(manifest)
+
+
 def test_suspects_leave_the_other_sets():
     manifest = with_others({"F1/A": "abcd", "F2/B": "efg", "F3/C": "hij"} | {"U/A": "dxyz", "W/d": "12", "W/D": "34"})
     manifest.loc[manifest["family"] == "U", "split"] = "test"
