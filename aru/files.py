@@ -5,7 +5,6 @@ import hashlib
 import json
 import math
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,29 +13,29 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 from safetensors import SafetensorError, safe_open
 
 from aru.errors import InputError
+from aru.leftovers import remove, temporary_beside
 
 if TYPE_CHECKING:
     import torch  # takes seconds to import, and most files are no tensors
 
 _META = "aru"  # one metadata key only: with several, safetensors' byte order is not stable
 
-
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; move it in when the block ends well, remove it otherwise."""
+    """Yield a temporary path beside `path`; move it in when the block ends well, remove it otherwise.
+
+    What a kill leaves is for `aru.leftovers.clear`.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
         yield temporary
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+        if path.is_dir():
+            remove(path)
         os.replace(temporary, path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        remove(temporary)
 
 
 def preallocate(file: BinaryIO, size: int, path: Path) -> None:

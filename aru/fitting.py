@@ -2,13 +2,14 @@
 
 from torch import nn
 
+from aru.checkpoint import Checkpoint
 from aru.compute import Compute
 from aru.config import Config
 from aru.data.images import ImageSet
 from aru.models import build
 from aru.progress import Progress, silent
 from aru.seeds import draw_seed, generator
-from aru.training import Checkpoint, fit
+from aru.training import fit
 
 
 def fit_from_scratch(

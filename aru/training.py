@@ -1,19 +1,17 @@
 """The one loop that trains and fine-tunes, and the one that predicts."""
 
 import math
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import nn
 
+from aru.checkpoint import Checkpoint
 from aru.compute import Compute
 from aru.config import TrainConfig
 from aru.data.augment import augment
 from aru.data.images import ImageSet
 from aru.errors import InputError, TrainingError
-from aru.files import atomic_path
 from aru.losses import task_loss
 from aru.progress import Progress, silent
 
@@ -39,12 +37,13 @@ def fit(
     loss: Loss = supervised,
     progress: Progress = silent,
     text: str = "train",
-    checkpoint: "Checkpoint | None" = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[dict[str, float]]:
     """Train `model` in place for `config.epochs` and return one row an epoch: loss, accuracy, lr.
 
     Everything random comes from `generator` (CPU). With a checkpoint an interrupted run goes on after its last
-    saved epoch and ends with the same weights. Raises TrainingError where the loss is not finite.
+    saved epoch and ends with the same weights; to remove it is left to whoever keeps them. Raises TrainingError where the
+    loss is not finite.
     """
     compute.place(model)
     optimiser = _optimiser(model, config)
@@ -62,8 +61,6 @@ def fit(
             if checkpoint and epoch < config.epochs:
                 checkpoint.save(parts, generator, history)
     model.eval()
-    if checkpoint:
-        checkpoint.remove()
     return history
 
 
@@ -129,43 +126,6 @@ def predict(model: nn.Module, data: ImageSet, *, compute: Compute, batch_size: i
     for module, training in modes.items():
         module.training = training
     return torch.cat(logits)
-
-
-class Checkpoint:
-    """Where an interrupted training goes on; `key` ties it to the inputs that it belongs to."""
-
-    def __init__(self, path: Path, key: str, *, every_seconds: float = 20.0) -> None:
-        self.path, self.key, self.every_seconds = Path(path), key, every_seconds
-        self._saved = time.monotonic()
-
-    def restore(self, parts: dict, generator: torch.Generator) -> list[dict[str, float]]:
-        """Fill the parts in and return the history so far; a checkpoint of other inputs is not used."""
-        if not self.path.is_file():
-            return []
-        try:
-            content = torch.load(self.path, map_location="cpu", weights_only=True)
-        except Exception as error:  # a damaged file fails in many ways; each means the same: begin anew
-            raise InputError(f"{self.path} cannot be read ({error}): remove it to begin anew") from error
-        if content["key"] != self.key:
-            return []
-        for name, part in parts.items():
-            part.load_state_dict(content[name])
-        generator.set_state(content["generator"])
-        return content["history"]
-
-    def save(self, parts: dict, generator: torch.Generator, history: list[dict[str, float]]) -> None:
-        """Write the state, but not more often than every `every_seconds`."""
-        if time.monotonic() - self._saved < self.every_seconds:
-            return
-        content = {name: part.state_dict() for name, part in parts.items()}
-        content |= {"key": self.key, "generator": generator.get_state(), "history": history}
-        with atomic_path(self.path) as temporary:
-            torch.save(content, temporary)
-        self._saved = time.monotonic()
-
-    def remove(self) -> None:
-        """Forget the checkpoint: the training is complete."""
-        self.path.unlink(missing_ok=True)
 
 
 def _optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

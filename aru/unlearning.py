@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from aru.attack import attack
+from aru.checkpoint import Checkpoint
 from aru.compute import Compute
 from aru.config import Config, FinetuneConfig
 from aru.data.images import ImageSet, Sets
@@ -16,7 +17,7 @@ from aru.models import build
 from aru.progress import Progress, silent
 from aru.resetting import reset
 from aru.seeds import draw_seed, generator
-from aru.training import Checkpoint, Loss, fit, supervised
+from aru.training import Loss, fit, supervised
 
 
 def unlearn(model: nn.Module, sets: Sets, config: Config, *, compute: Compute, progress: Progress = silent) -> nn.Module:

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from aru.errors import InputError
+from aru.leftovers import alone, clear, temporary_beside
 
 _HELD: ContextVar[Path | None] = ContextVar("project_lock_held", default=None)
 
@@ -33,7 +34,8 @@ def find_project(start: Path) -> Path:
 def project_lock(root: Path) -> Iterator[None]:
     """Hold the project for one flow; within the holder's own context taking it again does nothing.
 
-    The operating system drops the lock when its process ends, however that happens: nothing stale is left to clear.
+    The operating system drops the lock when its process ends, however that happens; what such a process left half written in
+    work/ is cleared by the next holder.
     Raises ProjectBusy, which names the holder, where another process or thread has it.
     """
     root = Path(root).resolve()
@@ -50,6 +52,7 @@ def project_lock(root: Path) -> Iterator[None]:
     token = _HELD.set(root)
     try:
         _sign(holder)
+        _clear(root)
         yield
     finally:
         _HELD.reset(token)
@@ -64,10 +67,17 @@ def lock_folder(root: Path) -> Path:
     return folder
 
 
+def _clear(root: Path) -> None:
+    """Remove what killed processes left half written, where nobody without the project's lock, as `dvc repro`, works now."""
+    for folder in (root / "work").glob("*/*/"):
+        with suppress(InputError), alone(folder):
+            clear(folder)
+
+
 def _sign(holder: Path) -> None:
     content = {"pid": os.getpid(), "started": datetime.now().astimezone().isoformat(timespec="seconds"),
                "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])}
-    temporary = holder.with_suffix(f".{os.getpid()}.tmp")
+    temporary = temporary_beside(holder)
     temporary.write_text(json.dumps(content), encoding="utf-8")
     os.replace(temporary, holder)
 

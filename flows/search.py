@@ -12,11 +12,11 @@ from optuna.trial import Trial as Asked
 from optuna.trial import create_trial
 
 from aru.comparison.choices import parse_choice
-from aru.comparison.keys import digest
 from aru.comparison.spaces import Choices, Int, Range, Space, space_of
 from aru.comparison.trials import WORST, Outcome, Setting
 from aru.comparison.tuning import Trial
 from aru.config import Config
+from aru.keys import digest
 
 _RANDOM_TRIALS = 4
 """Trials drawn at random before the sampler (tree-structured Parzen estimator, Bergstra et al. 2011) learns from them."""

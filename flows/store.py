@@ -14,6 +14,7 @@ from mlflow.entities import Experiment, LifecycleStage
 from mlflow.exceptions import MlflowException
 
 from aru.errors import InputError
+from aru.leftovers import temporary_beside
 from flows.database import check_database
 from flows.descriptions import experiment_note
 from flows.views import overview_tag
@@ -182,7 +183,7 @@ def _follow_move(path: Path) -> None:
 def _make_database(path: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
         store = SqlAlchemyStore(f"sqlite:///{temporary}", _artifact_root(path))
         store.engine.dispose()

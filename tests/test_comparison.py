@@ -1,11 +1,14 @@
 """Comparisons: who is in which draw, what a key stands for, what is computed, kept, found again and said to fail."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
+from aru.checkpoint import Checkpoint
 from aru.code import code_digest
 from aru.comparison import __main__ as runner
 from aru.comparison.ablation import ABLATION
@@ -14,9 +17,8 @@ from aru.comparison.collect import records_of
 from aru.comparison.draws import Draw, assign, draws_of, load_draw, tuning_people
 from aru.comparison.estimate import estimate_seconds, passes
 from aru.comparison.keys import original_key
-from aru.comparison.plan import Plan, Task, make_plan
+from aru.comparison.plan import Plan, Task, expected_key, make_plan
 from aru.comparison.pool import run_tasks
-from aru.comparison.records import records_table
 from aru.comparison.store import Store
 from aru.comparison.work import open_store, run_task
 from aru.compute import choose
@@ -152,7 +154,7 @@ def test_a_key_stands_for_data_parameters_seed_and_code(tuning_once, config, mon
     longer = config.model_copy(update={"train": config.train.model_copy(update={"epochs": 2})})
     others = [original_key(config, 1, sets, compute), original_key(longer, 0, sets, compute),
               original_key(config, 0, sets | {"train": "other"}, compute)]
-    monkeypatch.setattr("aru.comparison.keys.code_digest", lambda module: "edited")
+    monkeypatch.setattr("aru.keys.code_digest", lambda module: "edited")
     assert len({key, *others, original_key(config, 0, sets, compute)}) == 5
 
 
@@ -270,19 +272,53 @@ def test_estimates_count_passes_and_learn_from_what_was_measured(tuning_project,
     assert found[key] == pytest.approx(store.record(key)["seconds"])
 
 
-def test_the_cost_of_a_resumed_training_is_not_known(tuning_project, config):
+def test_a_resumed_retraining_is_billed_for_all_its_parts(tuning_project, config, monkeypatch):
     plan, work = plan_of(tuning_project, "ssd"), tuning_project / "work" / "toy"
     begun = next(task for task in plan.tasks if task.kind == "retrained")
-    left = work / "comparison" / "checkpoints" / f"{begun.key}.pt"
+    monkeypatch.setattr("aru.comparison.work.Checkpoint", partial(Checkpoint, every_seconds=0))
+    longer = replace(begun, choice=replace(begun.choice, parameters=config.train.model_copy(update={"epochs": 2})))
+    _, _, sets = load_draw(work / "prepared", begun.draw, config)
+    longer = replace(longer, key=expected_key(longer, config, sets, choose(config.runtime)))
+
+    def interrupt(done, total, text):
+        if "epoch 2" in text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_task(longer, config, work, progress=interrupt)
+    left = work / "comparison" / "checkpoints" / f"{longer.key}.pt"
+    content = torch.load(left, weights_only=True)
+    assert content["spent"]["seconds"] > 0 and content["spent"]["cpu_seconds"] > 0
+    torch.save(content | {"spent": {"seconds": 500.0, "cpu_seconds": 400.0}}, left)
+    run_task(longer, config, work)
+    record = open_store(work).record(longer.key)
+    assert 500 < record["seconds"] < 530 and 400 < record["cpu_seconds"] < 430 and "resumed" not in record
+    assert not left.exists()
+
+
+def test_a_cell_whose_result_cannot_be_kept_keeps_its_checkpoint(tuning_project, config, monkeypatch):
+    plan, work = plan_of(tuning_project, "ssd"), tuning_project / "work" / "toy"
+    retrained = next(task for task in plan.tasks if task.kind == "retrained")
+    left = work / "comparison" / "checkpoints" / f"{retrained.key}.pt"
     left.parent.mkdir()
     torch.save({"key": "of other inputs"}, left)
-    compute_all(tuning_project, plan)
-    records = records_of(plan.cells, config, work)
-    assert [record["method"] for record in records if record.get("resumed")] == ["retrain"]
-    table = records_table(records).set_index("method")
-    assert table["share"].isna().all() and table["seconds"].isna()["retrain"] and table["seconds"]["ssd"] > 0
-    found = estimate_seconds([begun], config, work, open_store(work), choose(config.runtime))
-    assert found[begun.key] != pytest.approx(open_store(work).record(begun.key)["seconds"])
+
+    def full(*args, **options):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError):
+        patch.setattr(Store, "write", full)
+        run_task(retrained, config, work)
+    assert left.exists()
+    run_task(retrained, config, work)
+    assert not left.exists()
+
+
+def test_a_task_that_other_code_planned_is_refused(tuning_project, config, monkeypatch):
+    plan, work = plan_of(tuning_project, "ssd"), tuning_project / "work" / "toy"
+    monkeypatch.setattr("aru.keys.code_digest", lambda module: "edited")
+    with pytest.raises(InputError, match="retrain, official draw 0, seed 0: code, parameters or data have changed"):
+        run_task(next(task for task in plan.tasks if task.kind == "retrained"), config, work)
 
 
 def test_what_a_kill_left_half_written_is_no_result(tmp_path):

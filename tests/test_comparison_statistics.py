@@ -174,6 +174,12 @@ def test_gaps_and_shares_are_to_the_retrained_model_of_the_same_seed_and_draw() 
     assert frame.loc["retrain", "gap/test/accuracy"].isna().all()
 
 
+def test_the_cost_of_what_was_measured_in_part_is_not_known() -> None:
+    records = [record | ({"resumed": True} if record["method"] == "retrain" else {}) for record in made_records(seeds=1)]
+    table = records_table(records).set_index("method")
+    assert table["share"].isna().all() and table["seconds"].isna()["retrain"] and table["seconds"]["ssd"] > 0
+
+
 def test_shares_are_known_on_one_kind_of_machine_only() -> None:
     frame = records_table([*made_records(methods=("retrain",), seeds=1), made_record("scrub", device="cuda")])
     assert frame.set_index("method")["share"].isna().to_dict() == {"retrain": False, "scrub": True}

@@ -4,15 +4,20 @@ import hashlib
 import os
 import shutil
 import signal
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+from aru.checkpoint import Checkpoint
 from aru.data.images import load_sets, load_training
 from aru.errors import InputError
 from aru.files import load_tensors, read_json, save_tensors
+from aru.leftovers import alone
 from aru.models import build, save_model
 from aru.stages import FOLDERS, STAGES, run
 from tests.archives import mucac_files, mucac_folder, mufac_archive
@@ -130,6 +135,126 @@ def test_weights_that_a_user_brought_are_not_written_over(copy, stage):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def interrupted(root: Path, monkeypatch, place: str = "train, epoch 2") -> None:
+    """Train until progress says `place`, with a checkpoint after each epoch."""
+    def interrupt(done: int, total: int, text: str) -> None:
+        if text.startswith(place):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("aru.stages.resume.Checkpoint", partial(Checkpoint, every_seconds=0))
+    with pytest.raises(KeyboardInterrupt):
+        run("train", "small", root=root, progress=interrupt)
+
+
+def epochs_of(root: Path) -> set[str]:
+    """Train, and say which epochs that took."""
+    told: set[str] = set()
+    run("train", "small", root=root, progress=lambda done, total, text: told.add(text))
+    return told
+
+
+@pytest.mark.parametrize("edit, trained", [(False, {"train, epoch 2 of 2"}),
+                                           (True, {"train, epoch 1 of 2", "train, epoch 2 of 2"})])
+def test_a_training_that_other_code_began_is_not_continued(whole, copy, monkeypatch, edit, trained):
+    interrupted(copy, monkeypatch)
+    if edit:
+        monkeypatch.setattr("aru.keys.code_digest", lambda module: "edited")
+    assert epochs_of(copy) == trained
+    assert digests(copy) == digests(whole)
+
+
+def test_a_checkpoint_stays_until_the_weights_are_safe(whole, copy, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    left = copy / "work" / "small" / "checkpoints" / "train.pt"
+    monkeypatch.setattr("aru.stages.resume.Checkpoint", partial(Checkpoint, every_seconds=0))
+    with monkeypatch.context() as patch, pytest.raises(OSError):
+        patch.setattr("aru.stages.fitting.write_model", full)
+        run("train", "small", root=copy)
+    assert left.exists()
+    assert epochs_of(copy) == {"train, epoch 2 of 2"}
+    assert digests(copy) == digests(whole) and not left.exists()
+
+
+def test_what_a_killed_stage_left_is_cleared_when_it_runs_again(copy):
+    work = copy / "work" / "small"
+    left = [work / "prepared" / ".images.npy.17.tmp", work / "checkpoints" / ".train.pt.0123456789abcdef.tmp"]
+    other = work / "checkpoints" / ".retrain.pt.0123456789abcdef.tmp"
+    other.parent.mkdir(exist_ok=True)
+    for path in [*left, other]:
+        path.write_bytes(b"half")
+    for stage in ("prepare", "train"):
+        run(stage, "small", root=copy)
+    assert not any(path.exists() for path in left) and other.exists()
+
+
+def test_a_stage_that_another_process_is_at_is_refused(copy):
+    with alone(copy / "work" / "small" / "mask"), pytest.raises(InputError, match="another process is writing .*mask"):
+        run("mask", "small", root=copy)
+
+
+def test_the_cost_of_a_resumed_stage_is_that_of_all_its_parts(copy, monkeypatch):
+    interrupted(copy, monkeypatch)
+    left = copy / "work" / "small" / "checkpoints" / "train.pt"
+    torch.save(torch.load(left, weights_only=True) | {"spent": {"seconds": 1000.0, "cpu_seconds": 900.0}}, left)
+    run("train", "small", root=copy)
+    cost = read_json(copy / "work" / "small" / "original" / "cost.json")
+    assert 1000 < cost["seconds"] < 1030
+    assert cost["images_per_second"] == pytest.approx(cost["images"] / cost["seconds"], abs=0.06)
+
+
+@pytest.mark.parametrize("section, name, message", [
+    ("train", "lr", "small.train has changed since the stage began"), ("finetune", "lr", None)])
+def test_parameters_edited_while_a_stage_runs_fail_it_where_it_depends_on_them(copy, section, name, message):
+    shutil.copy(CHECKOUT / "dvc.yaml", copy)
+    edited = []
+
+    def edit(done: int, total: int, text: str) -> None:
+        if not edited:
+            edited.append(text)
+            write_params(copy, {section: {name: 0.005}})
+
+    if message is None:
+        run("train", "small", root=copy, progress=edit)
+        return
+    with pytest.raises(InputError, match=message):
+        run("train", "small", root=copy, progress=edit)
+
+
+def test_data_rewritten_while_a_stage_runs_fails_it(copy):
+    shutil.copy(CHECKOUT / "dvc.yaml", copy)
+    manifest = copy / "work" / "small" / "prepared" / "manifest.csv"
+    with pytest.raises(InputError, match=r"work/small/prepared/manifest\.csv has changed since the stage began"):
+        run("train", "small", root=copy, progress=lambda *told: manifest.write_text(manifest.read_text() + "\n"))
+
+
+def test_code_edited_while_a_stage_runs_fails_it(copy):
+    shutil.copytree(CHECKOUT / "aru", copy / "aru", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-c", EDITING]
+    done = subprocess.run(command, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 2, done.stderr
+    assert "aru/losses.py has changed since this process imported it" not in done.stderr
+    assert "aru/losses.py has changed since the stage began: no result of stage mask is recorded" in done.stderr
+
+
+EDITING = """
+import sys
+import aru.masking
+from pathlib import Path
+from aru.__main__ import main
+plain = aru.masking.select
+def edit(*arguments, **options):
+    for name, line in (("losses", "X = 1"), ("seeds", "# a comment"), ("report", "X = 1")):
+        path = Path("aru") / f"{name}.py"
+        path.write_text(path.read_text() + f"{line}\\n")
+    return plain(*arguments, **options)
+aru.masking.select = edit
+sys.exit(main(["mask", "small"]))
+"""
+
+
 def test_another_seed_gives_other_weights_and_the_same_data(whole, copy):
     write_params(copy, {"runtime": {"seed": 1}})
     for stage in ("prepare", "train", "attack"):
@@ -196,8 +321,6 @@ def test_spoilt_inputs_are_named_and_outputs_kept(copy, stage, spoil, message):
     ("train", "small", {"runtime": {"device": "cuda:0"}}, "CUDA is not available"),
 ])
 def test_bad_parameters_are_named_before_anything_is_written(copy, stage, benchmark, changes, message):
-    import torch
-
     if "device" in changes.get("runtime", {}) and torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     write_params(copy, changes)

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from aru.checkpoint import Checkpoint
 from aru.config import FinetuneConfig, TrainConfig
 from aru.errors import InputError, TrainingError
 from aru.losses import distillation_loss, task_loss
-from aru.training import Checkpoint, batches_of, fit, predict
+from aru.training import batches_of, fit, predict
 from aru.unlearning import finetune_loss
 from tests.toys import CPU, generator, image_set, same_weights, small_net
 
@@ -59,7 +60,18 @@ def test_an_interrupted_training_ends_in_the_same_weights(tmp_path):
     resumed, history = trained(checkpoint=Checkpoint(path, "key", every_seconds=0),
                                progress=lambda done, total, text: epochs.append(text))
     assert same_weights(whole, resumed) and history == whole_history
-    assert all("epoch 3" in text for text in epochs) and not path.exists()
+    assert all("epoch 3" in text for text in epochs) and path.exists()  # whoever keeps the weights removes it
+
+
+def test_a_resumed_training_counts_what_was_spent_before(tmp_path):
+    begun, model = Checkpoint(tmp_path / "train.pt", "key", every_seconds=0), small_net()
+    begun.clock.add({"seconds": 100.0, "cpu_seconds": 50.0})
+    begun.save({"model": model}, generator(), [{"epoch": 1}])
+    resumed = Checkpoint(tmp_path / "train.pt", "key")
+    assert resumed.clock.seconds < 5
+    assert resumed.restore({"model": model}, generator()) == [{"epoch": 1}]
+    assert 100 < resumed.clock.seconds < 105 and 50 < resumed.clock.cpu_seconds < 55
+    assert set(resumed.clock.spent()) == {"seconds", "cpu_seconds"}
 
 
 def test_a_checkpoint_of_other_inputs_is_not_used(tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
 
 from aru.errors import InputError
+from aru.leftovers import alone
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -66,8 +67,9 @@ def _run(options: argparse.Namespace) -> int:
         print(f"{number}/{total} {record['seconds']:7.1f} s  {task.label}{'  FAILED' if 'failed' in record else ''}"
               f"  about {left / 60:.0f} min left", flush=True)
 
-    left = run_tasks(missing, config, work, workers=options.workers, done=done,
-                     budget_seconds=60 * options.budget_minutes if options.budget_minutes else None)
+    with alone(work / "comparison"):
+        left = run_tasks(missing, config, work, workers=options.workers, done=done,
+                         budget_seconds=60 * options.budget_minutes if options.budget_minutes else None)
     print(f"{len(left)} left for the next time" if left else "complete", flush=True)
     return 0
 

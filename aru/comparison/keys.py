@@ -1,28 +1,20 @@
-"""Keys of content: the same inputs, parameters, code and kind of machine give the same key, anywhere."""
+"""The keys under which the results of a comparison lie."""
 
-import hashlib
-import json
 from typing import Any
 
-from aru.code import code_digest
 from aru.compute import Compute
 from aru.config import Config, Section
-
-
-def digest(content: Any) -> str:
-    """32 hex digits of a JSON structure."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+from aru.keys import arithmetic, key_of
 
 
 def original_key(config: Config, seed: int, sets: dict[str, str], compute: Compute) -> str:
     """The key of a model trained on forget and retain."""
-    return digest(["original", _recipe(config), seed, sets["train"], _arithmetic(config, compute),
-                   code_digest("aru.fitting")])
+    return key_of("original", _recipe(config), seed, sets["train"], arithmetic(config.runtime, compute), module="aru.fitting")
 
 
 def retrained_key(config: Config, seed: int, sets: dict[str, str], compute: Compute) -> str:
     """The key of a model trained on retain alone, and of its answers to all sets of a draw."""
-    return digest(["retrain", _recipe(config), seed, _sets(sets), _arithmetic(config, compute), code_digest("aru.fitting")])
+    return key_of("retrain", _recipe(config), seed, _sets(sets), arithmetic(config.runtime, compute), module="aru.fitting")
 
 
 def method_key(original: str, module: str, name: str, parameters: Section, seed: int, sets: dict[str, str]) -> str:
@@ -30,15 +22,11 @@ def method_key(original: str, module: str, name: str, parameters: Section, seed:
 
     The original's key holds the network, the recipe and the kind of machine.
     """
-    return digest(["method", original, name, parameters.model_dump(mode="json"), seed, _sets(sets), code_digest(module)])
+    return key_of("method", original, name, parameters.model_dump(mode="json"), seed, _sets(sets), module=module)
 
 
 def _recipe(config: Config) -> list[Any]:
     return [config.model.model_dump(mode="json"), config.data.resolution, config.train.model_dump(mode="json")]
-
-
-def _arithmetic(config: Config, compute: Compute) -> list[Any]:
-    return [compute.device.type, compute.precision, config.runtime.threads]
 
 
 def _sets(sets: dict[str, str]) -> list[str]:

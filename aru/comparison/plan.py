@@ -92,18 +92,30 @@ def make_plan(
 def _tasks(benchmark: str, config: Config, prepared: Path, choices: list[Choice], draw: Draw, seed: int,
            unlearn_seeds: int, compute: Compute, keep: bool) -> Iterable[Task]:
     _, _, sets = load_draw(prepared, draw, config)
-    original = Task(original_key(config, seed, sets, compute), "original", benchmark, draw, seed, seed)
+
+    def keyed(task: Task) -> Task:
+        return replace(task, key=expected_key(task, config, sets, compute))
+
+    original = keyed(Task("", "original", benchmark, draw, seed, seed))
     yield original
     for choice in choices:
         if choice.method == "retrain":
-            own = config.model_copy(update={"train": choice.parameters})
-            yield Task(retrained_key(own, seed, sets, compute), "retrained", benchmark, draw, seed, seed, choice)
+            yield keyed(Task("", "retrained", benchmark, draw, seed, seed, choice))
             continue
-        method = find(choice.method)
-        for number in range(1 if method.deterministic else unlearn_seeds):
-            later = seed + _SEED_STEP * number
-            key = method_key(original.key, method.function.__module__, choice.method, choice.parameters, later, sets)
-            yield replace(original, key=key, kind="method", seed=later, choice=choice, original=original.key, keep=keep)
+        for number in range(1 if find(choice.method).deterministic else unlearn_seeds):
+            yield keyed(replace(original, kind="method", seed=seed + _SEED_STEP * number, choice=choice,
+                                original=original.key, keep=keep))
+
+
+def expected_key(task: Task, config: Config, sets: dict[str, str], compute: Compute) -> str:
+    """The key of a task's result by the code, parameters, data and arithmetic of this process; `sets` are digests."""
+    if task.kind == "retrained":
+        return retrained_key(config.model_copy(update={"train": task.choice.parameters}), task.seed, sets, compute)
+    original = original_key(config, task.train_seed, sets, compute)
+    if task.kind == "original":
+        return original
+    module = find(task.choice.method).function.__module__
+    return method_key(original, module, task.choice.method, task.choice.parameters, task.seed, sets)
 
 
 def _fitting(choices: Iterable[Choice], config: Config) -> tuple[list[Choice], list[str]]:

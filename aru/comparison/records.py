@@ -28,8 +28,8 @@ def records_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """One row a record, sorted: `FIELDS`, failed, `MEASURED`, `FLOORS`, gap/... for `GAPS`, and share; NaN is "not known".
 
     A record with `failed` in place of `figures` is a run that diverged; it has neither figures nor costs. One with `resumed`
-    has no costs: they were measured on its last part alone. The reference of
-    a record is the mean of the records of `retrain` (with its defaults, where there are such) of the same setting, training
+    has no costs: such are from when only the last part of an interrupted training was measured. The reference of a record
+    is the mean of the records of `retrain` (with its defaults, where there are such) of the same setting, training
     seed and draw; its own gap is not defined. share is the cost as a part of the reference's, known on the same machine
     only: of CPU seconds on a CPU, of wall seconds on anything else, where the CPU merely waits. Raises InputError where a
     field is missing or a run is there twice.
@@ -82,7 +82,7 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     row |= {name: math.nan if failed else _number(figures.get(name)) for name in MEASURED}
     row |= {name: _number((record.get("reference") or {}).get(name)) for name in FLOORS}
     cost = record["cpu_seconds" if str(record["device"]).startswith("cpu") else "seconds"]
-    unknown = failed or record.get("resumed", False)  # a resumed training's seconds are those of its last part
+    unknown = failed or record.get("resumed", False)
     return row | {"cost": math.nan if unknown else float(cost), "seconds": math.nan if unknown else float(record["seconds"])}
 
 

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from aru.comparison.choices import parse_choice
 from aru.comparison.draws import Draw, draws_of, load_draw
-from aru.comparison.keys import digest
 from aru.comparison.plan import Task, make_plan
 from aru.comparison.store import Store
 from aru.comparison.work import figures_of, open_store, run_task
 from aru.compute import choose
 from aru.config import Config
 from aru.errors import InputError, TrainingError
+from aru.keys import digest
 from aru.progress import Progress, silent
 
 OBJECTIVE = "(test/accuracy + 1 - 2 |mia_matched/auc - 0.5|) / 2"
@@ -77,17 +77,12 @@ def base_tasks(setting: Setting, config: Config, prepared: Path) -> list[Task]:
 
 
 def missing_base(setting: Setting, config: Config, work: Path) -> list[Task]:
-    """The tasks of `base_tasks` that are not there yet.
-
-    A retraining that was cut off begins anew: one that goes on from a checkpoint would be billed for its last part alone.
-    """
+    """The tasks of `base_tasks` that are not there yet."""
     store = open_store(work)
     missing = [task for task in base_tasks(setting, config, work / "prepared") if not store.has(task.key, model=True)]
     for task in missing:
         if store.has(task.key) and "failed" in store.record(task.key):
             raise TrainingError(f"{task.label}: {store.record(task.key)['failed']}")
-        if task.kind == "retrained":
-            (store.folder.parent / "checkpoints" / f"{task.key}.pt").unlink(missing_ok=True)
     return missing
 
 

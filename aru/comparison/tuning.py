@@ -9,13 +9,13 @@ import yaml
 
 from aru.comparison.choices import nested
 from aru.comparison.draws import tuning_people
-from aru.comparison.keys import digest
 from aru.comparison.spaces import SPACES
 from aru.comparison.trials import OBJECTIVE, Outcome, Setting
 from aru.config import Config
 from aru.data.manifest import read_manifest
 from aru.errors import InputError
 from aru.files import atomic_path
+from aru.keys import digest
 from aru.methods import find
 from aru.safe_yaml import parse_yaml
 

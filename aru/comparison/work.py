@@ -1,6 +1,5 @@
 """Computing one task of a comparison: the function that workers run, whoever starts them."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from aru.checkpoint import Checkpoint
 from aru.code import code_digest
 from aru.comparison.draws import load_draw
-from aru.comparison.plan import Task
+from aru.comparison.plan import Task, expected_key
 from aru.comparison.store import Store
 from aru.compute import Compute, choose
 from aru.config import Config
@@ -23,7 +23,8 @@ from aru.files import read_json, write_json
 from aru.fitting import fit_from_scratch
 from aru.methods import find
 from aru.progress import Progress, silent
-from aru.training import Checkpoint, predict
+from aru.stopwatch import Stopwatch
+from aru.training import predict
 
 
 def run_task(task: Task, config: Config, work: Path, *, progress: Progress = silent) -> None:
@@ -34,20 +35,24 @@ def run_task(task: Task, config: Config, work: Path, *, progress: Progress = sil
     store, compute = open_store(work), choose(config.runtime)
     if store.has(task.key) and (not task.keep or store.has(task.key, model=True)):
         return
-    sets, _, _ = load_draw(work / "prepared", task.draw, config)
+    sets, _, digests = load_draw(work / "prepared", task.draw, config)
+    if expected_key(task, config, digests, compute) != task.key:
+        raise InputError(f"{task.label}: code, parameters or data have changed since it was planned; start again")
     function = {"original": _original, "retrained": _retrained, "method": _method}[task.kind]
-    wall, cpu, resumed = time.perf_counter(), time.process_time(), _checkpoint(store, task).is_file()
+    checkpoint = Checkpoint(store.folder.parent / "checkpoints" / f"{task.key}.pt", task.key)
     try:
-        model = function(task, config, sets, store, compute, progress)
+        model = function(task, config, sets, store, compute, progress, checkpoint)
     except TrainingError as error:
-        store.write(task.key, _record(task, config, sets, compute, wall, cpu) | {"failed": str(error)})
+        store.write(task.key, _record(task, config, sets, compute, checkpoint.clock) | {"failed": str(error)})
+        checkpoint.remove()
         return
-    record = _record(task, config, sets, compute, wall, cpu) | ({"resumed": True} if resumed else {})
+    record = _record(task, config, sets, compute, checkpoint.clock)
     logits = None
     if task.kind != "original":
         logits = {role: predict(model, getattr(sets, role), compute=compute) for role in ROLES}
     store.write(task.key, record, logits=logits, model=model.cpu() if task.keep else None, name=config.model.name,
                 resolution=config.data.resolution, outputs=sets.retain.outputs)
+    checkpoint.remove()
     if logits is not None:
         figures_of(store, task, sets)
 
@@ -79,34 +84,29 @@ def references_of(store: Store, sets: Sets, digests: dict[str, str]) -> dict[str
     return read_json(path)
 
 
-def _original(task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress) -> nn.Module:
-    return _from_scratch(task, config, sets.train, "train", store, compute, progress)
-
-
-def _retrained(task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress) -> nn.Module:
-    own = config.model_copy(update={"train": task.choice.parameters})
-    return _from_scratch(task, own, sets.retain, "retrain", store, compute, progress)
-
-
-def _from_scratch(task: Task, config: Config, data: Any, purpose: str, store: Store, compute: Compute,
-                  progress: Progress) -> nn.Module:
-    checkpoint = Checkpoint(_checkpoint(store, task), task.key)
-    model, _ = fit_from_scratch(data, config, purpose, seed=task.seed, compute=compute, progress=progress,
+def _original(task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress,
+              checkpoint: Checkpoint) -> nn.Module:
+    model, _ = fit_from_scratch(sets.train, config, "train", seed=task.seed, compute=compute, progress=progress,
                                 checkpoint=checkpoint)
     return model
 
 
-def _checkpoint(store: Store, task: Task) -> Path:
-    return store.folder.parent / "checkpoints" / f"{task.key}.pt"
+def _retrained(task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress,
+               checkpoint: Checkpoint) -> nn.Module:
+    own = config.model_copy(update={"train": task.choice.parameters})
+    model, _ = fit_from_scratch(sets.retain, own, "retrain", seed=task.seed, compute=compute, progress=progress,
+                                checkpoint=checkpoint)
+    return model
 
 
-def _method(task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress) -> nn.Module:
+def _method(task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress,
+            checkpoint: Checkpoint) -> nn.Module:
     function: Callable[..., nn.Module] = find(task.choice.method).function
     return function(store.model(task.original), sets, task.choice.parameters, seed=task.seed, compute=compute,
                     progress=progress)
 
 
-def _record(task: Task, config: Config, sets: Sets, compute: Compute, wall: float, cpu: float) -> dict[str, Any]:
+def _record(task: Task, config: Config, sets: Sets, compute: Compute, clock: Stopwatch) -> dict[str, Any]:
     """What the tables need to know of a result, its figures apart; seconds are of the making alone."""
     choice = task.choice
     return {
@@ -115,7 +115,6 @@ def _record(task: Task, config: Config, sets: Sets, compute: Compute, wall: floa
         "method": choice.method if choice else "original", "variant": choice.variant if choice else "default",
         "config": choice.parameters.model_dump(mode="json") if choice else config.train.model_dump(mode="json"),
         "counts": {role: len(getattr(sets, role)) for role in ROLES},
-        "seconds": round(time.perf_counter() - wall, 3), "cpu_seconds": round(time.process_time() - cpu, 3),
-        "device": str(compute.device), "precision": compute.precision, "threads": config.runtime.threads,
+        **clock.spent(), "device": str(compute.device), "precision": compute.precision, "threads": config.runtime.threads,
         "torch": torch.__version__, "resolution": config.data.resolution, "model": config.model.name,
     }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
 
 from aru.errors import InputError, TrainingError
+from aru.leftovers import alone
 from aru.processes import process_pool
 from aru.work_queue import work_off
 
@@ -61,8 +62,9 @@ def _run(options: argparse.Namespace) -> int:
     minutes = build.seconds() / options.workers / 60
     print(f"{len(calls)} of {len(build.shadows)} models to train: about {minutes:.0f} min", flush=True)
     end = None if options.budget_minutes is None else time.monotonic() + 60 * options.budget_minutes
-    left = run_all(calls, options.workers, end)
-    left += 0 if left else run_all(build.unlearnings(), options.workers, end)
+    with alone(work / "shadows"):
+        left = run_all(calls, options.workers, end)
+        left += 0 if left else run_all(build.unlearnings(), options.workers, end)
     if options.drop_weights:
         build.drop_weights()
     print(f"{left} left for the next time" if left else "complete", flush=True)

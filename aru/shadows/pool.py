@@ -5,7 +5,6 @@ logits.safetensors (float16, of every file of the manifest, by the file's digest
 unlearn the model and may be dropped. They are personal data: they stay in the work folder.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +13,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from aru.checkpoint import Checkpoint
 from aru.code import code_digest
 from aru.comparison.draws import Protocol
-from aru.comparison.keys import digest
 from aru.comparison.store import Store
 from aru.compute import Compute, choose
 from aru.config import Config
 from aru.data.images import TASKS
 from aru.errors import InputError, TrainingError
 from aru.fitting import fit_from_scratch
+from aru.keys import arithmetic, digest
 from aru.progress import Progress, silent
 from aru.shadows.halves import halves
 from aru.shadows.population import Population, load_population
-from aru.training import Checkpoint, predict
+from aru.training import predict
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,14 +58,14 @@ def shadows_of(population: Population, config: Config, compute: Compute, models:
     """The first `models` shadows of a protocol, an even number; each depends on its number and on no other."""
     sides = halves(population.strata, models)
     labels = population.train.targets.tolist()
-    arithmetic = [compute.device.type, compute.precision, config.runtime.threads]
     recipe = [config.model.model_dump(mode="json"), config.train.model_dump(mode="json")]
     code, found = code_digest("aru.fitting"), []
     for number, sees in enumerate(sides):
         positions = np.flatnonzero(np.isin(population.subjects, population.people[sees]))
         photos = [[population.files[position], labels[position]] for position in positions]
         data = digest([config.data.resolution, list(TASKS[config.data.task]), photos])
-        parts = {"data": data, "recipe": recipe, "seed": number, "arithmetic": arithmetic, "code": code}
+        parts = {"data": data, "recipe": recipe, "seed": number, "arithmetic": arithmetic(config.runtime, compute),
+                 "code": code}
         found.append(Shadow(number, population.protocol, sees, positions, parts))
     return found
 
@@ -80,12 +80,11 @@ def train_shadow(shadow: Shadow, config: Config, work: Path, *, progress: Progre
     kept = {"name": config.model.name, "resolution": config.data.resolution, "outputs": population.train.outputs}
     if not store.has(shadow.key, model=True):
         checkpoint = Checkpoint(Path(work) / "shadows" / "checkpoints" / f"{shadow.key}.pt", shadow.key)
-        resumed, wall, cpu = checkpoint.path.is_file(), time.perf_counter(), time.process_time()
         model, history = fit_from_scratch(population.train.take(shadow.positions), config, "shadow", seed=shadow.number,
                                           compute=compute, progress=progress, checkpoint=checkpoint)
-        record = _record(shadow, config, history, time.perf_counter() - wall, time.process_time() - cpu)
-        record |= {"resumed": resumed}  # then the seconds are of the rest alone
+        record = _record(shadow, config, history) | checkpoint.clock.spent()
         store.write(shadow.key, record, model=model.cpu(), **kept)
+        checkpoint.remove()
     record = store.record(shadow.key)
     if record.get("scored") != population.scored:
         model = store.model(shadow.key)
@@ -139,8 +138,7 @@ def _packed(files: Sequence[str]) -> torch.Tensor:
     return torch.tensor([list(bytes.fromhex(name)) for name in files], dtype=torch.uint8)
 
 
-def _record(shadow: Shadow, config: Config, history: list[dict[str, float]], wall: float, cpu: float) -> dict[str, Any]:
+def _record(shadow: Shadow, config: Config, history: list[dict[str, float]]) -> dict[str, Any]:
     return {"key": shadow.key, "protocol": shadow.protocol, "number": shadow.number, "parts": shadow.parts,
             "people": int(shadow.sees.sum()), "photos": len(shadow.positions), "epochs": config.train.epochs,
-            "accuracy": history[-1]["accuracy"] if history else None, "seconds": round(wall, 3),
-            "cpu_seconds": round(cpu, 3), "torch": torch.__version__}
+            "accuracy": history[-1]["accuracy"] if history else None, "torch": torch.__version__}

@@ -1,10 +1,8 @@
 """What a request does to the shadow models: those that saw the people are unlearned, the others are left alone."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,16 +10,17 @@ import torch
 from aru.code import code_digest
 from aru.comparison.choices import Choice
 from aru.comparison.draws import Draw
-from aru.comparison.keys import digest
 from aru.comparison.store import Store
 from aru.compute import choose
 from aru.config import Config
 from aru.errors import InputError, TrainingError
+from aru.keys import digest
 from aru.methods import find
 from aru.progress import Progress, silent
 from aru.shadows.pool import Shadow, check_weights, logits_of, not_trained, open_pool, packed_logits
 from aru.shadows.population import load_population
 from aru.shadows.requests import Request, load_request, saw, sets_of_shadow
+from aru.stopwatch import Stopwatch
 from aru.training import predict
 
 
@@ -76,14 +75,14 @@ def unlearn_shadow(shadow: Shadow, draw: Draw, choice: Choice, config: Config, w
     record = {"key": key, "shadow": shadow.key, "number": shadow.number, "protocol": draw.protocol, "draw": draw.number,
               "method": choice.method, "variant": choice.variant, "config": choice.parameters.model_dump(mode="json"),
               "counts": {"forget": len(sets.forget), "retain": len(sets.retain)}}
-    wall, cpu = time.perf_counter(), time.process_time()
+    clock = Stopwatch()
     try:
         model = find(choice.method).function(_model(shadow, work), sets, choice.parameters, seed=shadow.number,
                                              compute=compute, progress=progress)
-        record |= _spent(wall, cpu)
+        record |= clock.spent()
         logits = packed_logits(torch.cat([predict(model, data, compute=compute) for data in request.sets if len(data)]))
     except TrainingError as error:
-        store.write(key, _spent(wall, cpu) | record | {"failed": str(error)})
+        store.write(key, clock.spent() | record | {"failed": str(error)})
         return
     store.write(key, record, logits={"logits": logits})
 
@@ -128,7 +127,3 @@ def answers(shadows: Sequence[Shadow], draw: Draw, choice: Choice, config: Confi
 def _model(shadow: Shadow, work: Path) -> torch.nn.Module:
     check_weights(shadow, work)
     return open_pool(work).model(shadow.key)
-
-
-def _spent(wall: float, cpu: float) -> dict[str, Any]:
-    return {"seconds": round(time.perf_counter() - wall, 3), "cpu_seconds": round(time.process_time() - cpu, 3)}

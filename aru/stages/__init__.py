@@ -5,16 +5,18 @@ files that it imports: a change of the report's code does not train a model agai
 """
 
 import importlib
-import time
 from pathlib import Path
 
 from aru.compute import choose
 from aru.config import load_archive, load_config
 from aru.errors import InputError
 from aru.files import write_json
+from aru.leftovers import alone, clear
 from aru.progress import Progress, silent
 from aru.stages.cost import clear_peak_memory, cost
 from aru.stages.job import Job
+from aru.stages.unchanged import Inputs
+from aru.stopwatch import Stopwatch
 
 FOLDERS = {
     "prepare": "prepared",
@@ -36,18 +38,23 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
     """Run one stage of one benchmark in the project folder `root`.
 
     Every output is written beside its place and moved in, so a stage that is interrupted leaves nothing half
-    written. Raises InputError for anything that the user can mend.
+    written. Raises InputError for anything that the user can mend, and where code, parameters or data of the stage were
+    changed while it ran, or another process is at the same stage.
     """
     if stage not in FOLDERS:
         raise InputError(f"unknown stage {stage!r}: the stages are {', '.join(STAGES)}")
     root = Path(root)
+    inputs = Inputs(stage, benchmark, root)
     config = load_config(root / "params.yaml", benchmark)
     archive = root / load_archive(root / "params.yaml", benchmark)
-    job = Job(benchmark, root / "work" / benchmark, archive, config, choose(config.runtime), progress)
+    compute, clock = choose(config.runtime), Stopwatch()
+    job = Job(benchmark, root / "work" / benchmark, archive, config, compute, progress, clock)
     function = getattr(importlib.import_module(f"aru.stages.{stage}"), stage)
     clear_peak_memory()
-    start = time.perf_counter()
-    images = function(job)
-    if stage not in _WITHOUT_COST:
-        spent = cost(stage, time.perf_counter() - start, images, compute=job.compute)
-        write_json(job.work / FOLDERS[stage] / "cost.json", spent)
+    folder = job.work / FOLDERS[stage]
+    with alone(folder):
+        clear(folder)
+        images = function(job)
+        if stage not in _WITHOUT_COST:
+            write_json(folder / "cost.json", cost(stage, clock.seconds, images, compute=compute))
+        inputs.check()

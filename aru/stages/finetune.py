@@ -4,7 +4,7 @@ from aru.files import load_tensors
 from aru.stages.inputs import read_model, read_sets
 from aru.stages.job import Job
 from aru.stages.outputs import spare_brought, write_model
-from aru.training import Checkpoint
+from aru.stages.resume import checkpoint_of
 from aru.unlearning import reset_and_finetune
 
 
@@ -15,10 +15,11 @@ def finetune(job: Job) -> int:
     path = job.work / "mask" / "mask.safetensors"
     tensors, _ = load_tensors(path)
     marked = {name.removeprefix("mask/"): part for name, part in tensors.items() if name.startswith("mask/")}
-    key = job.key(path, job.work / "original" / "model.safetensors", job.work / "prepared" / "manifest.csv")
-    checkpoint = Checkpoint(job.work / "checkpoints" / "finetune.pt", key)
-    unlearned, history = reset_and_finetune(model, marked, retain, job.config, compute=job.compute,
+    prepared, config = job.work / "prepared", job.config
+    checkpoint = checkpoint_of(job, "finetune", config.model, config.reset, config.finetune, inputs=[
+        path, job.work / "original" / "model.safetensors", prepared / "manifest.csv", prepared / "images.npy"])
+    unlearned, history = reset_and_finetune(model, marked, retain, config, compute=job.compute,
                                             progress=job.progress, checkpoint=checkpoint)
     write_model(job, "finetune", "unlearned", unlearned, history, outputs=retain.outputs)
     checkpoint.remove()
-    return len(retain) * job.config.finetune.epochs
+    return len(retain) * config.finetune.epochs

@@ -4,7 +4,7 @@ from aru.data.images import ImageSet
 from aru.fitting import fit_from_scratch
 from aru.stages.job import Job
 from aru.stages.outputs import spare_brought, write_model
-from aru.training import Checkpoint
+from aru.stages.resume import checkpoint_of
 
 
 def train_stage(job: Job, stage: str, which: str, data: ImageSet, rows: str) -> int:
@@ -14,8 +14,8 @@ def train_stage(job: Job, stage: str, which: str, data: ImageSet, rows: str) -> 
     """
     spare_brought(job, stage, which)
     prepared = job.work / "prepared"
-    key = job.key(prepared / rows, prepared / "images.npy")
-    checkpoint = Checkpoint(job.work / "checkpoints" / f"{stage}.pt", key)
+    checkpoint = checkpoint_of(job, stage, job.config.model, job.config.train,
+                               inputs=[prepared / rows, prepared / "images.npy"])
     model, history = fit_from_scratch(data, job.config, stage, seed=job.config.runtime.seed, compute=job.compute,
                                       progress=job.progress, checkpoint=checkpoint)
     write_model(job, stage, which, model, history, outputs=data.outputs)

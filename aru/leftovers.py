@@ -1,0 +1,53 @@
+"""Temporary files: how they are named, who alone writes in a folder, and what becomes of those that a kill leaves."""
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aru.errors import InputError
+
+_NAME = re.compile(r"\..+\.[0-9a-f]+\.tmp")
+
+
+def temporary_beside(path: Path) -> Path:
+    """A new name beside `path`, drawn at random: process ids come again, in containers always the same."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Be the only one of this machine's processes that says so about `folder`, for the length of a block.
+
+    The operating system drops the lock when its process ends, however that happens. Raises InputError where another has it.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"another process is writing {folder}: wait until it ends, or stop it") from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def clear(folder: Path, of: str = "*") -> None:
+    """Remove what kills left half written under `folder`, of files named `of` (a glob); for whoever is `alone` there."""
+    for path in sorted(Path(folder).rglob(f".{of}.tmp")):
+        if _NAME.fullmatch(path.name):
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, there or not."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,21 @@
+"""Where an interrupted training of a stage goes on."""
+
+from pathlib import Path
+
+from aru.checkpoint import Checkpoint
+from aru.config import Section
+from aru.files import md5
+from aru.keys import arithmetic, key_of
+from aru.leftovers import clear
+from aru.stages.job import Job
+
+
+def checkpoint_of(job: Job, stage: str, *parameters: Section, inputs: list[Path]) -> Checkpoint:
+    """The stage's checkpoint, good for these sections of parameters and input files, its seed, code and arithmetic."""
+    config = job.config
+    key = key_of(stage, [section.model_dump(mode="json") for section in parameters], config.data.resolution, config.data.task,
+                 config.runtime.seed, [md5(path) for path in inputs], arithmetic(config.runtime, job.compute),
+                 module=f"aru.stages.{stage}")
+    path = job.work / "checkpoints" / f"{stage}.pt"
+    clear(path.parent, of=f"{path.name}.*")
+    return Checkpoint(path, key, clock=job.clock)

@@ -1,0 +1,29 @@
+"""Time that a piece of work takes, over all processes that worked at it."""
+
+import time
+
+
+class Stopwatch:
+    """Runs from when it is made: seconds on the wall, and of this process on the CPU."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+        self._earlier = (0.0, 0.0)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds on the wall so far, those of earlier processes included."""
+        return self._earlier[0] + time.perf_counter() - self._wall
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds so far, those of earlier processes included."""
+        return self._earlier[1] + time.process_time() - self._cpu
+
+    def spent(self) -> dict[str, float]:
+        """Both, to be recorded, rounded to milliseconds."""
+        return {"seconds": round(self.seconds, 3), "cpu_seconds": round(self.cpu_seconds, 3)}
+
+    def add(self, spent: dict[str, float]) -> None:
+        """Count what an earlier process had spent up to the point from which this one goes on."""
+        self._earlier = (self._earlier[0] + spent["seconds"], self._earlier[1] + spent["cpu_seconds"])
