@@ -174,8 +174,9 @@ def _compute(request: Request, plan: Plan, missing: list[Task], root: Path, boar
         before = sum(expected.values()) - sum(ahead.values())
         rest = (time.monotonic() - began) * sum(ahead.values()) / before
         record = store.record(job.key)
+        failed = f", failed: {record['failed']}" if "failed" in record else ""
         board.say(f"{number:>4} of {len(jobs)}  {names[job.key].label}: {record['seconds']:.0f} s"
-                  f"{', did not converge' if 'failed' in record else ''}; about {spell(rest)} left")
+                  f"{failed}; about {spell(rest)} left")
 
     with computing(request.runner, request.workers) as pool:
         return run_jobs(jobs, pool=pool, at_once=request.workers, shown=board.stage if pool else _unseen, done=done,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -17,8 +18,10 @@ from aru.comparison.collect import records_of
 from aru.comparison.draws import Draw, assign, draws_of, load_draw, tuning_people
 from aru.comparison.estimate import estimate_seconds, passes
 from aru.comparison.keys import original_key
+from aru.comparison.notes import notes
 from aru.comparison.plan import Plan, Task, expected_key, make_plan
 from aru.comparison.pool import run_tasks
+from aru.comparison.statistics import compare
 from aru.comparison.store import Store
 from aru.comparison.work import open_store, run_task
 from aru.compute import choose
@@ -312,6 +315,35 @@ def test_a_cell_whose_result_cannot_be_kept_keeps_its_checkpoint(tuning_project,
     assert left.exists()
     run_task(retrained, config, work)
     assert not left.exists()
+
+
+def test_cells_of_a_diverged_original_are_marked_with_its_reason(tuning_project, config):
+    plan, work = plan_of(tuning_project, "ssd"), tuning_project / "work" / "toy"
+    store, original = open_store(work), next(task for task in plan.tasks if task.kind == "original")
+    for task in plan.tasks:
+        if task.kind != "retrained":
+            store.drop(task.key)
+    store.write(original.key, {"key": original.key, "kind": "original", "failed": "train.lr is too high"})
+    assert original not in plan.missing(store)
+    compute_all(tuning_project, plan)
+    assert plan.missing(store) == [], "nothing is tried again"
+    records = {record["method"]: record for record in records_of(plan.cells, config, work)}
+    assert set(records) == {"nothing", "retrain", "ssd"} and "failed" not in records["retrain"]
+    for name in ("nothing", "ssd"):
+        assert records[name]["failed"] == "its original model diverged: train.lr is too high"
+    (found,) = compare(list(records.values()))
+    assert any("its original model diverged: train.lr is too high" in sentence for sentence in notes(found))
+
+
+def test_a_method_that_refuses_its_sets_is_a_failed_cell(tuning_project, config, monkeypatch):
+    def refuse(*arguments, **options):
+        raise InputError("no square kernel to transpose")
+
+    monkeypatch.setattr("aru.comparison.work.find", lambda name: SimpleNamespace(function=refuse))
+    plan, work = plan_of(tuning_project, "ct"), tuning_project / "work" / "toy"
+    task = next(task for task in plan.tasks if task.choice and task.choice.method == "ct")
+    run_task(task, config, work)
+    assert open_store(work).record(task.key)["failed"] == "no square kernel to transpose"
 
 
 def test_a_task_that_other_code_planned_is_refused(tuning_project, config, monkeypatch):

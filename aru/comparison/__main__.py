@@ -64,7 +64,8 @@ def _run(options: argparse.Namespace) -> int:
     def done(task, number, total):
         left = (time.monotonic() - began) / number * (total - number)
         record = store.record(task.key)
-        print(f"{number}/{total} {record['seconds']:7.1f} s  {task.label}{'  FAILED' if 'failed' in record else ''}"
+        failed = f"  FAILED: {record['failed']}" if "failed" in record else ""
+        print(f"{number}/{total} {record['seconds']:7.1f} s  {task.label}{failed}"
               f"  about {left / 60:.0f} min left", flush=True)
 
     with alone(work / "comparison"):

@@ -76,7 +76,11 @@ def _incomplete(comparison: Comparison) -> list[str]:
 
 def _failed(comparison: Comparison) -> list[str]:
     failed = [f"{row_name(row.label)} {row.failed} of {len(row.runs)}" for row in comparison.rows if row.failed]
-    return [f"Diverged and left out of the means, which flatters the method: {', '.join(failed)}."] if failed else []
+    if not failed:
+        return []
+    reasons = sorted({reason for row in comparison.rows for reason in row.runs["reason"] if reason})
+    return [f"Diverged and left out of the means, which flatters the method: {', '.join(failed)}. What was said: "
+            f"{'; '.join(reasons)}."]
 
 
 def _machines(comparison: Comparison) -> list[str]:

@@ -25,14 +25,14 @@ _IDENTITY = [*SETTING, "variant", "method", *PLACE, "unlearn_seed"]
 
 
 def records_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a record, sorted: `FIELDS`, failed, `MEASURED`, `FLOORS`, gap/... for `GAPS`, and share; NaN is "not known".
+    """One row a record, sorted: `FIELDS`, failed, reason, `MEASURED`, `FLOORS`, gap/... for `GAPS`, and share; NaN: not known.
 
-    A record with `failed` in place of `figures` is a run that diverged; it has neither figures nor costs. One with `resumed`
-    has no costs: such are from when only the last part of an interrupted training was measured. The reference of a record
-    is the mean of the records of `retrain` (with its defaults, where there are such) of the same setting, training
-    seed and draw; its own gap is not defined. share is the cost as a part of the reference's, known on the same machine
-    only: of CPU seconds on a CPU, of wall seconds on anything else, where the CPU merely waits. Raises InputError where a
-    field is missing or a run is there twice.
+    A record with `failed`, the reason, in place of `figures` is a run that diverged or whose method refused it; it has
+    neither figures nor costs. One with `resumed` has no costs: such are from when only the last part of an interrupted
+    training was measured. The reference of a record is the mean of the records of `retrain` (with its defaults, where
+    there are such) of the same setting, training seed and draw; its own gap is not defined. share is the cost as a part of
+    the reference's, known on the same machine only: of CPU seconds on a CPU, of wall seconds on anything else, where the
+    CPU merely waits. Raises InputError where a field is missing or a run is there twice.
     """
     rows = [_row(record) for record in records]
     if not rows:
@@ -78,7 +78,8 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     if missing:
         raise InputError(f"the record {record.get('key', '?')} lacks {missing[0]!r}: remove it and run its cell again")
     failed, figures = outcome == "failed", record.get("figures") or {}
-    row = {name: record[name] for name in FIELDS} | {"task": record.get("task"), "failed": failed}
+    row = {name: record[name] for name in FIELDS} | {"task": record.get("task"), "failed": failed,
+                                                     "reason": record.get("failed", "")}
     row |= {name: math.nan if failed else _number(figures.get(name)) for name in MEASURED}
     row |= {name: _number((record.get("reference") or {}).get(name)) for name in FLOORS}
     cost = record["cpu_seconds" if str(record["device"]).startswith("cpu") else "seconds"]

@@ -30,7 +30,8 @@ from aru.training import predict
 def run_task(task: Task, config: Config, work: Path, *, progress: Progress = silent) -> None:
     """Compute a task into the store under `work` (work/BENCHMARK/); a task that is there already is left as it is.
 
-    A method whose loss is not finite leaves a record that says so: it is a result, and would not go better again.
+    A loss that is not finite, a method that refuses its sets, and an original that diverged leave a record that says so: it
+    is a result, and would not go better again.
     """
     store, compute = open_store(work), choose(config.runtime)
     if store.has(task.key) and (not task.keep or store.has(task.key, model=True)):
@@ -101,9 +102,21 @@ def _retrained(task: Task, config: Config, sets: Sets, store: Store, compute: Co
 
 def _method(task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress,
             checkpoint: Checkpoint) -> nn.Module:
+    """What a method makes of the original; where there is none, or the method refuses these sets, TrainingError says why."""
+    reason = failure(store, task.original)
+    if reason is not None:
+        raise TrainingError(f"its original model diverged: {reason}")
     function: Callable[..., nn.Module] = find(task.choice.method).function
-    return function(store.model(task.original), sets, task.choice.parameters, seed=task.seed, compute=compute,
-                    progress=progress)
+    original = store.model(task.original)
+    try:
+        return function(original, sets, task.choice.parameters, seed=task.seed, compute=compute, progress=progress)
+    except InputError as error:
+        raise TrainingError(str(error)) from error
+
+
+def failure(store: Store, key: str) -> str | None:
+    """Why a result is a failed one; None where it is not there, or is none."""
+    return store.record(key).get("failed") if store.has(key) else None
 
 
 def _record(task: Task, config: Config, sets: Sets, compute: Compute, clock: Stopwatch) -> dict[str, Any]:
