@@ -54,7 +54,7 @@ class Plan:
 
     def missing(self, store: Store) -> list[Task]:
         """The tasks that have to be computed."""
-        wanted = [task for task in self.tasks if not store.has(task.key) or (task.keep and not _complete(store, task))]
+        wanted = [task for task in self.tasks if not store.complete(task.key, model=task.keep)]
         needed = {task.original for task in wanted if task.original}
         return [task for task in wanted if task.kind != "original" or task.key in needed]
 
@@ -128,7 +128,3 @@ def _fitting(choices: Iterable[Choice], config: Config) -> tuple[list[Choice], l
         else:
             chosen.append(choice)
     return chosen, left_out
-
-
-def _complete(store: Store, task: Task) -> bool:
-    return store.has(task.key, model=True) or "failed" in store.record(task.key)

@@ -27,6 +27,14 @@ class Store:
         """Whether a result is there, with its weights where they are asked for."""
         return (self.at(key) / (_MODEL if model else _RECORD)).is_file()
 
+    def failure(self, key: str) -> str | None:
+        """Why a result is a failed one; None where it is not there, or is none."""
+        return self.record(key).get("failed") if self.has(key) else None
+
+    def complete(self, key: str, *, model: bool = False) -> bool:
+        """Whether nothing is left to be computed: a failed result has no weights, and would not go better again."""
+        return self.has(key) and (not model or self.has(key, model=True) or self.failure(key) is not None)
+
     def record(self, key: str) -> dict[str, Any]:
         """What was computed, with which parameters, at what cost."""
         return read_json(self.at(key) / _RECORD)

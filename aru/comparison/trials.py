@@ -81,8 +81,8 @@ def missing_base(setting: Setting, config: Config, work: Path) -> list[Task]:
     store = open_store(work)
     missing = [task for task in base_tasks(setting, config, work / "prepared") if not store.has(task.key, model=True)]
     for task in missing:
-        if store.has(task.key) and "failed" in store.record(task.key):
-            raise TrainingError(f"{task.label}: {store.record(task.key)['failed']}")
+        if reason := store.failure(task.key):
+            raise TrainingError(f"{task.label}: {reason}")
     return missing
 
 

@@ -34,7 +34,7 @@ def run_task(task: Task, config: Config, work: Path, *, progress: Progress = sil
     is a result, and would not go better again.
     """
     store, compute = open_store(work), choose(config.runtime)
-    if store.has(task.key) and (not task.keep or store.has(task.key, model=True)):
+    if store.complete(task.key, model=task.keep):
         return
     sets, _, digests = load_draw(work / "prepared", task.draw, config)
     if expected_key(task, config, digests, compute) != task.key:
@@ -103,7 +103,7 @@ def _retrained(task: Task, config: Config, sets: Sets, store: Store, compute: Co
 def _method(task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress,
             checkpoint: Checkpoint) -> nn.Module:
     """What a method makes of the original; where there is none, or the method refuses these sets, TrainingError says why."""
-    reason = failure(store, task.original)
+    reason = store.failure(task.original)
     if reason is not None:
         raise TrainingError(f"its original model diverged: {reason}")
     function: Callable[..., nn.Module] = find(task.choice.method).function
@@ -112,11 +112,6 @@ def _method(task: Task, config: Config, sets: Sets, store: Store, compute: Compu
         return function(original, sets, task.choice.parameters, seed=task.seed, compute=compute, progress=progress)
     except InputError as error:
         raise TrainingError(str(error)) from error
-
-
-def failure(store: Store, key: str) -> str | None:
-    """Why a result is a failed one; None where it is not there, or is none."""
-    return store.record(key).get("failed") if store.has(key) else None
 
 
 def _record(task: Task, config: Config, sets: Sets, compute: Compute, clock: Stopwatch) -> dict[str, Any]:
