@@ -2,10 +2,12 @@
 
 import torch
 from torch import nn
+from torch.func import functional_call
 
-from aru.compute import Compute
+from aru.compute import Compute, evaluating
 from aru.config import AttackConfig
 from aru.data.images import ImageSet
+from aru.errors import TrainingError
 from aru.losses import task_loss
 from aru.progress import Progress, silent
 
@@ -56,23 +58,25 @@ def projected_gradient_descent(
 ) -> torch.Tensor:
     """`steps` signed steps of size `alpha` from `noise`, each clipped to the eps-ball and to valid pixels.
 
-    The model answers in evaluation mode and is left as it was: no gradient, no statistics, no mode changes.
+    The model answers in evaluation mode and is left as it was, and where: no gradient, no statistics, no mode changes.
+    Raises TrainingError where its loss is not finite.
 
     Shape:
         images, noise: (B, 3, H, W); images in [0, 1].
     """
-    modes = {module: module.training for module in model.modules()}
-    compute.place(model).eval()
+    weights = compute.placed(model)
     lower, upper = _bounds(images, eps)
     step = alpha if ascend else -alpha
-    for _ in range(steps):
-        noise = noise.detach().requires_grad_(True)
-        with compute.autocast():
-            loss = task_loss(model(images + noise), targets, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, noise)
-        noise = (noise.detach() + step * gradient.sign()).clamp(lower, upper)
-    for module, training in modes.items():
-        module.training = training
+    with evaluating(model):
+        for _ in range(steps):
+            noise = noise.detach().requires_grad_(True)
+            with compute.autocast():
+                loss = task_loss(functional_call(model, weights, (images + noise,)), targets, reduction="sum")
+            (gradient,) = torch.autograd.grad(loss, noise)
+            noise = (noise.detach() + step * gradient.sign()).clamp(lower, upper)
+    if not torch.isfinite(noise).all() or (steps and not torch.isfinite(loss)):
+        raise TrainingError(f"the model's loss on the images to attack is {loss.item()}: its training diverged, train it "
+                            "again with a lower train.lr")
     return noise.detach()
 
 

@@ -1,6 +1,7 @@
 """Where the arithmetic runs: device, precision and threads, chosen once and passed on."""
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -33,6 +34,26 @@ class Compute:
     def place(self, model: Model) -> Model:
         """Move a model to the device, convolutions channels-last."""
         return model.to(self.device).to(memory_format=torch.channels_last)
+
+    def placed(self, model: nn.Module) -> dict[str, torch.Tensor]:
+        """Weights and buffers of `model` as `place` would have them, for `torch.func.functional_call`; it stays as it is."""
+        return {name: self._here(tensor) for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+
+    def _here(self, tensor: torch.Tensor) -> torch.Tensor:
+        form = torch.channels_last if tensor.dim() == 4 else torch.preserve_format
+        return tensor.detach().to(self.device, memory_format=form)
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode for the length of a block; then every module has its own mode again."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 def device_of(config: RuntimeConfig) -> torch.device:

@@ -29,5 +29,5 @@ def fit_from_scratch(
     model = build(config.model.name, data.outputs, resolution=config.data.resolution,
                   seed=draw_seed(seed, f"{purpose}/init"))
     history = fit(model, data, config.train, generator=generator(seed, purpose), compute=compute, progress=progress,
-                  text=purpose, checkpoint=checkpoint)
+                  text=purpose, lr_name="train.lr", checkpoint=checkpoint)
     return model, history

@@ -8,10 +8,11 @@ from torch import nn
 from aru.compute import Compute
 from aru.config import MaskConfig
 from aru.data.images import ImageSet
-from aru.errors import InputError
+from aru.errors import InputError, TrainingError
 from aru.losses import task_loss
 from aru.models import resettable
 from aru.progress import Progress, silent
+from aru.training import chunks
 
 Scores = dict[str, torch.Tensor]
 Mask = dict[str, torch.Tensor]
@@ -77,15 +78,19 @@ def gradients(
     """Mean gradient of the loss, under the true labels, with respect to every resettable weight.
 
     With `noise` the model sees the noise alone, or image + noise where `config.contrast` is ``"perturbed"``. A copy of
-    the model does the work, so that BatchNorm in train mode leaves the model's statistics alone.
+    the model does the work, so that BatchNorm in train mode leaves the model's statistics alone. Raises TrainingError where
+    the loss or a gradient is not finite: a mask from such scores would mean nothing.
     """
+    if config.batchnorm == "train" and len(data) < 2:
+        raise InputError("mask.batchnorm is 'train' and one image has no statistics: set it to 'eval', or forget more images")
     twin = compute.place(copy.deepcopy(model)).eval()
     for module in twin.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.train(config.batchnorm == "train")
     weights = resettable(twin)
     totals = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-    for positions in torch.arange(len(data)).split(config.batch_size):
+    losses = torch.zeros((), device=compute.device)
+    for positions in chunks(torch.arange(len(data)), config.batch_size):
         inputs, targets = data.batch(positions, compute.device)
         if noise is not None:
             part = noise[positions].to(compute.device)
@@ -94,8 +99,15 @@ def gradients(
             loss = task_loss(twin(inputs), targets, reduction="sum")
         for name, gradient in zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True):
             totals[name] += gradient
+        losses += loss.detach()
         progress(int(positions[-1]) + 1, len(data), "mask")
-    return {name: (total / len(data)).float().cpu() for name, total in totals.items()}
+    found = {name: (total / len(data)).float().cpu() for name, total in totals.items()}
+    broken = next((name for name, gradient in found.items() if not torch.isfinite(gradient).all()), None)
+    if broken is not None or not torch.isfinite(losses):
+        place = f", its gradient at {broken} is not finite" if broken else ""
+        raise TrainingError(f"the model's mean loss is {losses.item() / len(data)}{place}: its training diverged, train it "
+                            "again with a lower train.lr")
+    return found
 
 
 def reduce(difference: torch.Tensor, unit: str) -> torch.Tensor:

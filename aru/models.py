@@ -91,6 +91,9 @@ def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], *, where: s
         raise InputError(f"{where} {'lacks' if name in own else 'has an unknown'} tensor {name!r}: it belongs to "
                          "another model; check model.name")
     for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise InputError(f"{where} holds weights that are not finite ({name}): the training of this model diverged; lower "
+                             "its learning rate (train.lr, or finetune.lr of the unlearned model) and make it again")
         if tensor.shape != own[name].shape:
             raise InputError(f"{where}: {name} has shape {tuple(tensor.shape)}, the model needs {tuple(own[name].shape)}: "
                              "check model.name, data.task and data.resolution")

@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import nn
 
+from aru.compute import evaluating
 from aru.config import ResetConfig
 from aru.errors import InputError
 from aru.masking import Mask
@@ -70,19 +71,16 @@ def batchnorm_of(model: nn.Module, *, resolution: int) -> dict[str, str]:
                 found[produced[id(inputs[0])]] = name
         return hook
 
-    modes = {module: module.training for module in model.modules()}
     handles = []
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d):
             handles.append(module.register_forward_hook(after_convolution(name)))
         elif isinstance(module, nn.BatchNorm2d):
             handles.append(module.register_forward_pre_hook(before_batchnorm(name)))
-    with torch.no_grad():
-        model.eval()(torch.zeros(1, 3, resolution, resolution))
+    with evaluating(model), torch.no_grad():
+        model(torch.zeros(1, 3, resolution, resolution))
     for handle in handles:
         handle.remove()
-    for module, training in modes.items():
-        module.training = training
     return found
 
 

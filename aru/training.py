@@ -3,11 +3,13 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import nn
+from torch.func import functional_call
 
 from aru.checkpoint import Checkpoint
-from aru.compute import Compute
+from aru.compute import Compute, evaluating
 from aru.config import TrainConfig
 from aru.data.augment import augment
 from aru.data.images import ImageSet
@@ -19,6 +21,7 @@ Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor], tuple[torch.Tensor, tor
 """(model, images, targets) -> (scalar loss, logits)."""
 
 _CHECK_EVERY = 20  # batches between looks at the loss, which on a GPU wait for it
+_FEW = 64  # images on which a trained model is tried
 
 
 def supervised(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -37,13 +40,14 @@ def fit(
     loss: Loss = supervised,
     progress: Progress = silent,
     text: str = "train",
+    lr_name: str = "lr",
     checkpoint: Checkpoint | None = None,
 ) -> list[dict[str, float]]:
     """Train `model` in place for `config.epochs` and return one row an epoch: loss, accuracy, lr.
 
     Everything random comes from `generator` (CPU). With a checkpoint an interrupted run goes on after its last
     saved epoch and ends with the same weights; to remove it is left to whoever keeps them. Raises TrainingError where the
-    loss is not finite.
+    loss is not finite, or a weight at the end; it names the training, `text`, and the learning rate, `lr_name`.
     """
     compute.place(model)
     optimiser = _optimiser(model, config)
@@ -57,10 +61,17 @@ def fit(
             def tell(done: int, epoch: int = epoch) -> None:
                 progress((epoch - 1) * batches + done, config.epochs * batches, f"{text}, epoch {epoch} of {config.epochs}")
 
-            history.append(_epoch(epoch, model, data, config, optimiser, scheduler, loss, generator, compute, tell))
+            try:
+                history.append(_epoch(epoch, model, data, config, optimiser, scheduler, loss, generator, compute, tell))
+            except _NotFinite as error:
+                raise TrainingError(f"{text}: {error}{_remedy(config, lr_name)}") from None
             if checkpoint and epoch < config.epochs:
                 checkpoint.save(parts, generator, history)
     model.eval()
+    try:
+        check_trained(model, data, compute=compute, said=text)
+    except TrainingError as error:
+        raise TrainingError(f"{error}{_remedy(config, lr_name)}") from None
     return history
 
 
@@ -93,39 +104,51 @@ def _epoch(
         total += value.detach() * len(positions)
         right += correct(logits.detach(), targets)
         if number % _CHECK_EVERY == 0:
-            _check_finite(total, epoch, number, lr)
+            _check_finite(total, epoch, number)
         tell(number)
-    _check_finite(total, epoch, number, lr)
+    _check_finite(total, epoch, number)
     return {"epoch": epoch, "loss": total.item() / len(data), "accuracy": right.item() / len(data), "lr": lr}
 
 
 def batches_of(count: int, size: int, generator: torch.Generator) -> list[torch.Tensor]:
-    """A fresh order of `count` positions in batches of `size`; a lone last image joins the batch before it.
-
-    BatchNorm can not be trained on one image.
-    """
+    """A fresh order of `count` positions in batches of `size`; a lone last image joins the batch before it."""
     if count < 2:
         raise InputError(f"training needs at least 2 images, the set has {count}")
-    chunks = list(torch.randperm(count, generator=generator).split(size))
-    if len(chunks) > 1 and len(chunks[-1]) == 1:
-        chunks[-2:] = [torch.cat(chunks[-2:])]
-    return chunks
+    return chunks(torch.randperm(count, generator=generator), size)
+
+
+def chunks(positions: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """Positions in batches of `size`; a lone last one joins the batch before it: BatchNorm can not be trained on one image."""
+    parts = list(positions.split(size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
 
 
 def predict(model: nn.Module, data: ImageSet, *, compute: Compute, batch_size: int = 256,
             progress: Progress = silent) -> torch.Tensor:
-    """Logits (M, C) float32 on the CPU, BatchNorm and dropout in evaluation mode; the model is left as it was."""
-    modes = {module: module.training for module in model.modules()}
-    compute.place(model).eval()
-    logits = []
-    with torch.no_grad(), compute.autocast():
+    """Logits (M, C) float32 on the CPU, BatchNorm and dropout in evaluation mode; the model is left as it was, and where."""
+    weights, logits = compute.placed(model), []
+    with evaluating(model), torch.no_grad(), compute.autocast():
         for positions in torch.arange(len(data)).split(batch_size):
             images, _ = data.batch(positions, compute.device)
-            logits.append(model(images).float().cpu())
+            logits.append(functional_call(model, weights, (images,)).float().cpu())
             progress(int(positions[-1]) + 1, len(data), "predict")
-    for module, training in modes.items():
-        module.training = training
     return torch.cat(logits)
+
+
+def check_trained(model: nn.Module, data: ImageSet, *, compute: Compute, said: str) -> None:
+    """Raise TrainingError, which begins with `said`, unless all weights and the loss on a few training images are finite.
+
+    The loss that a step descends is that before it: where the last one, or the only one, breaks the weights, it tells nothing.
+    """
+    few = data.take(np.arange(min(len(data), _FEW)))
+    broken = next((name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()), None)
+    if broken is not None:
+        raise TrainingError(f"{said} ends in weights that are not finite ({broken})")
+    loss = task_loss(predict(model, few, compute=compute), few.targets)
+    if not torch.isfinite(loss):
+        raise TrainingError(f"{said} ends in a model whose loss is {loss.item()}")
 
 
 def _optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
@@ -153,7 +176,14 @@ def correct(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return (logits.argmax(dim=1) == targets).float().sum()
 
 
-def _check_finite(total: torch.Tensor, epoch: int, batch: int, lr: float) -> None:
+class _NotFinite(ArithmeticError):
+    """Where in a training the loss was not finite any more."""
+
+
+def _check_finite(total: torch.Tensor, epoch: int, batch: int) -> None:
     if not torch.isfinite(total):
-        raise TrainingError(f"the loss is {total.item()} at epoch {epoch}, batch {batch}, with a learning rate of {lr:.3g}: "
-                            "lower the stage's lr, or use runtime.precision fp32; nothing was written over")
+        raise _NotFinite(f"the loss is {total.item()} at epoch {epoch}, batch {batch}")
+
+
+def _remedy(config: TrainConfig, lr_name: str) -> str:
+    return (f", with {lr_name} = {config.lr:.3g}: lower {lr_name}, or use runtime.precision fp32; nothing was written over")

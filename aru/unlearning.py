@@ -50,7 +50,7 @@ def reset_and_finetune(
     unlearned = reset(model, fresh, marked, config.reset, resolution=resolution)
     history = fit(unlearned, retain, config.finetune, generator=generator(config.runtime.seed, "finetune"),
                   compute=compute, loss=finetune_loss(model, config.finetune, compute=compute), progress=progress,
-                  text="fine-tune", checkpoint=checkpoint)
+                  text="fine-tune", lr_name="finetune.lr", checkpoint=checkpoint)
     return unlearned, history
 
 

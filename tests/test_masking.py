@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
-from aru.config import MaskConfig
-from aru.errors import InputError
+from aru.attack import attack
+from aru.config import AttackConfig, MaskConfig
+from aru.errors import InputError, TrainingError
 from aru.masking import discrepancy, gradients, mask, normalised, reduce, select
 from aru.models import build, resettable
 from tests.toys import CPU, generator, image_set, same_weights, small_net
@@ -116,3 +118,22 @@ def test_a_schedule_gives_each_layer_its_share(schedule, wanted):
     scores = {name: torch.rand(10, generator=generator()) for name in "abc"}
     marked = select(scores, MaskConfig(ratio=0.4, schedule=schedule), generator=generator())
     assert [int(part.sum()) for part in marked.values()] == wanted
+
+
+def test_a_lone_last_image_in_train_mode_joins_the_batch_before_it():
+    config = MaskConfig(batchnorm="train", batch_size=8)
+    model = nn.Sequential(nn.Conv2d(3, 4, 16), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 8))  # maps of one pixel
+    found = gradients(model, image_set(17), config, compute=CPU)
+    assert all(torch.isfinite(gradient).all() for gradient in found.values())
+    with pytest.raises(InputError, match="mask.batchnorm is 'train' and one image has no statistics"):
+        gradients(model, image_set(1), config, compute=CPU)
+
+
+def test_scores_that_are_not_finite_make_no_mask():
+    model, data = small_net(), image_set(4)
+    with torch.no_grad():
+        model.conv2.weight[0] = float("nan")
+    with pytest.raises(TrainingError, match=r"mean loss is nan, its gradient at conv1 is not finite.*lower train\.lr"):
+        mask(model, data, torch.zeros(4, 3, 16, 16), MaskConfig(), generator=generator(), compute=CPU)
+    with pytest.raises(TrainingError, match=r"loss on the images to attack is nan.*lower train\.lr"):
+        attack(model, data, AttackConfig(steps=1), generator=generator(), compute=CPU)

@@ -1,21 +1,29 @@
 """Every method against the same invariants: a flat table of methods x promises."""
 
 import random
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from aru.attack import attack
 from aru.compute import Compute
+from aru.config import Config, DataConfig, FinetuneConfig
 from aru.data.images import Sets
 from aru.errors import InputError, TrainingError
+from aru.masking import mask
 from aru.methods import CONTROLS, METHODS, find
 from aru.methods.fresh import fresh
-from aru.models import build
+from aru.models import build, resettable
+from aru.resetting import reset
+from aru.training import predict
+from aru.unlearning import finetune_loss
 from tests.methods_quick import quick
 from tests.test_unlearning import Canary
-from tests.toys import CPU, SmallNet, same_weights, sets, small_net
+from tests.toys import CPU, SmallNet, generator, same_weights, sets, small_net
+from tests.untouched import untouched
 
 ALL = pytest.mark.parametrize("name", METHODS)
 TRAINED = pytest.mark.parametrize("name", [name for name in METHODS if name != "nothing"])
@@ -35,15 +43,48 @@ def test_the_registry_names_the_promised_methods():
     assert all(method.name == name and method.source for name, method in METHODS.items())
 
 
+SECTIONS = Config(data=DataConfig())
+PARTS = {
+    "attack": lambda model, given: attack(model, given.forget, SECTIONS.attack, generator=generator(), compute=CPU),
+    "mask": lambda model, given: mask(model, given.forget, torch.zeros(len(given.forget), 3, 16, 16), SECTIONS.mask,
+                                      generator=generator(), compute=CPU),
+    "mask in train mode": lambda model, given: mask(
+        model, given.forget, torch.zeros(len(given.forget), 3, 16, 16),
+        SECTIONS.mask.model_copy(update={"batchnorm": "train"}), generator=generator(), compute=CPU),
+    "reset": lambda model, given: reset(model, fresh(model, seed=1), {
+        name: torch.ones(len(weight), dtype=torch.bool) for name, weight in resettable(model).items()}, SECTIONS.reset,
+        resolution=16),
+    "predict": lambda model, given: predict(model, given.test, compute=CPU),
+    "the teacher of a fine-tune": lambda model, given: finetune_loss(
+        model, FinetuneConfig(distillation=0.5), compute=CPU)(small_net(), *given.test.batch(torch.arange(4), CPU.device)),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_part_of_aru_changes_anything_of_the_given_model(part):
+    model = small_net()
+    with unchanged(model):
+        PARTS[part](model, sets())
+
+
+@contextmanager
+def unchanged(model):
+    """Nothing of a model changes: bits, modes, gradients, where its tensors lie, in which order and in which objects."""
+    def where():
+        return {name: (id(tensor), tensor.device, tensor.dtype, tensor.shape, tensor.stride(), tensor.data_ptr())
+                for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+
+    with untouched(model):
+        kinds, before = [type(module) for module in model.modules()], where()
+        yield
+        assert where() == before and [type(module) for module in model.modules()] == kinds
+
+
 @ALL
 def test_the_given_model_is_not_changed(name):
     model = small_net()
-    model.conv1.train()  # a mode that a careless method would tidy up
-    before = [tensor.clone() for tensor in model.state_dict().values()]
-    result = run(name, model=model)
-    assert all(torch.equal(old, new) for old, new in zip(before, model.state_dict().values(), strict=True))
-    assert model.conv1.training and not model.training
-    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
+    with unchanged(model):
+        result = run(name, model=model)
     assert not {id(tensor) for tensor in model.parameters()} & {id(tensor) for tensor in result.parameters()}
 
 

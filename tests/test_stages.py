@@ -1,6 +1,7 @@
 """The real stages on a small archive: the same bytes again, after a kill too, and bad inputs refused by name."""
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -12,10 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from safetensors import safe_open
 
 from aru.checkpoint import Checkpoint
 from aru.data.images import load_sets, load_training
-from aru.errors import InputError
+from aru.errors import InputError, TrainingError
 from aru.files import load_tensors, read_json, save_tensors
 from aru.leftovers import alone
 from aru.models import build, save_model
@@ -189,6 +191,17 @@ def test_what_a_killed_stage_left_is_cleared_when_it_runs_again(copy):
     assert not any(path.exists() for path in left) and other.exists()
 
 
+def test_an_old_report_does_not_stay_beside_a_new_model(copy):
+    report = copy / "work" / "small" / "report" / "report.html"
+    with pytest.raises(TrainingError):
+        write_params(copy, {"train": {"epochs": 1, "batch_size": 512, "lr": 1e30}})
+        run("train", "small", root=copy)
+    assert report.exists(), "what it is of is still there"
+    write_params(copy, {"train": {"epochs": 1, "batch_size": 16}})
+    run("train", "small", root=copy)
+    assert not report.exists()
+
+
 def test_a_stage_that_another_process_is_at_is_refused(copy):
     with alone(copy / "work" / "small" / "mask"), pytest.raises(InputError, match="another process is writing .*mask"):
         run("mask", "small", root=copy)
@@ -287,7 +300,18 @@ def test_the_noise_is_within_eps_and_masks_cover_half_of_every_layer(whole):
     assert len(layers) == 56 and all(part["reset"] == (part["units"] + 1) // 2 for part in layers.values())
 
 
+def diverged(path: Path) -> None:
+    """Make one weight of a model not finite."""
+    with safe_open(path, "pt") as file:
+        meta = json.loads(file.metadata()["aru"])
+    tensors, _ = load_tensors(path)
+    tensors["fc.bias"][0] = float("nan")
+    save_tensors(path, tensors, meta)
+
+
 BAD = {
+    "a diverged original": ("mask", lambda work: diverged(work / "original" / "model.safetensors"),
+                            r"original/model\.safetensors holds weights that are not finite \(fc\.bias\).*train\.lr"),
     "missing archive": ("prepare", lambda work: (work.parents[1] / "data" / "small.zip").unlink(),
                         "small.zip does not exist"),
     "missing model": ("attack", lambda work: (work / "original" / "model.safetensors").unlink(),
@@ -316,7 +340,11 @@ def test_spoilt_inputs_are_named_and_outputs_kept(copy, stage, spoil, message):
     ("train", "smal", {}, "did you mean 'small'"),
     ("attack", "small", {"model": {"name": "resnet18"}}, "holds a 'shufflenet_v2_x0_5', model.name is 'resnet18'"),
     ("attack", "small", {"attack": {"eps": -1}}, r"attack.eps = -1"),
-    ("train", "small", {"train": {"epochs": 2, "batch_size": 16, "lr": 1e30}}, "the loss is"),
+    ("train", "small", {"train": {"epochs": 2, "batch_size": 16, "lr": 1e30}}, r"original model: train.*lower train\.lr"),
+    ("retrain", "small", {"train": {"epochs": 1, "batch_size": 512, "lr": 1e30}},
+     r"retrained model: retrain.*lower train\.lr"),
+    ("finetune", "small", {"finetune": {"epochs": 1, "batch_size": 512, "lr": 1e30}},
+     r"unlearned model: fine-tune.*lower finetune\.lr"),
     ("prepare", "small", {"data": {"forget": {"rows": 5000}}}, "nothing is left to retain"),
     ("train", "small", {"runtime": {"device": "cuda:0"}}, "CUDA is not available"),
 ])

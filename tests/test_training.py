@@ -87,8 +87,21 @@ def test_a_checkpoint_of_other_inputs_is_not_used(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_place_and_a_remedy():
-    with pytest.raises(TrainingError, match=r"epoch \d.*lower the stage's lr"):
+    with pytest.raises(TrainingError, match=r"train: the loss is (nan|inf) at epoch \d.*with lr = 1e\+30: lower lr"):
         trained(TrainConfig(epochs=3, batch_size=8, lr=1e30, schedule="constant"))
+
+
+@pytest.mark.parametrize("lr, message", [
+    (1e30, r"retrain ends in (weights that are not finite|a model whose loss is (nan|inf)).*: lower train\.lr"),
+    (1e-3, None)])
+def test_a_training_of_one_batch_whose_only_step_breaks_the_weights_is_named(lr, message):
+    ways = {"lr_name": "train.lr", "text": "retrain"}
+    config = TrainConfig(epochs=1, batch_size=64, lr=lr, schedule="constant")
+    if message is None:
+        trained(config, **ways)
+        return
+    with pytest.raises(TrainingError, match=message):
+        trained(config, **ways)
 
 
 def test_a_single_image_cannot_be_trained_on_and_a_lone_last_one_joins_its_neighbours():

@@ -137,6 +137,26 @@ def test_only_the_cost_of_retraining_is_read(tuning_project: Path, monkeypatch: 
         missing_base(SETTING, config, work)
 
 
+def test_a_trial_that_raises_is_a_failed_trial(tuning_project: Path, monkeypatch) -> None:
+    config, work = config_of(tuning_project), tuning_project / "work" / "toy"
+    caps = {Draw("tuning", 0): 1000.0}
+
+    def lone(*arguments, **options):
+        raise ValueError("Expected more than 1 value per channel when training")
+
+    monkeypatch.setattr("aru.comparison.trials.run_task", lone)
+    outcome = run_trial(trial_tasks(SETTING, config, work / "prepared", "ssd", {}, 0), caps, config, work)
+    assert (outcome.state, outcome.score) == ("failed", None)
+    assert outcome.message == "ValueError: Expected more than 1 value per channel when training"
+
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("aru.comparison.trials.run_task", full)
+    with pytest.raises(OSError):
+        run_trial(trial_tasks(SETTING, config, work / "prepared", "ssd", {"alpha": 3.0}, 1), caps, config, work)
+
+
 def test_a_trial_is_scored_by_its_cells(tuning_project: Path) -> None:
     config, work = config_of(tuning_project), tuning_project / "work" / "toy"
     tasks = trial_tasks(SETTING, config, work / "prepared", "ssd", {"alpha": 2.0}, 1)

@@ -52,6 +52,10 @@ class Outcome:
     message: str = ""
 
 
+_OF_THE_METHOD = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
+"""What a method raises with parameters that it cannot take: its trial failed. Disk, memory and a user who stops are not."""
+
+
 class OverCap(Exception):
     """A method has used up the CPU seconds that it may."""
 
@@ -127,9 +131,9 @@ def _run_cell(task: Task, cap: float, config: Config, work: Path, progress: Prog
         began = time.process_time()
         try:
             run_task(task, config, work, progress=_capped(progress, cap))
-        except (OverCap, InputError) as error:  # an InputError: what the method refuses, with these parameters
-            state = "over the cap" if isinstance(error, OverCap) else "failed"
-            stopped.write(key, {"state": state, "message": str(error), "label": task.label, "cell": task.key,
+        except (OverCap, *_OF_THE_METHOD) as error:
+            state, message = ("over the cap", str(error)) if isinstance(error, OverCap) else ("failed", _said(error))
+            stopped.write(key, {"state": state, "message": message, "label": task.label, "cell": task.key,
                                 "cpu_seconds": round(time.process_time() - began, 3)})
     if not store.has(task.key):
         record = stopped.record(key)
@@ -141,6 +145,11 @@ def _run_cell(task: Task, cap: float, config: Config, work: Path, progress: Prog
     if "failed" in figures:
         return Outcome("failed", None, record["cpu_seconds"], figures["failed"])
     return Outcome("done", objective(figures), record["cpu_seconds"])
+
+
+def _said(error: Exception) -> str:
+    """An error in a sentence; one that is not meant for users with its kind."""
+    return str(error) if isinstance(error, InputError | TrainingError) else f"{type(error).__name__}: {error}"
 
 
 def _capped(progress: Progress, seconds: float) -> Progress:

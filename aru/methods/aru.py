@@ -35,13 +35,12 @@ def unlearn(model: nn.Module, sets: Sets, config: AruConfig, *, seed: int, compu
 
     With the same seed and sections it ends in the weights of `aru.unlearning.unlearn`, which the flow's stages share.
     """
-    source = copy.deepcopy(model)  # the attack moves the model that it is given to the device
-    noise = attack(source, sets.forget, config.attack, generator=generator(seed, "attack"), compute=compute, progress=progress)
-    _, marked = mask(source, sets.forget, noise, config.mask, generator=generator(seed, "mask"), compute=compute,
+    noise = attack(model, sets.forget, config.attack, generator=generator(seed, "attack"), compute=compute, progress=progress)
+    _, marked = mask(model, sets.forget, noise, config.mask, generator=generator(seed, "mask"), compute=compute,
                      retain=sets.retain, progress=progress)
-    result = reset(source, fresh(model, seed=draw_seed(seed, "reset")), marked, config.reset,
+    result = reset(model, fresh(model, seed=draw_seed(seed, "reset")), marked, config.reset,
                    resolution=sets.retain.images.shape[1])
-    return _finetune(result, source, sets, config, seed=seed, compute=compute, progress=progress)
+    return _finetune(result, model, sets, config, seed=seed, compute=compute, progress=progress)
 
 
 class NothingConfig(Section):
@@ -64,7 +63,8 @@ def reset_all(model: nn.Module, sets: Sets, config: AruConfig, *, seed: int, com
 def _finetune(model: nn.Module, source: nn.Module, sets: Sets, config: AruConfig, *, seed: int, compute: Compute,
               progress: Progress) -> nn.Module:
     fit(model, sets.retain, config.finetune, generator=generator(seed, "finetune"), compute=compute,
-        loss=finetune_loss(source, config.finetune, compute=compute), progress=progress, text="fine-tune")
+        loss=finetune_loss(source, config.finetune, compute=compute), progress=progress, text="fine-tune",
+        lr_name="finetune.lr")
     return finish(model)
 
 

@@ -10,7 +10,7 @@ from aru.compute import Compute
 from aru.data.augment import augment
 from aru.data.images import ImageSet
 from aru.errors import InputError
-from aru.training import batches_of
+from aru.training import batches_of, chunks
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -38,8 +38,7 @@ def load(data: ImageSet, positions: torch.Tensor, *, generator: torch.Generator,
 
 def passes(count: int, size: int) -> int:
     """How many batches one pass over `count` images makes (a lone last image joins the batch before it)."""
-    full, rest = divmod(count, size)
-    return max(1, full + (rest > 1))
+    return len(chunks(torch.arange(count), size))
 
 
 def joined(first: ImageSet, second: ImageSet) -> ImageSet:

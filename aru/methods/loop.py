@@ -88,7 +88,7 @@ def descend(
     """Take one optimiser step for each that `steps` yields, which computes its loss when it is asked for it.
 
     `project` runs after every optimiser step: only there can weights be held still, because momentum and weight decay
-    move a weight whose gradient is zero. Raises TrainingError where the loss is not finite.
+    move a weight whose gradient is zero. Raises TrainingError where the loss is not finite, or a weight at the end.
     """
     devices = [compute.device] if compute.device.type == "cuda" else []
     total = torch.zeros((), device=compute.device)
@@ -105,6 +105,8 @@ def descend(
                 _check_finite(total, number, optimiser)
             tell()
     _check_finite(total, number - 1, optimiser)
+    if not all(torch.isfinite(weight).all() for group in optimiser.param_groups for weight in group["params"]):
+        raise TrainingError(f"weights are not finite after the last of {number - 1} steps{_remedy(optimiser)}")
 
 
 def counter(progress: Progress, total: int, text: str) -> Callable[[], None]:
@@ -152,6 +154,9 @@ def _take(step: Step, optimiser: torch.optim.Optimizer, project: Callable[[], No
 
 def _check_finite(total: torch.Tensor, number: int, optimiser: torch.optim.Optimizer) -> None:
     if not torch.isfinite(total):
-        lr = optimiser.param_groups[0]["lr"]
-        raise TrainingError(f"the loss is {total.item()} at step {number}, with a learning rate of {lr:.3g}: lower lr, "
-                            "or use runtime.precision fp32; nothing was written over")
+        raise TrainingError(f"the loss is {total.item()} at step {number}{_remedy(optimiser)}")
+
+
+def _remedy(optimiser: torch.optim.Optimizer) -> str:
+    return (f", with a learning rate of {optimiser.param_groups[0]['lr']:.3g}: lower lr, or use runtime.precision fp32; "
+            "nothing was written over")

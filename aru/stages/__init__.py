@@ -11,7 +11,7 @@ from aru.compute import choose
 from aru.config import load_archive, load_config
 from aru.errors import InputError
 from aru.files import write_json
-from aru.leftovers import alone, clear
+from aru.leftovers import alone, clear, remove
 from aru.progress import Progress, silent
 from aru.stages.cost import clear_peak_memory, cost
 from aru.stages.job import Job
@@ -58,3 +58,5 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
         if stage not in _WITHOUT_COST:
             write_json(folder / "cost.json", cost(stage, clock.seconds, images, compute=compute))
         inputs.check()
+    if stage != "report":
+        remove(job.work / FOLDERS["report"])  # it is of what lay here before; where that is the same, a cache has it

@@ -3,7 +3,7 @@
 from aru.files import load_tensors
 from aru.stages.inputs import read_model, read_sets
 from aru.stages.job import Job
-from aru.stages.outputs import spare_brought, write_model
+from aru.stages.outputs import of_model, spare_brought, write_model
 from aru.stages.resume import checkpoint_of
 from aru.unlearning import reset_and_finetune
 
@@ -18,8 +18,9 @@ def finetune(job: Job) -> int:
     prepared, config = job.work / "prepared", job.config
     checkpoint = checkpoint_of(job, "finetune", config.model, config.reset, config.finetune, inputs=[
         path, job.work / "original" / "model.safetensors", prepared / "manifest.csv", prepared / "images.npy"])
-    unlearned, history = reset_and_finetune(model, marked, retain, config, compute=job.compute,
-                                            progress=job.progress, checkpoint=checkpoint)
+    with of_model("unlearned"):
+        unlearned, history = reset_and_finetune(model, marked, retain, config, compute=job.compute,
+                                                progress=job.progress, checkpoint=checkpoint)
     write_model(job, "finetune", "unlearned", unlearned, history, outputs=retain.outputs)
     checkpoint.remove()
     return len(retain) * config.finetune.epochs

@@ -3,7 +3,7 @@
 from aru.data.images import ImageSet
 from aru.fitting import fit_from_scratch
 from aru.stages.job import Job
-from aru.stages.outputs import spare_brought, write_model
+from aru.stages.outputs import of_model, spare_brought, write_model
 from aru.stages.resume import checkpoint_of
 
 
@@ -16,8 +16,9 @@ def train_stage(job: Job, stage: str, which: str, data: ImageSet, rows: str) -> 
     prepared = job.work / "prepared"
     checkpoint = checkpoint_of(job, stage, job.config.model, job.config.train,
                                inputs=[prepared / rows, prepared / "images.npy"])
-    model, history = fit_from_scratch(data, job.config, stage, seed=job.config.runtime.seed, compute=job.compute,
-                                      progress=job.progress, checkpoint=checkpoint)
+    with of_model(which):
+        model, history = fit_from_scratch(data, job.config, stage, seed=job.config.runtime.seed, compute=job.compute,
+                                          progress=job.progress, checkpoint=checkpoint)
     write_model(job, stage, which, model, history, outputs=data.outputs)
     checkpoint.remove()
     return len(data) * job.config.train.epochs

@@ -1,15 +1,26 @@
 """How a trained model is written: weights, and the history of its training. Weights of somebody else are left alone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from aru.errors import InputError
+from aru.errors import InputError, TrainingError
 from aru.files import read_meta, write_json
 from aru.models import save_model
 from aru.stages.job import Job
 
 WEIGHTS = "model.safetensors"
+
+
+@contextmanager
+def of_model(which: str) -> Iterator[None]:
+    """Say in a TrainingError which model could not be made."""
+    try:
+        yield
+    except TrainingError as error:
+        raise TrainingError(f"{which} model: {error}") from error
 
 
 def write_model(job: Job, stage: str, which: str, model: torch.nn.Module, history: list[dict], *, outputs: int) -> None:
