@@ -103,17 +103,20 @@ def load_tensors(path: Path) -> "tuple[dict[str, torch.Tensor], dict[str, Any]]"
     """Read a safetensors file as (tensors, meta). Anything else, a pickle above all, is an InputError."""
     with _opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - the handle is no dict
-        return tensors, _meta(file)
+        return tensors, _meta(file, path)
 
 
 def read_meta(path: Path) -> dict[str, Any]:
     """The meta of a safetensors file alone; what `load_tensors` refuses is refused."""
     with _opened(path) as file:
-        return _meta(file)
+        return _meta(file, path)
 
 
-def _meta(file: Any) -> dict[str, Any]:
-    return json.loads((file.metadata() or {}).get(_META, "{}"))
+def _meta(file: Any, path: Path) -> dict[str, Any]:
+    meta = json.loads((file.metadata() or {}).get(_META, "{}"))
+    if not isinstance(meta, dict):
+        raise InputError(f"the metadata of {path} is no mapping: write it with aru.files.save_tensors")
+    return meta
 
 
 @contextmanager

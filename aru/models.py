@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
@@ -13,6 +14,7 @@ from aru.errors import InputError
 from aru.files import load_tensors, save_tensors
 
 _AUXILIARY = ("googlenet", "inception_v3")  # they answer with a tuple while training
+_LARGEST = 4096  # pixels
 _INIT_LOCK = threading.Lock()  # initialisers draw from PyTorch's global generator
 
 
@@ -79,9 +81,22 @@ def load_model(path: Path) -> nn.Module:
     if missing:
         raise InputError(f"{path} does not say which model it holds (no {', '.join(sorted(missing))} in its metadata): "
                          "write it with aru.models.save_model")
+    _check_meta(path, tensors, meta)
     model = build(meta["name"], meta["outputs"], resolution=meta["resolution"])
     load_weights(model, tensors, where=str(path))
     return model.eval()
+
+
+def _check_meta(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
+    """Refuse a description that is not of these tensors, before memory is asked for."""
+    outputs, resolution = meta["outputs"], meta["resolution"]
+    rows = {len(tensor) for tensor in tensors.values() if tensor.dim()}
+    if not isinstance(meta["name"], str) or type(outputs) is not int or outputs < 1 or outputs not in rows:
+        raise InputError(f"{path} says that it holds a {meta['name']!r} with {outputs!r} outputs, and none of its tensors has "
+                         "so many rows: write it with aru.models.save_model")
+    if type(resolution) is not int or not 1 <= resolution <= _LARGEST:
+        raise InputError(f"{path} says that its images are {resolution!r} px wide: from 1 to {_LARGEST} is possible; write it "
+                         "with aru.models.save_model")
 
 
 def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], *, where: str) -> None:
@@ -97,7 +112,9 @@ def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], *, where: s
         if tensor.shape != own[name].shape:
             raise InputError(f"{where}: {name} has shape {tuple(tensor.shape)}, the model needs {tuple(own[name].shape)}: "
                              "check model.name, data.task and data.resolution")
-    model.load_state_dict(tensors)
+    state = model.state_dict()  # it has the version of each module, which MNASNet asks for
+    state.update(tensors)
+    model.load_state_dict(state)
 
 
 def classifier(model: nn.Module) -> str:

@@ -6,10 +6,12 @@ import pickle
 import pytest
 import torch
 
+from aru.config import Config, DataConfig, ModelConfig
+from aru.dry_pass import check_network
 from aru.errors import InputError
 from aru.files import load_tensors, save_tensors
 from aru.models import build, classifier, load_model, names, resettable, save_model
-from tests.toys import same_weights
+from tests.toys import CPU, same_weights
 
 
 def test_the_seed_decides_and_global_state_is_left_alone():
@@ -85,3 +87,42 @@ def test_safetensors_keep_their_meta(tmp_path):
     save_tensors(tmp_path / "t.safetensors", {"a": torch.arange(3)}, {"unit": "filter", "b": [1]})
     tensors, meta = load_tensors(tmp_path / "t.safetensors")
     assert meta == {"unit": "filter", "b": [1]} and tensors["a"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("meta, message", [
+    ({"outputs": 10**12}, "1000000000000 outputs, and none of its tensors"), ({"outputs": -5}, "-5 outputs"),
+    ({"outputs": "8"}, "'8' outputs"), ({"outputs": True}, "True outputs"),
+    ({"name": ["resnet18"]}, r"holds a \['resnet18'\]"),
+    ({"resolution": 10**12}, "1000000000000 px wide"), ({"resolution": "32"}, "'32' px wide"),
+    ({"name": "resnet19"}, "unknown model 'resnet19'")])
+def test_a_crafted_description_is_refused_before_memory_is_asked_for(tmp_path, meta, message):
+    path, model = tmp_path / "model.safetensors", build("shufflenet_v2_x0_5", 8)
+    save_tensors(path, dict(model.state_dict()), {"name": "shufflenet_v2_x0_5", "outputs": 8, "resolution": 32} | meta)
+    with pytest.raises(InputError, match=message):
+        load_model(path)
+
+
+def test_metadata_that_is_no_mapping_is_refused(tmp_path):
+    save_tensors(tmp_path / "t.safetensors", {"a": torch.zeros(1)}, ["name", "outputs", "resolution"])
+    with pytest.raises(InputError, match="is no mapping"):
+        load_tensors(tmp_path / "t.safetensors")
+
+
+def test_a_network_whose_modules_have_versions_loads_its_own_weights(tmp_path):
+    path, model = tmp_path / "model.safetensors", build("mnasnet0_5", 8)
+    save_model(path, model, name="mnasnet0_5", outputs=8)
+    assert same_weights(load_model(path), model)
+
+
+@pytest.mark.parametrize("name, resolution, message", [
+    ("shufflenet_v2_x0_5", 32, None), ("mnasnet0_5", 32, None),
+    ("alexnet", 32, r"alexnet cannot be used at 32 px: stage train fails on one batch of it \(.+\)"),
+    ("squeezenet1_1", 32, r"squeezenet1_1 cannot be used at 32 px: stage mask fails .*no Linear layer"),
+    ("maxvit_t", 32, "maxvit_t cannot be used at 32 px: stage train fails")])
+def test_a_dry_pass_says_which_networks_can_go_through_all_stages(name, resolution, message):
+    config = Config(data=DataConfig(resolution=resolution), model=ModelConfig(name=name))
+    if message is None:
+        check_network(config, CPU)
+        return
+    with pytest.raises(InputError, match=message):
+        check_network(config, CPU)

@@ -31,6 +31,7 @@ FOLDERS = {
 }
 """The folder under work/BENCHMARK/ that each stage writes, in the stages' order."""
 STAGES = tuple(FOLDERS)
+_BEFORE_WORK = ("prepare", "train")  # the first stage of all, and the first to run with another network
 _WITHOUT_COST = ("prepare", "report")  # what unlearning costs does not begin before, or end after, the models
 
 
@@ -48,6 +49,10 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
     config = load_config(root / "params.yaml", benchmark)
     archive = root / load_archive(root / "params.yaml", benchmark)
     compute, clock = choose(config.runtime), Stopwatch()
+    if stage in _BEFORE_WORK:
+        from aru.dry_pass import check_network  # here: that a network passes is no input of a stage's result
+
+        check_network(config, compute)
     job = Job(benchmark, root / "work" / benchmark, archive, config, compute, progress, clock)
     function = getattr(importlib.import_module(f"aru.stages.{stage}"), stage)
     clear_peak_memory()

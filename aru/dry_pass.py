@@ -1,0 +1,54 @@
+"""One pass of every stage on one batch of made-up images: what a network cannot do is said before work starts."""
+
+import numpy as np
+import torch
+
+from aru.attack import attack
+from aru.compute import Compute
+from aru.config import AttackConfig, Config, TrainConfig
+from aru.data.images import OUTPUTS, ImageSet
+from aru.errors import InputError
+from aru.masking import mask
+from aru.models import build, load_weights
+from aru.resetting import reset
+from aru.training import fit, predict
+from aru.unlearning import finetune_loss
+
+_IMAGES = 2  # as many as BatchNorm needs
+_STEP = TrainConfig(epochs=1, batch_size=_IMAGES, lr=1e-4, augment=False)
+
+
+def check_network(config: Config, compute: Compute) -> None:
+    """Raise InputError, with stage and reason, where `model.name` cannot go through all stages with these parameters."""
+    name, resolution, stage = config.model.name, config.data.resolution, "train"
+    data = _made_up(resolution, OUTPUTS[config.data.task], labels=config.data.task == "multilabel")
+    random = torch.Generator().manual_seed(0)
+    try:
+        model = build(name, data.outputs, resolution=resolution)
+        fit(model, data, _STEP, generator=random, compute=compute)
+        other = build(name, data.outputs, resolution=resolution, seed=1)
+        load_weights(other, model.cpu().state_dict(), where=f"the state of {name}")
+        stage = "attack"
+        noise = attack(other, data, AttackConfig(steps=1), generator=random, compute=compute)
+        stage = "mask"
+        _, marked = mask(other, data, noise, config.mask, generator=random, compute=compute, retain=data)
+        stage = "finetune"
+        unlearned = reset(other, model, marked, config.reset, resolution=resolution)
+        loss = finetune_loss(other, config.finetune, compute=compute)
+        fit(unlearned, data, _STEP, generator=random, compute=compute, loss=loss)
+        stage = "evaluate"
+        predict(unlearned, data, compute=compute)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError,
+            ValueError) as error:
+        raise InputError(f"{name} cannot be used at {resolution} px: stage {stage} fails on one batch of it "
+                         f"({_first_line(error)}); choose another model.name or data.resolution") from error
+
+
+def _made_up(resolution: int, outputs: int, *, labels: bool) -> ImageSet:
+    pixels = np.random.default_rng(0).integers(0, 256, (_IMAGES, resolution, resolution, 3), dtype=np.uint8)
+    targets = torch.zeros(_IMAGES, outputs) if labels else torch.arange(_IMAGES) % outputs
+    return ImageSet(pixels, np.arange(_IMAGES), targets, outputs)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
