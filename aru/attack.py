@@ -2,9 +2,8 @@
 
 import torch
 from torch import nn
-from torch.func import functional_call
 
-from aru.compute import Compute, evaluating
+from aru.compute import Compute
 from aru.config import AttackConfig
 from aru.data.images import ImageSet
 from aru.errors import TrainingError
@@ -64,16 +63,15 @@ def projected_gradient_descent(
     Shape:
         images, noise: (B, 3, H, W); images in [0, 1].
     """
-    weights = compute.placed(model)
+    twin = compute.twin(model).eval()
     lower, upper = _bounds(images, eps)
     step = alpha if ascend else -alpha
-    with evaluating(model):
-        for _ in range(steps):
-            noise = noise.detach().requires_grad_(True)
-            with compute.autocast():
-                loss = task_loss(functional_call(model, weights, (images + noise,)), targets, reduction="sum")
-            (gradient,) = torch.autograd.grad(loss, noise)
-            noise = (noise.detach() + step * gradient.sign()).clamp(lower, upper)
+    for _ in range(steps):
+        noise = noise.detach().requires_grad_(True)
+        with compute.autocast():
+            loss = task_loss(twin(images + noise), targets, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, noise)
+        noise = (noise.detach() + step * gradient.sign()).clamp(lower, upper)
     if not torch.isfinite(noise).all() or (steps and not torch.isfinite(loss)):
         raise TrainingError(f"the model's loss on the images to attack is {loss.item()}: its training diverged, train it "
                             "again with a lower train.lr")

@@ -1,6 +1,7 @@
 """Where the arithmetic runs: device, precision and threads, chosen once and passed on."""
 
 import contextlib
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,6 +11,7 @@ from torch import nn
 
 from aru import memory
 from aru.config import RuntimeConfig
+from aru.convolution import speed_up
 from aru.errors import InputError
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -17,10 +19,11 @@ Model = TypeVar("Model", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Compute:
-    """A device and the number format of matrix work on it."""
+    """A device, the number format of matrix work on it, and whose kernels convolve small maps on a CPU."""
 
     device: torch.device
     dtype: torch.dtype = torch.float32
+    fast_kernels: bool = False
 
     @property
     def precision(self) -> str:
@@ -32,16 +35,13 @@ class Compute:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
     def place(self, model: Model) -> Model:
-        """Move a model to the device, convolutions channels-last."""
-        return model.to(self.device).to(memory_format=torch.channels_last)
+        """Move a model to the device, convolutions channels-last and, where that is chosen, by this project's kernels."""
+        placed = model.to(self.device).to(memory_format=torch.channels_last)
+        return speed_up(placed) if self.fast_kernels else placed
 
-    def placed(self, model: nn.Module) -> dict[str, torch.Tensor]:
-        """Weights and buffers of `model` as `place` would have them, for `torch.func.functional_call`; it stays as it is."""
-        return {name: self._here(tensor) for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
-
-    def _here(self, tensor: torch.Tensor) -> torch.Tensor:
-        form = torch.channels_last if tensor.dim() == 4 else torch.preserve_format
-        return tensor.detach().to(self.device, memory_format=form)
+    def twin(self, model: Model) -> Model:
+        """A placed copy: the model that is given keeps its device, its memory layout, its modes and its kernels."""
+        return self.place(copy.deepcopy(model))
 
 
 @contextlib.contextmanager
@@ -78,7 +78,7 @@ def choose(config: RuntimeConfig) -> Compute:
     device = device_of(config)
     fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bf16()
     bf16 = fast if config.precision == "auto" else config.precision == "bf16"
-    return Compute(device, torch.bfloat16 if bf16 else torch.float32)
+    return Compute(device, torch.bfloat16 if bf16 else torch.float32, config.kernels == "fast")
 
 
 def _cpu_has_bf16() -> bool:

@@ -167,6 +167,8 @@ class RuntimeConfig(Section):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto takes CUDA where it is present")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the device has it")
     threads: int = Field(1, ge=1, le=256, description="PyTorch threads of one stage; part of what makes bytes equal")
+    kernels: Literal["fast", "torch"] = Field("fast", description="of float32 convolutions on a CPU: this project's own for "
+                                                                  "small maps, or PyTorch's; part of what makes bytes equal")
 
 
 class Config(Section):

@@ -8,7 +8,7 @@ a padded kernel falls on the padding, so that products pixel by pixel leave most
 
 import math
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -25,10 +25,14 @@ _WINOGRAD_SIDE = 16
 _WINOGRAD_TILES = 32
 
 Pair = tuple[int, int, int, int]
+Model = TypeVar("Model", bound=nn.Module)
 
 
-def speed_up(model: nn.Module) -> nn.Module:
-    """Let the model's plain 2-D convolutions choose the faster way; weights, names and the model's class stay."""
+def speed_up(model: Model) -> Model:
+    """Let the model's plain 2-D convolutions choose the faster way; weights, names and the model's class stay.
+
+    They can be differentiated once, and not under `torch.func`.
+    """
     for module in model.modules():
         if type(module) is nn.Conv2d and _plain(module):
             module.__class__ = FewPixelConv2d

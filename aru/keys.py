@@ -24,4 +24,4 @@ def key_of(purpose: str, *parts: Any, module: str) -> str:
 
 def arithmetic(runtime: RuntimeConfig, compute: Compute) -> list[Any]:
     """What of the machine decides about the bytes of a result."""
-    return [compute.device.type, compute.precision, runtime.threads]
+    return [compute.device.type, compute.precision, runtime.threads, runtime.kernels]

@@ -1,6 +1,5 @@
 """ARU stage 2a: gradient discrepancy -> score per unit -> boolean mask per layer."""
 
-import copy
 
 import torch
 from torch import nn
@@ -83,7 +82,7 @@ def gradients(
     """
     if config.batchnorm == "train" and len(data) < 2:
         raise InputError("mask.batchnorm is 'train' and one image has no statistics: set it to 'eval', or forget more images")
-    twin = compute.place(copy.deepcopy(model)).eval()
+    twin = compute.twin(model).eval()
     for module in twin.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.train(config.batchnorm == "train")

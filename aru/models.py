@@ -9,7 +9,6 @@ import torchvision
 from torch import nn
 from torchvision.models import VisionTransformer
 
-from aru.convolution import speed_up
 from aru.errors import InputError
 from aru.files import load_tensors, save_tensors
 
@@ -34,7 +33,7 @@ def build(name: str, outputs: int, *, resolution: int = 128, seed: int = 0) -> n
     with _INIT_LOCK, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            return speed_up(_construct(name, outputs, resolution))
+            return _construct(name, outputs, resolution)
         except (AssertionError, ValueError) as error:
             raise InputError(f"model {name!r} cannot be built for {resolution} px images ({error}): choose a resolution "
                              "that its patches tile") from error

@@ -6,10 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import nn
-from torch.func import functional_call
 
 from aru.checkpoint import Checkpoint
-from aru.compute import Compute, evaluating
+from aru.compute import Compute
 from aru.config import TrainConfig
 from aru.data.augment import augment
 from aru.data.images import ImageSet
@@ -128,11 +127,11 @@ def chunks(positions: torch.Tensor, size: int) -> list[torch.Tensor]:
 def predict(model: nn.Module, data: ImageSet, *, compute: Compute, batch_size: int = 256,
             progress: Progress = silent) -> torch.Tensor:
     """Logits (M, C) float32 on the CPU, BatchNorm and dropout in evaluation mode; the model is left as it was, and where."""
-    weights, logits = compute.placed(model), []
-    with evaluating(model), torch.no_grad(), compute.autocast():
+    twin, logits = compute.twin(model).eval(), []
+    with torch.no_grad(), compute.autocast():
         for positions in torch.arange(len(data)).split(batch_size):
             images, _ = data.batch(positions, compute.device)
-            logits.append(functional_call(model, weights, (images,)).float().cpu())
+            logits.append(twin(images).float().cpu())
             progress(int(positions[-1]) + 1, len(data), "predict")
     return torch.cat(logits)
 

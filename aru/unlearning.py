@@ -1,6 +1,5 @@
 """ARU: attack, mask, reset, fine-tune, as one function."""
 
-import copy
 
 import torch
 from torch import nn
@@ -61,7 +60,7 @@ def finetune_loss(original: nn.Module, config: FinetuneConfig, *, compute: Compu
     """
     if config.distillation == 0:
         return supervised
-    teacher = compute.place(copy.deepcopy(original)).eval().requires_grad_(False)
+    teacher = compute.twin(original).eval().requires_grad_(False)
 
     def loss(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if targets.is_floating_point():

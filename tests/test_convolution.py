@@ -5,7 +5,10 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call, grad, vmap
 
+from aru.compute import choose
+from aru.config import RuntimeConfig
 from aru.convolution import FewPixelConv2d, speed_up
 from aru.models import build
 
@@ -77,11 +80,9 @@ def test_other_kinds_of_convolution_are_left_alone(changed):
 
 
 def test_a_network_trains_alike_and_keeps_names_and_class():
-    ours = build("resnet18", 8, resolution=32, seed=1)
-    theirs = copy.deepcopy(ours)
-    for module in theirs.modules():
-        if type(module) is FewPixelConv2d:
-            module.__class__ = nn.Conv2d
+    theirs = build("resnet18", 8, resolution=32, seed=1)
+    ours = speed_up(copy.deepcopy(theirs))
+    assert fast(ours) and not fast(theirs)
     assert type(ours) is type(theirs) and list(ours.state_dict()) == list(theirs.state_dict())
     images, targets = torch.rand(8, 3, 32, 32), torch.arange(8)
     for model in (ours, theirs):
@@ -89,3 +90,29 @@ def test_a_network_trains_alike_and_keeps_names_and_class():
     for (name, mine), (_, other) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
         scale = other.grad.abs().max()
         assert (mine.grad - other.grad).abs().max() <= 1e-3 * scale, name
+
+
+def fast(model: nn.Module) -> bool:
+    """Whether any module of a model has this project's kernels."""
+    return any(isinstance(module, FewPixelConv2d) for module in model.modules())
+
+
+@pytest.mark.parametrize("kernels", ["fast", "torch"])
+def test_the_parameters_decide_whose_kernels_a_computation_has(kernels):
+    compute, model = choose(RuntimeConfig(kernels=kernels, precision="fp32", device="cpu")), build("resnet18", 8)
+    assert fast(compute.twin(model)) == (kernels == "fast") and not fast(model)
+    assert fast(compute.place(model)) == (kernels == "fast")
+
+
+def test_models_from_build_can_be_differentiated_by_vmap_of_grad():
+    model, images, targets = build("resnet18", 8, resolution=32).eval(), torch.rand(2, 3, 32, 32), torch.tensor([1, 5])
+    weights = {name: weight.detach() for name, weight in model.named_parameters()}
+
+    def loss(weights, image, target):
+        logits = functional_call(model, weights, (image[None],))
+        return nn.functional.cross_entropy(logits, target[None])
+
+    each = vmap(grad(loss), in_dims=(None, 0, 0))(weights, images, targets)["layer4.0.conv1.weight"]
+    model.zero_grad()
+    nn.functional.cross_entropy(model(images[1:]), targets[1:]).backward()
+    torch.testing.assert_close(each[1], model.layer4[0].conv1.weight.grad, rtol=1e-3, atol=1e-5)

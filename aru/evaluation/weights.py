@@ -4,7 +4,6 @@ Weight distance predicts how well forgetting resists relearning (arXiv 2505.2231
 connectivity (Frankle et al. 2020, arXiv 1912.05671): models that share what they learned have none.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -64,7 +63,7 @@ def linear_barrier(
     if points < 3:
         raise InputError(f"points is {points}: 3 or more are needed, the ends and something in between")
     pairs = _pairs(one, other)
-    between, places = compute.place(copy.deepcopy(one)), np.linspace(0, 1, points)
+    between, places = compute.twin(one), np.linspace(0, 1, points)
     sample = retain.take(torch.randperm(len(retain), generator=generator(seed, "barrier"))[:statistics_images].numpy())
     losses: dict[str, list[float]] = {name: [] for name in measured}
     for number, place in enumerate(places.tolist()):

@@ -1,6 +1,5 @@
 """The one loop of the methods whose steps `aru.training.fit` cannot express: a method yields losses, this descends them."""
 
-import copy
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -48,7 +47,7 @@ class Step:
 
 def student(model: nn.Module, compute: Compute, *, batchnorm: str = "train") -> nn.Module:
     """A copy of `model` on the device, ready to be trained."""
-    result = compute.place(copy.deepcopy(model)).train()
+    result = compute.twin(model).train()
     if batchnorm == "eval":
         for module in batchnorms(result):
             module.eval()
@@ -57,7 +56,7 @@ def student(model: nn.Module, compute: Compute, *, batchnorm: str = "train") -> 
 
 def teacher(model: nn.Module, compute: Compute) -> nn.Module:
     """A copy of `model` that only answers: evaluation mode, no gradients."""
-    return compute.place(copy.deepcopy(model)).eval().requires_grad_(False)
+    return compute.twin(model).eval().requires_grad_(False)
 
 
 def finish(model: nn.Module) -> nn.Module:

@@ -1,6 +1,5 @@
 """SSD, selective synaptic dampening: weights that matter far more to the forget set than to all are shrunk, no training."""
 
-import copy
 from typing import Any
 
 import torch
@@ -32,7 +31,7 @@ def unlearn(model: nn.Module, sets: Sets, config: SsdConfig, *, seed: int, compu
     """
     ways: dict[str, Any] = {"batch_size": config.batch_size, "compute": compute, "progress": progress, "text": "ssd"}
     of_all, of_forget = importance(model, sets.train, **ways), importance(model, sets.forget, **ways)
-    result = compute.place(copy.deepcopy(model))
+    result = compute.twin(model)
     dampen(result, of_all, of_forget, config)
     return finish(result)
 
