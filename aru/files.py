@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import torch  # takes seconds to import, and most files are no tensors
 
 _META = "aru"  # one metadata key only: with several, safetensors' byte order is not stable
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
