@@ -11,6 +11,7 @@ from aru.compute import choose
 from aru.config import load_archive, load_config
 from aru.errors import InputError
 from aru.files import write_json
+from aru.folders import FOLDERS, STAGES
 from aru.leftovers import alone, clear, remove
 from aru.progress import Progress, silent
 from aru.stages.cost import clear_peak_memory, cost
@@ -18,19 +19,8 @@ from aru.stages.job import Job
 from aru.stages.unchanged import Inputs
 from aru.stopwatch import Stopwatch
 
-FOLDERS = {
-    "prepare": "prepared",
-    "train": "original",
-    "attack": "noise",
-    "mask": "mask",
-    "finetune": "unlearned",
-    "retrain": "retrained",
-    "evaluate": "evaluation",
-    "audit": "audit",
-    "report": "report",
-}
-"""The folder under work/BENCHMARK/ that each stage writes, in the stages' order."""
-STAGES = tuple(FOLDERS)
+__all__ = ["FOLDERS", "STAGES", "run"]
+
 _BEFORE_WORK = ("prepare", "train")  # the first stage of all, and the first to run with another network
 _WITHOUT_COST = ("prepare", "report")  # what unlearning costs does not begin before, or end after, the models
 
