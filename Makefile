@@ -23,7 +23,7 @@ install: .venv/installed
 
 # The embedded benchmark, from the folder remote that comes with the project.
 data: install
-	$(BIN)/dvc pull --quiet data.dvc
+	$(BIN)/dvc pull --quiet --remote embedded data.dvc
 
 clean:
 	rm -rf .venv work .prefect
