@@ -5,17 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from aru.data.audit import audit, format_audit
+from aru.data.copies import SIDE, find_copies
 from aru.data.decoding import decode_photo
 from aru.data.images import decode, load_sets
 from aru.data.manifest import read_manifest, write_manifest
 from aru.data.mucac import SETS, cut, cut_note
-from aru.data.photos import FINE, same_photo_pairs, thumbnail
+from aru.data.photos import thumbnail
 from aru.data.prepare import build_manifest, read_images
 from aru.data.splits import check_leaks
 from aru.errors import InputError, LeakError
 from tests.archives import jpeg, mucac_files, mucac_folder, mufac_archive, mufac_members, write_zip
+from tests.copied import saved
 
 REAL = Path(os.environ.get("ARU_MUFAC_ARCHIVE", Path(__file__).parents[2] / "shared" / "data"
                            / "custom_korean_family_dataset_resolution_128.zip"))
@@ -64,8 +67,8 @@ def test_a_photo_and_its_recompressions_are_one_and_different_photos_are_not():
     contents = [jpeg(seed, side=128) for seed in range(40)]
     copies = [jpeg(0, like=seed, side=128, quality=quality) for seed, quality in ((3, 60), (7, 75), (11, 95))]
     thumbnails = np.stack([thumbnail(decode_photo(content)) for content in contents + copies])
-    assert sorted(map(tuple, same_photo_pairs(thumbnails).tolist())) == [(3, 40), (7, 41), (11, 42)]
-    assert len(same_photo_pairs(thumbnails[:40])) == 0 and thumbnails.shape[1:] == (FINE, FINE)
+    assert [(copy.one, copy.other) for copy in find_copies(thumbnails)] == [(3, 40), (7, 41), (11, 42)]
+    assert find_copies(thumbnails[:40]) == [] and thumbnails.shape[1:] == (SIDE, SIDE)
 
 
 def test_the_clean_protocol_has_everybody_on_one_side(planted):
@@ -132,7 +135,18 @@ def test_the_audit_finds_what_was_planted(planted):
                                              "people_of_train": 0}
     assert found["leaks_into"]["test"]["rows_byte_identical_to_train"] == 0
     assert found["photos_with_conflicting_labels"] == 3
+    assert found["copies"] == {"by_bytes": 5, "by_encoding": 1, "by_edit": 0, "constant_images": 0}
     assert "| distinct files | 59 |" in format_audit(found)
+
+
+def test_a_placeholder_is_counted_and_makes_no_two_people_one(tmp_path):
+    members = mufac_members()
+    blank = saved(Image.new("RGB", (32, 32), (90, 90, 90)))
+    for name in [name for name in members if "F0001_AGE_M" in name or "F0002_AGE_D" in name]:
+        members[name] = blank
+    manifest = build(write_zip(tmp_path / "a.zip", members))
+    assert audit(manifest)["copies"] == {"by_bytes": 0, "by_encoding": 0, "by_edit": 0, "constant_images": 8}
+    assert manifest["subject"].nunique() == 16 and audit(manifest)["suspects"]["pairs"] == 0
 
 
 def test_label_shift_in_closed_form(planted):

@@ -84,7 +84,7 @@ def table(folders: dict[str, str], merge: MergeConfig = DEFAULT) -> pd.DataFrame
     """A manifest of training photos, a letter each, by filing."""
     rows = [(*key.split("/"), photo) for key, photos in folders.items() for photo in photos]
     manifest = pd.DataFrame(rows, columns=["family", "person", "photo"])
-    manifest = manifest.assign(row=range(len(rows)), split="train", digest=manifest["photo"], age=0)
+    manifest = manifest.assign(row=range(len(rows)), note="", split="train", digest=manifest["photo"], age=0)
     return manifest.assign(subject=subject_ids(manifest, merge))
 
 

@@ -42,14 +42,18 @@ from tests.archives import mufac_members, write_zip
 CHECKOUT = Path(__file__).parents[1]
 PERSON = "F0001/D"
 SMALL: dict[str, dict[str, Any]] = {
-    "model": {"name": "shufflenet_v2_x0_5"}, "data": {"resolution": 64, "forget": {"subjects": [PERSON]}},
+    "model": {"name": "shufflenet_v2_x0_5"},
+    "data": {"resolution": 64, "forget": {"subjects": [PERSON]}, "merge": {"same": [[PERSON, "F0002/D"]]}},
     "train": {"epochs": 2, "batch_size": 16, "lr": 0.01, "schedule": "constant"}, "runtime": {"precision": "fp32"},
     "finetune": {"epochs": 1, "batch_size": 16},
 }
 
 
 def archive_members() -> dict[str, bytes]:
-    """An archive in which a photo is filed twice under one person, and F0001/D shares a photo with F0002/D."""
+    """An archive in which a photo is filed twice under one person, and F0001/D shares a photo with F0002/D.
+
+    One of two photos makes them suspects only; that they are one person, the parameters say.
+    """
     members = mufac_members(families=30, photos=2)
     table = members["custom_train_dataset.csv"].decode()
     first = next(name for name in members if "F0001_AGE_D" in name)

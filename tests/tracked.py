@@ -133,7 +133,7 @@ def manifest(seed: int = 0) -> pd.DataFrame:
     rows = range(len(roles))
     return pd.DataFrame({
         "row": rows, "path": [f"F{row // 4:04d}.MF.P1.{row}.jpg" for row in rows],
-        "digest": [f"{seed:016x}{row:016x}" for row in rows], "photo": [f"P{row:06d}" for row in rows],
+        "digest": [f"{seed:016x}{row:016x}" for row in rows], "photo": [f"P{row:06d}" for row in rows], "note": "",
         "subject": [f"S{row // 2:05d}" for row in rows], "family": [f"F{row // 4:04d}" for row in rows],
         "person": "P1", "split": "train", "role": roles, "age": [row % OUTPUTS for row in rows]})
 

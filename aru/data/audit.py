@@ -7,6 +7,7 @@ import pandas as pd
 from aru.config import MergeConfig
 from aru.data.manifest import ROLES, labels_of
 from aru.data.people import DEFAULT, filings, nobodys, sides, suspects
+from aru.data.photos import CONSTANT, COPIES
 
 _COUNTS = ("rows", "distinct_files", "distinct_photos", "families", "family_person_keys", "people", "unused_rows")
 
@@ -29,6 +30,8 @@ def audit(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> dict[str, Any
                         "people": int(part["subject"].nunique()), "families": int(part["family"].nunique()),
                         "family_person_keys": int((part["family"] + "/" + part["person"]).nunique())}
                  for role, part in roles.items()},
+        "copies": {**{f"by_{note}": int((manifest["note"] == note).sum()) for note in COPIES},
+                   "constant_images": int((manifest["note"] == CONSTANT).sum())},
         "merges": _merges(manifest),
         "suspects": _suspects(manifest, merge),
         "both_sides_of_forget_and_retain": {
@@ -53,7 +56,7 @@ def format_audit(content: dict[str, Any]) -> str:
     """The audit as Markdown tables."""
     lines = ["| what | count |", "| --- | ---: |"]
     lines += [f"| {_words(name)} | {content['counts'][name]} |" for name in _COUNTS]
-    for part in ("merges", "suspects"):
+    for part in ("copies", "merges", "suspects"):
         lines += [f"| {part}: {_words(name)} | {count} |" for name, count in content[part].items()]
     both = content["both_sides_of_forget_and_retain"]
     lines += [f"| both sides of forget and retain: {_words(name)} | {_cell(value)} |" for name, value in both.items()]

@@ -8,7 +8,7 @@ import pandas as pd
 from aru.errors import InputError
 from aru.files import atomic_path
 
-IDENTITY = ("row", "path", "digest", "photo", "subject", "family", "person", "split", "role")
+IDENTITY = ("row", "path", "digest", "photo", "note", "subject", "family", "person", "split", "role")
 LABELS = ("age", "male", "smiling", "young")
 ROLES = ("forget", "retain", "test", "unseen")
 TRAINED = ("forget", "retain")  # what the original model saw

@@ -16,7 +16,7 @@ import pandas as pd
 
 from aru.config import MergeConfig
 from aru.data.ids import alike, key_of, normal_key, skeleton
-from aru.data.photos import Groups
+from aru.data.photos import CONSTANT, Groups
 from aru.errors import InputError
 
 DEFAULT = MergeConfig()
@@ -54,7 +54,7 @@ def subject_ids(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> list[st
     what is joined counts as one filing from then on. `merge.same` and `merge.different` come before all photos.
     """
     keys = filings(manifest)
-    joining = _Joining(keys, manifest["photo"].tolist(), merge)
+    joining = _Joining(keys, _telling_photos(manifest), merge)
     subjects = joining.ids(keys)
     if merge.suspects != "join":
         return subjects
@@ -70,7 +70,7 @@ def suspects(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> list[Link]
     Either some photos stand under just these two of all subjects, or they have filings whose ids differ only in case,
     blanks, punctuation or leading zeros. What the user has called different is no suspect.
     """
-    rows = manifest.assign(key=filings(manifest))
+    rows = manifest.assign(key=filings(manifest), photo=_telling_photos(manifest))
     photos = rows.groupby("subject")["photo"].nunique()
     apart = _told_apart(rows, merge)
     found: dict[tuple[str, str], Link] = {}
@@ -116,6 +116,12 @@ def links_within(manifest: pd.DataFrame) -> dict[str, list[Link]]:
         found[subject] = [Link(one, other, tuple(sorted(shared)), min(len(photos[one]), len(photos[other])))
                           for one, other, shared in pairs if shared]
     return found
+
+
+def _telling_photos(manifest: pd.DataFrame) -> list[str]:
+    """The photo of every row; a constant picture, which shows nobody, stands for itself, so that no two filings share it."""
+    return [f"{photo}@{row}" if note == CONSTANT else photo
+            for row, (photo, note) in enumerate(zip(manifest["photo"], manifest["note"], strict=True))]
 
 
 class _Joining:

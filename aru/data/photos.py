@@ -5,48 +5,39 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
-COARSE, FINE = 16, 48  # sides of the grey thumbnails that are compared, pixels
-SIMILAR = 0.998  # least correlation of two coarse thumbnails that are looked at closely
-SAME = 4.0  # greatest root mean square difference of two fine thumbnails, grey levels of 256
-_BLOCK = 1024
+from aru.data.copies import SIDE, find_copies, is_constant
+
+COPIES = ("bytes", "encoding", "edit")  # how a file is known as a copy, the surest way first
+CONSTANT = "constant"
 
 
 def thumbnail(photo: Image.Image) -> np.ndarray:
-    """A grey (FINE, FINE) uint8 picture of an image."""
-    return np.asarray(photo.convert("L").resize((FINE, FINE), Image.Resampling.BOX))
+    """A grey (SIDE, SIDE) uint8 picture of an image."""
+    return np.asarray(photo.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
 
 
-def same_photo_pairs(thumbnails: np.ndarray) -> np.ndarray:
-    """Pairs (P, 2) of different files that show one photo, re-encoded.
+def photo_ids(digests: list[str], thumbnails: dict[str, np.ndarray]) -> tuple[list[str], list[str]]:
+    """For every row a photo id, numbered by first appearance, and a note of what its file is.
 
-    Precision comes first, because a false merge makes two people one: the coarse thumbnails have to correlate almost
-    perfectly, and the fine ones to differ by no more than a second compression does.
-
-    Shape:
-        thumbnails: (N, FINE, FINE) uint8.
+    Byte-identical files share a photo, and so do files that `find_copies` has paired. The note is "bytes", "encoding" or
+    "edit" for a copy of an earlier row's photo, "" for a photo's first row, and "constant" where nothing is to be seen.
     """
-    coarse = _normalised(thumbnails)
-    found = []
-    for begin in range(0, len(coarse), _BLOCK):
-        likeness = coarse[begin : begin + _BLOCK] @ coarse[begin:].T
-        first, second = np.nonzero(likeness > SIMILAR)
-        later = second > first
-        found.append(np.stack([first[later], second[later]], axis=1) + begin)
-    pairs = np.concatenate(found)
-    if len(pairs) == 0:
-        return pairs
-    difference = thumbnails[pairs[:, 0]].astype(np.float32) - thumbnails[pairs[:, 1]]
-    return pairs[np.sqrt((difference**2).mean(axis=(1, 2))) < SAME]
-
-
-def photo_ids(digests: list[str], thumbnails: dict[str, np.ndarray]) -> list[str]:
-    """A photo id for every row: byte-identical files and re-encoded copies share one, numbered by first appearance."""
     names = list(dict.fromkeys(digests))
-    pairs = same_photo_pairs(np.stack([thumbnails[name] for name in names]))
-    groups = Groups(names)
-    for one, other in pairs:
-        groups.join(names[one], names[other])
-    return groups.ids(digests, "P", width=6)
+    constant = {name for name in names if is_constant(thumbnails[name])}
+    encodings, photos = Groups(names), Groups(names)
+    for copy in find_copies(np.stack([thumbnails[name] for name in names])):
+        photos.join(names[copy.one], names[copy.other])
+        if copy.how == "encoding":
+            encodings.join(names[copy.one], names[copy.other])
+    numbers: dict = {}
+    ids, notes = [], []
+    seen: set[tuple[str, str]] = set()
+    for name in digests:
+        known = [("bytes", name), ("encoding", encodings.find(name)), ("edit", photos.find(name))]
+        notes.append(CONSTANT if name in constant else next((mark[0] for mark in known if mark in seen), ""))
+        seen.update(known)
+        ids.append(f"P{numbers.setdefault(photos.find(name), len(numbers)):06d}")
+    return ids, notes
 
 
 class Groups:
@@ -65,16 +56,3 @@ class Groups:
     def join(self, one, other) -> None:
         """Make one group of two."""
         self._parent[self.find(other)] = self.find(one)
-
-    def ids(self, items: Iterable, letter: str, *, width: int) -> list[str]:
-        """An id for every item, the same within a group, numbered by first appearance."""
-        numbers: dict = {}
-        return [f"{letter}{numbers.setdefault(self.find(item), len(numbers)):0{width}d}" for item in items]
-
-
-def _normalised(thumbnails: np.ndarray) -> np.ndarray:
-    step = FINE // COARSE
-    coarse = thumbnails.reshape(-1, COARSE, step, COARSE, step).mean(axis=(2, 4), dtype=np.float32)
-    coarse = coarse.reshape(len(thumbnails), -1)
-    coarse = coarse - coarse.mean(axis=1, keepdims=True)
-    return coarse / np.maximum(np.linalg.norm(coarse, axis=1, keepdims=True), 1e-6)

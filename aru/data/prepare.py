@@ -66,7 +66,7 @@ def read_rows(layout: str, archive: Path, *, progress: Progress = silent) -> pd.
         raise InputError(f"{archive} names no images: its tables have no rows")
     rows.insert(0, "row", range(len(rows)))
     rows["digest"] = digests
-    rows["photo"] = photo_ids(digests, thumbnails)
+    rows["photo"], rows["note"] = photo_ids(digests, thumbnails)
     return rows
 
 

@@ -1,0 +1,89 @@
+"""Copies of a photo are found however they were made, and other photos are not: drawn faces, where the truth is known."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aru.data.alignment import Window, align, cells, turned
+from aru.data.copies import SIDE, find_copies, is_constant
+from aru.data.decoding import decode_photo
+from aru.data.photos import photo_ids, thumbnail
+from tests.archives import jpeg
+from tests.copied import EDITS, found, images_of, saved
+
+COUNT = 12
+SELDOM = ("a sticker on 1/32 of it", "a black border of 1/16", "turned by 5 degrees", "cropped by 15 % on all sides")
+MOST = ("brightness 1.2", "cropped by 5 % on one side", "cropped by 10 % on all sides", "turned by 2 degrees",
+        "cropped by 5 %, brightness 1.15, half")  # 56 or more of 60 were found of each
+ALL = [name for name in EDITS if name not in (*MOST, *SELDOM)]
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[Image.Image]:
+    """Some photos of the embedded benchmark, no two of one photo."""
+    contents = images_of("data/faces.zip")
+    return [decode_photo(contents[place]) for place in np.random.default_rng(1).choice(len(contents), COUNT, replace=False)]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_copy_of_this_kind_is_found_and_nothing_else(drawn, name):
+    assert found(drawn, EDITS[name]) == (COUNT, 0)
+
+
+@pytest.mark.parametrize("name", MOST)
+def test_most_copies_of_this_kind_are_found_and_nothing_else(drawn, name):
+    right, other = found(drawn, EDITS[name])
+    assert right >= COUNT - 2 and other == 0
+
+
+def test_other_photos_of_the_same_people_are_no_copies():
+    contents = images_of("data/faces.zip")[:300]  # 8 families, their people 11 times each, some copies among them
+    pictures = np.stack([thumbnail(decode_photo(content)) for content in contents])
+    for copy in find_copies(pictures):
+        difference = pictures[copy.one].astype(float) - pictures[copy.other]
+        assert copy.how == "encoding" and copy.explained > 0.99 and np.abs(difference).mean() < 4
+
+
+def test_the_note_says_how_a_copy_is_known(drawn):
+    copies = [saved(drawn[0]), saved(drawn[0]), saved(drawn[0], quality=50), EDITS["mirrored"](drawn[0]), saved(drawn[1])]
+    names = ["first", "first", "again", "mirror", "other"]
+    thumbnails = {name: thumbnail(decode_photo(content)) for name, content in zip(names, copies, strict=True)}
+    assert photo_ids(names, thumbnails) == (["P000000"] * 4 + ["P000001"], ["", "bytes", "encoding", "edit", ""])
+
+
+def test_what_shows_nothing_is_constant_and_no_copy_of_anything():
+    grey, nearly = (np.full((SIDE, SIDE), level, dtype=np.uint8) for level in (0, 200))
+    nearly[0, 0] += 2
+    ramp = np.tile(np.linspace(100, 106, SIDE).astype(np.uint8), (SIDE, 1))
+    assert is_constant(grey) and is_constant(nearly) and not is_constant(ramp)
+    assert find_copies(np.stack([grey, nearly, ramp, ramp + 1])) == []
+    assert photo_ids(["a", "a", "b"], {"a": grey, "b": nearly}) == (["P000000", "P000000", "P000001"], ["constant"] * 3)
+
+
+def test_alignment_undoes_a_shift_a_turn_and_a_bent_brightness():
+    picture = np.asarray(decode_photo(jpeg(3, side=96)).convert("L"))
+    image = Image.fromarray(picture)
+    moved = image.rotate(3, Image.Resampling.BICUBIC, translate=(2, -3)).crop((12, 12, 84, 84))
+    bent = moved.point([round(255 * (level / 255) ** 1.4) for level in range(256)])
+    pair = [np.asarray(one.resize((SIDE, SIDE), Image.Resampling.BOX))[None] for one in (image, bent)]
+    explained, overlap = align(*pair, Window(scale=0.75))
+    assert explained[0] > 0.995 and overlap[0] > 0.95
+    other = thumbnail(decode_photo(jpeg(4, side=96)))[None]
+    assert align(pair[0], other, Window(scale=0.75))[0][0] < 0.9
+
+
+def test_alignment_of_many_pairs_is_that_of_each():
+    pictures = np.stack([thumbnail(decode_photo(jpeg(seed))) for seed in range(150)])
+    copies = np.stack([thumbnail(decode_photo(jpeg(0, like=seed, quality=40))) for seed in range(150)])
+    together = align(pictures, copies, Window())
+    alone = align(pictures[140:141], copies[140:141], Window())
+    np.testing.assert_allclose([part[140] for part in together], [part[0] for part in alone], rtol=1e-4)
+
+
+def test_cells_are_the_means_of_a_window():
+    picture = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
+    np.testing.assert_allclose(cells(picture, Window(), 2)[0], [[2.5, 4.5], [10.5, 12.5]])
+    np.testing.assert_allclose(cells(picture, Window(scale=0.5), 2)[0], [[5, 6], [9, 10]])
+    np.testing.assert_allclose(cells(picture, Window(scale=0.5, right=0.5, down=-0.5), 2)[0], [[2, 3], [6, 7]])
+    assert cells(picture, Window(turn=1), 4)[0, 0].tolist() == [3, 2, 1, 0]
+    assert turned(picture, 4)[0, 0].tolist() == [0, 4, 8, 12] and turned(picture, 2)[0, 0].tolist() == [12, 13, 14, 15]
