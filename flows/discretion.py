@@ -79,7 +79,8 @@ def disclosed() -> Iterator[None]:
 
 def _keep(root: Any, error: Exception) -> None:
     """Write the failure down for the owner; a folder that cannot be written to must not hide the failure."""
-    text = "".join(traceback.format_exception(original(error)))
+    text = "".join([*traceback.format_exception(original(error)),
+                    *(f"  {line}\n" for line in getattr(original(error), "detail", ()))])
     try:
         if (Path(root) / "dvc.yaml").is_file():
             write_private(private_folder(Path(root)) / FAILURE,

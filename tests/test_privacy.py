@@ -128,7 +128,7 @@ def test_prefect_keeps_no_word_of_a_failure(project: Path) -> None:
 
     def broken(stage: str, *arguments: object) -> None:
         if stage == "prepare":
-            raise InputError(WORDS)
+            raise InputError(WORDS, detail=[f"F0001/{FILE} ends too soon"])
         run_stage(stage, *arguments)  # type: ignore[arg-type]
 
     with pytest.raises(InputError, match=FILE):
@@ -144,6 +144,7 @@ def test_prefect_keeps_no_word_of_a_failure(project: Path) -> None:
     assert any("InputError; its words may name people" in text for text in recorded)
     assert not [text for text in recorded if "F0001" in text or "person P1" in text]
     failure = project / ".aru" / "failure.txt"
+    assert f"  F0001/{FILE} ends too soon\n" in failure.read_text()
     assert WORDS in failure.read_text() and stat.S_IMODE(failure.stat().st_mode) == 0o600
 
 
