@@ -91,7 +91,7 @@ def unlearn(benchmark: str = "faces", refresh: tuple[str, ...] = (), root: Path 
     except ProjectBusy:  # which says what command is at work, and that may name people
         if prefect.runtime.deployment.id is None:
             raise
-        return Cancelled(message="Not started: another run works in the project")  # nothing has failed
+        return Cancelled(message="Not started: another run works in the project; wait until it ends")  # nothing has failed
 
 
 def commit_stages(execution: Execution, results: list[StageResult]) -> list[str]:

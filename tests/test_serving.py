@@ -139,11 +139,12 @@ def test_a_scheduled_run_that_finds_the_project_taken_is_cancelled(fresh: Path, 
                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
     from filelock import FileLock
 
+    from flows.discretion import disclosed
     from flows.project import ProjectBusy, lock_folder
     from flows.unlearn import unlearn
 
     with FileLock(lock_folder(fresh) / "flow.lock"):
-        with pytest.raises(ProjectBusy):
+        with pytest.raises(ProjectBusy), disclosed():
             unlearn("faces", root=fresh, quiet=True)
         monkeypatch.setattr("prefect.runtime.deployment.id", "a deployment's", raising=False)
         state = unlearn("faces", root=fresh, quiet=True, return_state=True)
