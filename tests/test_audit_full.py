@@ -28,7 +28,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with its three models and six shadows, those that saw the forgotten unlearned; never changed by a test."""
     root = tmp_path_factory.mktemp("audited")
     mufac_archive(root / "data" / "small.zip", families=15)
-    write_params(root, {"train": {"epochs": 1, "batch_size": 16}})
+    write_params(root, {"train": {"epochs": 1, "batch_size": 16}, "data": {"forget": {"rows": 20}}})  # five people
     for stage in ("prepare", "train", "attack", "mask", "finetune", "retrain"):
         run(stage, "small", root=root)
     pool = Build(Asked(MODELS, unlearn="aru"), load_config(root / "params.yaml", "small"), root / "work" / "small")

@@ -13,6 +13,7 @@ import torch
 from aru.audit.case import AUDITED, ORIGINAL, Case
 from aru.audit.criteria import FULL
 from aru.audit.people import people_found
+from aru.audit.sizes import auc_over_people, too_few
 from aru.audit.subject import Subject
 from aru.audit.verdicts import Measurement, NotRun, from_interval, measured, worst_of
 from aru.comparison.choices import parse_choice
@@ -25,6 +26,7 @@ from aru.evaluation.pool import LEAST, PoolSignals, held_out
 from aru.evaluation.rmia import rmia, tune_a
 from aru.evaluation.roc import auc, auc_interval
 from aru.evaluation.signals import confidence, logit_confidence
+from aru.evaluation.stand_ins import LEAST_PEOPLE
 from aru.fitting import fit_from_scratch
 from aru.progress import Progress, silent
 from aru.shadows.pool import Shadow, logits_of, open_pool, shadows_of
@@ -72,15 +74,15 @@ def full(case: Case, subject: Subject, *, progress: Progress = silent) -> tuple[
     found: Found = {"interclass": _interclass(case, subject, progress)}
     try:
         pool = load_pool(case, subject)
+        attacked, figures = offline_attacks(case, pool)
     except InputError as error:
         return found | dict.fromkeys((name for name in FULL if name != "interclass"), NotRun(str(error))), {}
-    attacked, figures = offline_attacks(case, pool)
     found |= attacked | {"u_lira": _u_lira(pool, subject, case)}
     progress(1, 1, "audit, shadow models")
     return found, {"Shadow models": {"shadow models": len(pool.shadows), **figures}}
 
 
-def offline_attacks(case: Case, pool: Pool) -> tuple[dict[str, Measurement], dict[str, Any]]:
+def offline_attacks(case: Case, pool: Pool) -> tuple[Found, dict[str, Any]]:
     """What needs no shadow to be unlearned: offline LiRA, RMIA, IAM, and by person the worse of the first two."""
     scores, figures = _offline(pool)
     aucs = {name: _auc(case, pool, sides) for name, sides in scores.items()}
@@ -138,25 +140,42 @@ def _offline(pool: Pool) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], dict
     """Offline LiRA and RMIA scores of forget and unseen photos, higher for members."""
     lira = tuple(lira_offline(pool.signals(logit_confidence, role)) for role in ("forget", "unseen"))
     population = pool.signals(confidence, "test")
-    forget = pool.signals(confidence, "forget")
-    tuned = tune_a(forget, population, paired=_paired(pool))
-    rmias = rmia(forget, population, a=tuned.a), rmia(pool.signals(confidence, "unseen"), population, a=tuned.a)
+    forget, unseen = (pool.signals(confidence, role) for role in ("forget", "unseen"))
+    examples, paired = _tuning(forget, unseen)
+    tuned = tune_a(examples, population, paired=paired)
+    rmias = rmia(forget, population, a=tuned.a), rmia(unseen, population, a=tuned.a)
     return {"lira_offline": (lira[0], lira[1]), "rmia": rmias}, {"RMIA's a, tuned on a shadow": tuned.a}
 
 
-def _paired(pool: Pool) -> int:
-    """The first shadow that saw some of the forgotten people and not all."""
-    share = pool.seen[:, pool.request.roles == "forget"].mean(axis=1)
-    return int(np.flatnonzero((share > 0) & (share < 1))[0])
+def _tuning(forget: PoolSignals, unseen: PoolSignals) -> tuple[PoolSignals, int]:
+    """What RMIA is tuned on: the forget photos, and the first shadow that saw some of the forgotten people and not all.
+
+    Of one person every shadow saw all photos or none: then the unseen photos, which no shadow saw, stand beside.
+    """
+    share = forget.seen.mean(axis=1)
+    split = np.flatnonzero((share > 0) & (share < 1))
+    if split.size:
+        return forget, int(split[0])
+    knowing = np.flatnonzero(share == 1)
+    if not knowing.size:
+        raise InputError("no shadow model saw any of the forgotten people: RMIA cannot be tuned; build more of them")
+    both = [np.concatenate(parts, axis=-1) for parts in zip(forget, unseen, strict=True)]
+    return PoolSignals(*both), int(knowing[0])
 
 
-def _auc(case: Case, pool: Pool, sides: tuple[np.ndarray, np.ndarray]) -> Measurement:
+def _auc(case: Case, pool: Pool, sides: tuple[np.ndarray, np.ndarray]) -> Measurement | NotRun:
     people = (pool.people("forget"), pool.people("unseen"))
-    return from_interval(auc(*sides), auc_interval(*sides, people=people, resamples=case.resamples, seed=case.seed))
+    return auc_over_people(*sides, people, resamples=case.resamples, seed=case.seed)
 
 
-def _iam(case: Case, pool: Pool) -> Measurement:
-    """Mean score of the forget photos above that of the shadows that never saw them, each attacked by the others."""
+def _iam(case: Case, pool: Pool) -> Measurement | NotRun:
+    """Mean score of the forget photos above that of the shadows that never saw them, each attacked by the others.
+
+    The way from never seen to fitted is that of the original, which never saw the unseen people: they cannot stand in.
+    """
+    people = len(set(pool.people("forget")))
+    if people < LEAST_PEOPLE:
+        return NotRun(too_few(people, "forget"))
     signals = pool.signals(logit_confidence, "forget")
     original = logit_confidence(pool.original, pool.request.targets)[pool.request.roles == "forget"]
     never = held_out(lambda one: iam(one, original), signals)
@@ -173,6 +192,9 @@ def _u_lira(pool: Pool, subject: Subject, case: Case) -> Measurement | NotRun:
     """
     if subject.method is None:
         return NotRun(UNKNOWN_METHOD)
+    people = pool.people("forget")
+    if len(set(people)) < LEAST_PEOPLE:
+        return NotRun(too_few(len(set(people)), "forget"))
     try:
         after = answers(pool.shadows, pool.request.draw, parse_choice(subject.method, subject.config), subject.config,
                         subject.work)
@@ -183,7 +205,6 @@ def _u_lira(pool: Pool, subject: Subject, case: Case) -> Measurement | NotRun:
         scores, never = u_lira(signals), held_out(u_lira, signals)
     except InputError as error:
         return NotRun(str(error))
-    people = pool.people("forget")
     others, of_others = never[~seen], np.broadcast_to(people, seen.shape)[~seen]
     return from_interval(auc(scores, others), auc_interval(scores, others, people=(people, of_others),
                                                            resamples=case.resamples, seed=case.seed))

@@ -116,7 +116,7 @@ def _people(people: Mapping[str, Any]) -> Html:
 
 
 def _attacks(attacks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Html:
-    rows = [[name.replace("_", " "), *(join((_number(figures[key]["figure"]), tag("span", _bounds(figures[key]["interval"]),
+    rows = [[name.replace("_", " "), *(join((_text(figures[key]["figure"]), tag("span", _bounds(figures[key]["interval"]),
                                                                                     class_="small"))) for key in figures)]
             for name, figures in attacks.items()]
     return table(["Signal", "Class-matched AUC", "Found at 1 % false accusations"], rows)

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from aru.audit.verdicts import Measurement, from_interval
+from aru.audit.sizes import auc_over_people
+from aru.audit.verdicts import Measurement, NotRun
 from aru.evaluation.exposure import most_exposed, people_scores
 from aru.evaluation.intervals import interval
-from aru.evaluation.roc import auc, auc_interval, clopper_pearson, tpr_at_fpr
+from aru.evaluation.roc import clopper_pearson, tpr_at_fpr
 
 PEOPLE_RATE = 0.05
 """False accusations among unseen people: 1 % of some 45 people is nobody."""
@@ -21,9 +22,14 @@ class PeopleFound:
     5 % of the unseen people are accused. details: both numbers of people and the most exposed of the forgotten ones.
     """
 
-    auc: Measurement
-    share: Measurement
+    auc: Measurement | NotRun
+    share: Measurement | NotRun
     details: dict[str, Any]
+
+
+def nobody_found(why: str) -> PeopleFound:
+    """What is said of people who could be compared with nobody."""
+    return PeopleFound(NotRun(why), NotRun(why), {"forgotten": 0, "unseen": 0, "most_exposed": []})
 
 
 def people_found(
@@ -39,8 +45,8 @@ def people_found(
     drawn = [_share(rng.choice(found.score, len(found.score)), rng.choice(others.score, len(others.score)))
              for _ in range(resamples)]
     share = _with_interval(_share(found.score, others.score), np.array(drawn), len(found.ids))
-    bounds = auc_interval(found.score, others.score, people=None, resamples=resamples, seed=seed)
-    return PeopleFound(from_interval(auc(found.score, others.score), bounds), share,
+    ids = np.arange(len(found.ids)), np.arange(len(others.ids))
+    return PeopleFound(auc_over_people(found.score, others.score, ids, resamples=resamples, seed=seed), share,
                        {"forgotten": len(found.ids), "unseen": len(others.ids),
                         "most_exposed": most_exposed(found, count=EXPOSED)})
 

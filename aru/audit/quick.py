@@ -5,6 +5,7 @@ It needs no shadow model, no retraining and no training: forward passes over the
 
 import copy
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,14 @@ from torch import nn
 
 from aru.audit.beside_original import likeness, remaining
 from aru.audit.case import AUDITED, ORIGINAL, Case
-from aru.audit.people import PeopleFound, people_found
+from aru.audit.people import PeopleFound, nobody_found, people_found
+from aru.audit.sizes import many_alone, of_set, over_people
 from aru.audit.verdicts import Measurement, NotRun, measured, worst_of
 from aru.errors import InputError
 from aru.evaluation.attacks import BASELINES, class_ranks
 from aru.evaluation.combined import combined_scores
 from aru.evaluation.individuals import individuals
-from aru.evaluation.matched import MatchedAttack, strata_of
+from aru.evaluation.matched import MatchedAttack, matched_auc, strata_of
 from aru.evaluation.resampling import draw_sets
 from aru.evaluation.signals import gradient_norm
 from aru.evaluation.utility import per_example_loss, utility_columns
@@ -28,16 +30,26 @@ from aru.models import classifier
 
 ROLES = ("forget", "test", "unseen")
 """The sets it looks at; retain is the largest by far."""
-LEAST_PEOPLE = 5
-"""Forgotten people from which on a bootstrap over people serves."""
 
 Draws = Mapping[str, np.ndarray]
 Sides = tuple[np.ndarray, np.ndarray]
+Found = dict[str, Measurement | NotRun]
+NOBODY_UNSEEN = "no unseen image shows anybody who was not trained on or forgotten: there is nobody to compare with"
 
 
-def quick(case: Case) -> tuple[dict[str, Measurement | NotRun], dict[str, Any]]:
-    """The measurements by criterion; details: `attacks`, every signal's figures, and `people` with the most exposed ones."""
+def quick(case: Case) -> tuple[Found, dict[str, Any]]:
+    """The measurements by criterion; details: `attacks`, every signal's figures, and `people` with the most exposed ones.
+
+    What cannot be tested on so few people or images says why, and does not stop the rest.
+    """
     draws = draw_people(case)
+    compared, details = _compared(case, draws) if len(case.sets.unseen) else _nobody()
+    return compared | {"test_accuracy": loss_of_accuracy(case, "test", draws["test"]), "weights": weights(case),
+                       "likeness": likeness(case)}, details
+
+
+def _compared(case: Case, draws: Draws) -> tuple[Found, dict[str, Any]]:
+    """All that holds forget images to unseen ones."""
     signals = attack_signals(case)
     found = {name: _matched(case, sides, draws) for name, sides in signals.items()}
     people = _people(case, signals["loss"])
@@ -52,13 +64,16 @@ def quick(case: Case) -> tuple[dict[str, Measurement | NotRun], dict[str, Any]]:
         "people_at_5pct": people.share,
         "individuals": alone,
         "uniformity": _matched(case, _entropies(case), draws)["auc"],
-        "test_accuracy": loss_of_accuracy(case, "test", draws["test"]),
-        "weights": weights(case),
-        "likeness": likeness(case),
     }
-    attacks = {name: {key: {"figure": one.figure, "interval": list(one.interval or ())} for key, one in figures.items()}
-               for name, figures in found.items()}
+    attacks = {name: {key: {"figure": one.figure, "interval": list(getattr(one, "interval", None) or ())}
+                      for key, one in figures.items()} for name, figures in found.items()}
     return measurements, {"attacks": attacks, "people": people.details | one_by_one}
+
+
+def _nobody() -> tuple[Found, dict[str, Any]]:
+    names = ("forgetting", "attacks", "attacks_at_1pct", "combined", "remaining", "people", "people_at_5pct", "individuals",
+             "uniformity")
+    return dict.fromkeys(names, NotRun(NOBODY_UNSEEN)), {"attacks": {}, "people": nobody_found(NOBODY_UNSEEN).details}
 
 
 def draw_people(case: Case) -> Draws:
@@ -94,9 +109,19 @@ def weights(case: Case) -> Measurement:
     return Measurement(apart["relative"] or 0.0, None, exact="the weights themselves")
 
 
-def _matched(case: Case, scores: Sides, draws: Draws) -> dict[str, Measurement]:
-    auc, tpr = matched_figures(case, scores, draws)
-    return {"auc": measured(auc), "tpr": measured(tpr)}
+def _matched(case: Case, scores: Sides, draws: Draws) -> Found:
+    try:
+        auc, tpr = matched_figures(case, scores, draws)
+    except InputError as error:
+        return {"auc": NotRun(str(error)), "tpr": NotRun(str(error))}
+    return {"auc": over_people(case, auc[0], lambda: measured(auc), partial(stand_in_auc, case, scores[1])),
+            "tpr": many_alone(case, tpr[0], lambda: measured(tpr))}
+
+
+def stand_in_auc(case: Case, unseen: np.ndarray, standing: np.ndarray, others: np.ndarray) -> float:
+    """Class-matched AUC of unseen images (U,) that stand for the forget images, held to other unseen ones (indices)."""
+    strata = strata_of(case.targets["unseen"])
+    return matched_auc(-unseen[standing], strata[standing], -unseen[others], strata[others])
 
 
 def matched_figures(case: Case, scores: Sides, draws: Draws) -> Sides:
@@ -113,18 +138,20 @@ def matched_figures(case: Case, scores: Sides, draws: Draws) -> Sides:
 def _people(case: Case, scores: Sides) -> PeopleFound:
     """Who is found by the ranks of the scores among unseen images of the same class."""
     ranks = _ranks(case, scores)
-    return people_found(ranks[0], case.people("forget"), ranks[1], case.people("unseen"), resamples=case.resamples,
-                        seed=case.seed)
+    try:
+        return people_found(ranks[0], case.people("forget"), ranks[1], case.people("unseen"), resamples=case.resamples,
+                            seed=case.seed)
+    except InputError as error:
+        return nobody_found(str(error))
 
 
 def _remaining(case: Case, draws: Draws) -> Measurement | NotRun:
-    """What is left of the original's gap in the loss attack."""
-    sides = [_loss_scores(case, name) for name in (AUDITED, ORIGINAL)]
-    people = len(set(case.people("forget")))
-    if people < LEAST_PEOPLE:
-        return NotRun(f"not tested at this size: {people} forgotten people; a share of the original's gap needs "
-                      f"{LEAST_PEOPLE} or more")
-    return remaining(*(matched_figures(case, scores, draws)[0] for scores in sides))
+    """What is left of the original's gap in the loss attack; who never saw anybody has no gap, so that nobody can stand in."""
+    try:
+        aucs = [matched_figures(case, _loss_scores(case, name), draws)[0] for name in (AUDITED, ORIGINAL)]
+    except InputError as error:
+        return NotRun(str(error))
+    return many_alone(case, np.nan, lambda: remaining(*aucs), within=(-np.inf, np.inf))
 
 
 def _combined(case: Case, signals: Mapping[str, Sides], draws: Draws) -> Measurement | NotRun:
@@ -177,11 +204,12 @@ def _entropies(case: Case) -> Sides:
     return forget, unseen
 
 
-def loss_of_accuracy(case: Case, role: str, counts: np.ndarray) -> Measurement:
+def loss_of_accuracy(case: Case, role: str, counts: np.ndarray) -> Measurement | NotRun:
     """Accuracy of the original minus that of the audited model; above 0 is a loss."""
     columns = [utility_columns(case.logits[name][role], case.targets[role]).means["accuracy"] for name in (ORIGINAL, AUDITED)]
     weights = np.vstack((np.ones(counts.shape[1]), counts))
-    return measured(weights @ (columns[0] - columns[1]) / weights.sum(axis=1))
+    lost = weights @ (columns[0] - columns[1]) / weights.sum(axis=1)
+    return of_set(case, role, lost[0], lambda: measured(lost))
 
 
 def _without_classifier(model: nn.Module) -> nn.Module:

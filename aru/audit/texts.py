@@ -21,7 +21,8 @@ MEANING = {
 }
 HOW_TO_READ = (
     "A criterion passes where its whole 95 % interval is good, fails where all of it is bad, and is inconclusive otherwise. "
-    "Intervals are over people, drawn with all their photos; they do not show how much another training seed would change. "
+    "Intervals are over people, drawn with all their photos; of fewer than five forgotten people, by unseen people who stand "
+    "in for them. They do not show how much another training seed would change. "
     "Power: a true value beyond the first figure fails, and one within the second passes, in 80 of 100 cases at this size."
 )
 EXPOSED = (

@@ -36,9 +36,10 @@ class Measurement:
 
 @dataclass(frozen=True)
 class NotRun:
-    """A criterion that was not tested, and why."""
+    """A criterion that was not tested, and why; figure: what was measured all the same, without an interval."""
 
     why: str
+    figure: float | None = None
 
 
 def measured(values: np.ndarray) -> Measurement:
@@ -49,19 +50,28 @@ def measured(values: np.ndarray) -> Measurement:
     return Measurement(float(values[0]), (bounds[0], bounds[1]), float(np.nanstd(values[1:])))
 
 
-def from_interval(figure: float, bounds: Sequence[float]) -> Measurement:
-    """A figure whose 95 % interval is known; the standard error is that of a Gaussian interval of the same width."""
+def from_interval(figure: float, bounds: Sequence[float] | None) -> Measurement:
+    """A figure whose 95 % interval is known; the standard error is that of a Gaussian interval of the same width.
+
+    Raises InputError where figure or interval has no value: so few people are in the sets that a resample has none.
+    """
+    if bounds is None or not np.isfinite([figure, *bounds]).all():
+        raise InputError("a figure of the audit or its interval has no value: the sets are too small to be compared")
     return Measurement(figure, (bounds[0], bounds[1]), (bounds[1] - bounds[0]) / (2 * norm.ppf((1 + LEVEL) / 2)))
 
 
-def worst_of(found: Iterable[Measurement]) -> Measurement:
-    """The highest of several figures, as a criterion that each of them has to meet.
+def worst_of(found: Iterable[Measurement | NotRun]) -> Measurement | NotRun:
+    """The highest of several figures, as a criterion that each of them has to meet; not run where one of them is not.
 
     It passes where all do and fails where one does: the interval runs from the highest lower to the highest upper end.
     The lower end is not corrected for the choice; figures of one set of images move together, and what false alarms that
     leaves is measured on retrained models.
     """
     found = list(found)
+    untested = next((one for one in found if isinstance(one, NotRun)), None)
+    if untested is not None:
+        known = [one.figure for one in found if one.figure is not None]
+        return NotRun(untested.why, max(known, default=None))
     top = max(found, key=lambda one: one.figure)
     bounds = [one.interval or (one.figure, one.figure) for one in found]
     return Measurement(top.figure, (max(low for low, _ in bounds), max(high for _, high in bounds)), top.error)

@@ -40,7 +40,9 @@ def interval(values: np.ndarray, *, level: float = LEVEL) -> list[float] | None:
 
 
 def _multiplicities(units: int, *, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    counts = np.empty((resamples, units))
+    counts = np.zeros((resamples, units))
+    if not units:
+        return counts
     for row in counts:
         row[:] = np.bincount(rng.integers(0, units, size=units), minlength=units)
     return counts

@@ -12,8 +12,9 @@ def simultaneous_intervals(
 ) -> np.ndarray:
     """figure -+ c standard errors, one c for all, from the bootstrap law of the largest studentised deviation.
 
-    Shape: figures (G,), resampled (R, G) with NaN where a resample has nobody of a group, people (G,) of two or more
-    that each figure rests on; result (G, 2). Figures that move together share most of the price, which Bonferroni and
+    Shape: figures (G,), resampled (R, G) with NaN where a resample has nobody of a group (a resample with nobody of any is
+    left out), people (G,) of two or more that each figure rests on; result (G, 2).
+    Figures that move together share most of the price, which Bonferroni and
     Holm would charge in full (Westfall and Young 1993, chapter 2). Few people make the bootstrap's error too small:
     it is widened by sqrt(P / (P - 1)) and by Student's t of P - 1 degrees of freedom in place of the normal law
     (Hesterberg 2015, The American Statistician 69, section 3).
@@ -24,6 +25,10 @@ def simultaneous_intervals(
                          "expected (G,), (R, G) and (G,), G at least 1")
     if people.min() < 2:
         raise InputError(f"a figure rests on {people.min():.0f} people: an interval over people needs two or more")
+    told = np.isfinite(resampled).any(axis=1)
+    if not told.any():
+        raise InputError("no resample of people has any of these figures: there are too few people to compare")
+    resampled = resampled[told]
     error = np.nanstd(resampled, axis=0)
     deviation = np.divide(np.abs(resampled - figures), error, out=np.zeros_like(resampled), where=error > 0)
     factor = np.quantile(np.nanmax(deviation, axis=1), level)
