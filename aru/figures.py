@@ -65,11 +65,14 @@ def loss_histograms(predictions: Predictions) -> Figure:
 
 
 def roc_curves(predictions: Predictions) -> Figure:
-    """The class-matched loss attack on logarithmic axes, where the few who can be accused with certainty show."""
+    """The class-matched loss attack on logarithmic axes, where the few who can be accused with certainty show.
+
+    Without a class on both sides there is nothing but the guess to draw.
+    """
     figure, (axes,) = _panels(1, height=4.6, width=5.6)
     floor = 10.0 ** np.floor(np.log10(1 / len(predictions.targets["unseen"])))
     axes.plot([floor, 1], [floor, 1], color="#8A8A8A", linewidth=1, label="a guess")
-    for model in predictions.logits:
+    for model in predictions.logits if predictions.comparable else ():
         false, true = predictions.matched_attack(model).roc()
         axes.plot(np.maximum(false, floor), np.maximum(true, floor), color=MODEL_COLOURS[model],
                   linestyle=MODEL_DASHES[model], label=model, drawstyle="steps-post")

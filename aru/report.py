@@ -129,7 +129,7 @@ def _results(run: Run) -> Html:
 
 def _cell(metrics: Mapping[str, Any], model: str, key: str) -> Html:
     bounds, gap = metrics["intervals"][model].get(key), metrics["gaps"].get(model, {}).get(f"gap/{key}")
-    lines = [tag("span", f"{metrics['models'][model][key]:.4f}", class_="figure")]
+    lines = [tag("span", _figure_text(metrics["models"][model][key]), class_="figure")]
     if bounds is not None:
         lines.append(tag("span", _bounds(bounds), class_="small"))
     if gap is not None:
@@ -157,7 +157,7 @@ def _all_metrics(metrics: Mapping[str, Any]) -> Html:
 
 def _plain_cell(metrics: Mapping[str, Any], model: str, key: str) -> Html:
     bounds = metrics["intervals"][model].get(key)
-    figure = f"{metrics['models'][model][key]:.4f}"
+    figure = _figure_text(metrics["models"][model][key])
     return join((figure, tag("span", _bounds(bounds), class_="small"))) if bounds else join((figure,))
 
 
@@ -194,6 +194,10 @@ def _settings(run: Run, settings: Mapping[str, Any] | None) -> dict[str, Any]:
 def _digests(digests: Mapping[str, str]) -> Html:
     rows = [[tag("code", name), tag("code", digest)] for name, digest in digests.items()]
     return tag("details", tag("summary", f"MD5 of {len(rows)} files"), table(["File", "MD5"], rows, numbers=False))
+
+
+def _figure_text(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
 
 
 def _bounds(bounds: list[float]) -> str:

@@ -34,7 +34,7 @@ def results_table(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, A
     """One row a model, in the order original, unlearned, retrained, with the keys of `HEADINGS`.
 
     `metrics` is the content of metrics.json, `costs` maps a stage's name to the content of its cost.json.
-    Seconds are None where a stage has left no cost.
+    Seconds are None where a stage has left no cost, figures where the sets are too small for them.
     """
     models = metrics["models"]
     return [
@@ -62,7 +62,7 @@ def read_costs(work: Path) -> dict[str, dict[str, Any]]:
 
 def format_row(row: Mapping[str, Any]) -> list[str]:
     """The cells of one row as text: four decimals, one for seconds, a dash for what is not known."""
-    cells = [str(row["model"]), *(f"{row[column]:.4f}" for column in METRICS)]
+    cells = [str(row["model"]), *("–" if row[column] is None else f"{row[column]:.4f}" for column in METRICS)]
     return [*cells, "–" if row["seconds"] is None else f"{row['seconds']:.1f}"]
 
 

@@ -126,10 +126,11 @@ model = load_registered(".", "{name}", "candidate")        # an ordinary torch m
 def version_note(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], *, run: str, run_id: str,
                  name: str, version: str) -> str:
     """A version's page: the figures and the way back."""
-    figures = metrics["models"]["unlearned"]
+    figures = {key: "not measured" if value is None else f"{value:.4f}"
+               for key, value in metrics["models"]["unlearned"].items()}
     return f"""\
-NoMUS {figures['nomus']:.4f}, forgetting score {figures['mia/forgetting_score']:.4f}, test accuracy
-{figures['test/accuracy']:.4f}: the `unlearned` model of flow run **{run}** (`{run_id}`),
+NoMUS {figures['nomus']}, forgetting score {figures['mia/forgetting_score']}, test accuracy
+{figures['test/accuracy']}: the `unlearned` model of flow run **{run}** (`{run_id}`),
 {metrics['protocol']} protocol, seed {metrics['seed']}.
 
 {markdown_table(results_table(metrics, costs))}

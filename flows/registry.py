@@ -240,7 +240,8 @@ def _version_tags(flow: Run, work: Path, metrics: Mapping[str, Any]) -> dict[str
     data = lineage.logged(flow)
     weights = {f"{model}_weights_md5": md5(work / model / "model.safetensors") for model in ("original", "retrained")}
     kept = {key: flow.data.tags[key] for key in _KEPT if key in flow.data.tags}
-    figures = {name: f"{metrics['models']['unlearned'][key]:.4f}" for name, key in _FIGURES.items()}
+    ours = metrics["models"]["unlearned"]
+    figures = {name: f"{ours[key]:.4f}" for name, key in _FIGURES.items() if ours[key] is not None}
     return {**figures, "protocol": metrics["protocol"], "task": metrics["task"], "seed": str(metrics["seed"]),
             "flow_run": flow.info.run_id, **kept, "weights_md5": md5(work / "unlearned" / "model.safetensors"), **weights,
             **{f"{name}_md5": data[name].digest for name in _DATA if name in data}}

@@ -68,6 +68,43 @@ def test_figures_are_those_of_their_functions(metrics: dict) -> None:
         (figures["test/accuracy"] + 1 - 2 * figures["mia/forgetting_score"]) / 2, abs=2e-6)
 
 
+def test_a_forgetting_score_lies_in_its_interval_which_reaches_0_where_the_attack_may_guess() -> None:
+    for seed in range(4):
+        logits, targets, groups = made(seed=seed)
+        logits["unlearned"] |= {name: logits["retrained"][name] for name in ("forget", "unseen")}
+        found = summary(logits, targets, groups, resamples=40)
+        for model, figures in found["models"].items():
+            bounds = found["intervals"][model]
+            for key in ("mia/accuracy", "mia/forgetting_score", "nomus"):
+                assert bounds[key][0] <= figures[key] <= bounds[key][1], (seed, model, key)
+            if bounds["mia/accuracy"][0] <= 0.5 <= bounds["mia/accuracy"][1]:
+                assert bounds["mia/forgetting_score"][0] == 0
+
+
+@pytest.mark.parametrize("forget, unseen", [(3, 110), (90, 9), (1, 1)])
+def test_what_few_images_cannot_show_is_none_and_says_why(forget: int, unseen: int) -> None:
+    logits, targets, groups = made()
+    sizes = {"forget": forget, "unseen": unseen}
+    cut = {name: slice(sizes.get(name)) for name in SETS}
+    targets, groups = ({name: values[cut[name]] for name, values in sets.items()} for sets in (targets, groups))
+    targets["unseen"][0] = targets["forget"][0]
+    logits = {model: {name: values[cut[name]] for name, values in sets.items()} for model, sets in logits.items()}
+    found = json.loads(json.dumps(summary(logits, targets, groups, resamples=20), allow_nan=False))
+    for key in ("mia/accuracy", "mia/forgetting_score", "nomus"):
+        assert all(found["models"][model][key] is None and found["intervals"][model][key] is None for model in STRENGTH)
+        assert f"there are {forget} and {unseen}" in found["not_measured"][key]
+    assert found["gaps"]["unlearned"]["gap/nomus"] is None and found["reference"]["null/forgetting_score_p95"] is None
+    assert found["models"]["unlearned"]["mia_matched/auc"] is not None and found["people"]["forget"] == -(-forget // 4)
+
+
+def test_without_a_class_in_common_nothing_is_matched() -> None:
+    logits, targets, groups = made()
+    targets["forget"], targets["unseen"] = targets["forget"] % 2, 2 + targets["unseen"] % 2
+    found = summary(logits, targets, groups, resamples=20)
+    assert found["models"]["original"]["mia_matched/auc"] is None and found["models"]["original"]["nomus"] is not None
+    assert "class" in found["not_measured"]["mia_matched/auc"] and found["intervals"]["original"]["mia_matched/auc"] is None
+
+
 def test_intervals_hold_their_figures(metrics: dict) -> None:
     for model, figures in metrics["models"].items():
         for key in ("test/accuracy", "forget/loss", "unseen/balanced_accuracy", "mia_matched/auc"):

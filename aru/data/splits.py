@@ -11,6 +11,8 @@ from aru.data.manifest import ROLES, labels_of
 from aru.data.people import DEFAULT, nobodys, sides, subjects_by_name
 from aru.errors import InputError, LeakError
 
+LEAST_MATCHED = 100
+"""Photos below which the clean protocol keeps a multiple of the forget set's among the unseen ones, class by class."""
 _ROLE_OF_SPLIT = {"train": "retain", "val": "test", "test": "unseen"}
 
 
@@ -95,8 +97,8 @@ def _clean(manifest: pd.DataFrame, official: np.ndarray, merge: MergeConfig, see
 
     A person with a training photo is forget (if any was asked for) or retain and leaves the other sets; a person in
     both test and unseen is unseen. Of a photo's rows the first that agrees with its person's side is kept; a photo that
-    stands under people of several sides is left out. Unseen keeps, per class, at most as many photos as forget has;
-    what is dropped is drawn by `seed`.
+    stands under people of several sides is left out. Unseen keeps, per class, at most as many photos as forget has,
+    or that number times what brings it to `LEAST_MATCHED` in all; what is dropped is drawn by `seed`.
     """
     rank = pd.Series(official).map({"forget": 0, "retain": 1, "unseen": 2, "test": 3}).to_numpy()
     side = pd.Series(rank).groupby(sides(manifest, merge)).transform("min").to_numpy()
@@ -112,9 +114,10 @@ def _match_unseen(manifest: pd.DataFrame, role: np.ndarray, seed: int) -> np.nda
     rng = np.random.default_rng(seed)
     classes = list(zip(*(manifest[name] for name in labels_of(manifest)), strict=True))
     strata = pd.Series(classes).map(str).to_numpy()
+    times = -(-LEAST_MATCHED // max(1, int((role == "forget").sum())))  # 1 from so many on
     for stratum in sorted(set(strata)):
-        forget = np.flatnonzero((strata == stratum) & (role == "forget"))
+        kept = times * int(((strata == stratum) & (role == "forget")).sum())
         unseen = np.flatnonzero((strata == stratum) & (role == "unseen"))
-        if len(unseen) > len(forget):
-            role[rng.choice(unseen, len(unseen) - len(forget), replace=False)] = ""
+        if len(unseen) > kept:
+            role[rng.choice(unseen, len(unseen) - kept, replace=False)] = ""
     return role

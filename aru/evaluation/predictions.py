@@ -25,6 +25,12 @@ class Predictions:
         """Loss of every image of the set `name`. Shape: (M,)."""
         return per_example_loss(self.logits[model][name], self.targets[name])
 
+    @property
+    def comparable(self) -> bool:
+        """Whether some class has both forget and unseen images."""
+        forget, unseen = (strata_of(self.targets[name]) for name in ("forget", "unseen"))
+        return bool(np.intersect1d(forget, unseen).size)
+
     def matched_attack(self, model: str) -> MatchedAttack:
         """The class-matched loss attack on one model."""
         forget, unseen = (strata_of(self.targets[name]) for name in ("forget", "unseen"))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from aru.evaluation.logistic import AttackSplits
-from aru.evaluation.membership import forgetting_score
+from aru.evaluation.membership import SPLITS, forgetting_score
 
 NULL_SIMULATIONS = 200
 NULL_SEED = 0
@@ -36,14 +36,22 @@ def null_forgetting_scores(forget: int, unseen: int, *, simulations: int, seed: 
     )
 
 
-def reference_figures(forget_strata: np.ndarray, unseen_strata: np.ndarray) -> dict[str, float]:
-    """The reference figures of metrics.json, from the classes of forget and unseen images alone."""
-    floor = null_forgetting_scores(
-        len(forget_strata), len(unseen_strata), simulations=NULL_SIMULATIONS, seed=NULL_SEED
-    )
+def reference_figures(forget_strata: np.ndarray, unseen_strata: np.ndarray) -> dict[str, float | None]:
+    """The reference figures of metrics.json, from the classes of forget and unseen images alone.
+
+    What chance gives the benchmark's attack is None where there are fewer images than it needs.
+    """
+    forget, unseen = len(forget_strata), len(unseen_strata)
+    floor = np.full(1, np.nan)
+    if min(forget, unseen) >= SPLITS:
+        floor = null_forgetting_scores(forget, unseen, simulations=NULL_SIMULATIONS, seed=NULL_SEED)
     return {
         "label_only/accuracy": label_only_accuracy(forget_strata, unseen_strata),
         "matched_forget_share": float(np.isin(forget_strata, unseen_strata).mean()),
-        "null/forgetting_score_mean": float(floor.mean()),
-        "null/forgetting_score_p95": float(np.quantile(floor, 0.95)),
+        "null/forgetting_score_mean": _known(floor.mean()),
+        "null/forgetting_score_p95": _known(np.quantile(floor, 0.95)),
     }
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -65,16 +65,29 @@ def resample(
 def intervals(
     resampled: Mapping[str, Resampled], *, reference: str
 ) -> dict[str, dict[str, list[float] | None]]:
-    """Intervals of every figure and, under `gap/KEY`, of its paired difference to the reference model's."""
+    """Intervals of every figure and, under `gap/KEY`, of its paired difference to the reference model's.
+
+    That of the forgetting score is that of the attack's accuracy, folded at 0.5: resamples lie on both sides of a guess, and
+    their distances from it never reach 0.
+    """
     beside = resampled.get(reference, {})
     result = {}
     for model, values in resampled.items():
         result[model] = {key: interval(value) for key, value in values.items()}
+        result[model]["mia/forgetting_score"] = _folded(result[model]["mia/accuracy"])
         if model != reference:
             result[model] |= {
                 f"gap/{key}": interval(values[key] - beside[key]) for key in values if key in beside
             }
     return result
+
+
+def _folded(accuracy: list[float] | None) -> list[float] | None:
+    """The distances from 0.5 of the values of an interval."""
+    if accuracy is None:
+        return None
+    low, high = sorted(abs(end - 0.5) for end in accuracy)
+    return [0.0 if accuracy[0] <= 0.5 <= accuracy[1] else low, high]
 
 
 def _utility(
@@ -103,6 +116,8 @@ def _benchmark_attack(losses: Mapping[str, Mapping[str, np.ndarray]], draws: Dra
 def _matched_attack(
     losses: Mapping[str, np.ndarray], strata: Mapping[str, np.ndarray], draws: Draws
 ) -> Resampled:
+    if not np.intersect1d(strata["forget"], strata["unseen"]).size:
+        return {f"mia_matched/{key}": np.full(len(draws["forget"]), np.nan) for key in FIGURES}
     attack = MatchedAttack(losses["forget"], strata["forget"], losses["unseen"], strata["unseen"])
     found = [attack.figures(*counts) for counts in zip(draws["forget"], draws["unseen"], strict=True)]
     return {f"mia_matched/{key}": np.array([getattr(one, key) for one in found]) for key in FIGURES}

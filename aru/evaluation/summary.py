@@ -8,13 +8,15 @@ import torch
 
 from aru.errors import InputError
 from aru.evaluation.matched import FIGURES, MatchedAttack, strata_of
-from aru.evaluation.membership import benchmark_mia, forgetting_score, nomus
+from aru.evaluation.membership import SPLITS, benchmark_mia, forgetting_score, nomus
 from aru.evaluation.reference import reference_figures
 from aru.evaluation.resampling import MIA_RESAMPLES, draw_sets, intervals, resample
 from aru.evaluation.utility import per_class, per_example_loss, utility
 
 SETS = ("forget", "retain", "test", "unseen")
 REFERENCE_MODEL = "retrained"
+BENCHMARK_ATTACK = ("mia/accuracy", "mia/forgetting_score", "nomus")
+MATCHED = tuple(f"mia_matched/{key}" for key in FIGURES)
 DECIMALS = 6
 
 Logits = Mapping[str, Mapping[str, torch.Tensor]]
@@ -36,8 +38,8 @@ def summarise(
 
     Shape: logits[model][set] (M, C) and targets[set] (M,) or (M, L), for the sets forget, retain, test and
     unseen; groups[set] (M,), the subject of every image, or None where every image counts as a person of its
-    own. Gaps are to the model named `retrained`, where there is one. Raises InputError on sets that are
-    missing, empty or do not fit.
+    own. Gaps are to the model named `retrained`, where there is one. What so few images cannot show is None, and
+    `not_measured` says why. Raises InputError on sets that are missing, empty or do not fit.
     """
     _check_sets(logits, targets)
     models = {model: model_figures(sets, targets) for model, sets in logits.items()}
@@ -51,28 +53,49 @@ def summarise(
             "task": task,
             "seed": seed,
             "counts": {name: len(targets[name]) for name in SETS},
+            "people": {name: len(np.unique(groups[name])) if groups else len(targets[name]) for name in SETS},
             "models": models,
+            "not_measured": not_measured(targets),
             "gaps": _gaps(models),
-            "intervals": intervals(resampled, reference=REFERENCE_MODEL),
+            "intervals": _holding(intervals(resampled, reference=REFERENCE_MODEL), models, _gaps(models)),
             "per_class": _per_class(logits, targets),
             "reference": reference | {"resamples": resamples, "mia_resamples": min(resamples, MIA_RESAMPLES)},
         }
     )
 
 
-def model_figures(logits: Mapping[str, torch.Tensor], targets: Targets) -> dict[str, float]:
-    """Utility on the four sets, the benchmark's attack and the class-matched one, of one model."""
-    figures = {
+def model_figures(logits: Mapping[str, torch.Tensor], targets: Targets) -> dict[str, float | None]:
+    """Utility on the four sets, the benchmark's attack and the class-matched one, of one model; see `not_measured`."""
+    figures: dict[str, float | None] = {
         f"{name}/{key}": value for name in SETS for key, value in utility(logits[name], targets[name]).items()
     }
+    missing = not_measured(targets)
     forget, unseen = (per_example_loss(logits[name], targets[name]) for name in ("forget", "unseen"))
-    figures["mia/accuracy"] = benchmark_mia(forget, unseen)
-    figures["mia/forgetting_score"] = forgetting_score(figures["mia/accuracy"])
-    figures["nomus"] = nomus(figures["test/accuracy"], figures["mia/accuracy"])
+    figures |= dict.fromkeys(BENCHMARK_ATTACK) if missing.keys() & set(BENCHMARK_ATTACK) else _benchmark_attack(
+        forget, unseen, figures["test/accuracy"])
+    if missing.keys() & set(MATCHED):
+        return figures | dict.fromkeys(MATCHED)
     matched = MatchedAttack(
         forget, strata_of(targets["forget"]), unseen, strata_of(targets["unseen"])
     ).figures()
     return figures | {f"mia_matched/{key}": getattr(matched, key) for key in FIGURES}
+
+
+def not_measured(targets: Targets) -> dict[str, str]:
+    """The figures of `model_figures` that these sets are too small for -> why."""
+    forget, unseen = (len(targets[name]) for name in ("forget", "unseen"))
+    found = {}
+    if min(forget, unseen) < SPLITS:
+        found |= dict.fromkeys(BENCHMARK_ATTACK, f"the benchmark's attack needs {SPLITS} forget and {SPLITS} unseen images; "
+                               f"there are {forget} and {unseen}")
+    if not np.intersect1d(strata_of(targets["forget"]), strata_of(targets["unseen"])).size:
+        found |= dict.fromkeys(MATCHED, "no unseen image is of a class that forget images have")
+    return found
+
+
+def _benchmark_attack(forget: np.ndarray, unseen: np.ndarray, accuracy: float) -> dict[str, float]:
+    mia = benchmark_mia(forget, unseen)
+    return dict(zip(BENCHMARK_ATTACK, (mia, forgetting_score(mia), nomus(accuracy, mia)), strict=True))
 
 
 def rounded(content: Any) -> Any:
@@ -92,16 +115,34 @@ def _check_sets(logits: Logits, targets: Targets) -> None:
             raise InputError(f"{where} lack the set {missing[0]!r}: {', '.join(SETS)} are needed")
 
 
-def _gaps(models: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+def _gaps(models: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[str, float | None]]:
     """Every figure minus the retrained model's."""
     reference = models.get(REFERENCE_MODEL)
     if reference is None:
         return {}
     return {
-        model: {f"gap/{key}": value - reference[key] for key, value in figures.items()}
+        model: {f"gap/{key}": None if value is None else value - reference[key] for key, value in figures.items()}
         for model, figures in models.items()
         if model != REFERENCE_MODEL
     }
+
+
+def _holding(
+    bounds: Mapping[str, Mapping[str, list[float] | None]], *figures: Mapping[str, Mapping[str, float | None]]
+) -> dict[str, dict[str, list[float] | None]]:
+    """The intervals, each reaching as far as its own figure.
+
+    The benchmark's attack learns and is asked about the same image where a resample holds it twice: its resampled figures
+    lean to one side, and NoMUS with them, at times past the figure itself.
+    """
+    result = {model: dict(found) for model, found in bounds.items()}
+    for values in figures:
+        for model, found in values.items():
+            for key, value in found.items():
+                own = result[model].get(key)
+                if own is not None and value is not None:
+                    result[model][key] = [min(own[0], value), max(own[1], value)]
+    return result
 
 
 def _per_class(logits: Logits, targets: Targets) -> dict[str, dict[str, dict[str, Any]]]:
