@@ -1,17 +1,22 @@
 """What the figures say in words: computed from metrics and costs, never written beforehand.
 
 Whether the unlearned model reaches the retrained one is read off the paired 95 % interval of their difference: beyond
-zero, they differ; within `MARGIN` on both sides, they are level; otherwise this run is too small to say.
+zero, they differ; within `MARGIN` on both sides, they are level; otherwise this run is too small to say. No difference is
+judged by an interval over fewer than five people: such intervals are far too narrow. An AUC is called a giveaway only where
+its own interval lies above 0.5, the guess.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from aru.evaluation.stand_ins import LEAST_PEOPLE
 from aru.results import seconds
 
 MARGIN = 0.05
 """A difference in AUC, NoMUS or accuracy that is taken for none; two seeds of one recipe differ by .02 or so."""
+GUESS = 0.5
+"""The AUC of an attacker who knows nothing."""
 State = Literal["good", "bad", "open"]
 """good: what one hopes for; bad: what one must know; open: not decided at this size, or for information."""
 
@@ -55,10 +60,11 @@ def signed(value: float) -> str:
 def findings(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     """Everything that is said above the figures, in reading order; only what the files hold is said."""
     found = [
+        *_not_measured(metrics),
         _something_to_forget(metrics),
         _forgetting(metrics),
-        _score(metrics, "nomus", "NoMUS"),
-        _score(metrics, "test/accuracy", "Test accuracy"),
+        _score(metrics, "nomus", "NoMUS", "forget", "unseen", "test"),
+        _score(metrics, "test/accuracy", "Test accuracy", "test"),
         _noise_floor(metrics),
         _label_shift(metrics),
         _cost(costs),
@@ -75,17 +81,45 @@ def _compare(metrics: Mapping[str, Any], model: str, key: str) -> _Compared | No
     return _Compared(models[model][key], models["retrained"][key], gap, *bounds)
 
 
+def _not_measured(metrics: Mapping[str, Any]) -> list[Finding]:
+    """One sentence for each reason why figures are missing."""
+    reasons: dict[str, list[str]] = {}
+    for key, why in metrics.get("not_measured", {}).items():
+        reasons.setdefault(why, []).append(key)
+    return [Finding("open", "Not measured", f"{', '.join(keys)}: {why}.") for why, keys in reasons.items()]
+
+
+def _too_few(metrics: Mapping[str, Any], *sets: str) -> str | None:
+    """What forbids a judgement: sets with fewer people than an interval over people needs; None where there are enough."""
+    people = metrics.get("people", {})
+    few = [f"{people[name]} in {name}" for name in sets if people.get(name, LEAST_PEOPLE) < LEAST_PEOPLE]
+    if not few:
+        return None
+    return (f"There are too few people to tell ({', '.join(few)}; {LEAST_PEOPLE} are needed): the interval speaks of these "
+            "photos alone.")
+
+
 def _something_to_forget(metrics: Mapping[str, Any]) -> Finding | None:
     auc = _compare(metrics, "original", "mia_matched/auc")
     if auc is None:
         return None
+    few = _too_few(metrics, "forget", "unseen")
+    if few is not None:
+        return Finding("open", "Memory not judged", f"The original's class-matched AUC is {auc}. {few}")
     if auc.low > 0:
         return Finding("good", "Something to forget", f"The original remembers: class-matched AUC {auc}.")
+    if auc.high <= MARGIN:
+        return Finding(
+            "bad",
+            "Nothing to forget",
+            f"The original does not recognise forget images better than the retrained model does (class-matched AUC "
+            f"{auc}): nothing can be concluded about unlearning from this run.",
+        )
     return Finding(
-        "bad",
-        "Nothing to forget",
-        f"The original does not recognise forget images better than the retrained model does (class-matched AUC "
-        f"{auc}): nothing can be concluded about unlearning from this run.",
+        "open",
+        "Memory undecided",
+        f"Whether the original recognises forget images better than the retrained model does is not known (class-matched "
+        f"AUC {auc}): there may be nothing to forget, or much.",
     )
 
 
@@ -93,12 +127,21 @@ def _forgetting(metrics: Mapping[str, Any]) -> Finding | None:
     auc = _compare(metrics, "unlearned", "mia_matched/auc")
     if auc is None:
         return None
-    if auc.low > 0:
+    few = _too_few(metrics, "forget", "unseen")
+    if few is not None:
+        return Finding("open", "Forgetting not judged", f"Class-matched AUC. {auc}. {few}")
+    low, high = metrics["intervals"]["unlearned"]["mia_matched/auc"]
+    if auc.low > 0 and low > GUESS:
         text = f"The unlearned model does not reach the retrained one: it still gives forget images away, {auc}."
         return Finding("bad", "Forgetting short", f"Class-matched AUC. {text}{_closed(metrics)}")
-    if auc.high < 0:
+    if auc.high < 0 and high < GUESS:
         text = f"Forget images now stand out by losses that are too high, {auc}: that is noticeable too."
         return Finding("bad", "Forgetting overshot", f"Class-matched AUC. {text}")
+    if auc.low > 0 or auc.high < 0:
+        shown = "gives forget images away" if auc.low > 0 else "has losses on forget images by which they stand out"
+        text = (f"The unlearned model is told from the retrained one, {auc}; that it {shown} is not shown: its AUC lies in "
+                f"[{low:.4f}, {high:.4f}], a guess is {GUESS}.")
+        return Finding("open", "Forgetting differs", f"Class-matched AUC. {text}{_closed(metrics)}")
     text = f"Class-matched AUC. The unlearned model is not told from the retrained one here, {auc}.{_closed(metrics)}"
     return Finding("good", "Forgetting level", text) if auc.level else _undecided("Forgetting", text, auc)
 
@@ -111,10 +154,14 @@ def _closed(metrics: Mapping[str, Any]) -> str:
     return f" {(start.gap - end.gap) / start.gap:.0%} of the original's distance is closed."
 
 
-def _score(metrics: Mapping[str, Any], key: str, name: str) -> Finding | None:
+def _score(metrics: Mapping[str, Any], key: str, name: str, *sets: str) -> Finding | None:
+    """sets: those whose people the figure rests on."""
     score = _compare(metrics, "unlearned", key)
     if score is None:
         return None
+    few = _too_few(metrics, *sets)
+    if few is not None:
+        return Finding("open", f"{name} not judged", f"{score}. {few}")
     if score.high < 0:
         return Finding("bad", f"{name} short", f"The unlearned model does not reach the retrained one: {score}.")
     if score.low > 0:
@@ -133,6 +180,8 @@ def _noise_floor(metrics: Mapping[str, Any]) -> Finding | None:
     if floor is None or "unlearned" not in models:
         return None
     score = models["unlearned"]["mia/forgetting_score"]
+    if score is None:
+        return None
     chance = f"what chance alone gives at this size (up to {floor:.4f} in 95 of 100 cases)"
     if score <= floor:
         return Finding("open", "Within chance", f"The forgetting score, {score:.4f}, lies within {chance}.")

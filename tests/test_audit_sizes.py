@@ -122,6 +122,20 @@ def test_one_person_is_audited_at_the_levels_quick_and_standard(photos, unseen):
     assert record["verdict"] != "fail" and "not tested at this size" in audit_page(record)
 
 
+def test_a_ruined_model_fails_on_little_data_and_one_that_remembers_less_does_not():
+    keep = {"forget": 5, "retain": 6, "test": 6, "unseen": 6}
+    criterion = read_thresholds(FILE, KNOWN).criteria["retain_accuracy"]
+    case = part_of(retrained(1), keep=keep, reference=retrained(0))
+    assert criterion.required and judge(standard(case)[0]["retain_accuracy"], criterion) == "pass"
+    ruined = part_of(retrained(1), keep=keep, reference=retrained(0))
+    ruined.logits["audited"]["retain"] = -ruined.logits["audited"]["retain"]
+    found = standard(ruined)[0]["retain_accuracy"]
+    assert found.figure > 0.3 and judge(found, criterion) == "fail"
+    less = part_of(retrained(1), keep=keep, reference=retrained(0))
+    less.logits["audited"]["retain"] = less.logits["original"]["test"].mean() + 0 * less.logits["audited"]["retain"]
+    assert judge(standard(less)[0]["retain_accuracy"], criterion) != "pass", "a constant answer"
+
+
 def test_nine_retained_people_lose_no_audit():
     case = part_of(retrained(1), keep={"retain": 9, "forget": 6}, reference=retrained(0))
     found = standard(case)[0]

@@ -204,6 +204,32 @@ def test_clean_protocol_has_no_published_column() -> None:
     assert "Published" not in clean and "arXiv" not in clean
 
 
+@pytest.mark.parametrize("changes", [{"counts": {"forget": 16, "retain": 80, "test": 30, "unseen": 30}},
+                                     {"counts": {"forget": 1600, "retain": 8425, "test": 1539, "unseen": 1504}},
+                                     {"counts": {}}, {"benchmark": "mine"}])
+def test_published_figures_stand_beside_the_benchmarks_own_images_alone(changes: dict) -> None:
+    text = results_markdown(compare(made_records(seeds=2, **changes)), TITLE)
+    assert "Published" not in text and "arXiv" not in text
+
+
+def test_what_changed_nothing_is_said() -> None:
+    records = made_records(seeds=2, methods=("nothing", "retrain", "aru"))
+    for own in [dict(one) for one in records if one["method"] == "nothing"]:
+        figures = {name: value + 0.0004 for name, value in own["figures"].items()}
+        records.append(own | {"method": "salun", "key": f"salun-{own['key']}", "figures": figures})
+        other = {**figures, "mia_matched/auc": figures["mia_matched/auc"] - 0.002 * own["train_seed"]}
+        records.append(own | {"method": "neggrad", "key": f"neggrad-{own['key']}", "figures": other})
+    said = [one for one in notes(compare(records)[0]) if one.startswith("Changed nothing")]
+    assert said and "Changed nothing: salun. " in said[0], "neggrad's second run did"
+    assert not [one for one in notes(compare(made_records(seeds=2))[0]) if one.startswith("Changed nothing")]
+
+
+def test_methods_that_a_task_has_not_are_named() -> None:
+    table = compare(made_records(seeds=2, methods=("nothing", "retrain", "aru"), task="multilabel"))[0]
+    assert any(one.startswith("Not defined") and "scrub" in one for one in notes(table))
+    assert not any(one.startswith("Not defined") for one in notes(compare(made_records(seeds=2, task="age"))[0]))
+
+
 def test_markdown_tables_are_whole() -> None:
     records = made_records(seeds=2) + made_records(methods=("aru",), seeds=2, variant="mask.ratio=0.3")
     text = results_markdown(compare(records), TITLE)

@@ -187,15 +187,19 @@ def said(metrics: dict, costs: dict | None = None) -> dict[str, str]:
     return {finding.mark: finding.state for finding in findings(metrics, costs or {})}
 
 
-def change(metrics: dict, model: str, key: str, bounds: tuple[float, float]) -> dict:
+def change(metrics: dict, model: str, key: str, bounds: tuple[float, float], own: tuple[float, float] | None = None) -> dict:
+    """Another gap with its interval; `own`, the interval of the figure itself, by default as far from a guess as the gap."""
     metrics["intervals"][model][f"gap/{key}"] = list(bounds)
     metrics["gaps"][model][f"gap/{key}"] = sum(bounds) / 2
+    metrics["intervals"][model][key] = list(own or (0.5 + bounds[0], 0.5 + bounds[1]))
     return metrics
 
 
 @pytest.mark.parametrize("model, key, bounds, mark, state", [
     ("original", "mia_matched/auc", (0.1, 0.3), "Something to forget", "good"),
-    ("original", "mia_matched/auc", (-0.1, 0.1), "Nothing to forget", "bad"),
+    ("original", "mia_matched/auc", (-0.2, 0.04), "Nothing to forget", "bad"),
+    ("original", "mia_matched/auc", (-0.1, 0.1), "Memory undecided", "open"),
+    ("original", "mia_matched/auc", (-0.1, 0.95), "Memory undecided", "open"),
     ("unlearned", "mia_matched/auc", (0.01, 0.09), "Forgetting short", "bad"),
     ("unlearned", "mia_matched/auc", (-0.09, -0.01), "Forgetting overshot", "bad"),
     ("unlearned", "mia_matched/auc", (-0.02, 0.03), "Forgetting level", "good"),
@@ -208,6 +212,29 @@ def change(metrics: dict, model: str, key: str, bounds: tuple[float, float]) -> 
 ])
 def test_says_how_it_fell(metrics: dict, model: str, key: str, bounds: tuple[float, float], mark: str, state: str) -> None:
     assert said(change(metrics, model, key, bounds))[mark] == state
+
+
+@pytest.mark.parametrize("bounds, own, mark, said_of_it", [
+    ((0.05, 0.2), (0.38, 0.49), "Forgetting differs", "gives forget images away is not shown"),  # .44 against .32: no gift
+    ((0.05, 0.2), (0.47, 0.6), "Forgetting differs", "[0.4700, 0.6000], a guess is 0.5"),
+    ((-0.2, -0.05), (0.51, 0.6), "Forgetting differs", "by which they stand out is not shown"),
+    ((0.05, 0.2), (0.51, 0.6), "Forgetting short", "gives forget images away, "),
+])
+def test_a_giveaway_is_an_auc_above_a_guess(metrics: dict, bounds, own, mark: str, said_of_it: str) -> None:
+    change(metrics, "unlearned", "mia_matched/auc", bounds, own)
+    found = next(finding for finding in findings(metrics, {}) if finding.mark == mark)
+    assert said_of_it in found.text and found.state == ("bad" if mark == "Forgetting short" else "open")
+
+
+def test_nothing_is_judged_by_an_interval_over_two_people(metrics: dict) -> None:
+    metrics["people"] = {"forget": 2, "retain": 30, "test": 10, "unseen": 10}
+    change(change(metrics, "original", "mia_matched/auc", (0.3, 0.5)), "unlearned", "mia_matched/auc", (0.05, 0.15))
+    found = {one.mark: one for one in findings(metrics, {})}
+    assert {"Memory not judged", "Forgetting not judged", "NoMUS not judged"} <= set(found)
+    assert not {"Something to forget", "Forgetting short"} & set(found)
+    assert "2 in forget; 5 are needed" in found["Forgetting not judged"].text
+    metrics["people"]["test"] = 1
+    assert "Test accuracy not judged" in said(metrics)
 
 
 def test_says_how_far_it_came(metrics: dict) -> None:

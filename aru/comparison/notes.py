@@ -1,19 +1,25 @@
 """What must be known about a table before it is believed: computed from its runs, never written beforehand."""
 
+import numpy as np
+
 from aru.comparison.bootstrap import COVERAGE
 from aru.comparison.paired import MIN_UNITS
-from aru.comparison.records import MACHINE, MEASURED, OTHER, OURS, PLACE, REFERENCE, TUNED
+from aru.comparison.records import ANCHORS, MACHINE, MEASURED, ORIGINAL, OTHER, OURS, PLACE, REFERENCE, TUNED
 from aru.comparison.statistics import Comparison
 from aru.comparison.table import number, row_name
+from aru.methods import METHODS
 
 _SHORT = {"test/accuracy": "test accuracy", "forget/accuracy": "forget accuracy", "mia/forgetting_score": "F",
           "nomus": "NoMUS", "mia_matched/auc": "AUC"}
 
+NO_CHANGE = 0.001
+"""Below this no figure of a run is told from the original's: training seeds differ by twenty times as much."""
+
 
 def notes(comparison: Comparison) -> list[str]:
     """Sentences on what is missing, how far intervals and tests can be trusted, and runs that differ in more than method."""
-    found = [_references(comparison), _repetition(comparison), _incomplete(comparison), _failed(comparison),
-             _machines(comparison), _lent(comparison)]
+    found = [_references(comparison), _repetition(comparison), _unchanged(comparison), _undefined(comparison),
+             _incomplete(comparison), _failed(comparison), _machines(comparison), _lent(comparison)]
     return [sentence for part in found for sentence in part]
 
 
@@ -62,6 +68,34 @@ def _repetition(comparison: Comparison) -> list[str]:
     if (seeds if seeds > 1 else draws) < MIN_UNITS:
         found.append(f"p-values and the equivalence test need at least {MIN_UNITS} independent units and are left out.")
     return found
+
+
+def _unchanged(comparison: Comparison) -> list[str]:
+    """The methods whose every run has the original's figures: they forgot nothing, at no cost in accuracy."""
+    original = comparison.row(ORIGINAL)
+    if original is None:
+        return []
+    theirs = original.runs.groupby(PLACE)[list(MEASURED)].first()
+    found = []
+    for row in comparison.rows:
+        own = row.runs.set_index(PLACE)
+        beside = theirs.reindex(own.index)[list(MEASURED)]
+        apart = (own[list(MEASURED)] - beside).abs().to_numpy()
+        told = np.isfinite(apart).any(axis=1).all()
+        if row.label not in ANCHORS and told and np.nanmax(apart) < NO_CHANGE:
+            found.append(row_name(row.label))
+    return [f"Changed nothing: {', '.join(found)}. In every run all figures are the original's to within {NO_CHANGE:g}: "
+            "its accuracy, and what it remembers."] if found else []
+
+
+def _undefined(comparison: Comparison) -> list[str]:
+    """The methods that cannot be in a table of several labels an image."""
+    tasks = {task for row in comparison.rows for task in row.runs["task"].dropna()}
+    if tasks != {"multilabel"}:
+        return []
+    there = {row.method for row in comparison.rows}
+    missing = [name for name, method in METHODS.items() if not method.multilabel and name not in there]
+    return [f"Not defined for several labels an image and left out: {', '.join(map(row_name, missing))}."] if missing else []
 
 
 def _incomplete(comparison: Comparison) -> list[str]:

@@ -84,6 +84,10 @@ _OTHERS = {
 }
 
 
+IMAGES = {"mufac": "1500 8525 1539 1504", "mucac": "10183 15750 2065 2002"}
+"""Of forget, retain, test and unseen under the benchmark's own cut: what else is imported in its layout has other numbers."""
+
+
 def published(benchmark: str, task: str | None = None) -> tuple[Published, ...]:
     """The published rows of a benchmark's official protocol; MUCAC's by task, none where the task is not known."""
     if benchmark == "mufac":

@@ -25,7 +25,8 @@ _IDENTITY = [*SETTING, "variant", "method", *PLACE, "unlearn_seed"]
 
 
 def records_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a record, sorted: `FIELDS`, failed, reason, `MEASURED`, `FLOORS`, gap/... for `GAPS`, and share; NaN: not known.
+    """One row a record, sorted: `FIELDS`, task, images (numbers, of the sets by name), failed, reason, `MEASURED`, `FLOORS`,
+    gap/... for `GAPS`, and share; NaN: not known.
 
     A record with `failed`, the reason, in place of `figures` is a run that diverged or whose method refused it; it has
     neither figures nor costs. One with `resumed` has no costs: such are from when only the last part of an interrupted
@@ -80,6 +81,7 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     failed, figures = outcome == "failed", record.get("figures") or {}
     row = {name: record[name] for name in FIELDS} | {"task": record.get("task"), "failed": failed,
                                                      "reason": record.get("failed", "")}
+    row["images"] = " ".join(str(count) for _, count in sorted((record.get("counts") or {}).items()))
     row |= {name: math.nan if failed else _number(figures.get(name)) for name in MEASURED}
     row |= {name: _number((record.get("reference") or {}).get(name)) for name in FLOORS}
     cost = record["cpu_seconds" if str(record["device"]).startswith("cpu") else "seconds"]

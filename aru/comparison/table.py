@@ -8,7 +8,7 @@ from typing import Any
 
 from aru.comparison.bootstrap import Estimate
 from aru.comparison.paired import Difference
-from aru.comparison.published import Published, published
+from aru.comparison.published import IMAGES, Published, published
 from aru.comparison.records import ANCHORS, OURS, REFERENCE
 from aru.comparison.statistics import TESTED, Comparison, Floor, Row
 
@@ -76,11 +76,18 @@ def difference_lines(comparison: Comparison, baseline: str) -> list[Line]:
 
 
 def published_rows(comparison: Comparison) -> tuple[Published, ...]:
-    """The published figures that the table can stand beside: those of the official protocol."""
+    """The published figures that the table can stand beside: those of the official protocol, on the benchmark's own images.
+
+    Another archive of the same layout, or another cut, has other numbers of images.
+    """
     if comparison.setting["protocol"] != "official":
         return ()
     tasks = {task for row in comparison.rows for task in row.runs["task"].dropna()}
-    return published(str(comparison.setting["benchmark"]), tasks.pop() if len(tasks) == 1 else None)
+    images = {one for row in comparison.rows for one in row.runs["images"]}
+    benchmark = str(comparison.setting["benchmark"])
+    if images != {IMAGES.get(benchmark)}:
+        return ()
+    return published(benchmark, tasks.pop() if len(tasks) == 1 else None)
 
 
 def published_texts(rows: Sequence[Published]) -> list[list[str]]:
