@@ -97,6 +97,13 @@ def test_the_result_answers_and_can_be_unlearned_again(name):
 
 
 @ALL
+def test_one_photo_can_be_forgotten(name):
+    given = sets()
+    result = run(name, given=replace(given, forget=given.forget.take(np.array([3]))))
+    assert all(torch.isfinite(tensor).all() for tensor in result.state_dict().values())
+
+
+@ALL
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(name):
     one, same, other = (run(name, seed=seed) for seed in (3, 3, 4))
     assert same_weights(one, same)

@@ -17,8 +17,13 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 def shuffled(data: ImageSet, size: int, *, generator: torch.Generator, compute: Compute,
              augmented: bool) -> Iterator[Batch]:
-    """One pass over `data` in a fresh order: images (B, 3, H, W) in [0, 1] and targets, on the device."""
-    for positions in batches_of(len(data), size, generator):
+    """One pass over `data` in a fresh order: images (B, 3, H, W) in [0, 1] and targets, on the device.
+
+    A lone image, as of one person with one photo, is its batch twice: BatchNorm cannot be trained on it once, and means over
+    the batch stay what they are.
+    """
+    alone = [torch.zeros(2, dtype=torch.int64)]
+    for positions in alone if len(data) == 1 else batches_of(len(data), size, generator):
         yield load(data, positions, generator=generator, compute=compute, augmented=augmented)
 
 
