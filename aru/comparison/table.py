@@ -83,7 +83,7 @@ def published_rows(comparison: Comparison) -> tuple[Published, ...]:
     if comparison.setting["protocol"] != "official":
         return ()
     tasks = {task for row in comparison.rows for task in row.runs["task"].dropna()}
-    images = {one for row in comparison.rows for one in row.runs["images"]}
+    images = {one for row in comparison.rows for one in row.runs["images"] if one}
     benchmark = str(comparison.setting["benchmark"])
     if images != {IMAGES.get(benchmark)}:
         return ()
