@@ -103,6 +103,8 @@ def _utility(
 def _benchmark_attack(losses: Mapping[str, Mapping[str, np.ndarray]], draws: Draws) -> dict[str, np.ndarray]:
     """Accuracy of the benchmark's attack on every model, in the first resamples."""
     accuracies: dict[str, list[float]] = {model: [] for model in losses}
+    if min(draws[name].shape[1] for name in ("forget", "unseen")) < SPLITS:  # a draw may have more, the sets have no figure
+        return {model: np.full(len(draws["forget"][:MIA_RESAMPLES]), np.nan) for model in losses}
     for counts in zip(draws["forget"][:MIA_RESAMPLES], draws["unseen"][:MIA_RESAMPLES], strict=True):
         forget, unseen = (np.repeat(np.arange(len(count)), count.astype(np.int64)) for count in counts)
         # A draw of few people with few photos may be too small to split; it counts as no figure.
