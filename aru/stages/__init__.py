@@ -23,6 +23,7 @@ __all__ = ["FOLDERS", "STAGES", "run"]
 
 _BEFORE_WORK = ("prepare", "train")  # the first stage of all, and the first to run with another network
 _WITHOUT_COST = ("prepare", "report")  # what unlearning costs does not begin before, or end after, the models
+_NOT_REPORTED = ("audit", "report")  # the audit may still be at work when the report is written
 
 
 def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progress = silent) -> None:
@@ -53,5 +54,5 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
         if stage not in _WITHOUT_COST:
             write_json(folder / "cost.json", cost(stage, clock.seconds, images, compute=compute))
         inputs.check()
-    if stage != "report":
+    if stage not in _NOT_REPORTED:
         remove(job.work / FOLDERS["report"])  # it is of what lay here before; where that is the same, a cache has it
