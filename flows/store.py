@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, urlparse
 from urllib.request import url2pathname
 
+import mlflow
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage
@@ -21,6 +22,7 @@ from flows.views import overview_tag
 
 _LOCK_SECONDS = 120
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+_PACKAGE = str(Path(mlflow.__file__).parent)
 _checked: set[tuple[Path, int]] = set()
 _ARTIFACT_PATHS = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location",
                    "model_versions": "storage_location"}
@@ -50,8 +52,7 @@ def ensure_store(root: Path) -> None:
     path = database(root)
     if not is_local(root):
         return
-    if "?" in str(path):
-        raise InputError(f"{path.parents[1]} has a question mark in its path, which no database address can have: move it")
+    _check_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / ".store.lock", timeout=_LOCK_SECONDS):
         if path.is_file():
@@ -64,6 +65,7 @@ def ensure_store(root: Path) -> None:
 def preflight(root: Path, benchmark: str) -> None:
     """Raise InputError where a run could not be recorded: before the work, not after it."""
     if is_local(root):
+        _check_place(database(root))
         folder = database(root).parent
         while not folder.exists():
             folder = folder.parent
@@ -143,6 +145,16 @@ def _refuse_deleted(experiment: Experiment | None) -> None:
         raise InputError(f"the MLflow experiment {experiment.name} was deleted, and its runs with it. In the project's "
                          f"folder, `{uri} mlflow experiments restore -x {number}` brings all of them back, `{uri} mlflow gc "
                          f"--experiment-ids {number}` removes them for good, and the next run begins anew")
+
+
+def _check_place(path: Path) -> None:
+    """Raise InputError where the database, or MLflow itself, lies in a folder whose path MLflow cannot take."""
+    if "?" in str(path):
+        raise InputError(f"{path.parents[1]} has a question mark in its path, which no database address can have: move it")
+    if "%" in _PACKAGE:  # it becomes a value of Alembic's ConfigParser, unescaped
+        raise InputError(f"MLflow is installed in {_PACKAGE}, and opens no database from a path with a percent sign: make the "
+                         "environment elsewhere (`python3 -m venv FOLDER`, `FOLDER/bin/pip install -c constraints.txt -e .`), "
+                         "or move the project")
 
 
 def _check_once(path: Path) -> None:

@@ -99,6 +99,18 @@ def test_a_server_that_does_not_answer_is_one_sentence(tmp_path: Path, monkeypat
     assert "secret" not in str(refused.value)
 
 
+def test_places_that_mlflow_cannot_take_are_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="question mark in its path"):
+        store.preflight(tmp_path / "why?", "faces")
+    store.preflight(tmp_path / "a%20b", "faces")
+    monkeypatch.setattr(store, "_PACKAGE", "/a%20b/.venv/lib/mlflow")
+    for use in (lambda: store.preflight(tmp_path, "faces"), lambda: store.ensure_store(tmp_path)):
+        with pytest.raises(InputError, match="a%20b.* path with a percent sign: make the environment elsewhere"):
+            use()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "file:elsewhere")
+    store.ensure_store(tmp_path)
+
+
 def test_the_database_is_looked_at_before_the_stages(project: Path) -> None:
     before = outputs(project)
     (project / "mlruns").mkdir()
