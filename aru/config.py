@@ -314,7 +314,10 @@ def _explain(item: Any, where: str) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"{where}: unknown parameter {name!r}{_did_you_mean(name, list(parameter_names()))}"
-    return f"{where}: {name} = {item['input']!r}: {item['msg']}" if name else f"{where}: {item['msg']}"
+    if item["type"] == "value_error":  # a rule of this module's own on a whole section: its sentence names the values
+        return f"{where}: {name + ': ' if name else ''}{item['ctx']['error']}"
+    said = "Input should be a list, as in [A, B]" if item["type"] == "tuple_type" else item["msg"]
+    return f"{where}: {name} = {item['input']!r}: {said}" if name else f"{where}: {said}"
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:

@@ -30,7 +30,10 @@ BAD = {
     "unknown choice": ({"mask": {"unit": "neuron"}}, r"mask.unit = 'neuron': .*'filter', 'kernel' or 'weight'"),
     "nan": ({"train": {"lr": float("nan")}}, r"train.lr = nan"),
     "two forget rules": ({"data": {"forget": {"rows": 3, "draw": 4}}}, "name exactly one of rows, subjects, draw"),
-    "task of another layout": ({"data": {"layout": "mufac", "task": "smiling"}}, "does not belong to layout 'mufac'"),
+    "task of another layout": ({"data": {"layout": "mufac", "task": "smiling"}},
+                               "^params.yaml: faces: data: task 'smiling' does not belong to layout 'mufac'"),
+    "a name that is no list": ({"data": {"forget": {"subjects": "F0003/D"}}},
+                               r"data.forget.subjects = 'F0003/D': Input should be a list, as in \[A, B\]"),
     "device": ({"runtime": {"device": "tpu"}}, "runtime.device = 'tpu'"),
 }
 

@@ -21,7 +21,7 @@ from aru.stopwatch import Stopwatch
 
 __all__ = ["FOLDERS", "STAGES", "run"]
 
-_BEFORE_WORK = ("prepare", "train")  # the first stage of all, and the first to run with another network
+_BEFORE_WORK = ("prepare", "train", "retrain")  # the first stage of all, and the first ones to run with another network
 _WITHOUT_COST = ("prepare", "report")  # what unlearning costs does not begin before, or end after, the models
 _NOT_REPORTED = ("audit", "report")  # the audit may still be at work when the report is written
 
