@@ -1,6 +1,8 @@
 """The quick audit beside the original: perturbed originals that give little away must fail, and retrained models must not."""
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from aru.audit.beside_original import remaining
+from aru.audit.beside_original import likeness, remaining
 from aru.audit.criteria import KNOWN
 from aru.audit.known_bad import KNOWN_BAD
 from aru.audit.quick import quick
 from aru.audit.thresholds import read_thresholds
 from aru.audit.verdicts import Measurement, NotRun, Verdict, judge, overall
+from aru.compute import Compute
 from aru.errors import InputError
 from aru.evaluation.combined import combined_scores
 from aru.evaluation.individuals import individuals
@@ -40,6 +43,16 @@ def test_an_original_that_was_only_perturbed_fails_though_it_gives_little_away(n
     found = verdicts(known_bad(name, faint_original()), faint_original())
     assert overall(found, CRITERIA) == "fail", found
     assert found["likeness"] == "fail"
+
+
+def test_features_that_hardly_vary_are_told_from_others_where_work_is_in_bfloat16() -> None:
+    """One forgotten person, a network that was hardly trained: nothing else would find the noise."""
+    flat = copy.deepcopy(faint_original())
+    with torch.no_grad():
+        next(module for module in flat.modules() if isinstance(module, nn.Linear)).bias.add_(1000)
+    case = case_of(known_bad("noise of .001", flat), beside=flat)
+    found = likeness(replace(case, compute=Compute(torch.device("cpu"), torch.bfloat16)))
+    assert isinstance(found, Measurement) and found.figure > 0.99
 
 
 def test_limits_on_the_attacks_alone_do_not_find_a_faint_original_with_noise() -> None:

@@ -6,6 +6,8 @@ keeps all of the gap, and resamples in which both models see the same people lea
 none.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -33,8 +35,12 @@ def remaining(audited: np.ndarray, original: np.ndarray) -> Measurement | NotRun
 
 
 def likeness(case: Case) -> Measurement | NotRun:
-    """CKA of what the two models' classifiers see of the forget and unseen images; 1 is the original's own features."""
-    features = [torch.cat([penultimate(case.models[name], data, compute=case.compute)
+    """CKA of what the two models' classifiers see of the forget and unseen images; 1 is the original's own features.
+
+    Always in float32: where features hardly vary from image to image, CKA compares what bfloat16 rounds.
+    """
+    exact = replace(case.compute, dtype=torch.float32)
+    features = [torch.cat([penultimate(case.models[name], data, compute=exact)
                            for data in (case.sets.forget, case.sets.unseen) if len(data)]) for name in (AUDITED, ORIGINAL)]
     try:
         cka = linear_cka(*features)

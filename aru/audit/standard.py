@@ -5,6 +5,7 @@ limits leave room for how much two of them differ.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -174,7 +175,8 @@ def _probes(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
 def _likeness(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     """Mean over the layers of CKA with the original, over that of the retrained model with the original."""
     names = (AUDITED, RETRAINED, ORIGINAL)
-    result = representation({name: case.models[name] for name in names}, case.sets, compute=case.compute,
+    exact = replace(case.compute, dtype=torch.float32)  # CKA sees what bfloat16 rounds
+    result = representation({name: case.models[name] for name in names}, case.sets, compute=exact,
                             roles=("forget",))["forget"]
     layers = {layer: {pair: values[layer]["cka"] for pair, values in result.items()}
               for layer in result[f"{AUDITED}/{ORIGINAL}"]}
