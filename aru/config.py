@@ -310,13 +310,17 @@ def _archives(content: Any, path: Path) -> dict[str, str]:
             for name, archive in archives.items()}
 
 
+_PLAIN_WORDS = {"tuple_type": "Input should be a list, as in [A, B]",
+                "string_type": "Input should be text: a number stands in quotes, as in \"38\""}
+
+
 def _explain(item: Any, where: str) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"{where}: unknown parameter {name!r}{_did_you_mean(name, list(parameter_names()))}"
     if item["type"] == "value_error":  # a rule of this module's own on a whole section: its sentence names the values
         return f"{where}: {name + ': ' if name else ''}{item['ctx']['error']}"
-    said = "Input should be a list, as in [A, B]" if item["type"] == "tuple_type" else item["msg"]
+    said = _PLAIN_WORDS.get(item["type"], item["msg"])
     return f"{where}: {name} = {item['input']!r}: {said}" if name else f"{where}: {said}"
 
 
