@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -59,10 +60,15 @@ class VersioningBusy(InputError):
 
 def declared(root: Path) -> list[Stage]:
     """The stages of dvc.yaml, `foreach` and `${...}` resolved by DVC itself with today's params.yaml."""
-    for name in (PIPELINE_FILE, "params.yaml"):
-        _check_size(Path(root) / name)  # DVC walks through whatever aliases stand for
+    texts = tuple(_checked_text(Path(root) / name) for name in (PIPELINE_FILE, "params.yaml"))
+    return list(_resolved(Path(root).resolve(), texts))
+
+
+@lru_cache(maxsize=4)
+def _resolved(root: Path, texts: tuple[str, ...]) -> tuple[Stage, ...]:
+    """The stages while both files have these texts: DVC takes half a second to resolve them, and a command asks twice."""
     with _opened(root) as repo:
-        return [_stage(stage) for stage in _pipeline(repo)]
+        return tuple(_stage(stage) for stage in _pipeline(repo))
 
 
 def locked(root: Path) -> dict[str, Locked]:
@@ -92,13 +98,15 @@ def commit(root: Path, addresses: Sequence[str]) -> None:
         stages[0].dvcfile.dump_stages(stages, update_pipeline=False)  # at once: each dump parses the whole file
 
 
-def _check_size(path: Path) -> None:
+def _checked_text(path: Path) -> str:
     try:
-        check_size(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        check_size(text)  # DVC walks through whatever aliases stand for
     except FileNotFoundError:
-        return  # DVC says what is missing
+        return ""  # DVC says what is missing
     except (YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {error}") from None
+    return text
 
 
 def recover(root: Path) -> bool:
