@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "ruamel": "ruamel.yaml",
             "prefect_dask": "prefect-dask"}
 OWN = {"aru", "flows", "tests"}
+BESIDE = {"imagehash", "pdqhash", "perception"}
+"""What `python -m tests.copied --libraries` measures ours against, where whoever starts it has installed them."""
 
 
 def imported(folder: str) -> set[str]:
@@ -23,7 +25,7 @@ def imported(folder: str) -> set[str]:
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
-    return {PACKAGES.get(name, name).lower() for name in found - OWN - set(sys.stdlib_module_names)}
+    return {PACKAGES.get(name, name).lower() for name in found - OWN - BESIDE - set(sys.stdlib_module_names)}
 
 
 def declared(*extras: str) -> set[str]:

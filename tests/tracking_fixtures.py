@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.store import ensure_store
 from tests import tracked
 from tests.made_once import made_once
 from tests.stores import make_store
@@ -30,5 +31,7 @@ def tracked_once(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def tracked_project(tracked_once: Path, tmp_path: Path) -> Iterator[Path]:
-    """A copy of that project, for tests that write."""
-    yield shutil.copytree(tracked_once, tmp_path / "project")
+    """A copy of that project, for tests that write; its store knows that it was copied, or runs would go into the original."""
+    project = Path(shutil.copytree(tracked_once, tmp_path / "project"))
+    ensure_store(project)
+    yield project
