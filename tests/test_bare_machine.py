@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -73,14 +74,23 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("prepared"))
 
 
-def test_a_comparison_on_a_bare_machine_comes_back_into_the_store(prepared, bare, tmp_path):
+def test_a_comparison_on_a_bare_machine_comes_back_into_the_store(prepared, bare, tmp_path, monkeypatch, capsys):
     checkout, keep = tmp_path / "checkout", tmp_path / "keep"
     checkout.mkdir()
     shutil.copy(ROOT / "dvc.yaml", checkout)
     shutil.copy(prepared / "params.yaml", checkout)
     shutil.copytree(prepared / "data", checkout / "data")
     shutil.copytree(prepared / "work" / "toy" / "prepared", checkout / "work" / "toy" / "prepared")
-    def step(*arguments: str) -> str:
+    monkeypatch.chdir(checkout)
+
+    def here(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["on_gpu.py", "--keep", str(keep), *arguments])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(ROOT / "tools" / "on_gpu.py"), run_name="__main__")
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    def there(*arguments: str) -> str:
         program = "import sys; sys.argv[0] = sys.argv.pop(1); import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
         command = [sys.executable, "-c", program, str(ROOT / "tools" / "on_gpu.py"), "--keep", str(keep),
                    *arguments]
@@ -88,12 +98,12 @@ def test_a_comparison_on_a_bare_machine_comes_back_into_the_store(prepared, bare
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    step("pack", "toy", "--no-wheels")
+    here("pack", "toy", "--no-wheels")
     shutil.rmtree(checkout / "data")
     keep.mkdir()
     shutil.copy(checkout / "work" / "gpu" / "first" / "part-1.zip", keep)
-    said = step("second", "toy", "official", "--methods", "nothing,ssd", "--seeds", "1", "--workers", "1",
-                "--pace-seconds", "0.1")
+    said = there("second", "toy", "official", "--methods", "nothing,ssd", "--seeds", "1", "--workers", "1",
+                 "--pace-seconds", "0.1")
     images = keep / "project" / "work" / "toy" / "prepared" / "images.npy"
     assert md5(images) == md5(prepared / "work" / "toy" / "prepared" / "images.npy")
     pace = json.loads((tmp_path / "out" / "pace.json").read_text())["images_per_second"]
@@ -102,8 +112,8 @@ def test_a_comparison_on_a_bare_machine_comes_back_into_the_store(prepared, bare
     with tarfile.open(tmp_path / "out" / "cells-1.tar") as tar:
         names = tar.getnames()
     assert sum(name.endswith("record.json") for name in names) == 4 and not any("model" in name for name in names)
-    assert "4 results are new" in step("merge", "toy", str(tmp_path / "out"))
-    assert "0 results are new" in step("merge", "toy", str(tmp_path / "out"))
+    assert "4 results are new" in here("merge", "toy", str(tmp_path / "out"))
+    assert "0 results are new" in here("merge", "toy", str(tmp_path / "out"))
     assert len(list(open_store(checkout / "work" / "toy").keys())) == 4
 
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -97,28 +96,34 @@ def computed_plainly(tuning_once: Path, tmp_path_factory: pytest.TempPathFactory
     return open_store(root / "work" / "toy").folder
 
 
-@pytest.fixture
-def cluster() -> Iterator[str]:
-    """The address of a Dask cluster that is there already."""
-    from distributed import LocalCluster
-
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as there:
-        yield there.scheduler_address
-
-
-@pytest.mark.parametrize("runner", ["threads", "processes", "dask", "dask at an address"])
-def test_all_runners_make_the_same(project, prefect_server, computed_plainly, runner, request):
+@pytest.mark.parametrize("runner", ["threads", "processes", "dask"])
+def test_all_runners_make_the_same(project, prefect_server, computed_plainly, runner):
     from flows.benchmark import Request, compare
 
-    runner, _, there = runner.partition(" ")
-    address = request.getfixturevalue("cluster") if there else None
-    done = compare(Request("toy", "ssd", seeds=1, runner=runner, dask_address=address, workers=1), root=project, quiet=True)
+    done = compare(Request("toy", "ssd", seeds=1, runner=runner, workers=1), root=project, quiet=True)
     assert done.computed == 4
     kept = open_store(project / "work" / "toy")
     records = {record["method"]: record["key"] for record in map(kept.record, kept.keys()) if record["protocol"] == "official"}
     for key in (records["ssd"], records["retrain"]):
         name = f"{key[:2]}/{key}/logits.safetensors"
         assert (kept.folder / name).read_bytes() == (computed_plainly / name).read_bytes()
+
+
+def test_a_cluster_that_is_there_already_does_the_work(prefect_server, tmp_path):
+    from distributed import LocalCluster
+    from prefect import flow
+
+    from flows.jobs import do_here, task_runner
+    from flows.workers import Work
+
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        @flow(task_runner=task_runner("dask", 1, cluster.scheduler_address))
+        def on_the_cluster() -> None:
+            do_here.submit("who does it", Work("", "tests.process_id:write", (tmp_path / "pid",))).result()
+
+        on_the_cluster()
+        workers = [nanny.process.pid for nanny in cluster.workers.values()]
+    assert int((tmp_path / "pid").read_text()) in workers
 
 
 @pytest.mark.parametrize("changes, message", [
