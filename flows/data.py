@@ -41,8 +41,6 @@ def import_data(root: Path, layout: str, source: Path, *, settings: Sequence[tup
     `settings` are parameters of the benchmark that are set with it; `confirm` is shown whom they forget.
     Nothing in the project is touched before the check has passed, and each step can be repeated after a kill.
     """
-    from aru.data.prepare import read_rows
-
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout {layout!r}: the layouts are {', '.join(LAYOUTS)}")
     with project_lock(root):
@@ -53,7 +51,7 @@ def import_data(root: Path, layout: str, source: Path, *, settings: Sequence[tup
         try:
             _copy(layout, source, staged)
             with progress("import") as shown:
-                rows = read_rows(edit.config.data.layout, staged, progress=shown)
+                rows = _read(edit.config.data.layout, staged, source, shown)
             found = _audited(edit.config, rows)
             confirm(select(edit.config, with_roles(edit.config, rows)))
             (root / DATA).mkdir(exist_ok=True)
@@ -64,6 +62,17 @@ def import_data(root: Path, layout: str, source: Path, *, settings: Sequence[tup
         edit.write()
         activate(root / PARAMS_FILE, layout, archive)
     return Imported(archive, tracked_by, found, edit.changes)
+
+
+def _read(layout: str, staged: Path, source: Path, progress: Progress) -> "pd.DataFrame":
+    """The rows of the copy; what is wrong with them is said of the user's own file."""
+    from aru.data.prepare import read_rows
+
+    try:
+        return read_rows(layout, staged, progress=progress)
+    except InputError as error:
+        error.args = tuple(str(part).replace(str(staged), str(source)) for part in error.args)
+        raise
 
 
 def audit_data(root: Path, benchmark: str, *, progress: Progress) -> dict[str, Any]:

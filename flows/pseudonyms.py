@@ -169,4 +169,5 @@ if __name__ == "__main__":
     try:
         print(f"{restore_names(find_project(Path.cwd()), map(Path, sys.argv[1:]))} names restored")
     except InputError as problem:
-        raise SystemExit(f"error: {problem}") from None
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(2)

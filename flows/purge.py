@@ -10,6 +10,7 @@ written anew, because SQLite keeps the bytes of deleted rows. What was marked as
 import argparse
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -149,23 +150,25 @@ def _marks(values: Iterable[str]) -> str:
     return f"({', '.join('?' for _ in values)})"
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m flows.purge", description=__doc__.partition("\n")[0])
     parser.add_argument("name", help="the registered model, as aru-faces")
     parser.add_argument("version", help="its version, as 3")
     parser.add_argument("--prefect", action="store_true", help="Prefect's records of all flows, too")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     try:
         root = find_project(Path.cwd())
         purged = purge(root, asked.name, asked.version)
         if asked.prefect:
             purge_prefect(root)
     except InputError as error:
-        raise SystemExit(f"error: {error}") from None
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     print(f"gone, with their files: {purged.versions} versions, {purged.models} logged models, {purged.runs} runs, "
           f"{purged.data_sets} data sets")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

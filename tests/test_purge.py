@@ -1,7 +1,9 @@
 """Purging a version: nothing of it is left in MLflow's database and files, nor, where that is asked, in Prefect's."""
 
+import runpy
 import shutil
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from aru.errors import InputError
 from aru.files import md5
 from aru.models import build, save_model
 from flows import audit_runs, lineage, registry, runs, store, tracking
-from flows.purge import purge, purge_prefect
+from flows.purge import main, purge, purge_prefect
 from tests import tracked
 from tests.flow_fixtures import run_flow
 from tests.tracked import track
@@ -84,6 +86,17 @@ def test_tags_of_versions_that_were_deleted_in_mlflow_go_too(tracked_project: Pa
     another_state(tracked_project)
     assert purge(tracked_project, NAME, "2").versions == 2
     assert tags() == 0
+
+
+def test_bad_input_of_both_commands_is_a_sentence_and_code_2(tracked_project, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tracked_project)
+    assert main([NAME, "17"]) == 2
+    assert "error: no version 17 of 'aru-faces'" in capsys.readouterr().err
+    monkeypatch.chdir("/")
+    monkeypatch.setattr(sys, "argv", ["pseudonyms.py", "a.md"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("flows.pseudonyms", run_name="__main__")
+    assert ended.value.code == 2 and "error: no dvc.yaml" in capsys.readouterr().err
 
 
 def test_another_store_is_not_purged(tracked_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

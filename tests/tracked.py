@@ -30,7 +30,7 @@ def make(root: Path, *, seed: int = 0, commit: bool = True) -> Path:
     _write(root / "dvc.yaml", "stages: {}\n")
     _write(root / "dvc.lock", "schema: '2.0'\n")
     _write(root / "data" / "faces.zip", f"archive {seed}")
-    _write(root / ".gitignore", "/work/\n/mlruns/\n/data/\n")
+    _write(root / ".gitignore", "/work/\n/.prefect/\n/mlruns/\n/data/\n")
     _fill(root / "work" / "faces", seed)
     if commit:
         _git(root, "init", "-q")

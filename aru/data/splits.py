@@ -54,7 +54,7 @@ def _chosen(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) -> np.n
     if "rows" in forget:
         if forget["rows"] >= train.sum():
             raise InputError(f"data.forget.rows is {forget['rows']} of {train.sum()} training rows: nothing is left to "
-                             "retain; choose fewer")
+                             "retain; set fewer with `--set data.forget.rows=N`")
         return train & (np.cumsum(train) <= forget["rows"])
     if "subjects" in forget:
         return train & manifest["subject"].isin(_resolve(manifest, train, forget["subjects"])).to_numpy()
