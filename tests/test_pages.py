@@ -127,7 +127,7 @@ def test_a_prefect_home_of_the_users_holds_for_the_servers_too(tmp_path: Path, m
         assert asked.environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false", "what is not set is"
 
 
-@pytest.mark.parametrize("home, name", [(None, None), ("/root/of/theirs", None), (None, "somebody")])
+@pytest.mark.parametrize("home, name", [(None, None), ("/srv/theirs", None), (None, "somebody")])
 def test_a_user_whom_the_system_does_not_know_has_a_home_and_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                                                     home: str | None, name: str | None) -> None:
     import getpass
