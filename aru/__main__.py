@@ -13,7 +13,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
 
-from aru.errors import InputError, TrainingError, explained
+from aru.core.errors import InputError, TrainingError, explained
 
 _LINE_EVERY_SECONDS = 10.0
 log = logging.getLogger("aru")
@@ -33,7 +33,7 @@ class LoggedProgress:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, run the stage, and turn bad input into one clear message and exit code 2."""
-    from aru.stages import STAGES, run
+    from aru.stages.runner import STAGES, run
 
     parser = argparse.ArgumentParser(prog="python -m aru", description="Run one stage of one benchmark.")
     parser.add_argument("stage", choices=STAGES)

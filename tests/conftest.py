@@ -35,4 +35,4 @@ def prefect_server() -> Iterator[None]:
         yield
 
 
-from tests.flow_fixtures import finished, fresh, project, template  # noqa: E402, F401 - fixtures, found here by every test
+from tests.helpers.flow_fixtures import finished, fresh, project, template  # noqa: E402, F401 - found by every test

@@ -14,13 +14,13 @@ import torch
 import torchvision.transforms as T
 from torch.utils.data import DataLoader, Dataset
 
-from aru.attack import attack
-from aru.compute import choose
-from aru.config import load_config
+from aru.compute.device import choose
+from aru.core.config import load_config
 from aru.data.images import ImageSet, load_sets
-from aru.losses import task_loss
-from aru.models import build
-from aru.training import fit, predict
+from aru.methods.aru.attack import attack
+from aru.nets.models import build
+from aru.train.loop import fit, predict
+from aru.train.losses import task_loss
 
 _IMAGES = 1024
 

@@ -33,7 +33,7 @@ PLANS = {
     "clean": ["--methods", "nothing,retrain,aru,aru:best,random-mask,peers", "--protocol", "clean", "--seeds", "5",
               "--draws", "3"],
 }
-"""Arguments of `python -m aru.comparison`, in the order in which they are wanted; whole seeds first."""
+"""Arguments of `python -m aru.commands.compare`, in the order in which they are wanted; whole seeds first."""
 _RESULT_BYTES = 15 << 20
 
 
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     merging.add_argument("benchmark")
     merging.add_argument("folder", type=Path)
     options = parser.parse_args(arguments)
-    from aru.errors import InputError
+    from aru.core.errors import InputError
 
     try:
         {"pack": _pack, "first": _first, "second": _second, "merge": _merge}[options.step](options)
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _pack(options: argparse.Namespace) -> None:
     """Both halves: files of the archive as received, the manifest, the wheels that are missing there."""
-    from aru.config import load_archive
+    from aru.core.config import load_archive
     from aru.data.manifest import read_manifest
     from aru.data.packing import pack
 
@@ -113,7 +113,7 @@ def _first(options: argparse.Namespace) -> None:
     with open(report, "w", encoding="utf-8") as log:
         # Without conftest.py, whose fixtures want the operation's packages.
         command = [sys.executable, "-m", "pytest", "--noconftest", "-p", "no:cacheprovider", "-m", "gpu", "-rs",
-                   "tests/test_gpu.py"]
+                   "tests/compute/test_gpu.py"]
         done = subprocess.run(command, cwd=ROOT, env=_environment(options.keep), stdout=log, stderr=subprocess.STDOUT,
                               check=False)
     print(report.read_text(encoding="utf-8")[-4000:])
@@ -183,8 +183,8 @@ def pack_results(cells: Path, out: Path) -> list[Path]:
 
 def _merge(options: argparse.Namespace) -> None:
     """Put results into the store that are not there yet; each folder is moved in whole."""
-    from aru.comparison.work import open_store
-    from aru.errors import InputError
+    from aru.comparison.cell import open_store
+    from aru.core.errors import InputError
 
     archives = sorted(options.folder.glob("cells-*.tar"))
     if not archives:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aru.comparison.draws import Draw
-from aru.config import Config
+from aru.core.config import Config
 
 
 @dataclass(frozen=True)

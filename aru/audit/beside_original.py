@@ -13,9 +13,9 @@ import torch
 
 from aru.audit.case import AUDITED, ORIGINAL, Case
 from aru.audit.verdicts import Measurement, NotRun, measured
-from aru.errors import InputError
-from aru.evaluation.activations import penultimate
-from aru.evaluation.representation import linear_cka
+from aru.core.errors import InputError
+from aru.metrics.representation.activations import penultimate
+from aru.metrics.representation.cka import linear_cka
 
 LEAST_GAP = 0.02
 """Of the original's AUC above 0.5, by its whole interval: a share of less than that would be a share of chance."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
 
-from aru.errors import InputError
+from aru.core.errors import InputError
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aru.audit.cells import Trio, record_of
+from aru.audit.compared_models import Trio, record_of
 from aru.audit.criteria import KNOWN
 from aru.audit.own_limits import LEAST_SEEDS, check_originals, own_limits, verdicts_under, write_limits
 from aru.audit.thresholds import THRESHOLDS_FILE, Level, Thresholds, read_thresholds
+from aru.comparison.cell import open_store
 from aru.comparison.choices import parse_choices
 from aru.comparison.draws import Protocol, draws_of
+from aru.comparison.local_runs import run_tasks
 from aru.comparison.plan import make_plan
-from aru.comparison.pool import run_tasks
-from aru.comparison.work import open_store
-from aru.compute import choose
-from aru.config import load_config
-from aru.errors import InputError
-from aru.evaluation.summary import rounded
-from aru.files import write_json
+from aru.compute.device import choose
+from aru.core.config import load_config
+from aru.core.errors import InputError
+from aru.core.files import write_json
+from aru.metrics.summary import rounded
 
 VERDICTS = ("pass", "inconclusive", "fail")
 

@@ -9,10 +9,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from aru.compute import Compute
+from aru.compute.device import Compute
 from aru.data.images import ROLES, ImageSet, Sets
-from aru.evaluation.stand_ins import enough, stand_ins
-from aru.training import predict
+from aru.stats.stand_ins import enough, stand_ins
+from aru.train.loop import predict
 
 AUDITED, ORIGINAL, RETRAINED = "audited", "original", "retrained"
 
@@ -49,7 +49,7 @@ class Case:
 
     @cached_property
     def stand_ins(self) -> list[tuple[np.ndarray, np.ndarray]] | None:
-        """Unseen people in the place of the forgotten ones (`aru.evaluation.stand_ins`); None where the bootstrap serves.
+        """Unseen people in the place of the forgotten ones (`aru.stats.stand_ins`); None where the bootstrap serves.
 
         Raises InputError where there are too few people for either.
         """

@@ -9,27 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from aru.audit import quick
+from aru.audit.audited_model import Subject
 from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, make_case
 from aru.audit.criteria import KNOWN
-from aru.audit.job import audit_folder
 from aru.audit.levels import measure
-from aru.audit.page import write_audit
+from aru.audit.project_models import audit_folder
 from aru.audit.record import audit_record
-from aru.audit.subject import Subject
 from aru.audit.thresholds import THRESHOLDS_FILE, Level, Thresholds, check_level, read_thresholds
+from aru.comparison.cell import open_store
 from aru.comparison.choices import parse_choice, parse_choices
 from aru.comparison.command import choice as spelled
 from aru.comparison.draws import Protocol, assign, draws_of, load_draw
 from aru.comparison.plan import Task, make_plan
 from aru.comparison.store import Store
-from aru.comparison.work import open_store
-from aru.compute import choose
-from aru.config import Config, load_config
+from aru.compute.device import choose
+from aru.core.config import Config, load_config
+from aru.core.errors import InputError
+from aru.core.files import md5
+from aru.core.progress import Progress, silent
 from aru.data.images import ROLES
 from aru.data.manifest import read_manifest
-from aru.errors import InputError
-from aru.files import md5
-from aru.progress import Progress, silent
+from aru.reporting.audit_page import write_audit
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from aru.audit.sizes import auc_over_people
+from aru.audit.few_people import auc_over_people
 from aru.audit.verdicts import Measurement, NotRun
-from aru.evaluation.exposure import most_exposed, people_scores
-from aru.evaluation.intervals import interval
-from aru.evaluation.roc import clopper_pearson, tpr_at_fpr
+from aru.metrics.people.exposure import most_exposed, people_scores
+from aru.stats.intervals import interval
+from aru.stats.roc import clopper_pearson, tpr_at_fpr
 
 PEOPLE_RATE = 0.05
 """False accusations among unseen people: 1 % of some 45 people is nobody."""
@@ -35,7 +35,7 @@ def nobody_found(why: str) -> PeopleFound:
 def people_found(
     forget: np.ndarray, forget_people: np.ndarray, unseen: np.ndarray, unseen_people: np.ndarray, *, resamples: int, seed: int
 ) -> PeopleFound:
-    """Who is found by scores of photos, each person by the most telling of them (`aru.evaluation.exposure`).
+    """Who is found by scores of photos, each person by the most telling of them (`aru.metrics.people.exposure`).
 
     The threshold lies anew in each resample of the unseen people, so that its chance is in the interval. Shape: scores
     (F,) and (U,), higher for members, and the person of each.

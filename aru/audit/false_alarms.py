@@ -26,10 +26,10 @@ from aru.audit.criteria import KNOWN
 from aru.audit.quick import ROLES, quick
 from aru.audit.thresholds import THRESHOLDS_FILE, Threshold, read_thresholds
 from aru.audit.verdicts import Measurement, judge
-from aru.compute import Compute
-from aru.config import TrainConfig
+from aru.compute.device import Compute
+from aru.core.config import TrainConfig
 from aru.data.images import ImageSet, Sets
-from aru.training import fit
+from aru.train.loop import fit
 
 PEOPLE, PHOTOS = (1, 2, 5, 10, 40), (1, 3, 8)
 RETAINED, CANDIDATES, UNSEEN, UNSEEN_PHOTOS = 240, 60, 45, 6

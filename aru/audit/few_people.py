@@ -2,7 +2,7 @@
 
 From ten on both sides, the bootstrap's; from five, the same, widened as Student's law asks for so few (Hesterberg 2015, The
 American Statistician 69, section 3); of fewer forgotten people, that of unseen people who stand in for them
-(`aru.evaluation.stand_ins`); else the figure is not tested at this size.
+(`aru.stats.stand_ins`); else the figure is not tested at this size.
 """
 
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from scipy.stats import norm, t
 
 from aru.audit.case import Case
 from aru.audit.verdicts import Measurement, NotRun, from_interval
-from aru.errors import InputError
-from aru.evaluation.intervals import LEVEL
-from aru.evaluation.roc import auc, auc_interval
-from aru.evaluation.stand_ins import LEAST_PEOPLE, Within, enough, null_of, shifted, stand_ins
+from aru.core.errors import InputError
+from aru.stats.intervals import LEVEL
+from aru.stats.roc import auc, auc_interval
+from aru.stats.stand_ins import LEAST_PEOPLE, Within, enough, null_of, shifted, stand_ins
 
 ENOUGH_PEOPLE = 10
 SHARE, GAP = (0.0, 1.0), (-1.0, 1.0)

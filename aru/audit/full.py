@@ -10,31 +10,31 @@ from typing import Any
 import numpy as np
 import torch
 
+from aru.audit.audited_model import Subject
 from aru.audit.case import AUDITED, ORIGINAL, Case
 from aru.audit.criteria import FULL
-from aru.audit.people import people_found
-from aru.audit.sizes import auc_over_people, too_few
-from aru.audit.subject import Subject
+from aru.audit.exposed_people import people_found
+from aru.audit.few_people import auc_over_people, too_few
 from aru.audit.verdicts import Measurement, NotRun, from_interval, measured, worst_of
 from aru.comparison.choices import parse_choice
-from aru.errors import InputError
-from aru.evaluation.iam import iam
-from aru.evaluation.interclass import interclass_test
-from aru.evaluation.intervals import draw_counts
-from aru.evaluation.lira import lira_offline, u_lira
-from aru.evaluation.pool import LEAST, PoolSignals, held_out
-from aru.evaluation.rmia import rmia, tune_a
-from aru.evaluation.roc import auc, auc_interval
-from aru.evaluation.signals import confidence, logit_confidence
-from aru.evaluation.stand_ins import LEAST_PEOPLE
-from aru.fitting import fit_from_scratch
-from aru.progress import Progress, silent
+from aru.core.errors import InputError
+from aru.core.progress import Progress, silent
+from aru.methods.aru.pipeline import unlearn
+from aru.metrics.interclass import interclass_test
+from aru.metrics.membership.signals import confidence, logit_confidence
+from aru.metrics.shadow_attacks.iam import iam
+from aru.metrics.shadow_attacks.lira import lira_offline, u_lira
+from aru.metrics.shadow_attacks.rmia import rmia, tune_a
+from aru.metrics.shadow_attacks.shadow_signals import LEAST, PoolSignals, held_out
 from aru.shadows.pool import Shadow, logits_of, open_pool, shadows_of
 from aru.shadows.population import Population, load_population
-from aru.shadows.requests import Request, load_request
 from aru.shadows.status import models_there, status
+from aru.shadows.unlearn_requests import Request, load_request
 from aru.shadows.unlearned import answers
-from aru.unlearning import unlearn
+from aru.stats.intervals import draw_counts
+from aru.stats.roc import auc, auc_interval
+from aru.stats.stand_ins import LEAST_PEOPLE
+from aru.train.from_scratch import fit_from_scratch
 
 Found = dict[str, Measurement | NotRun]
 ASK = "it takes two more trainings and is made with --interclass"

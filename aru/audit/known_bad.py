@@ -20,18 +20,18 @@ from torch import nn
 from aru.audit import quick
 from aru.audit.case import AUDITED, ORIGINAL, Case, make_case
 from aru.audit.criteria import KNOWN
-from aru.audit.job import model_path
+from aru.audit.project_models import model_path
 from aru.audit.record import audit_record
 from aru.audit.thresholds import THRESHOLDS_FILE, read_thresholds
-from aru.compute import Compute, choose
-from aru.config import load_config
+from aru.compute.device import Compute, choose
+from aru.core.config import load_config
+from aru.core.errors import InputError
+from aru.core.seeds import generator
 from aru.data.images import ImageSet, load_sets
 from aru.data.manifest import read_manifest
-from aru.errors import InputError
-from aru.losses import task_loss
-from aru.models import classifier, load_model
-from aru.seeds import generator
-from aru.training import predict
+from aru.nets.models import classifier, load_model
+from aru.train.loop import predict
+from aru.train.losses import task_loss
 
 STEPS = 60
 BATCH = 64

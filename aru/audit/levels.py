@@ -2,16 +2,16 @@
 
 from typing import Any
 
+from aru.audit.audited_model import Subject
 from aru.audit.case import RETRAINED, Case
 from aru.audit.criteria import STANDARD
 from aru.audit.full import full
 from aru.audit.quick import quick
 from aru.audit.record import Found
 from aru.audit.standard import REFERENCE_ITSELF, standard
-from aru.audit.subject import Subject
 from aru.audit.thresholds import Level
 from aru.audit.verdicts import NotRun
-from aru.progress import Progress, silent
+from aru.core.progress import Progress, silent
 
 
 def measure(case: Case, level: Level, subject: Subject, *, progress: Progress = silent) -> tuple[Found, dict[str, Any]]:

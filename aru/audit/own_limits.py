@@ -15,8 +15,8 @@ import yaml
 
 from aru.audit.thresholds import Limits, Thresholds
 from aru.audit.verdicts import Measurement, Verdict, judge, overall
-from aru.errors import InputError
-from aru.files import atomic_path
+from aru.core.errors import InputError
+from aru.core.files import atomic_path
 
 LEAST_SEEDS = 4
 """Retrained models: two that say how far apart they lie, and two that test the limits."""

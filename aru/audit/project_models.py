@@ -1,24 +1,24 @@
-"""One audit from files to files: what the flow's worker and `python -m aru.audit` run."""
+"""One audit from files to files: what the flow's worker and `python -m aru.commands.audit_model` run."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from aru.audit import quick
+from aru.audit.audited_model import Subject
 from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, Case, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
-from aru.audit.page import write_audit
 from aru.audit.record import audit_record
-from aru.audit.subject import Subject
 from aru.audit.thresholds import THRESHOLDS_FILE, check_level, read_thresholds
-from aru.compute import choose
-from aru.config import Config, load_config
+from aru.compute.device import choose
+from aru.core.config import Config, load_config
+from aru.core.errors import InputError
+from aru.core.files import load_tensors, md5
+from aru.core.progress import Progress, silent
 from aru.data.images import ROLES, load_sets
 from aru.data.manifest import read_manifest
-from aru.errors import InputError
-from aru.files import load_tensors, md5
-from aru.models import load_model
-from aru.progress import Progress, silent
+from aru.nets.models import load_model
+from aru.reporting.audit_page import write_audit
 
 OWN = (ORIGINAL, "unlearned", RETRAINED)
 """The models that the project itself makes, by their folders."""

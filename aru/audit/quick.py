@@ -14,19 +14,19 @@ from torch import nn
 
 from aru.audit.beside_original import likeness, remaining
 from aru.audit.case import AUDITED, ORIGINAL, Case
-from aru.audit.people import PeopleFound, nobody_found, people_found
-from aru.audit.sizes import many_alone, of_set, over_people
+from aru.audit.exposed_people import PeopleFound, nobody_found, people_found
+from aru.audit.few_people import many_alone, of_set, over_people
 from aru.audit.verdicts import Measurement, NotRun, measured, worst_of
-from aru.errors import InputError
-from aru.evaluation.attacks import BASELINES, class_ranks
-from aru.evaluation.combined import combined_scores
-from aru.evaluation.individuals import individuals
-from aru.evaluation.matched import MatchedAttack, matched_auc, strata_of
-from aru.evaluation.resampling import draw_sets
-from aru.evaluation.signals import gradient_norm
-from aru.evaluation.utility import per_example_loss, utility_columns
-from aru.evaluation.weights import weight_distance
-from aru.models import classifier
+from aru.core.errors import InputError
+from aru.metrics.distance.weights import weight_distance
+from aru.metrics.membership.combined import combined_scores
+from aru.metrics.membership.matched import MatchedAttack, matched_auc, strata_of
+from aru.metrics.membership.plain_attacks import BASELINES, class_ranks
+from aru.metrics.membership.signals import gradient_norm
+from aru.metrics.people.individuals import individuals
+from aru.metrics.resampling import draw_sets
+from aru.metrics.utility import per_example_loss, utility_columns
+from aru.nets.models import classifier
 
 ROLES = ("forget", "test", "unseen")
 """The sets it looks at; retain is the largest by far."""

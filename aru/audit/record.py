@@ -7,8 +7,8 @@ from aru.audit.case import Case
 from aru.audit.texts import NEEDS
 from aru.audit.thresholds import Level, Threshold, Thresholds
 from aru.audit.verdicts import Measurement, NotRun, Verdict, judge, overall, power
-from aru.errors import InputError
-from aru.evaluation.summary import rounded
+from aru.core.errors import InputError
+from aru.metrics.summary import rounded
 
 Found = Mapping[str, Measurement | NotRun]
 

@@ -14,21 +14,21 @@ import torch
 
 from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, Case
 from aru.audit.criteria import STANDARD
+from aru.audit.few_people import GAP, many_alone, of_set, over_people, too_few
 from aru.audit.quick import Draws, draw_people, matched_figures, stand_in_auc
-from aru.audit.sizes import GAP, many_alone, of_set, over_people, too_few
 from aru.audit.verdicts import Measurement, NotRun, from_interval, measured, worst_of
+from aru.core.errors import InputError
+from aru.core.progress import Progress, silent
 from aru.data.images import ROLES
-from aru.errors import InputError
-from aru.evaluation.bystanders import bystanders
-from aru.evaluation.distance import distance, js_divergence
-from aru.evaluation.feature_use import feature_use
-from aru.evaluation.filtering import filter_sensitivity
-from aru.evaluation.probing import probing
-from aru.evaluation.relearning import RelearnConfig, relearning
-from aru.evaluation.representation import representation
-from aru.evaluation.stand_ins import LEAST_PEOPLE
-from aru.evaluation.utility import per_example_loss, utility_columns
-from aru.progress import Progress, silent
+from aru.metrics.distance.gaps import distance, js_divergence
+from aru.metrics.people.bystanders import bystanders
+from aru.metrics.relearning.relearn import RelearnConfig, relearning
+from aru.metrics.representation.cka import representation
+from aru.metrics.representation.feature_use import feature_use
+from aru.metrics.representation.filtering import filter_sensitivity
+from aru.metrics.representation.probing import probing
+from aru.metrics.utility import per_example_loss, utility_columns
+from aru.stats.stand_ins import LEAST_PEOPLE
 
 Part = Callable[[Case], tuple[dict[str, Measurement | NotRun], dict[str, Any]]]
 Column = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], np.ndarray]

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aru.errors import InputError
-from aru.safe_yaml import parse_yaml
+from aru.core.errors import InputError
+from aru.core.safe_yaml import parse_yaml
 
 Level = Literal["quick", "standard", "full"]
 LEVELS: tuple[Level, ...] = ("quick", "standard", "full")

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.stats import norm
 
 from aru.audit.thresholds import Threshold
-from aru.errors import InputError
-from aru.evaluation.intervals import LEVEL, interval
+from aru.core.errors import InputError
+from aru.stats.intervals import LEVEL, interval
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 EXIT_CODES: dict[Verdict, int] = {"pass": 0, "inconclusive": 3, "fail": 4}

@@ -1,4 +1,4 @@
-"""`python -m aru.audit BENCHMARK MODEL` audits a model with PyTorch alone, where no Prefect or MLflow is."""
+"""`python -m aru.commands.audit_model BENCHMARK MODEL` audits a model with PyTorch alone, where no Prefect or MLflow is."""
 
 import argparse
 import os
@@ -7,19 +7,19 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
 
-from aru.errors import InputError
+from aru.core.errors import InputError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the audit's files and print one line a criterion."""
-    from aru.audit.cells import Cell, audit_cell
-    from aru.audit.job import OWN, audit_folder, model_path, run_audit
-    from aru.audit.page import criterion_cells
+    from aru.audit.compared_models import Cell, audit_cell
+    from aru.audit.project_models import OWN, audit_folder, model_path, run_audit
     from aru.audit.thresholds import LEVELS, check_interclass
     from aru.audit.verdicts import EXIT_CODES
-    from aru.files import read_json
+    from aru.core.files import read_json
+    from aru.reporting.audit_page import criterion_cells
 
-    parser = argparse.ArgumentParser(prog="python -m aru.audit", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m aru.commands.audit_model", description=__doc__)
     parser.add_argument("benchmark")
     parser.add_argument("model", help=f"{', '.join(OWN)}, or a safetensors file; with --protocol a method of a comparison")
     parser.add_argument("--level", choices=LEVELS, default="quick")

@@ -1,4 +1,4 @@
-"""`python -m aru.comparison BENCHMARK` runs a comparison with PyTorch alone, where no Prefect or MLflow is.
+"""`python -m aru.commands.compare BENCHMARK` runs a comparison with PyTorch alone, where no Prefect or MLflow is.
 
 Its results lie where `aru benchmark` looks for them, and can be copied between machines of one kind.
 """
@@ -11,13 +11,13 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
 
-from aru.errors import InputError
-from aru.leftovers import alone
+from aru.core.errors import InputError
+from aru.core.leftovers import alone
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Compute what is missing and print one line a result."""
-    parser = argparse.ArgumentParser(prog="python -m aru.comparison", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m aru.commands.compare", description=__doc__)
     parser.add_argument("benchmark")
     parser.add_argument("--methods", default="all")
     parser.add_argument("--protocol", default="official")
@@ -38,15 +38,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from aru.comparison.cell import open_store
     from aru.comparison.choices import parse_choices
     from aru.comparison.draws import draws_of
+    from aru.comparison.local_runs import run_tasks
     from aru.comparison.plan import make_plan
-    from aru.comparison.pool import run_tasks
     from aru.comparison.tuning import check_tuned_protocol, load_tuned
-    from aru.comparison.work import open_store
-    from aru.compute import choose
-    from aru.config import load_config
-    from aru.stages import run as run_stage
+    from aru.compute.device import choose
+    from aru.core.config import load_config
+    from aru.stages.runner import run as run_stage
 
     config, work = load_config(Path("params.yaml"), options.benchmark), Path("work") / options.benchmark
     if not (work / "prepared" / "manifest.csv").is_file():

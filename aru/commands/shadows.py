@@ -1,4 +1,4 @@
-"""`python -m aru.shadows BENCHMARK` builds the pool of shadow models with PyTorch alone, where no Prefect or MLflow is.
+"""`python -m aru.commands.shadows BENCHMARK` builds the pool of shadow models with PyTorch alone, where no Prefect or MLflow is.
 
 Its entries lie where `aru shadows` looks for them. With --unlearn it goes on to unlearn those that saw the people.
 """
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
 
-from aru.errors import InputError, TrainingError
-from aru.leftovers import alone
-from aru.processes import process_pool
-from aru.work_queue import work_off
+from aru.compute.processes import process_pool
+from aru.compute.work_queue import work_off
+from aru.core.errors import InputError, TrainingError
+from aru.core.leftovers import alone
 
 if TYPE_CHECKING:
     from aru.shadows.build import Call
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> int:
     """Compute what is missing and print one line a model."""
-    parser = argparse.ArgumentParser(prog="python -m aru.shadows", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m aru.commands.shadows", description=__doc__)
     parser.add_argument("benchmark")
     parser.add_argument("--models", type=int, default=16, help="an even number")
     parser.add_argument("--protocol", default="official")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--budget-minutes", type=float, help="begin nothing after so many minutes")
-    parser.add_argument("--unlearn", metavar="METHODS", default="", help="methods as `python -m aru.comparison` takes them")
+    parser.add_argument("--unlearn", metavar="METHODS", default="", help="methods as `python -m aru.commands.compare` takes them")
     parser.add_argument("--draws", type=int, default=1, help="forget the people of the first so many draws, one by one")
     parser.add_argument("--status", action="store_true", help="only say what is there")
     parser.add_argument("--drop-weights", action="store_true", help="afterwards; the logits stay")
@@ -45,9 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from aru.config import load_config
+    from aru.core.config import load_config
     from aru.shadows.build import Asked, Build, table
-    from aru.stages import run as run_stage
+    from aru.stages.runner import run as run_stage
 
     config, work = load_config(Path("params.yaml"), options.benchmark), Path("work") / options.benchmark
     if not (work / "prepared" / "manifest.csv").is_file():

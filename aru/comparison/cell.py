@@ -7,24 +7,24 @@ from typing import Any
 import torch
 from torch import nn
 
-from aru.checkpoint import Checkpoint
-from aru.code import code_digest
 from aru.comparison.draws import load_draw
 from aru.comparison.plan import Task, expected_key
 from aru.comparison.store import Store
-from aru.compute import Compute, choose
-from aru.config import Config
+from aru.compute.device import Compute, choose
+from aru.core.config import Config
+from aru.core.errors import InputError, TrainingError
+from aru.core.files import read_json, write_json
+from aru.core.progress import Progress, silent
+from aru.core.source_code import code_digest
+from aru.core.stopwatch import Stopwatch
 from aru.data.images import ROLES, Sets
-from aru.errors import InputError, TrainingError
-from aru.evaluation.matched import strata_of
-from aru.evaluation.reference import reference_figures
-from aru.evaluation.summary import model_figures, rounded
-from aru.files import read_json, write_json
-from aru.fitting import fit_from_scratch
-from aru.methods import find
-from aru.progress import Progress, silent
-from aru.stopwatch import Stopwatch
-from aru.training import predict
+from aru.methods.registry import find
+from aru.metrics.membership.matched import strata_of
+from aru.metrics.reference import reference_figures
+from aru.metrics.summary import model_figures, rounded
+from aru.train.checkpoint import Checkpoint
+from aru.train.from_scratch import fit_from_scratch
+from aru.train.loop import predict
 
 
 def run_task(task: Task, config: Config, work: Path, *, progress: Progress = silent) -> None:
@@ -65,7 +65,7 @@ def open_store(work: Path) -> Store:
 
 def figures_of(store: Store, task: Task, sets: Sets) -> dict[str, Any]:
     """The figures of a result, computed from its logits where the evaluation's code has changed."""
-    path = store.derived(task.key, f"figures-{code_digest('aru.evaluation.summary')[:16]}")
+    path = store.derived(task.key, f"figures-{code_digest('aru.metrics.summary')[:16]}")
     if not path.is_file():
         targets = {role: getattr(sets, role).targets for role in ROLES}
         try:
@@ -78,7 +78,7 @@ def figures_of(store: Store, task: Task, sets: Sets) -> dict[str, Any]:
 
 def references_of(store: Store, sets: Sets, digests: dict[str, str]) -> dict[str, float]:
     """What labels and chance alone give in a draw; computed once."""
-    code = code_digest("aru.evaluation.reference")[:16]
+    code = code_digest("aru.metrics.reference")[:16]
     path = store.folder.parent / "references" / f"{digests['forget'][:16]}-{digests['unseen'][:16]}-{code}.json"
     if not path.is_file():
         write_json(path, rounded(reference_figures(strata_of(sets.forget.targets), strata_of(sets.unseen.targets))))

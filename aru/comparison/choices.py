@@ -7,10 +7,10 @@ from typing import Any
 import yaml
 
 from aru.comparison.ablation import ABLATION
-from aru.config import PRESETS, Config, Section
-from aru.errors import InputError
-from aru.methods import CONTROLS, METHODS, find
-from aru.safe_yaml import parse_yaml
+from aru.core.config import PRESETS, Config, Section
+from aru.core.errors import InputError
+from aru.core.safe_yaml import parse_yaml
+from aru.methods.registry import CONTROLS, METHODS, find
 
 _ARU = frozenset({"aru", *CONTROLS}) - {"nothing"}
 REFERENCES = ("nothing", "retrain")

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from aru.comparison.cell import figures_of, open_store, references_of
 from aru.comparison.draws import load_draw
 from aru.comparison.plan import Task
-from aru.comparison.work import figures_of, open_store, references_of
-from aru.config import Config
+from aru.core.config import Config
 
 
 def records_of(tasks: Iterable[Task], config: Config, work: Path) -> list[dict[str, Any]]:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aru.comparison.bootstrap import Estimate, Place, estimate
-from aru.comparison.paired import Difference, Equivalence, difference, equivalence, holm
 from aru.comparison.records import ANCHORS, FLOORS, MEASURED, OURS, PLACE, REFERENCE, records_table, tables
+from aru.stats.bootstrap import Estimate, Place, estimate
+from aru.stats.paired_tests import Difference, Equivalence, difference, equivalence, holm
 
 FIGURES = (*MEASURED, "gap/test/accuracy", "gap/mia_matched/auc", "seconds", "share")
 TESTED = ("test/accuracy", "mia/forgetting_score", "nomus", "mia_matched/auc")

@@ -8,13 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from aru.config import Config, MergeConfig
+from aru.compute.keys import digest
+from aru.core.config import Config, MergeConfig
+from aru.core.errors import InputError
 from aru.data.images import ROLES, TASKS, Sets, load_images, sets_of
 from aru.data.manifest import read_manifest
-from aru.data.people import DEFAULT, sides
 from aru.data.splits import assign_roles
-from aru.errors import InputError
-from aru.keys import digest
+from aru.data.subjects import DEFAULT, sides
 
 Protocol = Literal["official", "clean", "tuning"]
 PROTOCOLS: tuple[Protocol, ...] = ("official", "clean", "tuning")

@@ -10,11 +10,11 @@ import torch
 from aru.comparison.draws import load_draw
 from aru.comparison.plan import Task
 from aru.comparison.store import Store
-from aru.compute import Compute
-from aru.config import Config, TrainConfig
+from aru.compute.device import Compute
+from aru.core.config import Config, TrainConfig
 from aru.data.images import Sets
-from aru.fitting import fit_from_scratch
-from aru.methods import find
+from aru.methods.registry import find
+from aru.train.from_scratch import fit_from_scratch
 
 _SAMPLE = 256  # images that a machine's pace is measured on
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from pathlib import Path
 
+from aru.comparison.cell import run_task
 from aru.comparison.plan import Task
-from aru.comparison.work import run_task
-from aru.config import Config
-from aru.processes import process_pool
-from aru.work_queue import work_off
+from aru.compute.processes import process_pool
+from aru.compute.work_queue import work_off
+from aru.core.config import Config
 
 
 def run_tasks(

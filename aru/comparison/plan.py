@@ -9,10 +9,10 @@ from aru.comparison.choices import Choice
 from aru.comparison.draws import Draw, load_draw
 from aru.comparison.keys import method_key, original_key, retrained_key
 from aru.comparison.store import Store
-from aru.compute import Compute
-from aru.config import Config
-from aru.errors import InputError
-from aru.methods import find
+from aru.compute.device import Compute
+from aru.core.config import Config
+from aru.core.errors import InputError
+from aru.methods.registry import find
 
 _SEED_STEP = 1000
 """Distance of the unlearning seeds of one training seed; the first of them is the training seed itself."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from aru.errors import InputError
+from aru.core.errors import InputError
 
 REFERENCE, ORIGINAL, OURS = "retrain", "nothing", "aru"
 ANCHORS = (ORIGINAL, REFERENCE)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from aru.comparison.choices import REFERENCES
-from aru.config import Config
-from aru.errors import InputError
-from aru.methods import find
+from aru.core.config import Config
+from aru.core.errors import InputError
+from aru.methods.registry import find
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from aru.files import atomic_path, load_tensors, read_json, save_tensors, write_json
-from aru.models import load_model, save_model
+from aru.core.files import atomic_path, load_tensors, read_json, save_tensors, write_json
+from aru.nets.models import load_model, save_model
 
 _RECORD, _LOGITS, _MODEL = "record.json", "logits.safetensors", "model.safetensors"
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from aru.comparison.cell import figures_of, open_store, run_task
 from aru.comparison.choices import parse_choice
 from aru.comparison.draws import Draw, draws_of, load_draw
 from aru.comparison.plan import Task, make_plan
 from aru.comparison.store import Store
-from aru.comparison.work import figures_of, open_store, run_task
-from aru.compute import choose
-from aru.config import Config
-from aru.errors import InputError, TrainingError
-from aru.keys import digest
-from aru.progress import Progress, silent
+from aru.compute.device import choose
+from aru.compute.keys import digest
+from aru.core.config import Config
+from aru.core.errors import InputError, TrainingError
+from aru.core.progress import Progress, silent
 
 OBJECTIVE = "(test/accuracy + 1 - 2 |mia_matched/auc - 0.5|) / 2"
 WORST = 0.0

@@ -11,13 +11,13 @@ from aru.comparison.choices import nested
 from aru.comparison.draws import tuning_people
 from aru.comparison.spaces import SPACES
 from aru.comparison.trials import OBJECTIVE, Outcome, Setting
-from aru.config import Config
+from aru.compute.keys import digest
+from aru.core.config import Config
+from aru.core.errors import InputError
+from aru.core.files import atomic_path
+from aru.core.safe_yaml import parse_yaml
 from aru.data.manifest import read_manifest
-from aru.errors import InputError
-from aru.files import atomic_path
-from aru.keys import digest
-from aru.methods import find
-from aru.safe_yaml import parse_yaml
+from aru.methods.registry import find
 
 _HEADER = "# Written by `aru tune`; read by `aru benchmark --parameters tuned`. No parameters: the defaults were best.\n"
 _STATES = ("done", "failed", "over the cap")

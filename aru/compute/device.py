@@ -9,10 +9,10 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from aru import memory
-from aru.config import RuntimeConfig
-from aru.convolution import speed_up
-from aru.errors import InputError
+from aru.compute.kernels import memory
+from aru.compute.kernels.convolution import speed_up
+from aru.core.config import RuntimeConfig
+from aru.core.errors import InputError
 
 Model = TypeVar("Model", bound=nn.Module)
 

@@ -4,9 +4,9 @@ import hashlib
 import json
 from typing import Any
 
-from aru.code import code_digest
-from aru.compute import Compute
-from aru.config import RuntimeConfig
+from aru.compute.device import Compute
+from aru.core.config import RuntimeConfig
+from aru.core.source_code import code_digest
 
 
 def digest(content: Any) -> str:

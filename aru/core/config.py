@@ -8,9 +8,9 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aru.errors import InputError
-from aru.names import check_name, check_path
-from aru.safe_yaml import parse_yaml
+from aru.core.errors import InputError
+from aru.core.names import check_name, check_path
+from aru.core.safe_yaml import parse_yaml
 
 
 class Section(BaseModel):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from safetensors import SafetensorError, safe_open
 
-from aru.errors import InputError
-from aru.leftovers import remove, temporary_beside
+from aru.core.errors import InputError
+from aru.core.leftovers import remove, temporary_beside
 
 if TYPE_CHECKING:
     import torch  # takes seconds to import, and most files are no tensors
@@ -26,7 +26,7 @@ _META = "aru"  # one metadata key only: with several, safetensors' byte order is
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it in when the block ends well, remove it otherwise.
 
-    What a kill leaves is for `aru.leftovers.clear`.
+    What a kill leaves is for `aru.core.leftovers.clear`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def read_meta(path: Path) -> dict[str, Any]:
 def _meta(file: Any, path: Path) -> dict[str, Any]:
     meta = json.loads((file.metadata() or {}).get(_META, "{}"))
     if not isinstance(meta, dict):
-        raise InputError(f"the metadata of {path} is no mapping: write it with aru.files.save_tensors")
+        raise InputError(f"the metadata of {path} is no mapping: write it with aru.core.files.save_tensors")
     return meta
 
 

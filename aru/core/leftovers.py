@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aru.errors import InputError
+from aru.core.errors import InputError
 
 _NAME = re.compile(r"\..+\.[0-9a-f]+\.tmp")
 

@@ -9,9 +9,9 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-_IMPORTED = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in Path(__file__).parent.rglob("*.py")}
-_WITHOUT_EFFECT = frozenset({"aru/config.py", "aru/errors.py", "aru/files.py", "aru/progress.py"})
+ROOT = Path(__file__).parents[2]
+_IMPORTED = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in Path(__file__).parents[1].rglob("*.py")}
+_WITHOUT_EFFECT = frozenset({"aru/core/config.py", "aru/core/errors.py", "aru/core/files.py", "aru/core/progress.py"})
 """Not digested: parameters are in a key by their values, and the others change no figure."""
 
 

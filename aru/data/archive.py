@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from aru.core.errors import InputError
 from aru.data.faults import Faults, Flaw
-from aru.errors import InputError
 
 MAX_MEMBERS = 500_000
 MAX_MEMBER_BYTES = 64 << 20

@@ -4,10 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from aru.config import MergeConfig
+from aru.core.config import MergeConfig
 from aru.data.manifest import ROLES, labels_of
-from aru.data.people import DEFAULT, filings, nobodys, sides, suspects
 from aru.data.photos import CONSTANT, COPIES
+from aru.data.subjects import DEFAULT, filings, nobodys, sides, suspects
 
 _COUNTS = ("rows", "distinct_files", "distinct_photos", "families", "family_person_keys", "people", "unused_rows")
 

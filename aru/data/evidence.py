@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from aru.config import MergeConfig
-from aru.data.people import DEFAULT, filings, links_within, suspects
+from aru.core.config import MergeConfig
+from aru.data.subjects import DEFAULT, filings, links_within, suspects
 
 
 def people(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> dict[str, list[dict[str, Any]]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aru.errors import InputError
+from aru.core.errors import InputError
 
 _NAMED = 50  # faults of a kind whose files are named
 

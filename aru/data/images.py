@@ -11,10 +11,10 @@ import torch
 from numpy.lib.format import header_data_from_array_1_0, write_array_header_1_0
 from PIL import Image
 
+from aru.core.errors import InputError
+from aru.core.files import atomic_path, preallocate
+from aru.core.progress import Progress, silent
 from aru.data.manifest import read_manifest, read_training
-from aru.errors import InputError
-from aru.files import atomic_path, preallocate
-from aru.progress import Progress, silent
 
 ROLES = ("forget", "retain", "test", "unseen")
 TASKS = {"age": ("age",), "male": ("male",), "smiling": ("smiling",), "young": ("young",),

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from aru.errors import InputError
-from aru.files import atomic_path
+from aru.core.errors import InputError
+from aru.core.files import atomic_path
 
 IDENTITY = ("row", "path", "digest", "photo", "note", "subject", "family", "person", "split", "role")
 LABELS = ("age", "male", "smiling", "young")

@@ -16,13 +16,13 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from aru.config import load_archive, load_config
+from aru.core.config import load_archive, load_config
+from aru.core.errors import InputError
+from aru.core.files import atomic_path
 from aru.data.archive import open_source
 from aru.data.decoding import decode_photo
 from aru.data.images import decode
 from aru.data.manifest import read_manifest
-from aru.errors import InputError
-from aru.files import atomic_path
 
 _MEMBER_BYTES = 200  # what a zip file needs for a member beside its bytes, at most
 

@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from aru.config import MergeConfig
+from aru.core.config import MergeConfig
+from aru.core.errors import InputError
+from aru.core.progress import Progress, silent
 from aru.data.archive import open_source
 from aru.data.decoding import decode_photo
 from aru.data.faults import Faults
 from aru.data.ids import normal_id
-from aru.data.mucac import read_mucac
-from aru.data.mufac import read_mufac
-from aru.data.people import DEFAULT, subject_ids
 from aru.data.photos import photo_ids, thumbnail
+from aru.data.sources.mucac import read_mucac
+from aru.data.sources.mufac import read_mufac
 from aru.data.splits import assign_roles
-from aru.errors import InputError
-from aru.progress import Progress, silent
+from aru.data.subjects import DEFAULT, subject_ids
 
 _READERS = {"mufac": read_mufac, "mucac": read_mucac}
 

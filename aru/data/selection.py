@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from aru.config import MergeConfig
+from aru.core.config import MergeConfig
 from aru.data.ids import normal_key
-from aru.data.people import DEFAULT, filings, subjects_by_name, suspects
+from aru.data.subjects import DEFAULT, filings, subjects_by_name, suspects
 
 SHOWN = 20  # people of a draw that are listed one by one
 

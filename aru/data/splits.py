@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aru.config import MergeConfig
+from aru.core.config import MergeConfig
+from aru.core.errors import InputError, LeakError
 from aru.data.ids import alike, normal_key
 from aru.data.manifest import ROLES, labels_of
-from aru.data.people import DEFAULT, nobodys, sides, subjects_by_name
-from aru.errors import InputError, LeakError
+from aru.data.subjects import DEFAULT, nobodys, sides, subjects_by_name
 
 LEAST_MATCHED = 100
 """Photos below which the clean protocol keeps a multiple of the forget set's among the unseen ones, class by class."""
@@ -65,7 +65,7 @@ def _chosen(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) -> np.n
         drawn = np.random.default_rng(forget.get("draw_seed", 0)).choice(people, forget["draw"], replace=False)
         return train & manifest["subject"].isin(drawn).to_numpy()
     if layout == "mucac":
-        from aru.data.mucac import cut
+        from aru.data.sources.mucac import cut
 
         people = manifest["person"].astype(int)
         return (people.map(cut(people)) == "forget").to_numpy()

@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from aru.config import MergeConfig
+from aru.core.config import MergeConfig
+from aru.core.errors import InputError
 from aru.data.ids import alike, key_of, normal_key, skeleton
 from aru.data.photos import CONSTANT, Groups
-from aru.errors import InputError
 
 DEFAULT = MergeConfig()
 

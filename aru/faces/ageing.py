@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from aru.data.faces_look import Array, Hair, Look, Shape, Skin
-from aru.data.faces_people import Person
+from aru.faces.families import Person
+from aru.faces.look import Array, Hair, Look, Shape, Skin
 
 _SKIN = np.array(
     [

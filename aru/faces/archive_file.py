@@ -1,6 +1,6 @@
 """The embedded benchmark `faces`: invented people drawn at several ages, in exactly MUFAC's archive layout.
 
-    python -m aru.data.faces data/faces.zip --seed 0
+    python -m aru.faces.archive_file data/faces.zip --seed 0
 
 The same seed gives the same bytes on the same kind of machine. docs/faces.md says what is planted in it.
 """
@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from aru.data.faces_ageing import look_at
-from aru.data.faces_canvas import NoiseBank, noise_bank
-from aru.data.faces_plan import FORGET_ROWS, PHOTOS, plan
-from aru.data.faces_render import render
-from aru.data.faces_rows import FAMILIES, SPLITS, Row, Source
-from aru.data.faces_shot import draw_shot
-from aru.files import atomic_path
-from aru.progress import Progress, silent
+from aru.core.files import atomic_path
+from aru.core.progress import Progress, silent
+from aru.faces.ageing import look_at
+from aru.faces.canvas import NoiseBank, noise_bank
+from aru.faces.contents import FORGET_ROWS, PHOTOS, plan
+from aru.faces.render import render
+from aru.faces.rows import FAMILIES, SPLITS, Row, Source
+from aru.faces.shot import draw_shot
 
 __all__ = ["FORGET_ROWS", "generate"]
 
@@ -99,8 +99,8 @@ def generate(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line: `python -m aru.data.faces OUT.zip --seed 0`."""
-    parser = argparse.ArgumentParser(prog="python -m aru.data.faces", description=__doc__.splitlines()[0])
+    """The command line: `python -m aru.faces.archive_file OUT.zip --seed 0`."""
+    parser = argparse.ArgumentParser(prog="python -m aru.faces.archive_file", description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="the archive to write, such as data/faces.zip")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--families", type=int, default=FAMILIES)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from aru.data.faces_canvas import Array, NoiseBank, blend, cover, cut, smooth, tinted, window
-from aru.data.faces_head import Plane
-from aru.data.faces_look import Look
-from aru.data.faces_shot import Shot
+from aru.faces.canvas import Array, NoiseBank, blend, cover, cut, smooth, tinted, window
+from aru.faces.head import Plane
+from aru.faces.look import Look
+from aru.faces.shot import Shot
 
 
 def draw_neck(rgb: Array, look: Look, shot: Shot, plane: Plane) -> None:

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from aru.data.faces_people import Person, family
-from aru.data.faces_plants import copied, refiled
-from aru.data.faces_rows import FAMILIES, FIRST_FAMILY, SPLITS, Camera, Row, family_id, keys, open_classes
-from aru.errors import InputError
+from aru.core.errors import InputError
+from aru.faces.families import Person, family
+from aru.faces.planted_faults import copied, refiled
+from aru.faces.rows import FAMILIES, FIRST_FAMILY, SPLITS, Camera, Row, family_id, keys, open_classes
 
 PHOTOS = 11  # of a person, on average
 FORGET_ROWS = 420  # the first rows of train: the official forget cut of the full archive

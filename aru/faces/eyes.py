@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from aru.data.faces_canvas import Array, NoiseBank, blend, cover, cut, shade, smooth, tinted, window
-from aru.data.faces_look import Look
-from aru.data.faces_shot import Shot
+from aru.faces.canvas import Array, NoiseBank, blend, cover, cut, shade, smooth, tinted, window
+from aru.faces.look import Look
+from aru.faces.shot import Shot
 
 _BLACK = np.array([0.06, 0.04, 0.04])
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aru.data.faces_canvas import Array, NoiseBank, bell, blend, cover, cut, shade, smooth, tinted, window
-from aru.data.faces_look import Look
-from aru.data.faces_shot import Shot
+from aru.faces.canvas import Array, NoiseBank, bell, blend, cover, cut, shade, smooth, tinted, window
+from aru.faces.look import Look
+from aru.faces.shot import Shot
 
 
 def draw_nose(rgb: Array, x: Array, y: Array, look: Look, shot: Shot, edge: float) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aru.data.faces_canvas import Array, NoiseBank, bell, blend, cover, cut, shade, smooth, tinted, window
-from aru.data.faces_head import Plane, beard_area
-from aru.data.faces_look import Look
-from aru.data.faces_shot import Shot
+from aru.faces.canvas import Array, NoiseBank, bell, blend, cover, cut, shade, smooth, tinted, window
+from aru.faces.head import Plane, beard_area
+from aru.faces.look import Look
+from aru.faces.shot import Shot
 
 # volume above the crown and at the sides, how far down the front hair goes (v), how far the back hair goes
 _CUT = {

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aru.data.faces_canvas import Array, NoiseBank, Window, bell, blend, cover, enlarge, smooth, tinted
-from aru.data.faces_look import Look, Shape
-from aru.data.faces_shot import Shot
+from aru.faces.canvas import Array, NoiseBank, Window, bell, blend, cover, enlarge, smooth, tinted
+from aru.faces.look import Look, Shape
+from aru.faces.shot import Shot
 
 _ANGLES = np.linspace(0, np.pi, 181)
 _TURN = 0.98  # radius of the cylinder on which the features turn with the head's yaw

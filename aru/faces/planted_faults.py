@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from aru.data.faces_people import Person
-from aru.data.faces_rows import FAMILIES, FIRST_FAMILY, SPLITS, Row, family_id, keys, open_classes
+from aru.faces.families import Person
+from aru.faces.rows import FAMILIES, FIRST_FAMILY, SPLITS, Row, family_id, keys, open_classes
 
 # Planted in the full archive; a smaller one holds the same share, and at least one of each.
 REFILED_IN_TRAIN = 12  # people of train filed again, with some of their files, under the next family number

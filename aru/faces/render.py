@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from aru.data.faces_body import draw_clothes, draw_neck
-from aru.data.faces_canvas import Array, NoiseBank, blend, cover, cut, window
-from aru.data.faces_eyes import draw_brow, draw_eye
-from aru.data.faces_features import draw_ear, draw_glasses, draw_marks, draw_mouth, draw_nose
-from aru.data.faces_hair import bares_ears, draw_back_hair, draw_beard, draw_front_hair, fall_of_hair
-from aru.data.faces_head import Plane, head_plane, light_face, skin_colour
-from aru.data.faces_look import Look
-from aru.data.faces_scene import background, develop, vignette
-from aru.data.faces_shot import Shot
+from aru.faces.body import draw_clothes, draw_neck
+from aru.faces.canvas import Array, NoiseBank, blend, cover, cut, window
+from aru.faces.eyes import draw_brow, draw_eye
+from aru.faces.features import draw_ear, draw_glasses, draw_marks, draw_mouth, draw_nose
+from aru.faces.hair import bares_ears, draw_back_hair, draw_beard, draw_front_hair, fall_of_hair
+from aru.faces.head import Plane, head_plane, light_face, skin_colour
+from aru.faces.look import Look
+from aru.faces.scene import background, develop, vignette
+from aru.faces.shot import Shot
 
 
 def _draw_skin(rgb: Array, look: Look, shot: Shot, plane: Plane, coarse: Plane, bank: NoiseBank) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aru.data.faces_people import Person
+from aru.faces.families import Person
 
 # The benchmark's classes: first and last year of each.
 CLASSES = {

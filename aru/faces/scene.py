@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image, ImageFilter
 
-from aru.data.faces_canvas import Array, NoiseBank, bell, blend, cover, enlarge, smooth, tinted
-from aru.data.faces_shot import Shot
+from aru.faces.canvas import Array, NoiseBank, bell, blend, cover, enlarge, smooth, tinted
+from aru.faces.shot import Shot
 
 
 def background(shot: Shot, bank: NoiseBank, size: int) -> Array:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aru.data.faces_canvas import Array
+from aru.faces.canvas import Array
 
 _WALLS = np.array(
     [

@@ -6,16 +6,16 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.errors import InputError, TrainingError
+from aru.core.progress import Progress, silent
+from aru.core.seeds import generator
 from aru.data.images import ImageSet, Sets
-from aru.errors import InputError, TrainingError
-from aru.losses import task_loss
-from aru.methods.batches import joined, load, passes
-from aru.methods.loop import DescentConfig, Step, counter, descend, finish, optimiser_of, student, teacher
 from aru.methods.method import Method, require_classes
-from aru.progress import Progress, silent
-from aru.seeds import generator
-from aru.training import batches_of
+from aru.train.batches import joined, load, passes
+from aru.train.descent import DescentConfig, Step, counter, descend, finish, optimiser_of, student, teacher
+from aru.train.loop import batches_of
+from aru.train.losses import task_loss
 
 
 class AmunConfig(DescentConfig):

@@ -7,16 +7,16 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.progress import Progress, silent
+from aru.core.seeds import draw_seed, generator
 from aru.data.images import Sets
-from aru.losses import distillation_loss
-from aru.methods.batches import joined, load, passes, sample
-from aru.methods.fresh import fresh
-from aru.methods.loop import DescentConfig, Step, counter, descend, finish, optimiser_of, student, teacher
 from aru.methods.method import Method, require_classes
-from aru.progress import Progress, silent
-from aru.seeds import draw_seed, generator
-from aru.training import batches_of
+from aru.nets.fresh import fresh
+from aru.train.batches import joined, load, passes, sample
+from aru.train.descent import DescentConfig, Step, counter, descend, finish, optimiser_of, student, teacher
+from aru.train.loop import batches_of
+from aru.train.losses import distillation_loss
 
 
 class BadTeacherConfig(DescentConfig):

@@ -6,15 +6,15 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from aru.compute import Compute
-from aru.config import TrainConfig
+from aru.compute.device import Compute
+from aru.core.config import TrainConfig
+from aru.core.errors import InputError
+from aru.core.progress import Progress, silent
+from aru.core.seeds import generator
 from aru.data.images import Sets
-from aru.errors import InputError
-from aru.methods.loop import finish, student
 from aru.methods.method import Method
-from aru.progress import Progress, silent
-from aru.seeds import generator
-from aru.training import fit
+from aru.train.descent import finish, student
+from aru.train.loop import fit
 
 
 class CtConfig(TrainConfig):

@@ -8,15 +8,15 @@ from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
-from aru.compute import Compute
-from aru.config import Section
+from aru.compute.device import Compute
+from aru.core.config import Section
+from aru.core.progress import Progress, silent
+from aru.core.seeds import generator
 from aru.data.images import Sets
-from aru.losses import task_loss
-from aru.methods.batches import passes, shuffled
-from aru.methods.loop import Step, cosine, counter, descend, finish, set_lr, student
 from aru.methods.method import Method, require_classes
-from aru.progress import Progress, silent
-from aru.seeds import generator
+from aru.train.batches import passes, shuffled
+from aru.train.descent import Step, cosine, counter, descend, finish, set_lr, student
+from aru.train.losses import task_loss
 
 
 class FcsConfig(Section):

@@ -5,14 +5,14 @@ from typing import Literal
 from pydantic import Field
 from torch import nn
 
-from aru.compute import Compute
-from aru.config import TrainConfig
+from aru.compute.device import Compute
+from aru.core.config import TrainConfig
+from aru.core.progress import Progress, silent
+from aru.core.seeds import generator
 from aru.data.images import Sets
-from aru.methods.loop import batchnorms, finish, holding, student
 from aru.methods.method import Method
-from aru.progress import Progress, silent
-from aru.seeds import generator
-from aru.training import fit, supervised
+from aru.train.descent import batchnorms, finish, holding, student
+from aru.train.loop import fit, supervised
 
 
 class FinetuneMethodConfig(TrainConfig):

@@ -8,14 +8,14 @@ from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.progress import Progress, silent
+from aru.core.seeds import generator
 from aru.data.images import Sets
-from aru.losses import task_loss
-from aru.methods.batches import Batch, endless, passes, shuffled
-from aru.methods.loop import DescentConfig, Step, counter, descend, finish, optimiser_of, student
 from aru.methods.method import Method
-from aru.progress import Progress, silent
-from aru.seeds import generator
+from aru.train.batches import Batch, endless, passes, shuffled
+from aru.train.descent import DescentConfig, Step, counter, descend, finish, optimiser_of, student
+from aru.train.losses import task_loss
 
 
 class GliConfig(DescentConfig):

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.errors import TrainingError
+from aru.core.progress import Progress
 from aru.data.images import ImageSet
-from aru.errors import TrainingError
-from aru.losses import task_loss
-from aru.methods.loop import finish, student
-from aru.progress import Progress
+from aru.train.descent import finish, student
+from aru.train.losses import task_loss
 
 Gradients = dict[str, torch.Tensor]
 

@@ -6,17 +6,17 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from aru.compute import Compute
-from aru.config import TrainConfig
+from aru.compute.device import Compute
+from aru.core.config import TrainConfig
+from aru.core.errors import InputError
+from aru.core.progress import Progress, silent
+from aru.core.seeds import draw_seed, generator
 from aru.data.images import Sets
-from aru.errors import InputError
-from aru.losses import distillation_loss, task_loss
-from aru.methods.loop import finish, student, teacher
 from aru.methods.method import Method, require_classes
-from aru.models import classifier
-from aru.progress import Progress, silent
-from aru.seeds import draw_seed, generator
-from aru.training import Loss, fit
+from aru.nets.models import classifier
+from aru.train.descent import finish, student, teacher
+from aru.train.loop import Loss, fit
+from aru.train.losses import distillation_loss, task_loss
 
 
 class KdeConfig(TrainConfig):

@@ -4,20 +4,20 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from aru.compute import Compute
-from aru.config import TrainConfig
+from aru.compute.device import Compute
+from aru.core.config import TrainConfig
+from aru.core.progress import Progress, silent
+from aru.core.seeds import draw_seed, generator
 from aru.data.images import Sets
-from aru.methods.blocks import frozen_modules, last_blocks
-from aru.methods.fresh import fresh
-from aru.methods.loop import finish, holding, student
 from aru.methods.method import Method
-from aru.progress import Progress, silent
-from aru.seeds import draw_seed, generator
-from aru.training import fit, supervised
+from aru.nets.blocks import frozen_modules, last_blocks
+from aru.nets.fresh import fresh
+from aru.train.descent import finish, holding, student
+from aru.train.loop import fit, supervised
 
 
 class LastBlocksConfig(TrainConfig):
-    """How many blocks learn, and how; the classifier is the first block counted (`aru.methods.blocks`)."""
+    """How many blocks learn, and how; the classifier is the first block counted (`aru.nets.blocks`)."""
 
     epochs: int = Field(10, ge=0, le=10_000)
     weight_decay: float = Field(0.1, ge=0)

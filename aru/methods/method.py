@@ -8,11 +8,11 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 from torch import nn
 
-from aru.compute import Compute
-from aru.config import Section
+from aru.compute.device import Compute
+from aru.core.config import Section
+from aru.core.errors import InputError
+from aru.core.progress import Progress, silent
 from aru.data.images import Sets
-from aru.errors import InputError
-from aru.progress import Progress, silent
 
 
 class Unlearn(Protocol):

@@ -7,19 +7,19 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from aru.compute import Compute
-from aru.config import MaskConfig, ResetConfig
+from aru.compute.device import Compute
+from aru.core.config import MaskConfig, ResetConfig
+from aru.core.errors import InputError
+from aru.core.progress import Progress, silent
+from aru.core.seeds import generator
 from aru.data.images import Sets
-from aru.errors import InputError
-from aru.losses import task_loss
-from aru.masking import Mask, gradients, select
-from aru.methods.batches import passes, sample, shuffled
-from aru.methods.loop import DescentConfig, Step, counter, descend, finish, optimiser_of, set_lr, student
+from aru.methods.aru.masking import Mask, gradients, select
+from aru.methods.aru.resetting import reset
 from aru.methods.method import Method
-from aru.models import resettable
-from aru.progress import Progress, silent
-from aru.resetting import reset
-from aru.seeds import generator
+from aru.nets.models import resettable
+from aru.train.batches import passes, sample, shuffled
+from aru.train.descent import DescentConfig, Step, counter, descend, finish, optimiser_of, set_lr, student
+from aru.train.losses import task_loss
 
 
 class MsgConfig(DescentConfig):

@@ -2,15 +2,15 @@
 
 from torch import nn
 
-from aru.compute import Compute
-from aru.config import TrainConfig
+from aru.compute.device import Compute
+from aru.core.config import TrainConfig
+from aru.core.progress import Progress, silent
+from aru.core.seeds import draw_seed, generator
 from aru.data.images import Sets
-from aru.methods.fresh import fresh
-from aru.methods.loop import finish
 from aru.methods.method import Method
-from aru.progress import Progress, silent
-from aru.seeds import draw_seed, generator
-from aru.training import fit
+from aru.nets.fresh import fresh
+from aru.train.descent import finish
+from aru.train.loop import fit
 
 
 class RetrainConfig(TrainConfig):

@@ -7,14 +7,14 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.progress import Progress, silent
+from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.importance import Gradients, mean_gradient
-from aru.methods.loop import Step, counter, descend, finish, optimiser_of, student
 from aru.methods.method import Method
 from aru.methods.random_labels import RandomLabelsConfig, total_steps, wrong_label_steps
-from aru.progress import Progress, silent
-from aru.seeds import generator
+from aru.train.descent import Step, counter, descend, finish, optimiser_of, student
 
 
 class SalUnConfig(RandomLabelsConfig):

@@ -8,15 +8,15 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.progress import Progress, silent
+from aru.core.seeds import generator
 from aru.data.images import ImageSet, Sets
-from aru.losses import distillation_loss, task_loss
-from aru.methods.batches import passes, shuffled
-from aru.methods.loop import DescentConfig, Step, counter, descend, finish, optimiser_of, set_lr, student, teacher
 from aru.methods.method import Method, require_classes
-from aru.progress import Progress, silent
-from aru.seeds import generator
-from aru.training import correct, predict
+from aru.train.batches import passes, shuffled
+from aru.train.descent import DescentConfig, Step, counter, descend, finish, optimiser_of, set_lr, student, teacher
+from aru.train.loop import correct, predict
+from aru.train.losses import distillation_loss, task_loss
 
 
 class ScrubConfig(DescentConfig):

@@ -7,16 +7,16 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.progress import Progress, silent
+from aru.core.seeds import generator
 from aru.data.images import Sets
-from aru.losses import task_loss
-from aru.methods.batches import endless
 from aru.methods.importance import Gradients, importance
-from aru.methods.loop import Step, StepConfig, cosine, counter, descend, finish, optimiser_of, set_lr, student
 from aru.methods.method import Method
 from aru.methods.salun import Mask, mask_gradients
-from aru.progress import Progress, silent
-from aru.seeds import generator
+from aru.train.batches import endless
+from aru.train.descent import Step, StepConfig, cosine, counter, descend, finish, optimiser_of, set_lr, student
+from aru.train.losses import task_loss
 
 _TINY = 1e-15  # the source's, against division by zero
 

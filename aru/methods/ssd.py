@@ -6,13 +6,13 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from aru.compute import Compute
-from aru.config import Section
+from aru.compute.device import Compute
+from aru.core.config import Section
+from aru.core.progress import Progress, silent
 from aru.data.images import Sets
 from aru.methods.importance import Gradients, importance
-from aru.methods.loop import finish
 from aru.methods.method import Method
-from aru.progress import Progress, silent
+from aru.train.descent import finish
 
 
 class SsdConfig(Section):

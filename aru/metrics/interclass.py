@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.errors import InputError
+from aru.core.seeds import draw_seed
 from aru.data.images import ImageSet, Sets
-from aru.errors import InputError
-from aru.evaluation.paired import RESAMPLES, shares
-from aru.evaluation.utility import check_logits
-from aru.seeds import draw_seed
-from aru.training import predict
+from aru.metrics.shares import RESAMPLES, shares
+from aru.metrics.utility import check_logits
+from aru.train.loop import predict
 
 Classes = tuple[int, int]
 Train = Callable[[ImageSet], nn.Module]

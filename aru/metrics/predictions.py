@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aru.errors import InputError
-from aru.evaluation.matched import MatchedAttack, strata_of
-from aru.evaluation.utility import per_example_loss
-from aru.files import load_tensors
+from aru.core.errors import InputError
+from aru.core.files import load_tensors
+from aru.metrics.membership.matched import MatchedAttack, strata_of
+from aru.metrics.utility import per_example_loss
 
 MODELS = ("original", "unlearned", "retrained")
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from aru.evaluation.logistic import AttackSplits
-from aru.evaluation.membership import SPLITS, forgetting_score
+from aru.metrics.membership.benchmark_attack import SPLITS, forgetting_score
+from aru.metrics.membership.logistic import AttackSplits
 
 NULL_SIMULATIONS = 200
 NULL_SEED = 0

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from aru.evaluation.intervals import draw_counts, interval
-from aru.evaluation.logistic import AttackSplits
-from aru.evaluation.matched import FIGURES, MatchedAttack, strata_of
-from aru.evaluation.membership import SPLITS, forgetting_score, nomus
-from aru.evaluation.utility import per_example_loss, utility_columns, utility_figures
+from aru.metrics.membership.benchmark_attack import SPLITS, forgetting_score, nomus
+from aru.metrics.membership.logistic import AttackSplits
+from aru.metrics.membership.matched import FIGURES, MatchedAttack, strata_of
+from aru.metrics.utility import per_example_loss, utility_columns, utility_figures
+from aru.stats.intervals import draw_counts, interval
 
 MIA_RESAMPLES = 200
 """Resamples of the benchmark's attack, each of ten regressions, and of NoMUS, which rests on it."""

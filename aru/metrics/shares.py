@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from aru.errors import InputError
-from aru.evaluation.intervals import draw_counts, interval
-from aru.evaluation.summary import REFERENCE_MODEL
-from aru.seeds import draw_seed
+from aru.core.errors import InputError
+from aru.core.seeds import draw_seed
+from aru.metrics.summary import REFERENCE_MODEL
+from aru.stats.intervals import draw_counts, interval
 
 RESAMPLES = 1000
 

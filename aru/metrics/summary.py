@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from aru.errors import InputError
-from aru.evaluation.matched import FIGURES, MatchedAttack, strata_of
-from aru.evaluation.membership import SPLITS, benchmark_mia, forgetting_score, nomus
-from aru.evaluation.reference import reference_figures
-from aru.evaluation.resampling import MIA_RESAMPLES, draw_sets, intervals, resample
-from aru.evaluation.utility import per_class, per_example_loss, utility
+from aru.core.errors import InputError
+from aru.metrics.membership.benchmark_attack import SPLITS, benchmark_mia, forgetting_score, nomus
+from aru.metrics.membership.matched import FIGURES, MatchedAttack, strata_of
+from aru.metrics.reference import reference_figures
+from aru.metrics.resampling import MIA_RESAMPLES, draw_sets, intervals, resample
+from aru.metrics.utility import per_class, per_example_loss, utility
 
 SETS = ("forget", "retain", "test", "unseen")
 REFERENCE_MODEL = "retrained"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from aru.errors import InputError
+from aru.core.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from aru.errors import InputError
-from aru.models import classifier
+from aru.core.errors import InputError
+from aru.nets.models import classifier
 
 _WRAPPERS = ("features", "encoder", "layers", "trunk_output", "blocks")  # torchvision's names for "all that follows"
 

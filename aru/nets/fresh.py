@@ -8,8 +8,8 @@ import torch
 import torchvision
 from torch import nn
 
-from aru.errors import InputError
-from aru.models import build, classifier, names
+from aru.core.errors import InputError
+from aru.nets.models import build, classifier, names
 
 
 def fresh(model: nn.Module, *, seed: int) -> nn.Module:
@@ -30,7 +30,7 @@ def fresh(model: nn.Module, *, seed: int) -> nn.Module:
 
 
 def registered_name(model: nn.Module) -> str | None:
-    """The name under which `aru.models.build` makes a model of this class and these shapes."""
+    """The name under which `aru.nets.models.build` makes a model of this class and these shapes."""
     shapes = _shapes(model)
     for name in names():
         if _kind(name) is type(model) and _outline(name, outputs_of(model), getattr(model, "image_size", 128)) == shapes:
@@ -71,4 +71,4 @@ def _initialise(path: str, module: nn.Module) -> None:
         module._reset_parameters()
     elif next(module.parameters(recurse=False), None) is not None:
         raise InputError(f"{path or 'the model'} ({type(module).__name__}) holds parameters that cannot be drawn anew: give "
-                         "the module a method reset_parameters, or use an architecture of aru.models.names()")
+                         "the module a method reset_parameters, or use an architecture of aru.nets.models.names()")

@@ -9,8 +9,8 @@ import torchvision
 from torch import nn
 from torchvision.models import VisionTransformer
 
-from aru.errors import InputError
-from aru.files import load_tensors, save_tensors
+from aru.core.errors import InputError
+from aru.core.files import load_tensors, save_tensors
 
 _AUXILIARY = ("googlenet", "inception_v3")  # they answer with a tuple while training
 _LARGEST = 4096  # pixels
@@ -79,7 +79,7 @@ def load_model(path: Path) -> nn.Module:
     missing = {"name", "outputs", "resolution"} - set(meta)
     if missing:
         raise InputError(f"{path} does not say which model it holds (no {', '.join(sorted(missing))} in its metadata): "
-                         "write it with aru.models.save_model")
+                         "write it with aru.nets.models.save_model")
     _check_meta(path, tensors, meta)
     model = build(meta["name"], meta["outputs"], resolution=meta["resolution"])
     load_weights(model, tensors, where=str(path))
@@ -92,10 +92,10 @@ def _check_meta(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, An
     rows = {len(tensor) for tensor in tensors.values() if tensor.dim()}
     if not isinstance(meta["name"], str) or type(outputs) is not int or outputs < 1 or outputs not in rows:
         raise InputError(f"{path} says that it holds a {meta['name']!r} with {outputs!r} outputs, and none of its tensors has "
-                         "so many rows: write it with aru.models.save_model")
+                         "so many rows: write it with aru.nets.models.save_model")
     if type(resolution) is not int or not 1 <= resolution <= _LARGEST:
         raise InputError(f"{path} says that its images are {resolution!r} px wide: from 1 to {_LARGEST} is possible; write it "
-                         "with aru.models.save_model")
+                         "with aru.nets.models.save_model")
 
 
 def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], *, where: str) -> None:

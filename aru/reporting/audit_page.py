@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from aru.audit.texts import EXPOSED, HOW_TO_READ, MEANING, NOT_PROVED, UNSEEN, limits_note, title
-from aru.files import atomic_path, write_json
-from aru.page import Html, join, page, table, tag
+from aru.core.files import atomic_path, write_json
+from aru.reporting.markup import Html, join, page, table, tag
 
 STATES = {"pass": "good", "fail": "bad", "inconclusive": "open", None: "open"}
 STYLE = """

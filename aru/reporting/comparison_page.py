@@ -5,15 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aru.comparison.markdown import results_markdown
-from aru.comparison.page_text import READING, heading
-from aru.comparison.scatter import write_plots
-from aru.comparison.sections import section
-from aru.comparison.sorting import SCRIPT, STYLE
-from aru.comparison.statistics import Comparison, compare
-from aru.errors import InputError
-from aru.files import atomic_path, write_json
-from aru.page import page, tag
+from aru.comparison.conclusions import Comparison, compare
+from aru.core.errors import InputError
+from aru.core.files import atomic_path, write_json
+from aru.reporting.markdown import results_markdown
+from aru.reporting.markup import page, tag
+from aru.reporting.page_text import READING, heading
+from aru.reporting.scatter import write_plots
+from aru.reporting.sections import section
+from aru.reporting.sorting import SCRIPT, STYLE
 
 _SCHEMES = ("http://", "https://")
 

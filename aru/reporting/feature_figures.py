@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from aru.errors import InputError
-from aru.figures import INK, MODEL_COLOURS, MODEL_DASHES, STYLE
+from aru.core.errors import InputError
+from aru.reporting.figures import INK, MODEL_COLOURS, MODEL_DASHES, STYLE
 
 COLUMNS = 3
 
@@ -20,7 +20,7 @@ COLUMNS = 3
 def spectra_by_layer(feature_use: Mapping[str, Any]) -> Figure:
     """Share of the maps' power by band of frequency, a panel a layer, a line a model; the evenness is in the legends.
 
-    `feature_use`: the result of `aru.evaluation.feature_use.feature_use`.
+    `feature_use`: the result of `aru.metrics.representation.feature_use.feature_use`.
     """
     models = feature_use["models"]
     layers = list(dict.fromkeys(layer for figures in models.values() for layer in figures["layers"]))
@@ -49,7 +49,7 @@ def spectra_by_layer(feature_use: Mapping[str, Any]) -> Figure:
 def accuracy_by_frequency(sensitivity: Mapping[str, Any]) -> Figure:
     """Accuracy on low- and high-passed images by the filter's radius, and under corruptions, with 95 % intervals.
 
-    `sensitivity`: the result of `aru.evaluation.filtering.filter_sensitivity`.
+    `sensitivity`: the result of `aru.metrics.representation.filtering.filter_sensitivity`.
     """
     figure = Figure(figsize=(10.5, 3.6), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, 3, sharey=True))

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aru.evaluation.stand_ins import LEAST_PEOPLE
-from aru.results import seconds
+from aru.reporting.results import seconds
+from aru.stats.stand_ins import LEAST_PEOPLE
 
 MARGIN = 0.05
 """A difference in AUC, NoMUS or accuracy that is taken for none; two seeds of one recipe differ by .02 or so."""

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 from aru.comparison.command import command
-from aru.comparison.notes import floor_text, notes
-from aru.comparison.page_text import BASELINE_TEXT, DIFFERENCES, FIGURES_TEXT, PUBLISHED, READING, heading
-from aru.comparison.published import notes_of
-from aru.comparison.statistics import BASELINES, Comparison
-from aru.comparison.table import (
+from aru.comparison.conclusions import BASELINES, Comparison
+from aru.reporting.notes import floor_text, notes
+from aru.reporting.page_text import BASELINE_TEXT, DIFFERENCES, FIGURES_TEXT, PUBLISHED, READING, heading
+from aru.reporting.published import notes_of
+from aru.reporting.results import escape_markdown as escape
+from aru.reporting.results import markdown_lines
+from aru.reporting.table import (
     COLUMNS,
     PUBLISHED_HEAD,
     TESTED,
@@ -19,8 +21,6 @@ from aru.comparison.table import (
     published_rows,
     published_texts,
 )
-from aru.results import escape_markdown as escape
-from aru.results import markdown_lines
 
 
 def results_markdown(comparisons: Sequence[Comparison], title: str) -> str:

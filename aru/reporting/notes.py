@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from aru.comparison.bootstrap import COVERAGE
-from aru.comparison.paired import MIN_UNITS
+from aru.comparison.conclusions import Comparison
 from aru.comparison.records import ANCHORS, MACHINE, MEASURED, ORIGINAL, OTHER, OURS, PLACE, REFERENCE, TUNED
-from aru.comparison.statistics import Comparison
-from aru.comparison.table import number, row_name
-from aru.methods import METHODS
+from aru.methods.registry import METHODS
+from aru.reporting.table import number, row_name
+from aru.stats.bootstrap import COVERAGE
+from aru.stats.paired_tests import MIN_UNITS
 
 _SHORT = {"test/accuracy": "test accuracy", "forget/accuracy": "forget accuracy", "mia/forgetting_score": "F",
           "nomus": "NoMUS", "mia_matched/auc": "AUC"}

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aru.comparison.bootstrap import RESAMPLES
-from aru.comparison.paired import MARGIN, MIN_UNITS
 from aru.comparison.records import DEFAULT, OTHER, OURS, REFERENCE, TUNED
-from aru.comparison.table import setting_text
+from aru.reporting.table import setting_text
+from aru.stats.bootstrap import RESAMPLES
+from aru.stats.paired_tests import MARGIN, MIN_UNITS
 
 READING = (
     "Unlearning aims at the retrained model, which never saw the forget images; the original saw them all. Every method of a "

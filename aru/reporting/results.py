@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aru.files import read_json
+from aru.core.files import read_json
 
 STAGES_OF_MODEL = {
     "original": ("train",),

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aru.evaluation.predictions import MODELS, read_predictions
-from aru.figures import write_figures
-from aru.files import atomic_path, load_tensors, md5, read_json
-from aru.findings import Finding, findings, signed
-from aru.nested import nested
-from aru.page import Html, join, page, picture, table, tag
-from aru.report_text import (
+from aru.core.files import atomic_path, load_tensors, md5, read_json
+from aru.metrics.predictions import MODELS, read_predictions
+from aru.reporting.figures import write_figures
+from aru.reporting.findings import Finding, findings, signed
+from aru.reporting.markup import Html, join, page, picture, table, tag
+from aru.reporting.nested import nested
+from aru.reporting.results import STAGES_OF_MODEL, escape_markdown, markdown_table, results_table, seconds
+from aru.reporting.run_text import (
     ALL_METRICS,
     AUDIT,
     COLUMNS,
@@ -23,7 +24,6 @@ from aru.report_text import (
     SECONDS,
     SETTINGS,
 )
-from aru.results import STAGES_OF_MODEL, escape_markdown, markdown_table, results_table, seconds
 
 COST_FOLDERS = ("original", "noise", "mask", "unlearned", "retrained", "evaluation")
 INPUTS = (

@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from aru.comparison.bootstrap import Estimate
-from aru.comparison.labels import Label, place_labels
+from aru.comparison.conclusions import Comparison, Row
 from aru.comparison.records import ORIGINAL, OURS, REFERENCE
-from aru.comparison.statistics import Comparison, Row
-from aru.comparison.table import lines
-from aru.figures import INK, MODEL_COLOURS, STYLE
-from aru.methods import CONTROLS
+from aru.methods.registry import CONTROLS
+from aru.reporting.figures import INK, MODEL_COLOURS, STYLE
+from aru.reporting.plot_labels import Label, place_labels
+from aru.reporting.table import lines
+from aru.stats.bootstrap import Estimate
 
 PEER, CONTROL, BAND = "#7A5195", "#8A8A8A", "#E4E4E4"
 SIZE = (7.8, 5.8)

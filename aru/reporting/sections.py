@@ -5,20 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aru.comparison.command import command
-from aru.comparison.notes import floor_text, notes
-from aru.comparison.page_text import (
-    BASELINE_TEXT,
-    COST_TEXT,
-    DIFFERENCES,
-    FIGURES_TEXT,
-    PUBLISHED,
-    UTILITY_TEXT,
-    heading,
-)
-from aru.comparison.published import notes_of
+from aru.comparison.conclusions import BASELINES, Comparison, Row
 from aru.comparison.records import ORIGINAL, OURS
-from aru.comparison.statistics import BASELINES, Comparison, Row
-from aru.comparison.table import (
+from aru.methods.registry import CONTROLS
+from aru.reporting.markup import Html, join, picture, table, tag
+from aru.reporting.notes import floor_text, notes
+from aru.reporting.page_text import BASELINE_TEXT, COST_TEXT, DIFFERENCES, FIGURES_TEXT, PUBLISHED, UTILITY_TEXT, heading
+from aru.reporting.published import notes_of
+from aru.reporting.table import (
     COLUMNS,
     PUBLISHED_HEAD,
     TESTED,
@@ -30,8 +24,6 @@ from aru.comparison.table import (
     published_rows,
     published_texts,
 )
-from aru.methods import CONTROLS
-from aru.page import Html, join, picture, table, tag
 
 _PLOTS = {"utility": ("Utility against forgetting", UTILITY_TEXT), "cost": ("Cost against NoMUS", COST_TEXT)}
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aru.comparison.bootstrap import Estimate
-from aru.comparison.paired import Difference
-from aru.comparison.published import IMAGES, Published, published
+from aru.comparison.conclusions import TESTED, Comparison, Floor, Row
 from aru.comparison.records import ANCHORS, OURS, REFERENCE
-from aru.comparison.statistics import TESTED, Comparison, Floor, Row
+from aru.reporting.published import IMAGES, Published, published
+from aru.stats.bootstrap import Estimate
+from aru.stats.paired_tests import Difference
 
 DASH = "–"
 COLUMNS = {

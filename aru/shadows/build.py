@@ -8,9 +8,9 @@ from typing import Any
 
 from aru.comparison.choices import REFERENCES, Choice, parse_choices
 from aru.comparison.draws import Protocol, draws_of
-from aru.compute import choose
-from aru.config import Config
-from aru.progress import Progress, silent
+from aru.compute.device import choose
+from aru.core.config import Config
+from aru.core.progress import Progress, silent
 from aru.shadows.halves import check_models
 from aru.shadows.pool import check_weights, drop_weights, open_pool, shadows_of
 from aru.shadows.population import load_population

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aru.errors import InputError
+from aru.core.errors import InputError
 
 _SEED = 20220414  # one pool a benchmark for ever: it is topped up, never drawn anew
 

@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from aru.checkpoint import Checkpoint
-from aru.code import code_digest
 from aru.comparison.draws import Protocol
 from aru.comparison.store import Store
-from aru.compute import Compute, choose
-from aru.config import Config
+from aru.compute.device import Compute, choose
+from aru.compute.keys import arithmetic, digest
+from aru.core.config import Config
+from aru.core.errors import InputError, TrainingError
+from aru.core.progress import Progress, silent
+from aru.core.source_code import code_digest
 from aru.data.images import TASKS
-from aru.errors import InputError, TrainingError
-from aru.fitting import fit_from_scratch
-from aru.keys import arithmetic, digest
-from aru.progress import Progress, silent
 from aru.shadows.halves import halves
 from aru.shadows.population import Population, load_population
-from aru.training import predict
+from aru.train.checkpoint import Checkpoint
+from aru.train.from_scratch import fit_from_scratch
+from aru.train.loop import predict
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ def shadows_of(population: Population, config: Config, compute: Compute, models:
     sides = halves(population.strata, models)
     labels = population.train.targets.tolist()
     recipe = [config.model.model_dump(mode="json"), config.train.model_dump(mode="json")]
-    code, found = code_digest("aru.fitting"), []
+    code, found = code_digest("aru.train.from_scratch"), []
     for number, sees in enumerate(sides):
         positions = np.flatnonzero(np.isin(population.subjects, population.people[sees]))
         photos = [[population.files[position], labels[position]] for position in positions]

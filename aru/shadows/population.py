@@ -15,11 +15,11 @@ import pandas as pd
 import torch
 
 from aru.comparison.draws import Draw, Protocol, load_draw
-from aru.config import Config
+from aru.compute.keys import digest
+from aru.core.config import Config
+from aru.core.errors import InputError
 from aru.data.images import TASKS, ImageSet
 from aru.data.manifest import read_manifest
-from aru.errors import InputError
-from aru.keys import digest
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from typing import Any, Literal, NamedTuple
 from aru.comparison.draws import Draw, load_draw
 from aru.comparison.estimate import measured_pace
 from aru.comparison.store import Store
-from aru.compute import Compute
-from aru.config import Config
+from aru.compute.device import Compute
+from aru.core.config import Config
 from aru.shadows.pool import Shadow
 
 State = Literal["present", "weights dropped", "stale", "missing"]

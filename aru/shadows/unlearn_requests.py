@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from aru.comparison.draws import Draw, load_draw
-from aru.config import Config
+from aru.core.config import Config
+from aru.core.errors import InputError
 from aru.data.images import ImageSet, Sets
-from aru.errors import InputError
 from aru.shadows.pool import Shadow
 from aru.shadows.population import load_population, manifest_of, once
 

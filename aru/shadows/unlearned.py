@@ -7,21 +7,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aru.code import code_digest
 from aru.comparison.choices import Choice
 from aru.comparison.draws import Draw
 from aru.comparison.store import Store
-from aru.compute import choose
-from aru.config import Config
-from aru.errors import InputError, TrainingError
-from aru.keys import digest
-from aru.methods import find
-from aru.progress import Progress, silent
+from aru.compute.device import choose
+from aru.compute.keys import digest
+from aru.core.config import Config
+from aru.core.errors import InputError, TrainingError
+from aru.core.progress import Progress, silent
+from aru.core.source_code import code_digest
+from aru.core.stopwatch import Stopwatch
+from aru.methods.registry import find
 from aru.shadows.pool import Shadow, check_weights, logits_of, not_trained, open_pool, packed_logits
 from aru.shadows.population import load_population
-from aru.shadows.requests import Request, load_request, saw, sets_of_shadow
-from aru.stopwatch import Stopwatch
-from aru.training import predict
+from aru.shadows.unlearn_requests import Request, load_request, saw, sets_of_shadow
+from aru.train.loop import predict
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Answers:
     failed: tuple[int, ...]
 
     def signals(self, signal: Callable[[torch.Tensor, torch.Tensor], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """One signal of `aru.evaluation.signals` before and after. Shape: (K, M) each."""
+        """One signal of `aru.metrics.membership.signals` before and after. Shape: (K, M) each."""
         targets = self.request.targets
         before, after = (np.stack([signal(logits, targets) for logits in side]) for side in (self.before, self.after))
         return before, after

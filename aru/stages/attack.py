@@ -2,13 +2,13 @@
 
 import torch
 
-from aru import attack as attacking
+from aru.core.files import save_tensors, write_json
+from aru.core.seeds import generator
 from aru.data.images import ImageSet
-from aru.files import save_tensors, write_json
-from aru.seeds import generator
+from aru.methods.aru import attack as attacking
 from aru.stages.inputs import read_model, read_sets
 from aru.stages.job import Job
-from aru.training import correct
+from aru.train.loop import correct
 
 
 def attack(job: Job) -> int:

@@ -2,13 +2,13 @@
 
 from aru.audit.case import AUDITED, ORIGINAL, make_case
 from aru.audit.criteria import KNOWN
-from aru.audit.page import write_audit
 from aru.audit.quick import quick
 from aru.audit.record import audit_record
 from aru.audit.thresholds import THRESHOLDS_FILE, read_thresholds
+from aru.core.files import md5
 from aru.data.manifest import read_manifest
-from aru.evaluation.predictions import read_predictions
-from aru.files import md5
+from aru.metrics.predictions import read_predictions
+from aru.reporting.audit_page import write_audit
 from aru.stages.inputs import read_model, read_sets
 from aru.stages.job import Job
 

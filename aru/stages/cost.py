@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from aru.compute import Compute
+from aru.compute.device import Compute
 
 
 def cost(stage: str, seconds: float, images: int, *, compute: Compute) -> dict:

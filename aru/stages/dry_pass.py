@@ -5,16 +5,16 @@ from contextlib import suppress
 import numpy as np
 import torch
 
-from aru.attack import attack
-from aru.compute import Compute
-from aru.config import AttackConfig, Config, TrainConfig
+from aru.compute.device import Compute
+from aru.core.config import AttackConfig, Config, TrainConfig
+from aru.core.errors import InputError, TrainingError
 from aru.data.images import OUTPUTS, ImageSet
-from aru.errors import InputError, TrainingError
-from aru.masking import mask
-from aru.models import build, load_weights
-from aru.resetting import reset
-from aru.training import fit, predict
-from aru.unlearning import finetune_loss
+from aru.methods.aru.attack import attack
+from aru.methods.aru.masking import mask
+from aru.methods.aru.pipeline import finetune_loss
+from aru.methods.aru.resetting import reset
+from aru.nets.models import build, load_weights
+from aru.train.loop import fit, predict
 
 _IMAGES = 2  # as many as BatchNorm needs
 _STEP = TrainConfig(epochs=1, batch_size=_IMAGES, lr=1e-4, augment=False)

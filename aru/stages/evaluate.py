@@ -2,13 +2,13 @@
 
 import torch
 
+from aru.core.files import save_tensors, write_json
 from aru.data.images import ROLES, Sets
 from aru.data.manifest import read_manifest
-from aru.evaluation.summary import summarise
-from aru.files import save_tensors, write_json
+from aru.metrics.summary import summarise
 from aru.stages.inputs import read_model, read_sets
 from aru.stages.job import Job
-from aru.training import predict
+from aru.train.loop import predict
 
 MODELS = ("original", "unlearned", "retrained")
 

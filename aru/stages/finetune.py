@@ -1,11 +1,11 @@
 """Original model and mask -> reset -> fine-tuned on retain: the unlearned model."""
 
-from aru.files import load_tensors
+from aru.core.files import load_tensors
+from aru.methods.aru.pipeline import reset_and_finetune
 from aru.stages.inputs import read_model, read_sets
 from aru.stages.job import Job
 from aru.stages.outputs import of_model, spare_brought, write_model
 from aru.stages.resume import checkpoint_of
-from aru.unlearning import reset_and_finetune
 
 
 def finetune(job: Job) -> int:

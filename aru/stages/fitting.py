@@ -1,10 +1,10 @@
 """Training from scratch, the same for the original and for the retrained model."""
 
 from aru.data.images import ImageSet
-from aru.fitting import fit_from_scratch
 from aru.stages.job import Job
 from aru.stages.outputs import of_model, spare_brought, write_model
 from aru.stages.resume import checkpoint_of
+from aru.train.from_scratch import fit_from_scratch
 
 
 def train_stage(job: Job, stage: str, which: str, data: ImageSet, rows: str) -> int:

@@ -2,10 +2,10 @@
 
 import torch
 
-from aru import models
+from aru.core.errors import InputError
+from aru.core.files import load_tensors
 from aru.data.images import ImageSet, Sets, load_sets, load_training
-from aru.errors import InputError
-from aru.files import load_tensors
+from aru.nets import models
 from aru.stages.job import Job
 
 

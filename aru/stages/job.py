@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from aru.compute import Compute
-from aru.config import Config
-from aru.progress import Progress
-from aru.stopwatch import Stopwatch
+from aru.compute.device import Compute
+from aru.core.config import Config
+from aru.core.progress import Progress
+from aru.core.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True)

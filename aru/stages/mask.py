@@ -1,8 +1,8 @@
 """Original model, forget set and noises -> scores and a boolean mask per layer."""
 
-from aru import masking
-from aru.files import save_tensors, write_json
-from aru.seeds import generator
+from aru.core.files import save_tensors, write_json
+from aru.core.seeds import generator
+from aru.methods.aru import masking
 from aru.stages.inputs import read_model, read_noise, read_sets
 from aru.stages.job import Job
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from aru.errors import InputError, TrainingError
-from aru.files import read_meta, write_json
-from aru.models import save_model
+from aru.core.errors import InputError, TrainingError
+from aru.core.files import read_meta, write_json
+from aru.nets.models import save_model
 from aru.stages.job import Job
 
 WEIGHTS = "model.safetensors"

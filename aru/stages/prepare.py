@@ -1,10 +1,10 @@
 """Archive -> manifest, audit and decoded images."""
 
-from aru.data.audit import audit
+from aru.core.files import write_json
+from aru.data.census import audit
 from aru.data.images import decode
 from aru.data.manifest import write_manifest, write_training
 from aru.data.prepare import build_manifest, read_images
-from aru.files import write_json
 from aru.stages.job import Job
 
 

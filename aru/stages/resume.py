@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from aru.checkpoint import Checkpoint
-from aru.config import Section
-from aru.files import md5
-from aru.keys import arithmetic, key_of
-from aru.leftovers import clear
+from aru.compute.keys import arithmetic, key_of
+from aru.core.config import Section
+from aru.core.files import md5
+from aru.core.leftovers import clear
 from aru.stages.job import Job
+from aru.train.checkpoint import Checkpoint
 
 
 def checkpoint_of(job: Job, stage: str, *parameters: Section, inputs: list[Path]) -> Checkpoint:

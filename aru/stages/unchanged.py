@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from aru.code import edited
-from aru.errors import InputError
+from aru.core.errors import InputError
+from aru.core.source_code import edited
 
 _PIPELINE, _PARAMETERS = "dvc.yaml", "params.yaml"
 _State = dict[str, Any]

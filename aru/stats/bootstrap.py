@@ -8,7 +8,7 @@ How honest the interval is with few seeds was measured (`COVERAGE`): a bootstrap
 the smallest and the largest of them, and the truth lies outside with probability 2 * 0.5 ** n: for two seeds in half of all
 cases, for three in a quarter. With one forget draw a "95 %" interval covered 50 % with 2 seeds, 75 % with 3, 84 % with 5 and
 91 % with 10; with three draws and equal variances on all levels 78 %, 86 %, 91 % and 94 %; one seed with three draws 59 %.
-Where it speaks against a p-value of `aru.comparison.paired`, believe the p-value.
+Where it speaks against a p-value of `aru.stats.paired_tests`, believe the p-value.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from aru.errors import InputError
-from aru.evaluation.intervals import interval
+from aru.core.errors import InputError
+from aru.stats.intervals import interval
 
 RESAMPLES = 2000
 SEED = 0

@@ -7,7 +7,7 @@ paired ones.
 
 import numpy as np
 
-from aru.errors import InputError
+from aru.core.errors import InputError
 
 LEVEL = 0.95
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from aru.comparison.bootstrap import Estimate, Place, estimate
-from aru.errors import InputError
+from aru.core.errors import InputError
+from aru.stats.bootstrap import Estimate, Place, estimate
 
 MIN_UNITS = 3
 """With two units a t-test has one degree of freedom and is hardly ever decided."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import beta
 
-from aru.errors import InputError
-from aru.evaluation.intervals import LEVEL, draw_counts, interval
+from aru.core.errors import InputError
+from aru.stats.intervals import LEVEL, draw_counts, interval
 
 FALSE_POSITIVE_RATES = (0.001, 0.01)
 ROUNDING = 1e-9

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.stats import norm, t
 
-from aru.errors import InputError
-from aru.evaluation.intervals import LEVEL
+from aru.core.errors import InputError
+from aru.stats.intervals import LEVEL
 
 
 def simultaneous_intervals(

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aru.errors import InputError
-from aru.evaluation.intervals import LEVEL
+from aru.core.errors import InputError
+from aru.stats.intervals import LEVEL
 
 LEAST_PEOPLE = 5
 """From so many people on, the bootstrap over people is used; docs/audit.md has the false alarms by number of people."""

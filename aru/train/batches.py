@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.errors import InputError
 from aru.data.augment import augment
 from aru.data.images import ImageSet
-from aru.errors import InputError
-from aru.training import batches_of, chunks
+from aru.train.loop import batches_of, chunks
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from aru.errors import InputError
-from aru.files import atomic_path
-from aru.stopwatch import Stopwatch
+from aru.core.errors import InputError
+from aru.core.files import atomic_path
+from aru.core.stopwatch import Stopwatch
 
 
 class Checkpoint:

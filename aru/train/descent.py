@@ -1,4 +1,4 @@
-"""The one loop of the methods whose steps `aru.training.fit` cannot express: a method yields losses, this descends them."""
+"""The one loop of the methods whose steps `aru.train.loop.fit` cannot express: a method yields losses, this descends them."""
 
 import itertools
 import math
@@ -10,11 +10,11 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from aru.compute import Compute
-from aru.config import Section
-from aru.errors import TrainingError
-from aru.progress import Progress
-from aru.training import Loss
+from aru.compute.device import Compute
+from aru.core.config import Section
+from aru.core.errors import TrainingError
+from aru.core.progress import Progress
+from aru.train.loop import Loss
 
 _CHECK_EVERY = 20  # steps between looks at the loss, which on a GPU wait for it
 

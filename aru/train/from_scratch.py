@@ -2,14 +2,14 @@
 
 from torch import nn
 
-from aru.checkpoint import Checkpoint
-from aru.compute import Compute
-from aru.config import Config
+from aru.compute.device import Compute
+from aru.core.config import Config
+from aru.core.progress import Progress, silent
+from aru.core.seeds import draw_seed, generator
 from aru.data.images import ImageSet
-from aru.models import build
-from aru.progress import Progress, silent
-from aru.seeds import draw_seed, generator
-from aru.training import fit
+from aru.nets.models import build
+from aru.train.checkpoint import Checkpoint
+from aru.train.loop import fit
 
 
 def fit_from_scratch(

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from aru.checkpoint import Checkpoint
-from aru.compute import Compute
-from aru.config import TrainConfig
+from aru.compute.device import Compute
+from aru.core.config import TrainConfig
+from aru.core.errors import InputError, TrainingError
+from aru.core.progress import Progress, silent
 from aru.data.augment import augment
 from aru.data.images import ImageSet
-from aru.errors import InputError, TrainingError
-from aru.losses import task_loss
-from aru.progress import Progress, silent
+from aru.train.checkpoint import Checkpoint
+from aru.train.losses import task_loss
 
 Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """(model, images, targets) -> (scalar loss, logits)."""

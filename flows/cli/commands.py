@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aru.errors import InputError, TrainingError, explained
-from flows.console import show_absent, show_audit, show_changes, show_comparison, show_outcome, show_shadows, show_states
-from flows.project import find_project, project_lock
+from aru.core.errors import InputError, TrainingError, explained
+from flows.cli.console import show_absent, show_audit, show_changes, show_comparison, show_outcome, show_shadows, show_states
+from flows.project.folder import find_project, project_lock
 
 if TYPE_CHECKING:
-    from flows.params import Edit
-    from flows.unlearn import Outcome
-    from flows.versioning import Stage
+    from flows.pipeline.unlearn import Outcome
+    from flows.project.params import Edit
+    from flows.project.versioning import Stage
 
 app = typer.Typer(help="Make a face classifier forget people, prove how far it did, and keep a trail of it.",
                   no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -66,8 +66,8 @@ def run(
 @app.command()
 def status(benchmark: Benchmark = "faces") -> None:
     """Show the stages: key, whether each is cached, stale (and because of what), damaged or never run, its outputs."""
-    from flows.plan import absent_data
-    from flows.state import states
+    from flows.pipeline.state import states
+    from flows.project.plan import absent_data
 
     root = _enter()
     show_states(benchmark, states(root, benchmark))
@@ -99,7 +99,7 @@ def benchmark(
     if parameters not in ("default", "tuned"):
         raise InputError(f"--parameters {parameters!r}: it is default or tuned")
     with _flow_environment(root, benchmark, f"aru benchmark --benchmark {benchmark} ..."):
-        from flows.benchmark import Request, compare, parse_budget, show_plan
+        from flows.experiments.benchmark import Request, compare, parse_budget, show_plan
 
         request = Request(benchmark, methods, tuple(part.strip() for part in protocol.split(",")), seeds, first_seed, draws,
                           unlearn_seeds, parameters == "tuned", keep_weights, runner, dask_address, workers,
@@ -127,16 +127,16 @@ def tune(
     """Search every method's parameters on people set apart: equal trials, equal cost. Freezes them in tuned/BENCHMARK.yaml."""
     from aru.comparison.spaces import tunable
     from aru.comparison.trials import Setting
-    from aru.config import load_config
-    from flows.params import PARAMS_FILE
+    from aru.core.config import load_config
+    from flows.project.params import PARAMS_FILE
 
     root = _enter()
     _stages(root, benchmark)
     setting = Setting(benchmark, trials, cap, draws, seeds, seed)
     tunable(methods, load_config(root / PARAMS_FILE, benchmark))
     with _flow_environment(root, benchmark, f"aru tune --benchmark {benchmark} ..."):
-        from flows.benchmark import parse_budget
-        from flows.tuning import tune as tune_all
+        from flows.experiments.benchmark import parse_budget
+        from flows.experiments.tuning import tune as tune_all
 
         done = tune_all(setting, methods, root=root, workers=workers, budget_seconds=parse_budget(budget), quiet=quiet)
     if done.unfinished:
@@ -166,8 +166,8 @@ def shadows_build(
     _stages(root, benchmark)
     asked = Asked(models, protocol, unlearn, draws, restore_weights)
     with _flow_environment(root, benchmark, f"aru shadows build --benchmark {benchmark} ..."):
-        from flows.benchmark import parse_budget
-        from flows.shadows import build_pool
+        from flows.experiments.benchmark import parse_budget
+        from flows.experiments.shadows import build_pool
 
         done = build_pool(benchmark, asked, root=root, workers=workers, drop_weights=drop_weights,
                           budget_seconds=parse_budget(budget), quiet=quiet)
@@ -182,11 +182,11 @@ def shadows_status(
     models: Annotated[int | None, typer.Option(help="How many; all that the pool has had without it.")] = None,
 ) -> None:
     """Show the shadow models: present, weights dropped, missing, or stale and because of what."""
-    from aru.config import load_config
+    from aru.core.config import load_config
     from aru.shadows.build import COLUMNS, Asked, Build, table
     from aru.shadows.pool import open_pool
     from aru.shadows.status import models_there
-    from flows.params import PARAMS_FILE
+    from flows.project.params import PARAMS_FILE
 
     root = _enter()
     work = root / "work" / benchmark
@@ -215,7 +215,7 @@ def audit_command(
     root = _enter()
     compared = f" --protocol {protocol} --draw {draw} --seed {seed}" if protocol else ""
     with _flow_environment(root, benchmark, f"aru audit {model} --benchmark {benchmark} --level {level}{compared}"):
-        from flows.audit import audit
+        from flows.experiments.audit import audit
 
         done = audit(model, benchmark=benchmark, level=level, interclass=interclass, protocol=protocol, draw=draw, seed=seed,
                      root=root, quiet=quiet)
@@ -234,9 +234,9 @@ def data_import(
     yes: Yes = False,
 ) -> None:
     """Check a data set, copy it into data/, track it with DVC and make it an active benchmark."""
-    from flows.checks import asking
-    from flows.console import show_data
-    from flows.data import import_data
+    from flows.cli.console import show_data
+    from flows.project.checks import asking
+    from flows.project.data_import import import_data
 
     root = _enter()
     done = import_data(root, layout, source.expanduser().resolve(), settings=_settings(settings, None, None),
@@ -255,9 +255,9 @@ def data_audit(
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as JSON, too.")] = None,
 ) -> None:
     """Count duplicates, people on both sides of the cut, leaks, conflicts and label shift; list merged people and suspects."""
-    from aru.files import write_json
-    from flows.console import show_data
-    from flows.data import audit_data
+    from aru.core.files import write_json
+    from flows.cli.console import show_data
+    from flows.project.data_import import audit_data
 
     with _shown("audit") as progress:
         audit = audit_data(_enter(), benchmark, progress=progress)
@@ -270,7 +270,7 @@ def data_audit(
 @data_app.command("make")
 def data_make() -> None:
     """Generate the embedded benchmark's archive data/faces.zip anew; the same bytes unless its generator changed."""
-    from flows.data import make_faces
+    from flows.project.data_import import make_faces
 
     root = _enter()
     with _shown("make") as progress:
@@ -284,7 +284,7 @@ def ui(
     prefect_port: Annotated[int, typer.Option(help="Port of Prefect's pages.")] = 4200,
 ) -> None:
     """Serve the pages of MLflow (figures, models) and Prefect (flow runs) until Ctrl-C."""
-    from flows.pages import open_pages
+    from flows.cli.pages import open_pages
 
     open_pages(_enter(), mlflow_port=mlflow_port, prefect_port=prefect_port)
 
@@ -296,7 +296,7 @@ def serve_command(
     prefect_port: Annotated[int, typer.Option(help="Port of Prefect's server and pages.")] = 4200,
 ) -> None:
     """Run the main flow by a schedule until Ctrl-C; one run at a time."""
-    from flows.serving import serve
+    from flows.servers.serving import serve
 
     serve(_enter(), benchmark=benchmark, cron=cron, prefect_port=prefect_port)
 
@@ -333,7 +333,7 @@ def spread(arguments: list[str]) -> list[str]:
 
 def _enter() -> Path:
     """The project that the working directory is in, with the environment that its tools need."""
-    from flows.environment import prepare_environment
+    from flows.project.environment import prepare_environment
 
     root = find_project(Path.cwd())
     prepare_environment(root)
@@ -342,9 +342,9 @@ def _enter() -> Path:
 
 def _stages(root: Path, benchmark: str) -> "list[Stage]":
     """The stages of an active benchmark whose parameters are valid, and whose data and code are there."""
-    from aru.config import load_config
-    from flows.params import PARAMS_FILE
-    from flows.plan import check_sources, plan
+    from aru.core.config import load_config
+    from flows.project.params import PARAMS_FILE
+    from flows.project.plan import check_sources, plan
 
     load_config(root / PARAMS_FILE, benchmark)
     stages = plan(root, benchmark)
@@ -354,7 +354,7 @@ def _stages(root: Path, benchmark: str) -> "list[Stage]":
 
 def _settings(settings: list[str] | None, params: Path | None, preset: str | None) -> list[tuple[str, Any]]:
     """The parameters that a command sets; a later one wins."""
-    from flows.params import file_settings, parse_setting, preset_settings
+    from flows.project.params import file_settings, parse_setting, preset_settings
 
     return [*(preset_settings(preset) if preset else []), *(file_settings(params) if params else []),
             *(parse_setting(text) for text in settings or [])]
@@ -363,9 +363,9 @@ def _settings(settings: list[str] | None, params: Path | None, preset: str | Non
 def _prepare_run(root: Path, benchmark: str, settings: list[tuple[str, Any]], refresh: list[str], *, yes: bool,
                  quiet: bool) -> "Edit":
     """Everything that can be wrong with the request is found here, before params.yaml is touched or work starts."""
-    from flows.checks import asking, check_edit
-    from flows.params import PARAMS_FILE, propose
-    from flows.plan import absent_data, refreshed
+    from flows.project.checks import asking, check_edit
+    from flows.project.params import PARAMS_FILE, propose
+    from flows.project.plan import absent_data, refreshed
 
     stages = _stages(root, benchmark)
     refreshed(stages, tuple(refresh))
@@ -390,7 +390,7 @@ def _written(edit: "Edit") -> Iterator[None]:
 
 def _run_flow(root: Path, benchmark: str, refresh: tuple[str, ...], quiet: bool) -> "Outcome":
     with _prefect(root):
-        from flows.unlearn import unlearn
+        from flows.pipeline.unlearn import unlearn
 
         return unlearn(benchmark, refresh=refresh, root=root, quiet=quiet)
 
@@ -405,8 +405,8 @@ def _flow_environment(root: Path, benchmark: str, command: str) -> Iterator[None
 @contextmanager
 def _prefect(root: Path) -> Iterator[None]:
     """A Prefect server for the length of a block; prefect must not be imported before it."""
-    from flows.discretion import disclosed
-    from flows.servers import flow_api, terminated_like_interrupted
+    from flows.project.discretion import disclosed
+    from flows.servers.local_servers import flow_api, terminated_like_interrupted
 
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # errors are told once, by `main`
     with _one_sentence(root), disclosed(), terminated_like_interrupted(), flow_api(root, _import_flows):
@@ -422,7 +422,7 @@ def _prefect(root: Path) -> Iterator[None]:
 @contextmanager
 def _one_sentence(root: Path) -> Iterator[None]:
     """Say what is wrong with Prefect's database where its server could not go on."""
-    from flows.database import prefect_fault
+    from flows.servers.database import prefect_fault
 
     try:
         yield
@@ -434,7 +434,7 @@ def _one_sentence(root: Path) -> Iterator[None]:
 
 def _import_flows(api: str) -> None:
     """Import what every flow needs, which takes seconds, while the server starts."""
-    importlib.import_module("flows.unlearn")
+    importlib.import_module("flows.pipeline.unlearn")
 
 
 def _send_rest() -> None:
@@ -466,7 +466,7 @@ def _is_interruption(error: BaseException | None) -> bool:
 
 @contextmanager
 def _shown(name: str, *, quiet: bool = False) -> Iterator:
-    from flows.progress import make_board
+    from flows.pipeline.progress import make_board
 
     with make_board(quiet=quiet) as board, board.stage(name) as progress:
         yield progress

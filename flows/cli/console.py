@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from flows.audit import Audited
-    from flows.benchmark import Comparison
-    from flows.params import Change
-    from flows.state import StageState
-    from flows.unlearn import Outcome
+    from flows.experiments.audit import Audited
+    from flows.experiments.benchmark import Comparison
+    from flows.pipeline.state import StageState
+    from flows.pipeline.unlearn import Outcome
+    from flows.project.params import Change
 
 
 def show_changes(changes: "list[Change]") -> None:
@@ -30,7 +30,7 @@ def show_absent(absent: dict[str, str]) -> None:
 
 def show_data(content: dict[str, Any]) -> None:
     """The audit of an archive: its counts, and by name who was merged and who may be one person."""
-    from aru.data.audit import format_audit
+    from aru.data.census import format_audit
     from aru.data.evidence import format_people
 
     print(format_audit(content))
@@ -41,9 +41,9 @@ def show_data(content: dict[str, Any]) -> None:
 
 def show_outcome(root: Path, outcome: "Outcome") -> None:
     """The main flow's figures, and where its report, run, audit and model are."""
-    from aru.files import read_json
-    from aru.results import HEADINGS, format_row, read_costs, results_table
-    from flows.publishing import standing
+    from aru.core.files import read_json
+    from aru.reporting.results import HEADINGS, format_row, read_costs, results_table
+    from flows.tracking.publishing import standing
 
     work = root / "work" / outcome.benchmark
     table = Table(title=f"{outcome.benchmark}", title_justify="left")
@@ -65,7 +65,7 @@ def show_outcome(root: Path, outcome: "Outcome") -> None:
 
 def show_audit(root: Path, done: "Audited") -> None:
     """The criteria of an audit with their verdicts, and where its page is."""
-    from aru.audit.page import criterion_cells
+    from aru.reporting.audit_page import criterion_cells
 
     record = done.record
     table = Table(title=f"{record['model']}, level {record['level']}", title_justify="left")
@@ -84,10 +84,10 @@ def show_audit(root: Path, done: "Audited") -> None:
 
 def show_comparison(root: Path, benchmark: str, done: "Comparison") -> None:
     """A comparison's tables, and where its page is."""
-    from aru.comparison.page_text import heading
-    from aru.comparison.statistics import compare
-    from aru.comparison.table import COLUMNS, lines
-    from aru.files import read_json
+    from aru.comparison.conclusions import compare
+    from aru.core.files import read_json
+    from aru.reporting.page_text import heading
+    from aru.reporting.table import COLUMNS, lines
 
     page, console = done.files[0], Console()
     for comparison in compare(read_json(page.with_name("records.json"))):

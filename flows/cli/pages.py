@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from aru.config import load_params
-from aru.errors import InputError
-from flows import servers, store
-from flows.links import links, remote
-from flows.login import login_file
+from aru.core.config import load_params
+from aru.core.errors import InputError
+from flows.servers import local_servers as servers
+from flows.servers.login import login_file
+from flows.tracking import store
+from flows.tracking.links import links, remote
 
 MLFLOW_PORT, PREFECT_PORT = 5000, 4200
 _TITLES = {"experiment": "all runs", "run": "newest run", "compare": "its models compared", "table": "its models, all figures",

@@ -8,7 +8,7 @@ import atexit
 import os
 import sys
 
-from flows import cli
+from flows.cli import commands as cli
 
 
 def main() -> None:

@@ -9,19 +9,19 @@ from typing import Any
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from aru.audit.cells import Cell, find_cell
-from aru.audit.job import OWN, audit_folder, model_path
+from aru.audit.compared_models import Cell, find_cell
+from aru.audit.project_models import OWN, audit_folder, model_path
 from aru.audit.thresholds import check_interclass, check_level
-from aru.comparison.work import open_store
-from aru.config import load_config
-from aru.errors import InputError
-from aru.files import md5, read_json
-from flows import audit_runs, registry, store
-from flows.crashes import register_run
-from flows.discretion import disclosed, discreet
-from flows.progress import Board, make_board
-from flows.project import find_project, project_lock
-from flows.workers import Work, workers
+from aru.comparison.cell import open_store
+from aru.core.config import load_config
+from aru.core.errors import InputError
+from aru.core.files import md5, read_json
+from flows.pipeline.crashes import register_run
+from flows.pipeline.progress import Board, make_board
+from flows.pipeline.workers import Work, workers
+from flows.project.discretion import disclosed, discreet
+from flows.project.folder import find_project, project_lock
+from flows.tracking import audit_runs, registry, store
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def audit_flow(target: Target, benchmark: str, level: str, interclass: bool, roo
 def measure_task(target: Target, benchmark: str, level: str, interclass: bool, root: Path, board: Board) -> None:
     """The audit itself, with its progress shown."""
     label = f"the audit of {target.name}"
-    work = (Work(label, "aru.audit.cells:audit_cell", (benchmark, target.cell, level), {"root": root}) if target.cell
-            else Work(label, "aru.audit.job:run_audit", (benchmark, target.name, target.weights, level),
+    work = (Work(label, "aru.audit.compared_models:audit_cell", (benchmark, target.cell, level), {"root": root}) if target.cell
+            else Work(label, "aru.audit.project_models:run_audit", (benchmark, target.name, target.weights, level),
                       {"root": root, "interclass": interclass}))
     with workers(1) as pool, board.stage("audit") as show:
         pool.run(work, show)

@@ -11,29 +11,29 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from aru.comparison.cell import open_store
 from aru.comparison.choices import parse_choices
 from aru.comparison.collect import records_of
 from aru.comparison.draws import draws_of
 from aru.comparison.estimate import estimate_seconds
-from aru.comparison.page import write_results
 from aru.comparison.plan import Plan, Task, make_plan
 from aru.comparison.tuning import check_tuned_protocol, load_tuned
-from aru.comparison.work import open_store
-from aru.compute import choose
-from aru.config import load_config
-from aru.errors import InputError
-from aru.progress import silent
-from flows import comparison_runs
-from flows.crashes import register_run
-from flows.discretion import disclosed, discreet
-from flows.jobs import Job, computing, run_jobs, task_runner
-from flows.progress import Board, make_board
-from flows.project import find_project, project_lock
-from flows.scheduling import run_stages
-from flows.stages import Execution
-from flows.store import preflight
-from flows.unlearn import commit_task, slug
-from flows.workers import Work, workers
+from aru.compute.device import choose
+from aru.core.config import load_config
+from aru.core.errors import InputError
+from aru.core.progress import silent
+from aru.reporting.comparison_page import write_results
+from flows.experiments.jobs import Job, computing, run_jobs, task_runner
+from flows.pipeline.cached_stages import Execution
+from flows.pipeline.crashes import register_run
+from flows.pipeline.progress import Board, make_board
+from flows.pipeline.scheduling import run_stages
+from flows.pipeline.unlearn import commit_task, slug
+from flows.pipeline.workers import Work, workers
+from flows.project.discretion import disclosed, discreet
+from flows.project.folder import find_project, project_lock
+from flows.tracking import comparison_runs
+from flows.tracking.store import preflight
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _compute(request: Request, plan: Plan, missing: list[Task], root: Path, boar
     expected = estimate_seconds(missing, config, work, store, choose(config.runtime))
     board.say(_sum_up(plan, missing, expected, request))
     names = {task.key: task for task in missing}
-    jobs = [Job(task.key, Work(task.label, "aru.comparison.work:run_task", (task, config, work)), after=task.original)
+    jobs = [Job(task.key, Work(task.label, "aru.comparison.cell:run_task", (task, config, work)), after=task.original)
             for task in missing]
     began, ahead = time.monotonic(), dict(expected)
 

@@ -13,11 +13,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
-from aru.errors import InputError
-from aru.progress import Progress, silent
-from aru.work_queue import work_off
-from flows.discretion import discreet
-from flows.workers import Work, Workers, workers
+from aru.compute.work_queue import work_off
+from aru.core.errors import InputError
+from aru.core.progress import Progress, silent
+from flows.pipeline.workers import Work, Workers, workers
+from flows.project.discretion import discreet
 
 RUNNERS = ("threads", "processes", "dask")
 

@@ -1,4 +1,4 @@
-"""Tuning: equal trials and equal cost caps for every method; `python -m flows.tune` does it without any server."""
+"""Tuning: equal trials and equal cost caps for every method; `python -m flows.experiments.plain_tuning` does it without any server."""
 
 import argparse
 import os
@@ -12,16 +12,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle 
 
 from aru.comparison.choices import nested
 from aru.comparison.draws import Draw
-from aru.comparison.pool import run_tasks
+from aru.comparison.local_runs import run_tasks
 from aru.comparison.spaces import tunable
 from aru.comparison.trials import Outcome, Setting, caps_of, missing_base, run_trial, trial_tasks
 from aru.comparison.tuning import Trial, curve, frozen, merged, meta_of, write_tuned
-from aru.comparison.tuning_figures import write_tuning_figures
-from aru.config import Config, load_config
-from aru.errors import InputError, TrainingError
-from aru.files import write_json
-from aru.processes import process_pool
-from flows.search import Search
+from aru.compute.processes import process_pool
+from aru.core.config import Config, load_config
+from aru.core.errors import InputError, TrainingError
+from aru.core.files import write_json
+from aru.reporting.tuning_figures import write_tuning_figures
+from flows.experiments.search import Search
 
 Run = Callable[[int, Mapping[str, Any]], Outcome]
 """(number of the trial, dotted parameters) -> what came of it."""
@@ -72,7 +72,7 @@ def finish(setting: Setting, config: Config, work: Path, found: Mapping[str, lis
 
 def main(arguments: list[str] | None = None) -> int:
     """Tune without Prefect and MLflow, in processes of this machine."""
-    parser = argparse.ArgumentParser(prog="python -m flows.tune", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m flows.experiments.plain_tuning", description=__doc__)
     parser.add_argument("benchmark")
     parser.add_argument("--methods", default="all")
     for name in ("trials", "draws", "seeds", "seed"):
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from aru.stages import run as run_stage
+    from aru.stages.runner import run as run_stage
 
     names = ("benchmark", "trials", "cap", "draws", "seeds", "seed")
     setting = Setting(**{name: getattr(options, name) for name in names})

@@ -15,8 +15,8 @@ from aru.comparison.choices import parse_choice
 from aru.comparison.spaces import Choices, Int, Range, Space, space_of
 from aru.comparison.trials import WORST, Outcome, Setting
 from aru.comparison.tuning import Trial
-from aru.config import Config
-from aru.keys import digest
+from aru.compute.keys import digest
+from aru.core.config import Config
 
 _RANDOM_TRIALS = 4
 """Trials drawn at random before the sampler (tree-structured Parzen estimator, Bergstra et al. 2011) learns from them."""

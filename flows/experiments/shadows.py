@@ -11,16 +11,16 @@ from pathlib import Path
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from aru.config import load_config
+from aru.core.config import load_config
 from aru.shadows.build import COLUMNS, Asked, Build, Call, table
-from flows.benchmark import prepare_flow, spell
-from flows.crashes import register_run
-from flows.discretion import disclosed, discreet
-from flows.jobs import Job, computing, run_jobs, task_runner
-from flows.progress import Board, make_board
-from flows.project import find_project, project_lock
-from flows.unlearn import slug
-from flows.workers import Work, Workers
+from flows.experiments.benchmark import prepare_flow, spell
+from flows.experiments.jobs import Job, computing, run_jobs, task_runner
+from flows.pipeline.crashes import register_run
+from flows.pipeline.progress import Board, make_board
+from flows.pipeline.unlearn import slug
+from flows.pipeline.workers import Work, Workers
+from flows.project.discretion import disclosed, discreet
+from flows.project.folder import find_project, project_lock
 
 
 @dataclass(frozen=True)

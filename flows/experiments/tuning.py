@@ -13,19 +13,19 @@ from aru.comparison.choices import nested
 from aru.comparison.plan import Task
 from aru.comparison.spaces import tunable
 from aru.comparison.trials import Setting, caps_of, missing_base, run_trial, trial_tasks
-from aru.config import Config, load_config
-from aru.work_queue import work_off
-from flows import tuning_runs
-from flows.benchmark import prepare_flow, spell
-from flows.crashes import register_run
-from flows.discretion import disclosed, discreet
-from flows.jobs import Job, computing, do_in_worker, run_jobs, task_runner
-from flows.progress import Board, make_board
-from flows.project import find_project, project_lock
-from flows.search import Search
-from flows.store import preflight
-from flows.tune import check, finish, line, target_of
-from flows.workers import Work, Workers
+from aru.compute.work_queue import work_off
+from aru.core.config import Config, load_config
+from flows.experiments.benchmark import prepare_flow, spell
+from flows.experiments.jobs import Job, computing, do_in_worker, run_jobs, task_runner
+from flows.experiments.plain_tuning import check, finish, line, target_of
+from flows.experiments.search import Search
+from flows.pipeline.crashes import register_run
+from flows.pipeline.progress import Board, make_board
+from flows.pipeline.workers import Work, Workers
+from flows.project.discretion import disclosed, discreet
+from flows.project.folder import find_project, project_lock
+from flows.tracking import tuning_runs
+from flows.tracking.store import preflight
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def tune_flow(setting: Setting, methods: list[str], root: Path, board: Board, at
     with computing("threads", at_once) as pool:
         assert pool is not None  # threads have workers
         base = missing_base(setting, config, work)
-        jobs = [Job(task.key, Work(task.label, "aru.comparison.work:run_task", (task, config, work))) for task in base]
+        jobs = [Job(task.key, Work(task.label, "aru.comparison.cell:run_task", (task, config, work))) for task in base]
         left = run_jobs(jobs, pool=pool, at_once=at_once, shown=board.stage, budget_seconds=budget_seconds,
                         done=lambda job, number: board.say(f"{job.work.label}: done"))
         if not left:

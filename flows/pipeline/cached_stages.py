@@ -14,14 +14,15 @@ from threading import Event
 from prefect import task
 from prefect.cache_policies import CacheKeyFnPolicy
 
-from aru.errors import InputError
-from aru.progress import Progress
-from flows import plain_records, versioning  # noqa: F401 - the first for its effect
-from flows.digests import Digests
-from flows.discretion import discreet
-from flows.plan import Source, Stage, StageResult, check_sources, differences, key, plan, refreshed, sources
-from flows.progress import Board
-from flows.workers import Work, Workers
+from aru.core.errors import InputError
+from aru.core.progress import Progress
+from flows.pipeline import plain_records  # noqa: F401 - for its effect
+from flows.pipeline.progress import Board
+from flows.pipeline.workers import Work, Workers
+from flows.project import versioning
+from flows.project.digests import Digests
+from flows.project.discretion import discreet
+from flows.project.plan import Source, Stage, StageResult, check_sources, differences, key, plan, refreshed, sources
 
 __all__ = ["Execution", "Stage", "StageResult", "key", "lookup", "plan"]
 
@@ -148,4 +149,4 @@ def execute(pool: Workers, stage: Stage, benchmark: str, root: Path, progress: P
     if stage.cmd != expected:
         raise InputError(f"dvc.yaml runs {stage.cmd!r} for {stage.address}, the flow would run {expected!r}: "
                          "make them the same, or use `dvc repro`")
-    pool.run(Work(f"stage {stage.name}", "aru.stages:run", (stage.name, benchmark), {"root": root}), progress)
+    pool.run(Work(f"stage {stage.name}", "aru.stages.runner:run", (stage.name, benchmark), {"root": root}), progress)

@@ -11,9 +11,9 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
-from aru.files import read_json, write_json
-from flows.process_identity import ProcessIdentity, is_alive, this_process
-from flows.project import lock_folder
+from aru.core.files import read_json, write_json
+from flows.project.folder import lock_folder
+from flows.project.process_identity import ProcessIdentity, is_alive, this_process
 
 _MESSAGE = "Its process ended without a word. What it had finished is kept, and the run after it went on from there."
 _MOST = 100
@@ -28,7 +28,7 @@ def register_run(root: Path) -> None:
 def close_crashed(root: Path) -> None:
     """Mark the project's noted runs as crashed that Prefect believes to run and whose process is gone.
 
-    To be called by the holder of the project's lock (`flows.project`), beside whom no other run of the project can be alive,
+    To be called by the holder of the project's lock (`flows.project.folder`), beside whom no other run of the project can be alive,
     on whatever host. Runs that this server does not know are kept in the notes: they are another's, where `PREFECT_API_URL`
     has changed.
     """

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 
-from aru.progress import Progress, silent
+from aru.core.progress import Progress, silent
 
 _LINE_EVERY_SECONDS = 10.0
 _SAID = {"computed": "computed", "prefect": "cached", "dvc.lock": "cached", "restored": "restored from the cache"}

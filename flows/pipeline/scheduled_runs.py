@@ -1,4 +1,4 @@
-"""`python -m flows.runner ROOT BENCHMARK CRON ZONE`: the process of `aru serve` that starts the scheduled runs.
+"""`python -m flows.pipeline.scheduled_runs ROOT BENCHMARK CRON ZONE`: the process of `aru serve` that starts the scheduled runs.
 
 It is one that `aru serve` can watch, and end together with its runs. Where Prefect's server is its environment says.
 """
@@ -10,11 +10,11 @@ from pathlib import Path
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 
-from flows.crashes import close_crashed
-from flows.missed import cancel_missed
-from flows.project import ProjectBusy, project_lock
-from flows.serving import deployment
-from flows.unlearn import unlearn
+from flows.pipeline.crashes import close_crashed
+from flows.pipeline.unlearn import unlearn
+from flows.project.folder import ProjectBusy, project_lock
+from flows.servers.missed import cancel_missed
+from flows.servers.serving import deployment
 
 
 def main(root: Path, benchmark: str, cron: str, zone: str) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 from prefect.exceptions import MissingResult
 from prefect.futures import PrefectFuture
 
-from aru.work_queue import work_off
-from flows.plan import Source, Stage, StageResult, upstream
-from flows.stages import Execution, lookup
+from aru.compute.work_queue import work_off
+from flows.pipeline.cached_stages import Execution, lookup
+from flows.project.plan import Source, Stage, StageResult, upstream
 
 Outs = dict[str, str]
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from aru.errors import InputError
-from flows import versioning
-from flows.digests import Digests
-from flows.plan import Stage, differences, key, plan, upstream
-from flows.versioning import Locked
+from aru.core.errors import InputError
+from flows.project import versioning
+from flows.project.digests import Digests
+from flows.project.plan import Stage, differences, key, plan, upstream
+from flows.project.versioning import Locked
 
 State = Literal["cached", "stale", "never run", "damaged", "waits"]
 

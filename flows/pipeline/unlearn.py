@@ -12,18 +12,19 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Cancelled
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from aru.config import load_config
-from flows import publishing, store, versioning
-from flows.crashes import register_run
-from flows.discretion import discreet, original
-from flows.parents import end_with_parent
-from flows.plan import StageResult
-from flows.progress import make_board
-from flows.project import ProjectBusy, find_project, project_lock
-from flows.publishing import Published
-from flows.scheduling import run_stages
-from flows.stages import Execution
-from flows.workers import workers
+from aru.core.config import load_config
+from flows.pipeline.cached_stages import Execution
+from flows.pipeline.crashes import register_run
+from flows.pipeline.progress import make_board
+from flows.pipeline.scheduling import run_stages
+from flows.pipeline.workers import workers
+from flows.project import versioning
+from flows.project.discretion import discreet, original
+from flows.project.folder import ProjectBusy, find_project, project_lock
+from flows.project.plan import StageResult
+from flows.servers.parents import end_with_parent
+from flows.tracking import publishing, store
+from flows.tracking.publishing import Published
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from queue import Queue
 from threading import Event, Thread
 from typing import Any
 
-from aru.progress import Progress
+from aru.core.progress import Progress
 
 _PRELOAD = ["aru.stages.prepare", "aru.stages.train", "aru.stages.attack", "aru.stages.mask", "aru.stages.finetune",
             "aru.stages.retrain", "aru.stages.evaluate", "aru.stages.audit", "aru.stages.report"]

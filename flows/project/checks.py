@@ -6,14 +6,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aru.config import Config, load_archive
-from aru.errors import InputError
-from aru.progress import Progress
-from flows import versioning
-from flows.digests import Digests
-from flows.params import PARAMS_FILE, Edit
-from flows.plan import differences
-from flows.versioning import Stage
+from aru.core.config import Config, load_archive
+from aru.core.errors import InputError
+from aru.core.progress import Progress
+from flows.project import versioning
+from flows.project.digests import Digests
+from flows.project.params import PARAMS_FILE, Edit
+from flows.project.plan import differences
+from flows.project.versioning import Stage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,12 +48,12 @@ def check_edit(root: Path, benchmark: str, stages: list[Stage], edit: Edit, *, c
 def check_machine(config: Config, changed: set[str]) -> None:
     """The device is here, and the network can be built for these images; whatever no setting touched is left alone."""
     if "runtime.device" in changed and config.runtime.device.startswith("cuda"):
-        from aru.compute import device_of
+        from aru.compute.device import device_of
 
         device_of(config.runtime)
     if changed & {"model.name", "data.resolution", "data.task"}:
         from aru.data.images import OUTPUTS
-        from aru.models import build
+        from aru.nets.models import build
 
         build(config.model.name, OUTPUTS[config.data.task], resolution=config.data.resolution)
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aru.config import Config, load_archive
-from aru.errors import InputError
-from aru.progress import Progress
-from flows import versioning
-from flows.checks import Confirm, Shown, check_machine, select, with_roles
-from flows.params import PARAMS_FILE, Change, activate, configured, propose
-from flows.project import lock_folder, project_lock
+from aru.core.config import Config, load_archive
+from aru.core.errors import InputError
+from aru.core.progress import Progress
+from flows.project import versioning
+from flows.project.checks import Confirm, Shown, check_machine, select, with_roles
+from flows.project.folder import lock_folder, project_lock
+from flows.project.params import PARAMS_FILE, Change, activate, configured, propose
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ def audit_data(root: Path, benchmark: str, *, progress: Progress) -> dict[str, A
 
 def make_faces(root: Path, *, progress: Progress) -> Path:
     """Generate the embedded benchmark's archive anew and track it; the same bytes as before unless its code changed."""
-    from aru.data.faces import generate
+    from aru.faces.archive_file import generate
 
     archive = f"{DATA}/faces.zip"
     with project_lock(root):
@@ -96,9 +96,9 @@ def make_faces(root: Path, *, progress: Progress) -> Path:
 
 def _audited(config: Config, rows: "pd.DataFrame") -> dict[str, Any]:
     """The counts of the audit; by name who was merged and who is suspected to be one ("people"), and who is forgotten."""
-    from aru.data.audit import audit
+    from aru.data.census import audit
     from aru.data.evidence import people
-    from aru.data.mucac import cut_note
+    from aru.data.sources.mucac import cut_note
 
     manifest, merge = with_roles(config, rows), config.data.merge
     found = audit(manifest, merge) | {"people": people(manifest, merge), "selection": list(select(config, manifest).lines)}

@@ -16,8 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from aru.errors import TrainingError
-from flows.private import private_folder, write_private
+from aru.core.errors import TrainingError
+from flows.project.private import private_folder, write_private
 
 FAILURE = "failure.txt"
 _HARMLESS = (TrainingError,)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from aru.errors import InputError
-from aru.leftovers import alone, clear, temporary_beside
+from aru.core.errors import InputError
+from aru.core.leftovers import alone, clear, temporary_beside
 
 _HELD: ContextVar[Path | None] = ContextVar("project_lock_held", default=None)
 

@@ -13,10 +13,10 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import CommentToken
 from yaml import YAMLError as PlainYAMLError
 
-from aru.config import FORGET_WAYS, PRESETS, Config, check_parameter, parse_config
-from aru.errors import InputError
-from aru.names import check_name, check_path
-from aru.safe_yaml import check_size
+from aru.core.config import FORGET_WAYS, PRESETS, Config, check_parameter, parse_config
+from aru.core.errors import InputError
+from aru.core.names import check_name, check_path
+from aru.core.safe_yaml import check_size
 
 PARAMS_FILE = "params.yaml"
 
@@ -223,7 +223,7 @@ def _write(path: Path, content: Any) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    from aru.files import atomic_path
+    from aru.core.files import atomic_path
 
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from aru.config import load_archives
-from aru.errors import InputError
-from flows import versioning
-from flows.params import PARAMS_FILE
-from flows.versioning import Locked, Stage
+from aru.core.config import load_archives
+from aru.core.errors import InputError
+from flows.project import versioning
+from flows.project.params import PARAMS_FILE
+from flows.project.versioning import Locked, Stage
 
 ALL = "all"
 Source = Literal["computed", "prefect", "dvc.lock", "restored"]

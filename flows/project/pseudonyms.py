@@ -1,7 +1,7 @@
 """Names of people and photos in what is logged: keyed pseudonyms, which only this copy of the project can lead back.
 
 A pseudonym is an HMAC of the name under a key that lies in `.aru/` and goes nowhere: without it nobody can try out names,
-and where it is deleted nobody can any more. `python -m flows.pseudonyms FILE...` puts the names back into YAML files that
+and where it is deleted nobody can any more. `python -m flows.project.pseudonyms FILE...` puts the names back into YAML files that
 were logged, for a replay.
 """
 
@@ -20,8 +20,8 @@ import pandas as pd
 import yaml
 from filelock import FileLock
 
-from aru.errors import InputError
-from flows.private import private_folder, write_private
+from aru.core.errors import InputError
+from flows.project.private import private_folder, write_private
 
 _KEY_FILE, _KEY_BYTES = "pseudonyms.key", 32
 _PSEUDONYM = re.compile(r"\bid-[0-9a-f]{16}\b")
@@ -164,7 +164,7 @@ def _as_scalar(value: str) -> str:
 
 
 if __name__ == "__main__":
-    from flows.project import find_project
+    from flows.project.folder import find_project
 
     try:
         print(f"{restore_names(find_project(Path.cwd()), map(Path, sys.argv[1:]))} names restored")

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from yaml import YAMLError
 
-from aru.errors import InputError
-from aru.names import is_inside
-from aru.safe_yaml import check_size
-from flows.digests import file_md5, folder_md5
-from flows.project import lock_folder
+from aru.core.errors import InputError
+from aru.core.names import is_inside
+from aru.core.safe_yaml import check_size
+from flows.project.digests import file_md5, folder_md5
+from flows.project.folder import lock_folder
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -228,7 +228,7 @@ def _folder_entries(manifest: Path, digest: str) -> dict[str, str]:
 
 
 def _restore(repo: "Repo", target: Path, digest: str) -> None:
-    from aru.files import atomic_path
+    from aru.core.files import atomic_path
 
     cached = {"": digest}
     if digest.endswith(".dir"):

@@ -1,4 +1,4 @@
-"""`python -m flows.api_server [--root FOLDER] [--port 4200]`: Prefect's server for this machine's clients and its own pages.
+"""`python -m flows.servers.api_server [--root FOLDER] [--port 4200]`: Prefect's server for this machine's clients and its own pages.
 
 Prefect by itself answers any name of a host, any page that a browser has open, and anybody. A page from elsewhere could
 read what runs, change it and, where a worker is about, have commands run. Here a request must name this machine, must not
@@ -9,16 +9,16 @@ import argparse
 import os
 from pathlib import Path
 
-from flows.environment import prepare_environment
-from flows.login import login
-from flows.project import find_project
+from flows.project.environment import prepare_environment
+from flows.project.folder import find_project
+from flows.servers.login import login
 
 HOST, PORT = "127.0.0.1", 4200
 
 
 def main() -> None:
     """Serve until a signal ends it."""
-    parser = argparse.ArgumentParser(prog="python -m flows.api_server")
+    parser = argparse.ArgumentParser(prog="python -m flows.servers.api_server")
     parser.add_argument("--root", type=Path, help="the project; the one that the working directory is in without it")
     parser.add_argument("--port", type=int, default=PORT)
     asked = parser.parse_args()
@@ -32,7 +32,7 @@ def serve(root: Path, port: int) -> None:
     import uvicorn
     from prefect.server.api.server import create_app
 
-    from flows.origins import guard
+    from flows.servers.origins import guard
 
     uvicorn.run(guard(create_app(final=True)), host=HOST, port=port, log_level="warning")
 

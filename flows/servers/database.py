@@ -12,7 +12,7 @@ from importlib.metadata import version as installed
 from importlib.util import find_spec
 from pathlib import Path
 
-from aru.errors import InputError
+from aru.core.errors import InputError
 
 _TAIL, _WAIT_SECONDS, _LEAST_FREE = 50_000, 1.0, 1 << 20
 _PREFECT_FAULTS = {"disk is full": "cannot grow: the disk is full, free some space",

@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from aru.errors import InputError
-from flows.environment import environment
-from flows.launching import Server, answers, kept_up, launched, terminated_like_interrupted, wait_until_up
-from flows.login import login
+from aru.core.errors import InputError
+from flows.project.environment import environment
+from flows.servers.launching import Server, answers, kept_up, launched, terminated_like_interrupted, wait_until_up
+from flows.servers.login import login
 
 __all__ = ["HOST", "Server", "answers", "check_port", "client", "flow_api", "free_port", "kept_up", "launched",
            "mlflow_server", "prefect_api", "prefect_server", "running_api", "terminated_like_interrupted", "users_own",
@@ -39,7 +39,7 @@ def mlflow_server(root: Path, port: int, *, store: str) -> Server:
 
 def prefect_server(root: Path, port: int) -> Server:
     """Prefect on the project's database: it shows flows that ran in process, and starts scheduled ones."""
-    command = (sys.executable, "-m", "flows.api_server", "--root", str(root), "--port", str(port))
+    command = (sys.executable, "-m", "flows.servers.api_server", "--root", str(root), "--port", str(port))
     return Server("Prefect", command, environment(root), f"http://{HOST}:{port}/api/health",
                   Path(root) / ".prefect" / "server.log")
 

@@ -1,4 +1,4 @@
-"""`python -m flows.missed FLOW/DEPLOYMENT`: runs whose time passed while nothing was there to start them are cancelled.
+"""`python -m flows.servers.missed FLOW/DEPLOYMENT`: runs whose time passed while nothing was there to start them are cancelled.
 
 Prefect would start them all at once when somebody is there again. The first would hold the project's one place, and the
 others, those that are due by then among them, would be cancelled in its stead.

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from aru.config import load_config
-from aru.errors import InputError
-from flows import servers
-from flows.environment import environment
+from aru.core.config import load_config
+from aru.core.errors import InputError
+from flows.project.environment import environment
+from flows.servers import local_servers as servers
 
 PREFECT_PORT = 4200
 
@@ -27,7 +27,7 @@ def serve(root: Path, *, benchmark: str, cron: str, prefect_port: int = PREFECT_
     check_cron(cron)
     with servers.terminated_like_interrupted(), servers.prefect_api(root, prefect_port) as api:
         print(f"{benchmark} runs at {cron!r} ({zone} time). Pages: {api.removesuffix('/api')}/deployments", flush=True)
-        runner = servers.Server("The runner", (sys.executable, "-m", "flows.runner", str(root), benchmark, cron, zone),
+        runner = servers.Server("The runner", (sys.executable, "-m", "flows.pipeline.scheduled_runs", str(root), benchmark, cron, zone),
                                 environment(root) | servers.client(root, api), "", None)
         with servers.launched(runner) as process:
             code = process.wait()

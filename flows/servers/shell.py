@@ -1,4 +1,4 @@
-"""`eval "$(python -m flows.shell)"`: the project's environment for what is started by hand, as `prefect` and services are.
+"""`eval "$(python -m flows.servers.shell)"`: the project's environment for what is started by hand, as `prefect` and services are.
 
 It holds the login of the project's Prefect servers: not to be shown, nor kept where others read.
 """
@@ -7,10 +7,10 @@ import os
 import shlex
 from pathlib import Path
 
-from flows.api_server import HOST, PORT
-from flows.environment import settings
-from flows.project import find_project
-from flows.servers import client, users_own
+from flows.project.environment import settings
+from flows.project.folder import find_project
+from flows.servers.api_server import HOST, PORT
+from flows.servers.local_servers import client, users_own
 
 
 def exports(root: Path) -> list[str]:

@@ -6,13 +6,13 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from aru.audit.page import audit_page
-from aru.files import json_text
-from flows import runs, store
-from flows.audit_tags import audit_metrics, audit_tags
-from flows.git import git_state
-from flows.pseudonyms import load_pseudonyms
-from flows.runs import NOTE
+from aru.core.files import json_text
+from aru.reporting.audit_page import audit_page
+from flows.project.git import git_state
+from flows.project.pseudonyms import load_pseudonyms
+from flows.tracking import runs, store
+from flows.tracking.audit_tags import audit_metrics, audit_tags
+from flows.tracking.runs import NOTE
 
 
 def track(root: Path, benchmark: str, record: Mapping[str, Any], *, weights: str) -> str:

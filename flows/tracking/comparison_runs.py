@@ -9,10 +9,10 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from flows import runs, store
-from flows.git import git_state
-from flows.links import LOCAL, remote
-from flows.runs import NOTE
+from flows.project.git import git_state
+from flows.tracking import runs, store
+from flows.tracking.links import LOCAL, remote
+from flows.tracking.runs import NOTE
 
 _COSTS = ("seconds", "cpu_seconds")
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aru.results import markdown_table, results_table
+from aru.reporting.results import markdown_table, results_table
 
 _HOW_TO_READ = """\
 **Forgetting score**: |accuracy of the membership attack - 0.5|; 0 is best, and the retrained model shows what is
@@ -66,7 +66,7 @@ MLFLOW_TRACKING_URI=sqlite:///mlruns/mlflow.db \\
   mlflow artifacts download --run-id {run_id} --artifact-path replay --dst-path .dvc/tmp
 git checkout {git['git_commit']}{patch}
 cp .dvc/tmp/replay/params.yaml .dvc/tmp/replay/dvc.lock .
-python -m flows.pseudonyms params.yaml dvc.lock   # pseudonyms of people become names again
+python -m flows.project.pseudonyms params.yaml dvc.lock   # pseudonyms of people become names again
 dvc checkout || dvc pull                  # the same bytes, where a cache has them; or compute them again:
 aru run --benchmark {benchmark} --refresh
 ```
@@ -137,6 +137,6 @@ NoMUS {figures['nomus']}, forgetting score {figures['mia/forgetting_score']}, te
 The tags below hold the git commit and the digests of data and weights; the run has `dvc.lock`, the report, and how to
 replay.
 
-To train it further: `flows.registry.load_registered(".", "{name}", "{version}")`.
+To train it further: `flows.tracking.registry.load_registered(".", "{name}", "{version}")`.
 
 {_NOT_CLAIMED}"""

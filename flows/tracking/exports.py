@@ -12,8 +12,8 @@ from mlflow.entities import LoggedModel
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from torch import nn
 
-from aru.models import load_model
-from flows import store
+from aru.nets.models import load_model
+from flows.tracking import store
 
 _TOLERANCE = 1e-3
 

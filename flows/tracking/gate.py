@@ -5,8 +5,8 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from aru.config import Release
-from flows.audit_tags import audit_tags, undecided_criteria
+from aru.core.config import Release
+from flows.tracking.audit_tags import audit_tags, undecided_criteria
 
 CANDIDATE, CHALLENGER = "candidate", "challenger"
 """The version that was let through last, and the one that was held back last."""

@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 
-from aru.config import load_archive
+from aru.core.config import load_archive
+from aru.core.errors import InputError
 from aru.data.manifest import read_manifest
-from aru.errors import InputError
-from flows import runs, store
-from flows.digests import file_md5, folder_md5
+from flows.project.digests import file_md5, folder_md5
+from flows.tracking import runs, store
 
 SETS = ("forget", "retain", "test", "unseen")
 _CONTEXT = "mlflow.data.context"

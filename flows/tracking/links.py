@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from flows import runs, store
-from flows.views import MODELS, OVERVIEW
+from flows.tracking import runs, store
+from flows.tracking.views import MODELS, OVERVIEW
 
 LOCAL = "http://127.0.0.1:5000"
 _MODE = "workflowType=machine_learning"  # MLflow 3 otherwise begins with its pages for language models

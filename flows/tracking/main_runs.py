@@ -10,22 +10,22 @@ from typing import Any
 
 from mlflow.entities import Run
 
-from aru.files import json_text, md5, read_json
-from aru.folders import FOLDERS
-from aru.results import read_costs
-from flows import audit_runs, lineage, runs, store
-from flows.audit_tags import audit_metrics, audit_tags
-from flows.descriptions import flow_note, model_run_note, stage_note
-from flows.figures import TRAINED_ON, model_figures
-from flows.git import git_patch, git_state
-from flows.lineage import models_of_digest
-from flows.links import links, models_filter
-from flows.plan import StageResult
-from flows.pseudonyms import load_pseudonyms
-from flows.registry import aliases, let_through, load_registered, register, registered
-from flows.runs import NOTE, Status
-from flows.store import ensure_store
-from flows.views import models_tag, overview_tag
+from aru.core.files import json_text, md5, read_json
+from aru.core.folders import FOLDERS
+from aru.reporting.results import read_costs
+from flows.project.git import git_patch, git_state
+from flows.project.plan import StageResult
+from flows.project.pseudonyms import load_pseudonyms
+from flows.tracking import audit_runs, lineage, runs, store
+from flows.tracking.audit_tags import audit_metrics, audit_tags
+from flows.tracking.descriptions import flow_note, model_run_note, stage_note
+from flows.tracking.lineage import models_of_digest
+from flows.tracking.links import links, models_filter
+from flows.tracking.metric_keys import TRAINED_ON, model_figures
+from flows.tracking.registry import aliases, let_through, load_registered, register, registered
+from flows.tracking.runs import NOTE, Status
+from flows.tracking.store import ensure_store
+from flows.tracking.views import models_tag, overview_tag
 
 __all__ = ["aliases", "ensure_store", "find_run", "finish_run", "let_through", "links", "load_registered", "log_artifacts",
            "log_audit", "log_models", "log_stage", "models_of_digest", "register", "registered", "start_run"]

@@ -10,11 +10,12 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from aru.config import load_config
-from aru.files import read_json
-from flows import gate, tracking
-from flows.discretion import discreet, original
-from flows.plan import StageResult
+from aru.core.config import load_config
+from aru.core.files import read_json
+from flows.project.discretion import discreet, original
+from flows.project.plan import StageResult
+from flows.tracking import gate
+from flows.tracking import main_runs as tracking
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Taking a registered version, and all that is recorded of how it was made, out of the project's own MLflow store and Prefect.
 
-    python -m flows.purge aru-faces 3 [--prefect]
+    python -m flows.tracking.purge aru-faces 3 [--prefect]
 
 MLflow's own deletions only mark: a deleted version keeps its tags, a deleted run its figures and data sets, and `mlflow gc`
 leaves both of the version and the data sets. Here the rows go, in one transaction, then the files, and then the database is
@@ -16,12 +16,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from aru.errors import InputError
-from flows import store
-from flows.links import last_run, models_filter
-from flows.project import find_project, project_lock
-from flows.servers import running_api
-from flows.views import models_tag
+from aru.core.errors import InputError
+from flows.project.folder import find_project, project_lock
+from flows.servers.local_servers import running_api
+from flows.tracking import store
+from flows.tracking.links import last_run, models_filter
+from flows.tracking.views import models_tag
 
 _MARKED = "Deleted_Internal"
 _EMPTIED = (f"current_stage = '{_MARKED}', description = NULL, user_id = NULL, source = '', run_id = '', run_link = '', "
@@ -152,7 +152,7 @@ def _marks(values: Iterable[str]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m flows.purge", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m flows.tracking.purge", description=__doc__.partition("\n")[0])
     parser.add_argument("name", help="the registered model, as aru-faces")
     parser.add_argument("version", help="its version, as 3")
     parser.add_argument("--prefect", action="store_true", help="Prefect's records of all flows, too")

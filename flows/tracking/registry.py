@@ -15,15 +15,15 @@ from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from aru.config import Config
-from aru.errors import InputError
-from aru.files import md5
-from aru.results import read_costs
-from flows import gate, lineage, runs, store
-from flows.descriptions import model_note, version_note
-from flows.figures import model_figures
-from flows.gate import CANDIDATE
-from flows.pseudonyms import load_pseudonyms
+from aru.core.config import Config
+from aru.core.errors import InputError
+from aru.core.files import md5
+from aru.reporting.results import read_costs
+from flows.project.pseudonyms import load_pseudonyms
+from flows.tracking import gate, lineage, runs, store
+from flows.tracking.descriptions import model_note, version_note
+from flows.tracking.gate import CANDIDATE
+from flows.tracking.metric_keys import model_figures
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,7 +46,7 @@ def model_name(benchmark: str) -> str:
 
 def register(root: Path, run_id: str, *, benchmark: str, work: Path, metrics: Mapping[str, Any],
              config: Config, audit: Mapping[str, Any]) -> tuple[str, str]:
-    """Register the unlearned model and let it through the gate (`flows.gate`); returns (name, version).
+    """Register the unlearned model and let it through the gate (`flows.tracking.gate`); returns (name, version).
 
     Weights that are a version already are not registered again: the alias moves to that version. Files of it that were
     deleted or changed by hand are written again; a version whose model itself was deleted is left, and a new one made.
@@ -102,7 +102,7 @@ def version_of(client: MlflowClient, name: str, digest: str) -> str | None:
 
 def load_registered(root: Path, name: str, alias_or_version: str = CANDIDATE) -> "nn.Module":
     """A registered model from its safetensors, in evaluation mode: it can be trained and unlearned further."""
-    from aru.models import load_model
+    from aru.nets.models import load_model
 
     with tempfile.TemporaryDirectory() as folder:
         return load_model(fetch_weights(root, name, alias_or_version, Path(folder))[1])
@@ -193,7 +193,7 @@ def _connect(client: MlflowClient, run_id: str, name: str, version: str) -> None
 
 def _log_model(root: Path, flow: Run, weights: Path, config: Config, tags: dict[str, str]) -> str:
     """Store the model among the experiment's models and check that what was stored loads; returns its id."""
-    from flows import exports  # needs PyTorch, which takes seconds to import and is not needed where nothing is new
+    from flows.tracking import exports  # needs PyTorch, which takes seconds to import and is not needed where nothing is new
 
     client = store.client(root)
     params = runs.flatten(load_pseudonyms(root, flow.data.tags["benchmark"]).content(config.model_dump(mode="json")))
@@ -210,7 +210,7 @@ def _log_model(root: Path, flow: Run, weights: Path, config: Config, tags: dict[
 
 def _mended(root: Path, version: ModelVersion, work: Path, config: Config) -> bool:
     """Whether a version has its files, written again where they were not as they should be."""
-    from flows import exports
+    from flows.tracking import exports
 
     if _is_whole(root, version):
         return True

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, Metric, Param, Run
 
-from aru.errors import InputError
-from flows.process_identity import ProcessIdentity, is_alive, this_process
+from aru.core.errors import InputError
+from flows.project.process_identity import ProcessIdentity, is_alive, this_process
 
 NOTE = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"

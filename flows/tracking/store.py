@@ -14,11 +14,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage
 from mlflow.exceptions import MlflowException
 
-from aru.errors import InputError
-from aru.leftovers import temporary_beside
-from flows.database import check_database
-from flows.descriptions import experiment_note
-from flows.views import overview_tag
+from aru.core.errors import InputError
+from aru.core.leftovers import temporary_beside
+from flows.servers.database import check_database
+from flows.tracking.descriptions import experiment_note
+from flows.tracking.views import overview_tag
 
 _LOCK_SECONDS = 120
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}

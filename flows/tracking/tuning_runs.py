@@ -9,9 +9,9 @@ from typing import Any
 
 from aru.comparison.trials import Setting
 from aru.comparison.tuning import Trial, best, curve
-from flows import runs, store
-from flows.git import git_state
-from flows.runs import NOTE
+from flows.project.git import git_state
+from flows.tracking import runs, store
+from flows.tracking.runs import NOTE
 
 _FIGURES = ("score", "best", "cpu_seconds", "spent_cpu_seconds")
 _NOTE = ("Every method had the same number of trials and the same cap on each, a share of retraining's CPU seconds. `score` "

@@ -12,26 +12,26 @@ import torch
 import yaml
 from torch import nn
 
-from aru.audit import page
+from aru.audit.audited_model import Subject
 from aru.audit.case import make_case
 from aru.audit.criteria import FULL, KNOWN, QUICK, STANDARD
+from aru.audit.exposed_people import people_found
 from aru.audit.full import Pool, offline_attacks
 from aru.audit.levels import measure
-from aru.audit.people import people_found
 from aru.audit.quick import answer_entropy, quick
 from aru.audit.record import audit_record
 from aru.audit.standard import standard
-from aru.audit.subject import Subject
 from aru.audit.thresholds import Threshold, Thresholds, check_level, read_thresholds
 from aru.audit.verdicts import Measurement, NotRun, from_interval, judge, measured, overall, power, worst_of
-from aru.errors import InputError
-from tests import audited, tracked
-from tests.audited import case_of, classifier_reset, original, retrained, taught_again, uniform_on_forget
-from tests.test_report import Reader
-from tests.toys import CPU
-from tests.untouched import untouched
+from aru.core.errors import InputError
+from aru.reporting import audit_page as page
+from tests.helpers import audited, tracked
+from tests.helpers.audited import case_of, classifier_reset, original, retrained, taught_again, uniform_on_forget
+from tests.helpers.toys import CPU
+from tests.helpers.untouched import untouched
+from tests.reporting.test_run_report import Reader
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "thresholds.yaml"
 TEXTS = {"measured": "what is measured", "calibration": "by retrained models", "silent": "what it does not show"}
 ABOUT = {"benchmark": "toy", "model": "unlearned", "made_from": {"thresholds, MD5": "0" * 32}}
@@ -255,7 +255,7 @@ class Photos:
 
 
 def answers(model: nn.Module, parts: tuple) -> torch.Tensor:
-    from aru.training import predict
+    from aru.train.loop import predict
 
     return torch.cat([predict(model, part, compute=CPU) for part in parts])
 

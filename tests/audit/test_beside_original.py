@@ -16,15 +16,15 @@ from aru.audit.known_bad import KNOWN_BAD
 from aru.audit.quick import quick
 from aru.audit.thresholds import read_thresholds
 from aru.audit.verdicts import Measurement, NotRun, Verdict, judge, overall
-from aru.compute import Compute
-from aru.errors import InputError
-from aru.evaluation.combined import combined_scores
-from aru.evaluation.individuals import individuals
-from aru.evaluation.roc import auc
-from tests.audited import RECIPE, case_of, faint_original, faint_retrained, original, retrained, sets
-from tests.toys import CPU
+from aru.compute.device import Compute
+from aru.core.errors import InputError
+from aru.metrics.membership.combined import combined_scores
+from aru.metrics.people.individuals import individuals
+from aru.stats.roc import auc
+from tests.helpers.audited import RECIPE, case_of, faint_original, faint_retrained, original, retrained, sets
+from tests.helpers.toys import CPU
 
-CRITERIA = read_thresholds(Path(__file__).parents[1] / "thresholds.yaml", KNOWN).of("quick")
+CRITERIA = read_thresholds(Path(__file__).resolve().parents[2] / "thresholds.yaml", KNOWN).of("quick")
 NEW = ("combined", "remaining", "individuals", "likeness")
 
 

@@ -5,30 +5,31 @@ from pathlib import Path
 
 import pytest
 
-from aru.audit import __main__ as command
 from aru.audit import calibrate as calibrating
-from aru.audit import levels, side_by_side, standard
+from aru.audit import levels, standard
 from aru.audit.calibration import Asked as Calibrating
 from aru.audit.calibration import calibrate
-from aru.audit.cells import Cell, audit_cell, find_cell
+from aru.audit.compared_models import Cell, audit_cell, find_cell
 from aru.audit.criteria import FULL, KNOWN, QUICK, STANDARD
-from aru.audit.job import audit_folder
+from aru.audit.project_models import audit_folder
 from aru.audit.thresholds import read_thresholds
 from aru.audit.verdicts import EXIT_CODES, NotRun
+from aru.commands import audit_model as command
+from aru.comparison.cell import open_store, run_task
 from aru.comparison.choices import parse_choices
 from aru.comparison.draws import Draw
 from aru.comparison.plan import make_plan
-from aru.comparison.work import open_store, run_task
-from aru.compute import choose
-from aru.config import load_config
-from aru.errors import InputError
-from aru.evaluation.relearning import RelearnConfig
-from aru.files import md5, read_json, write_json
+from aru.compute.device import choose
+from aru.core.config import load_config
+from aru.core.errors import InputError
+from aru.core.files import md5, read_json, write_json
+from aru.metrics.relearning.relearn import RelearnConfig
+from aru.reporting import audits_side_by_side as side_by_side
 from aru.shadows.build import Asked, Build
-from aru.stages import run
-from flows.audit import find_compared
-from tests.archives import mufac_archive
-from tests.test_stages import write_params
+from aru.stages.runner import run
+from flows.experiments.audit import find_compared
+from tests.helpers.archives import mufac_archive
+from tests.stages.test_stages import write_params
 
 MODELS = 8
 METHODS = "finetune,aru:best"
@@ -61,7 +62,7 @@ def without_standard(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("options, said", [(["--protocol", "clean", "--level", "full"], "leave out --protocol"),
                                            (["--level", "standard"], "belongs to level full, this is level standard")])
 def test_an_interclass_test_that_would_not_be_made_is_refused_by_both_commands(options, said, tmp_path, monkeypatch, capsys):
-    from flows.audit import audit
+    from flows.experiments.audit import audit
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dvc.yaml").write_text("stages: {}")

@@ -8,24 +8,24 @@ import torch
 from aru.audit import false_alarms
 from aru.audit.case import Case, make_case
 from aru.audit.criteria import KNOWN, QUICK, STANDARD
+from aru.audit.exposed_people import people_found
 from aru.audit.false_alarms import ALL, rates
 from aru.audit.full import Pool, offline_attacks
-from aru.audit.page import audit_page
-from aru.audit.people import people_found
 from aru.audit.quick import quick
 from aru.audit.record import audit_record
 from aru.audit.standard import standard
 from aru.audit.thresholds import read_thresholds
 from aru.audit.verdicts import Measurement, NotRun, judge
+from aru.core.errors import InputError
 from aru.data.images import Sets
-from aru.errors import InputError
-from aru.evaluation.matched import MatchedAttack, matched_auc
-from aru.evaluation.simultaneous import simultaneous_intervals
-from aru.evaluation.stand_ins import LEAST_UNSEEN, shifted, stand_ins
-from tests import audited
-from tests.audited import original, retrained
-from tests.test_audit import ABOUT, FILE, Photos, make_pool
-from tests.toys import CPU
+from aru.metrics.membership.matched import MatchedAttack, matched_auc
+from aru.reporting.audit_page import audit_page
+from aru.stats.simultaneous import simultaneous_intervals
+from aru.stats.stand_ins import LEAST_UNSEEN, shifted, stand_ins
+from tests.audit.test_audit import ABOUT, FILE, Photos, make_pool
+from tests.helpers import audited
+from tests.helpers.audited import original, retrained
+from tests.helpers.toys import CPU
 
 
 def part_of(model: torch.nn.Module, *, keep: dict[str, int], photos: int = audited.PHOTOS,

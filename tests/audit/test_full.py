@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from aru.audit import __main__ as command
 from aru.audit import known_bad, levels
 from aru.audit.criteria import FULL, QUICK, STANDARD
-from aru.audit.job import audit_folder, model_path, run_audit
+from aru.audit.project_models import audit_folder, model_path, run_audit
 from aru.audit.verdicts import EXIT_CODES, NotRun
-from aru.config import load_config
-from aru.errors import InputError
-from aru.files import md5, read_json
-from aru.models import build, save_model
+from aru.commands import audit_model as command
+from aru.core.config import load_config
+from aru.core.errors import InputError
+from aru.core.files import md5, read_json
+from aru.nets.models import build, save_model
 from aru.shadows.build import Asked, Build
 from aru.shadows.pool import drop_weights, open_pool
-from aru.stages import run
-from tests.archives import mufac_archive
-from tests.test_stages import write_params
+from aru.stages.runner import run
+from tests.helpers.archives import mufac_archive
+from tests.stages.test_stages import write_params
 
 MODELS = 6
 

@@ -11,9 +11,9 @@ from aru.audit.criteria import KNOWN
 from aru.audit.own_limits import check_originals, own_limits, verdicts_under, write_limits
 from aru.audit.texts import limits_note
 from aru.audit.thresholds import Limits, read_thresholds
-from aru.errors import InputError
+from aru.core.errors import InputError
 
-FILE = Path(__file__).parents[1] / "thresholds.yaml"
+FILE = Path(__file__).resolve().parents[2] / "thresholds.yaml"
 TEXT = "mine, official; 2 retrained models"
 
 

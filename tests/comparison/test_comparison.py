@@ -9,34 +9,34 @@ import pandas as pd
 import pytest
 import torch
 
-from aru.checkpoint import Checkpoint
-from aru.code import code_digest
-from aru.comparison import __main__ as runner
+from aru.commands import compare as runner
 from aru.comparison.ablation import ABLATION
+from aru.comparison.cell import open_store, run_task
 from aru.comparison.choices import parse_choice, parse_choices
 from aru.comparison.collect import records_of
+from aru.comparison.conclusions import compare
 from aru.comparison.draws import Draw, assign, draws_of, load_draw, tuning_people
 from aru.comparison.estimate import estimate_seconds, passes
 from aru.comparison.keys import original_key
-from aru.comparison.notes import notes
+from aru.comparison.local_runs import run_tasks
 from aru.comparison.plan import Plan, Task, expected_key, make_plan
-from aru.comparison.pool import run_tasks
-from aru.comparison.statistics import compare
 from aru.comparison.store import Store
-from aru.comparison.work import open_store, run_task
-from aru.compute import choose
-from aru.config import PRESETS, Config
+from aru.compute.device import choose
+from aru.core.config import PRESETS, Config
+from aru.core.errors import InputError, TrainingError
+from aru.core.source_code import code_digest
 from aru.data.manifest import read_manifest
-from aru.errors import InputError, TrainingError
-from aru.evaluation.summary import model_figures, rounded
-from aru.methods import CONTROLS, METHODS, find
-from aru.models import load_model
-from aru.stages import run as run_stage
-from aru.training import predict
-from tests.toys import same_weights
-from tests.tuned import config_of
+from aru.methods.registry import CONTROLS, METHODS, find
+from aru.metrics.summary import model_figures, rounded
+from aru.nets.models import load_model
+from aru.reporting.notes import notes
+from aru.stages.runner import run as run_stage
+from aru.train.checkpoint import Checkpoint
+from aru.train.loop import predict
+from tests.helpers.toys import same_weights
+from tests.helpers.tuned import config_of
 
-pytest_plugins = ["tests.tuning_fixtures"]
+pytest_plugins = ["tests.helpers.tuning_fixtures"]
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_a_key_stands_for_data_parameters_seed_and_code(tuning_once, config, mon
     longer = config.model_copy(update={"train": config.train.model_copy(update={"epochs": 2})})
     others = [original_key(config, 1, sets, compute), original_key(longer, 0, sets, compute),
               original_key(config, 0, sets | {"train": "other"}, compute)]
-    monkeypatch.setattr("aru.keys.code_digest", lambda module: "edited")
+    monkeypatch.setattr("aru.compute.keys.code_digest", lambda module: "edited")
     assert len({key, *others, original_key(config, 0, sets, compute)}) == 5
 
 
@@ -187,7 +187,7 @@ def test_cells_are_the_stages_own_models_and_found_again(tuning_project, monkeyp
         key = next(task.key for task in plan.tasks if task.kind == kind)
         assert same_weights(load_model(work / which / "model.safetensors"), store.model(key))
     assert plan.missing(store) == []
-    monkeypatch.setattr("aru.comparison.work.fit_from_scratch", None)
+    monkeypatch.setattr("aru.comparison.cell.fit_from_scratch", None)
     compute_all(tuning_project, plan)  # nothing is trained again
 
 
@@ -279,7 +279,7 @@ def test_estimates_count_passes_and_learn_from_what_was_measured(tuning_project,
 def test_a_resumed_retraining_is_billed_for_all_its_parts(tuning_project, config, monkeypatch):
     plan, work = plan_of(tuning_project, "ssd"), tuning_project / "work" / "toy"
     begun = next(task for task in plan.tasks if task.kind == "retrained")
-    monkeypatch.setattr("aru.comparison.work.Checkpoint", partial(Checkpoint, every_seconds=0))
+    monkeypatch.setattr("aru.comparison.cell.Checkpoint", partial(Checkpoint, every_seconds=0))
     longer = replace(begun, choice=replace(begun.choice, parameters=config.train.model_copy(update={"epochs": 2})))
     _, _, sets = load_draw(work / "prepared", begun.draw, config)
     longer = replace(longer, key=expected_key(longer, config, sets, choose(config.runtime)))
@@ -342,7 +342,7 @@ def test_a_method_that_refuses_its_sets_is_a_failed_cell(tuning_project, config,
 
     plan, work = plan_of(tuning_project, "ct"), tuning_project / "work" / "toy"
     run_task(next(task for task in plan.tasks if task.kind == "original"), config, work)
-    monkeypatch.setattr("aru.comparison.work.find", lambda name: SimpleNamespace(function=refuse))
+    monkeypatch.setattr("aru.comparison.cell.find", lambda name: SimpleNamespace(function=refuse))
     task = next(task for task in plan.tasks if task.choice and task.choice.method == "ct")
     run_task(task, config, work)
     assert open_store(work).record(task.key)["failed"] == "no square kernel to transpose"
@@ -350,7 +350,7 @@ def test_a_method_that_refuses_its_sets_is_a_failed_cell(tuning_project, config,
 
 def test_a_task_that_other_code_planned_is_refused(tuning_project, config, monkeypatch):
     plan, work = plan_of(tuning_project, "ssd"), tuning_project / "work" / "toy"
-    monkeypatch.setattr("aru.keys.code_digest", lambda module: "edited")
+    monkeypatch.setattr("aru.compute.keys.code_digest", lambda module: "edited")
     with pytest.raises(InputError, match="retrain, official draw 0, seed 0: code, parameters or data have changed"):
         run_task(next(task for task in plan.tasks if task.kind == "retrained"), config, work)
 
@@ -379,7 +379,7 @@ def test_errors_that_are_no_result_stop_the_work(tuning_project, monkeypatch):
         raise InputError("the forget set has one image")
 
     plan = plan_of(tuning_project, "ssd")
-    monkeypatch.setattr("aru.comparison.work._method", broken)
+    monkeypatch.setattr("aru.comparison.cell._method", broken)
     with pytest.raises(InputError, match="one image"):
         compute_all(tuning_project, plan)
     assert not issubclass(InputError, TrainingError)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from aru.comparison import trials as trials_module
+from aru.comparison.cell import figures_of, open_store, run_task
 from aru.comparison.choices import REFERENCES, nested, parse_choice, parse_choices
 from aru.comparison.draws import Draw, assign, tuning_people
 from aru.comparison.spaces import SPACES, Choices, Float, Int, space_of, tunable
@@ -25,17 +26,16 @@ from aru.comparison.trials import (
     trial_tasks,
 )
 from aru.comparison.tuning import Trial, best, check_tuned_protocol, curve, frozen, load_tuned, merged, meta_of, write_tuned
-from aru.comparison.tuning_figures import write_tuning_figures
-from aru.comparison.work import figures_of, open_store, run_task
-from aru.config import Config, load_config
+from aru.core.config import Config, load_config
+from aru.core.errors import InputError, TrainingError
 from aru.data.manifest import read_manifest
-from aru.errors import InputError, TrainingError
-from aru.methods import METHODS, find
-from flows.search import Search
-from flows.tune import tune_method
-from tests.tuned import CHECKOUT, SETTING, config_of
+from aru.methods.registry import METHODS, find
+from aru.reporting.tuning_figures import write_tuning_figures
+from flows.experiments.plain_tuning import tune_method
+from flows.experiments.search import Search
+from tests.helpers.tuned import CHECKOUT, SETTING, config_of
 
-pytest_plugins = ["tests.tuning_fixtures"]
+pytest_plugins = ["tests.helpers.tuning_fixtures"]
 FACES = load_config(CHECKOUT / "params.yaml", "faces")
 DONE = Outcome("done", 0.6, 2.0)
 

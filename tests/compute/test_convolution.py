@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from aru.compute import choose
-from aru.config import RuntimeConfig
-from aru.convolution import FewPixelConv2d, speed_up
-from aru.models import build
+from aru.compute.device import choose
+from aru.compute.kernels.convolution import FewPixelConv2d, speed_up
+from aru.core.config import RuntimeConfig
+from aru.nets.models import build
 
 # (input channels, outputs, kernel, stride, padding, height, width): one output pixel, a few, many, more rows than columns,
 # a kernel that hangs over on one side only, no padding, and two that are left to torch.

@@ -10,24 +10,24 @@ from pathlib import Path
 import pytest
 import torch
 
-from aru.attack import attack
+from aru.audit.audited_model import Subject
 from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, make_case
 from aru.audit.levels import measure
-from aru.audit.subject import Subject
 from aru.audit.verdicts import Measurement
-from aru.compute import Compute, choose
-from aru.config import AttackConfig, MaskConfig, RuntimeConfig, TrainConfig, load_config
-from aru.masking import mask
-from aru.methods import METHODS
-from aru.models import build
-from aru.training import fit, predict
-from tests import audited
-from tests.methods_quick import quick
-from tests.pretend_cuda import OnDevice, pretended
-from tests.toys import CPU, generator, sets, small_net
-from tests.untouched import state
+from aru.compute.device import Compute, choose
+from aru.core.config import AttackConfig, MaskConfig, RuntimeConfig, TrainConfig, load_config
+from aru.methods.aru.attack import attack
+from aru.methods.aru.masking import mask
+from aru.methods.registry import METHODS
+from aru.nets.models import build
+from aru.train.loop import fit, predict
+from tests.helpers import audited
+from tests.helpers.methods_quick import quick
+from tests.helpers.pretend_cuda import OnDevice, pretended
+from tests.helpers.toys import CPU, generator, sets, small_net
+from tests.helpers.untouched import state
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 REAL = pytest.param("real", marks=[pytest.mark.gpu, pytest.mark.skipif(
     not torch.cuda.is_available(), reason="no CUDA device here: the same tests run with a pretended one")])
 

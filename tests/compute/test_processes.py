@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import CHECKOUT
+from tests.helpers.project import CHECKOUT
 
 PARENT = """
 import os, time

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from aru import winograd
-from aru.convolution import speed_up
+from aru.compute.kernels import winograd
+from aru.compute.kernels.convolution import speed_up
 
 
 def gradients(function, images, weight):

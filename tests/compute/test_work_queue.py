@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from aru.work_queue import work_off
+from aru.compute.work_queue import work_off
 
 
 def taking(items: list) -> "callable":

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aru.compute import device_of
-from aru.config import (
+from aru.compute.device import device_of
+from aru.core.config import (
     PRESETS,
     Config,
     RuntimeConfig,
@@ -18,9 +18,9 @@ from aru.config import (
     parameter_names,
     parse_config,
 )
-from aru.errors import InputError
+from aru.core.errors import InputError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 BAD = {
     "ratio over one": ({"mask": {"ratio": 1.2}}, r"mask.ratio = 1.2: .*less than or equal to 1"),

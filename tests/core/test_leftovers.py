@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from aru.errors import InputError
-from aru.files import atomic_path
-from aru.leftovers import alone, clear
-from flows.project import project_lock
+from aru.core.errors import InputError
+from aru.core.files import atomic_path
+from aru.core.leftovers import alone, clear
+from flows.project.folder import project_lock
 
 
 def test_what_a_process_of_the_same_number_left_is_in_nobodys_way(tmp_path):

@@ -9,13 +9,13 @@ import yaml
 from aru.audit.thresholds import read_thresholds
 from aru.comparison.choices import parse_choices
 from aru.comparison.tuning import load_tuned
-from aru.config import load_config, load_params
-from aru.errors import InputError
-from aru.safe_yaml import TooLarge, check_size, parse_yaml
-from flows import versioning
-from flows.params import file_settings, parse_setting
+from aru.core.config import load_config, load_params
+from aru.core.errors import InputError
+from aru.core.safe_yaml import TooLarge, check_size, parse_yaml
+from flows.project import versioning
+from flows.project.params import file_settings, parse_setting
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BOMB = "a: &a [" + ", ".join(["x"] * 10) + "]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True))
 

@@ -7,7 +7,7 @@ from torchvision import transforms
 from torchvision.transforms import functional
 
 from aru.data.augment import augment, jitter, warp
-from tests.toys import generator
+from tests.helpers.toys import generator
 
 SIDE = 24
 

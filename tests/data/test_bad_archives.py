@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from aru.core.errors import InputError, explained
 from aru.data import archive
 from aru.data.prepare import build_manifest
-from aru.errors import InputError, explained
-from tests.archives import mucac_files, mucac_folder, mufac_archive, mufac_members, write_zip
+from tests.helpers.archives import mucac_files, mucac_folder, mufac_archive, mufac_members, write_zip
 
 CSV = "custom_train_dataset.csv"
 IMAGE = "train_images/F0001_AGE_D_18_b1.jpg"

@@ -8,8 +8,8 @@ from aru.data.alignment import Window, align, cells, turned
 from aru.data.copies import SIDE, find_copies, is_constant
 from aru.data.decoding import decode_photo
 from aru.data.photos import photo_ids, thumbnail
-from tests.archives import jpeg
-from tests.copied import EDITS, found, images_of, saved
+from tests.helpers.archives import jpeg
+from tests.helpers.copied import EDITS, found, images_of, saved
 
 COUNT = 12
 SELDOM = ("a sticker on 1/32 of it", "a black border of 1/16", "turned by 5 degrees", "cropped by 15 % on all sides")

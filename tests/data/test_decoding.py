@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from aru.data import decoding
 from aru.data.decoding import decode_photo
 from aru.data.faults import Flaw
-from tests.archives import jpeg
+from tests.helpers.archives import jpeg
 
 ORIENTATION = 0x112
 

@@ -12,16 +12,16 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from aru.compute import choose
-from aru.config import RuntimeConfig
+from aru.compute.device import choose
+from aru.core.config import RuntimeConfig
+from aru.core.errors import InputError
 from aru.data.augment import augment
 from aru.data.decoding import decode_photo
 from aru.data.images import ImageSet, decode
-from aru.errors import InputError
-from aru.losses import task_loss
-from aru.models import build
-from tests.archives import jpeg
-from tests.toys import CPU, generator
+from aru.nets.models import build
+from aru.train.losses import task_loss
+from tests.helpers.archives import jpeg
+from tests.helpers.toys import CPU, generator
 
 
 def test_decoding_equals_torchvisions_resize_and_to_tensor(tmp_path):

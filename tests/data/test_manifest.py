@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aru.core.errors import InputError, LeakError
 from aru.data import splits
-from aru.data.audit import audit, format_audit
+from aru.data.census import audit, format_audit
 from aru.data.copies import SIDE, find_copies
 from aru.data.decoding import decode_photo
 from aru.data.images import decode, load_sets
 from aru.data.manifest import read_manifest, write_manifest
-from aru.data.mucac import SETS, cut, cut_note
 from aru.data.photos import thumbnail
 from aru.data.prepare import build_manifest, read_images
+from aru.data.sources.mucac import SETS, cut, cut_note
 from aru.data.splits import check_leaks
-from aru.errors import InputError, LeakError
-from tests.archives import jpeg, mucac_files, mucac_folder, mufac_archive, mufac_members, write_zip
-from tests.copied import saved
+from tests.helpers.archives import jpeg, mucac_files, mucac_folder, mufac_archive, mufac_members, write_zip
+from tests.helpers.copied import saved
 
-REAL = Path(os.environ.get("ARU_MUFAC_ARCHIVE", Path(__file__).parents[2] / "shared" / "data"
+REAL = Path(os.environ.get("ARU_MUFAC_ARCHIVE", Path(__file__).resolve().parents[3] / "shared" / "data"
                            / "custom_korean_family_dataset_resolution_128.zip"))
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from aru.audit.criteria import FULL, QUICK, STANDARD
-from aru.audit.job import audit_folder, model_path, run_audit
-from aru.config import load_config
+from aru.audit.project_models import audit_folder, model_path, run_audit
+from aru.core.config import load_config
+from aru.core.files import read_json
 from aru.data.manifest import read_manifest
-from aru.files import read_json
 from aru.shadows.build import Asked, Build
-from aru.stages import STAGES, run
-from tests.archives import mufac_archive
-from tests.test_stages import write_params
+from aru.stages.runner import STAGES, run
+from tests.helpers.archives import mufac_archive
+from tests.stages.test_stages import write_params
 
 REQUESTS = {"three photos": {"protocol": "clean", "forget": {"rows": None, "subjects": ["F0001/D"]}},
             "one photo": {"protocol": "official", "forget": {"rows": 1}}}

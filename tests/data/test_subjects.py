@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 
 from aru.comparison.draws import tuning_people
-from aru.config import MergeConfig
-from aru.data.audit import audit
+from aru.core.config import MergeConfig
+from aru.core.errors import InputError, explained
+from aru.data.census import audit
 from aru.data.evidence import format_people, people
 from aru.data.ids import alike, normal_id, normal_key, skeleton
-from aru.data.people import DEFAULT, sides, subject_ids, suspects
 from aru.data.prepare import build_manifest
 from aru.data.selection import selection
 from aru.data.splits import assign_roles
-from aru.errors import InputError, explained
-from tests.archives import mufac_members, write_zip
+from aru.data.subjects import DEFAULT, sides, subject_ids, suspects
+from tests.helpers.archives import mufac_members, write_zip
 
 TRAIN = "custom_train_dataset.csv"
 

@@ -11,21 +11,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aru.data.faces import generate, main
-from aru.data.faces_ageing import STYLES_F, STYLES_M, look_at
-from aru.data.faces_canvas import cover, enlarge, noise_bank, smooth
-from aru.data.faces_people import GENES, child, family, founder
-from aru.data.faces_plan import FORGET_ROWS, forget_rows, plan
-from aru.data.faces_plants import planted
-from aru.data.faces_render import render
-from aru.data.faces_rows import CLASSES
-from aru.data.faces_shot import draw_shot
-from aru.errors import InputError
-from aru.files import md5
+from aru.core.errors import InputError
+from aru.core.files import md5
+from aru.faces.ageing import STYLES_F, STYLES_M, look_at
+from aru.faces.archive_file import generate, main
+from aru.faces.canvas import cover, enlarge, noise_bank, smooth
+from aru.faces.contents import FORGET_ROWS, forget_rows, plan
+from aru.faces.families import GENES, child, family, founder
+from aru.faces.planted_faults import planted
+from aru.faces.render import render
+from aru.faces.rows import CLASSES
+from aru.faces.shot import draw_shot
 
 SMALL = {"families": 6, "photos": 4}
 NAME = re.compile(r"(F\d{4})_AGE_([DSMFG]+\d?)_(\d+)_([a-h])(\d+)\.(jpg|JPG)")
-FULL = Path(__file__).parent.parent / "data" / "faces.zip"
+FULL = Path(__file__).resolve().parents[2] / "data" / "faces.zip"
 
 
 class Archive:

@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, Case, make_case
-from aru.config import TrainConfig
+from aru.core.config import TrainConfig
 from aru.data.images import ImageSet, Sets
-from aru.training import fit
-from tests.toys import CPU, generator
+from aru.train.loop import fit
+from tests.helpers.toys import CPU, generator
 
 SIDE, CLASSES, PHOTOS = 24, 4, 8
 PEOPLE = {"forget": 40, "retain": 80, "test": 40, "unseen": 40}

@@ -1,7 +1,7 @@
 """How many copies of what kind the search finds, and how many it invents: the tables of docs/protocol.md, "Copies".
 
-    python -m tests.copied data/faces.zip                       # any zip of images; figures only, no picture is kept
-    python -m tests.copied data/faces.zip --libraries           # beside imagehash, pdqhash and perception, where installed
+    python -m tests.helpers.copied data/faces.zip                       # any zip of images; figures only, no picture is kept
+    python -m tests.helpers.copied data/faces.zip --libraries           # beside imagehash, pdqhash and perception, where installed
 """
 
 import argparse

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.made_once import made_once
-from tests.project import commit_all, make_project, run_stage
+from tests.helpers.made_once import made_once
+from tests.helpers.project import commit_all, make_project, run_stage
 
 STAGES = ("prepare", "train", "attack", "mask", "finetune", "retrain", "evaluate", "audit", "report")
 
@@ -17,9 +17,10 @@ def run_flow(root: Path, benchmark: str = "faces", *, stage: Callable[..., None]
     """Run the main flow on a project with stand-in stages and without MLflow; returns {stage: source}."""
     from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
 
-    from flows import publishing, unlearn
-    from flows.discretion import disclosed
-    from flows.workers import Workers
+    from flows.pipeline import unlearn
+    from flows.pipeline.workers import Workers
+    from flows.project.discretion import disclosed
+    from flows.tracking import publishing
 
     with disclosed(), pytest.MonkeyPatch.context() as patch, temporary_settings(
             {PREFECT_RESULTS_LOCAL_STORAGE_PATH: root / ".prefect" / "results"}):

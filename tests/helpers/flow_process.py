@@ -1,13 +1,13 @@
-"""`python -m tests.flow_process ARGUMENTS...` is `aru ARGUMENTS...` with stand-in stages and without MLflow."""
+"""`python -m tests.helpers.flow_process ARGUMENTS...` is `aru ARGUMENTS...` with stand-in stages and without MLflow."""
 
 import signal
 import sys
 
-from aru.progress import Progress
-from flows import publishing
-from flows.cli import main
-from flows.workers import Work, Workers
-from tests.project import run_stage
+from aru.core.progress import Progress
+from flows.cli.commands import main
+from flows.pipeline.workers import Work, Workers
+from flows.tracking import publishing
+from tests.helpers.project import run_stage
 
 
 def run(self: Workers, work: Work, progress: Progress) -> None:

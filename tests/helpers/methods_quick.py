@@ -1,6 +1,6 @@
 """Every method with parameters that take a second on small sets."""
 
-from aru.methods import METHODS
+from aru.methods.registry import METHODS
 
 QUICK = {"epochs": 1, "batch_size": 8, "forget_batch_size": 8, "warmup_epochs": 1, "repair_epochs": 1, "iterations": 2,
          "noise_steps": 2, "steps": 2, "eps": 1.0}

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from aru.progress import Progress
+from aru.core.progress import Progress
 
 
 def write(path: Path, *, progress: Progress) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 SILENT: Callable[[int, int, str], None] = lambda done, total, text: None  # noqa: E731
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from aru.evaluation.summary import SETS, summarise
-from aru.files import save_tensors, write_json
+from aru.core.files import save_tensors, write_json
+from aru.metrics.summary import SETS, summarise
 
 SIZES = {"forget": 60, "retain": 90, "test": 70, "unseen": 64}
 KNOWN = {"original": ("forget", "retain"), "unlearned": ("retain",), "retrained": ("retain",)}

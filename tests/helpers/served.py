@@ -6,7 +6,7 @@ from pathlib import Path
 from prefect import flow
 from prefect.schedules import Interval
 
-from flows.serving import deployment
+from flows.servers.serving import deployment
 
 
 @flow(name="tiny")

@@ -14,7 +14,7 @@ def path_of(uri: str) -> Path:
 
 def make_store(root: Path) -> None:
     """Make the MLflow store of a project, with an experiment."""
-    from flows import store
+    from flows.tracking import store
 
     store.ensure_store(root)
     store.experiment_id(root, "faces")

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from aru.compute import Compute
+from aru.compute.device import Compute
 from aru.data.images import ImageSet, Sets
 
 CPU = Compute(torch.device("cpu"))

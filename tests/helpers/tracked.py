@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from aru.config import Config, parse_config
-from aru.files import save_tensors, write_json
-from aru.models import build, save_model
-from flows.digests import file_md5
-from flows.plan import StageResult
-from flows.versioning import Stage
+from aru.core.config import Config, parse_config
+from aru.core.files import save_tensors, write_json
+from aru.nets.models import build, save_model
+from flows.project.digests import file_md5
+from flows.project.plan import StageResult
+from flows.project.versioning import Stage
 
 SIDE, OUTPUTS, MODEL = 32, 8, "squeezenet1_1"
 EXPOSED = "S00001"
@@ -76,7 +76,7 @@ def audit(verdict: str = "pass") -> dict:
 
 def track(root: Path, *, state: str = "a" * 64, seed: int = 0, verdict: str = "pass", release: str = "pass") -> str:
     """What the main flow does at its end; returns the run's id."""
-    from flows import tracking
+    from flows.tracking import main_runs as tracking
 
     work = root / "work" / "faces"
     tracking.ensure_store(root)
@@ -94,7 +94,7 @@ def track(root: Path, *, state: str = "a" * 64, seed: int = 0, verdict: str = "p
 
 def begin(root: Path, *, state: str = "a" * 64, seed: int = 0) -> str:
     """Open a flow's run."""
-    from flows import tracking
+    from flows.tracking import main_runs as tracking
 
     return tracking.start_run(root, benchmark="faces", params=config().model_dump(mode="json"),
                               run_name=f"faces-official-seed{seed}",

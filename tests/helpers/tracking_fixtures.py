@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.store import ensure_store
-from tests import tracked
-from tests.made_once import made_once
-from tests.stores import make_store
+from flows.tracking.store import ensure_store
+from tests.helpers import tracked
+from tests.helpers.made_once import made_once
+from tests.helpers.stores import make_store
 
 
 @pytest.fixture(scope="session")

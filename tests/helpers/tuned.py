@@ -5,13 +5,13 @@ from pathlib import Path
 
 import yaml
 
+from aru.comparison.cell import run_task
 from aru.comparison.trials import Setting, missing_base
-from aru.comparison.work import run_task
-from aru.config import Config, load_config
-from aru.stages import run as run_stage
-from tests.archives import mufac_archive
+from aru.core.config import Config, load_config
+from aru.stages.runner import run as run_stage
+from tests.helpers.archives import mufac_archive
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 SETTING = Setting("toy", trials=3, cap=50.0)  # one epoch of retraining is quickly outdone
 
 

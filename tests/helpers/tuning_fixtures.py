@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import tuned
-from tests.made_once import made_once
+from tests.helpers import tuned
+from tests.helpers.made_once import made_once
 
 
 @pytest.fixture(scope="session")

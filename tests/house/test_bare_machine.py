@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from aru.comparison.work import open_store
+from aru.comparison.cell import open_store
+from aru.core.errors import InputError
+from aru.core.files import md5
 from aru.data.manifest import read_manifest
 from aru.data.packing import decode_packed, pack
-from aru.errors import InputError
-from aru.files import md5
-from tests.tuned import make
+from tests.helpers.tuned import make
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 THERE = ("torch", "torchvision", "numpy", "pandas", "PyYAML", "safetensors", "scikit-learn", "scipy", "matplotlib", "pillow",
          "typer", "rich", "filelock", "timm", "pytest", "pydantic")
 """What such a machine has, and pydantic, which is carried."""

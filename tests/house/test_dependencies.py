@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "ruamel": "ruamel.yaml",
             "prefect_dask": "prefect-dask"}
 OWN = {"aru", "flows", "tests"}
 BESIDE = {"imagehash", "pdqhash", "perception"}
-"""What `python -m tests.copied --libraries` measures ours against, where whoever starts it has installed them."""
+"""What `python -m tests.helpers.copied --libraries` measures ours against, where whoever starts it has installed them."""
 
 
 def imported(folder: str) -> set[str]:

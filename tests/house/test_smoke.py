@@ -16,13 +16,13 @@ import pytest
 import torch
 import torchvision
 
-from aru.errors import InputError
-from flows.login import login
-from flows.pages import pages
-from flows.servers import launched, prefect_api
-from tests.test_pages import free_port
+from aru.core.errors import InputError
+from flows.cli.pages import pages
+from flows.servers.local_servers import launched, prefect_api
+from flows.servers.login import login
+from tests.flows.cli.test_pages import free_port
 
-pytest_plugins = ["tests.tracking_fixtures"]
+pytest_plugins = ["tests.helpers.tracking_fixtures"]
 _SECONDS = 200.0  # on an idle machine it takes about twenty
 QUICK = {"PREFECT_RUNNER_POLL_FREQUENCY": "1", "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
          "PREFECT_LOGGING_LEVEL": "WARNING"}
@@ -70,12 +70,12 @@ def test_the_pages_answer_and_a_scheduled_run_completes(tracked_project: Path, m
 
 def serving_process(root: Path, api: str):
     """The tiny flow, served by a process of its own."""
-    from flows.environment import environment
-    from flows.servers import Server, client
+    from flows.project.environment import environment
+    from flows.servers.local_servers import Server, client
 
-    here = Path(__file__).resolve().parent.parent
+    here = Path(__file__).resolve().parents[2]
     path = os.pathsep.join([str(here), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return launched(Server("served", (sys.executable, "-m", "tests.served", str(root)),
+    return launched(Server("served", (sys.executable, "-m", "tests.helpers.served", str(root)),
                            environment(root) | client(root, api) | {"PYTHONPATH": path}, "", root / "served.log"))
 
 

@@ -5,9 +5,9 @@ import torch
 import torchattacks
 from torch.nn import functional
 
-from aru.attack import attack, projected_gradient_descent
-from aru.config import AttackConfig
-from tests.toys import CPU, generator, image_set, same_weights, small_net
+from aru.core.config import AttackConfig
+from aru.methods.aru.attack import attack, projected_gradient_descent
+from tests.helpers.toys import CPU, generator, image_set, same_weights, small_net
 
 CASES = {
     "paper": {},

@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 import torch
 
-from aru.attack import attack
-from aru.compute import Compute
-from aru.config import Config, DataConfig, FinetuneConfig
+from aru.compute.device import Compute
+from aru.core.config import Config, DataConfig, FinetuneConfig
+from aru.core.errors import InputError, TrainingError
 from aru.data.images import Sets
-from aru.errors import InputError, TrainingError
-from aru.masking import mask
-from aru.methods import CONTROLS, METHODS, find
-from aru.methods.fresh import fresh
-from aru.models import build, resettable
-from aru.resetting import reset
-from aru.training import predict
-from aru.unlearning import finetune_loss
-from tests.methods_quick import quick
-from tests.test_unlearning import Canary
-from tests.toys import CPU, SmallNet, generator, same_weights, sets, small_net
-from tests.untouched import untouched
+from aru.methods.aru.attack import attack
+from aru.methods.aru.masking import mask
+from aru.methods.aru.pipeline import finetune_loss
+from aru.methods.aru.resetting import reset
+from aru.methods.registry import CONTROLS, METHODS, find
+from aru.nets.fresh import fresh
+from aru.nets.models import build, resettable
+from aru.train.loop import predict
+from tests.helpers.methods_quick import quick
+from tests.helpers.toys import CPU, SmallNet, generator, same_weights, sets, small_net
+from tests.helpers.untouched import untouched
+from tests.methods.test_pipeline import Canary
 
 ALL = pytest.mark.parametrize("name", METHODS)
 TRAINED = pytest.mark.parametrize("name", [name for name in METHODS if name != "nothing"])

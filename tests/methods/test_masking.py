@@ -5,12 +5,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from aru.attack import attack
-from aru.config import AttackConfig, MaskConfig
-from aru.errors import InputError, TrainingError
-from aru.masking import discrepancy, gradients, mask, normalised, reduce, select
-from aru.models import build, resettable
-from tests.toys import CPU, generator, image_set, same_weights, small_net
+from aru.core.config import AttackConfig, MaskConfig
+from aru.core.errors import InputError, TrainingError
+from aru.methods.aru.attack import attack
+from aru.methods.aru.masking import discrepancy, gradients, mask, normalised, reduce, select
+from aru.nets.models import build, resettable
+from tests.helpers.toys import CPU, generator, image_set, same_weights, small_net
 
 LAYERS = {"conv1", "conv2", "hidden"}
 

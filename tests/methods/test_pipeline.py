@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from aru.config import Config, parse_config
+from aru.core.config import Config, parse_config
 from aru.data.images import ImageSet
-from aru.models import build
-from aru.unlearning import reset_and_finetune, unlearn
-from tests.toys import CPU, same_weights, sets
+from aru.methods.aru.pipeline import reset_and_finetune, unlearn
+from aru.nets.models import build
+from tests.helpers.toys import CPU, same_weights, sets
 
 CONFIG = parse_config({
     "data": {"resolution": 24}, "attack": {"steps": 2}, "mask": {"batch_size": 4},
@@ -47,7 +47,7 @@ def test_the_fine_tune_reads_retain_and_nothing_else():
 
 
 def _layers():
-    from aru.models import resettable
+    from aru.nets.models import resettable
 
     return resettable(original()).items()
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from aru.config import ResetConfig
-from aru.errors import InputError
-from aru.models import build, resettable
-from aru.resetting import batchnorm_of, expand, reset
-from tests.toys import generator, same_weights, small_net
+from aru.core.config import ResetConfig
+from aru.core.errors import InputError
+from aru.methods.aru.resetting import batchnorm_of, expand, reset
+from aru.nets.models import build, resettable
+from tests.helpers.toys import generator, same_weights, small_net
 
 
 def random_mask(model, unit="filter", share=0.5):

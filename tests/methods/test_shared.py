@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch import nn
 
-from aru.errors import InputError, TrainingError
-from aru.methods.batches import endless, joined, passes, relabelled, sample, shuffled
-from aru.methods.blocks import blocks, frozen_modules, last_blocks
-from aru.methods.fresh import fresh, registered_name
-from aru.methods.loop import DescentConfig, Step, cosine, counter, descend, optimiser_of, student
-from aru.models import build
-from aru.training import batches_of
-from tests.toys import CPU, generator, image_set, same_weights, sets, small_net
+from aru.core.errors import InputError, TrainingError
+from aru.nets.blocks import blocks, frozen_modules, last_blocks
+from aru.nets.fresh import fresh, registered_name
+from aru.nets.models import build
+from aru.train.batches import endless, joined, passes, relabelled, sample, shuffled
+from aru.train.descent import DescentConfig, Step, cosine, counter, descend, optimiser_of, student
+from aru.train.loop import batches_of
+from tests.helpers.toys import CPU, generator, image_set, same_weights, sets, small_net
 
 
 @pytest.mark.parametrize("name, count, first, last", [

@@ -5,18 +5,19 @@ import math
 import pytest
 import torch
 
-from aru.config import parse_config
-from aru.errors import InputError
-from aru.losses import task_loss
-from aru.methods import METHODS, amun, ct, fcs, kde, msg, sfron, ssd
+from aru.core.config import parse_config
+from aru.core.errors import InputError
+from aru.core.progress import silent
+from aru.core.seeds import generator as stream
+from aru.methods import amun, ct, fcs, kde, msg, sfron, ssd
+from aru.methods.aru.pipeline import unlearn as unlearn_aru
 from aru.methods.importance import importance, mean_gradient
-from aru.models import build
-from aru.progress import silent
-from aru.seeds import generator as stream
-from aru.training import predict
-from aru.unlearning import unlearn as unlearn_aru
-from tests.test_methods_training import ONE_STEP, assert_moved, gradient, loss_on, run
-from tests.toys import CPU, generator, image_set, same_weights, sets, small_net
+from aru.methods.registry import METHODS
+from aru.nets.models import build
+from aru.train.loop import predict
+from aru.train.losses import task_loss
+from tests.helpers.toys import CPU, generator, image_set, same_weights, sets, small_net
+from tests.methods.test_training_methods import ONE_STEP, assert_moved, gradient, loss_on, run
 
 
 def changed(model, result):

@@ -6,14 +6,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from aru.config import TrainConfig
-from aru.losses import distillation_loss, task_loss
-from aru.methods import METHODS, bad_teacher, gli, l1_sparse, salun, scrub, unsir
-from aru.methods.fresh import fresh
-from aru.seeds import draw_seed
-from aru.seeds import generator as stream
-from aru.training import fit, predict, supervised
-from tests.toys import CPU, generator, same_weights, sets, small_net
+from aru.core.config import TrainConfig
+from aru.core.seeds import draw_seed
+from aru.core.seeds import generator as stream
+from aru.methods import bad_teacher, gli, l1_sparse, salun, scrub, unsir
+from aru.methods.registry import METHODS
+from aru.nets.fresh import fresh
+from aru.train.loop import fit, predict, supervised
+from aru.train.losses import distillation_loss, task_loss
+from tests.helpers.toys import CPU, generator, same_weights, sets, small_net
 
 ONE_STEP = {"epochs": 1, "batch_size": 64, "momentum": 0.0, "weight_decay": 0.0, "augment": False, "batchnorm": "eval"}
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from aru.errors import InputError
-from aru.evaluation.bystanders import bystanders
-from aru.evaluation.intervals import draw_counts
-from aru.evaluation.matched import MatchedAttack
-from aru.evaluation.simultaneous import simultaneous_intervals
-from aru.evaluation.subgroups import find_bystanders, group_means
-from aru.evaluation.utility import per_example_loss, utility
+from aru.core.errors import InputError
+from aru.metrics.membership.matched import MatchedAttack
+from aru.metrics.people.bystanders import bystanders
+from aru.metrics.people.subgroups import find_bystanders, group_means
+from aru.metrics.utility import per_example_loss, utility
+from aru.stats.intervals import draw_counts
+from aru.stats.simultaneous import simultaneous_intervals
 
 ROLES = {"forget": 8, "retain": 60, "test": 30, "unseen": 40}  # people
 PHOTOS = 4

@@ -9,10 +9,10 @@ import torch
 from scipy.spatial.distance import jensenshannon
 from torch.nn import functional as F
 
-from aru.errors import InputError
-from aru.evaluation.distance import SETS, agreement, distance, js_divergence, mia_rate, tow
-from aru.evaluation.klom import ensemble_margins, klom, klom_figures
-from aru.evaluation.utility import utility
+from aru.core.errors import InputError
+from aru.metrics.distance.gaps import SETS, agreement, distance, js_divergence, mia_rate, tow
+from aru.metrics.distance.klom import ensemble_margins, klom, klom_figures
+from aru.metrics.utility import utility
 
 SIZES = {"forget": 80, "retain": 120, "test": 90, "unseen": 100}
 RETRAINED = {"forget": 1.0, "retain": 4.0, "test": 1.0, "unseen": 1.0}

@@ -9,10 +9,17 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from aru.errors import InputError
-from aru.evaluation.epsilon import CAP, epsilon_estimates, epsilon_of, forgetting_quality, largest_estimate
-from aru.evaluation.epsilon_bound import _tests, _upper, largest_bound, largest_people_bound, lower_bounds, people_bound
-from aru.evaluation.epsilon_figures import epsilon_figures
+from aru.core.errors import InputError
+from aru.metrics.membership.epsilon import CAP, epsilon_estimates, epsilon_of, forgetting_quality, largest_estimate
+from aru.metrics.membership.epsilon_bound import (
+    _tests,
+    _upper,
+    largest_bound,
+    largest_people_bound,
+    lower_bounds,
+    people_bound,
+)
+from aru.metrics.membership.epsilon_figures import epsilon_figures
 
 REPEATS = 3000
 EXCEEDED = 0.05 + 3 * math.sqrt(0.05 * 0.95 / REPEATS)  # 5 %, and three standard errors of the simulation

@@ -7,11 +7,11 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from aru.errors import InputError, LeakError
-from aru.evaluation.attacks import BASELINES, attack_report, baseline_attacks, class_ranks
-from aru.evaluation.exposure import most_exposed, people_scores
-from aru.evaluation.roc import auc, auc_interval, tpr_at_fpr
-from aru.evaluation.utility import per_example_loss
+from aru.core.errors import InputError, LeakError
+from aru.metrics.membership.plain_attacks import BASELINES, attack_report, baseline_attacks, class_ranks
+from aru.metrics.people.exposure import most_exposed, people_scores
+from aru.metrics.utility import per_example_loss
+from aru.stats.roc import auc, auc_interval, tpr_at_fpr
 
 Side = tuple[np.ndarray, np.ndarray]
 

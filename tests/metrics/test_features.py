@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+from aru.core.errors import InputError
 from aru.data.images import ImageSet
-from aru.errors import InputError
-from aru.evaluation.feature_use import band_powers, evenness, feature_use
-from aru.evaluation.filtering import (
+from aru.metrics.representation.feature_use import band_powers, evenness, feature_use
+from aru.metrics.representation.filtering import (
     blur,
     contrast,
     corruptions,
@@ -23,10 +23,10 @@ from aru.evaluation.filtering import (
     high_pass,
     low_pass,
 )
-from aru.feature_figures import accuracy_by_frequency, spectra_by_layer, write_feature_figures
-from aru.models import build
-from tests.toys import CPU, generator, image_set, small_net
-from tests.untouched import untouched
+from aru.nets.models import build
+from aru.reporting.feature_figures import accuracy_by_frequency, spectra_by_layer, write_feature_figures
+from tests.helpers.toys import CPU, generator, image_set, small_net
+from tests.helpers.untouched import untouched
 
 SIDE = 32
 MODELS = ("original", "unlearned", "retrained")

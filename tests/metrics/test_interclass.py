@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from aru.config import TrainConfig
+from aru.core.config import TrainConfig
+from aru.core.errors import InputError
 from aru.data.images import ImageSet, Sets
-from aru.errors import InputError
-from aru.evaluation.interclass import confuse, interclass_test, largest_classes, residual_confusion, with_swapped_labels
-from aru.training import fit
-from tests.toys import CPU, generator, sets
-from tests.untouched import untouched
+from aru.metrics.interclass import confuse, interclass_test, largest_classes, residual_confusion, with_swapped_labels
+from aru.train.loop import fit
+from tests.helpers.toys import CPU, generator, sets
+from tests.helpers.untouched import untouched
 
 CLASSES = (2, 5)
 

@@ -8,9 +8,9 @@ import torch
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from aru.errors import InputError
-from aru.evaluation.matched import MatchedAttack, strata_of
-from aru.evaluation.membership import benchmark_mia
+from aru.core.errors import InputError
+from aru.metrics.membership.benchmark_attack import benchmark_mia
+from aru.metrics.membership.matched import MatchedAttack, strata_of
 
 
 def one_class(size: int) -> np.ndarray:

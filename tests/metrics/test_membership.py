@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn import linear_model, model_selection
 
-from aru.errors import InputError
-from aru.evaluation.logistic import AttackSplits, fit_logistic
-from aru.evaluation.membership import attack_indices, benchmark_mia, forgetting_score, nomus
-from aru.evaluation.reference import label_only_accuracy, null_forgetting_scores
+from aru.core.errors import InputError
+from aru.metrics.membership.benchmark_attack import attack_indices, benchmark_mia, forgetting_score, nomus
+from aru.metrics.membership.logistic import AttackSplits, fit_logistic
+from aru.metrics.reference import label_only_accuracy, null_forgetting_scores
 
 CASES = {
     "nothing to find": (lambda rng, n: rng.exponential(size=n), lambda rng, n: rng.exponential(size=n)),

@@ -9,16 +9,16 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from aru.compute import Compute
-from aru.config import TrainConfig
+from aru.compute.device import Compute
+from aru.core.config import TrainConfig
+from aru.core.errors import InputError
 from aru.data.images import ImageSet, Sets
-from aru.errors import InputError
-from aru.evaluation.anamnesis import AnamnesisIndex, RelearnTime, anamnesis_index, relearn_time
-from aru.evaluation.relearning import RelearnConfig, relearning, relearning_curves
-from aru.evaluation.weights import barrier, linear_barrier, renew_statistics, weight_distance
-from aru.training import fit, predict
-from tests.toys import CPU, generator, image_set, same_weights, sets, small_net
-from tests.untouched import untouched
+from aru.metrics.distance.weights import barrier, linear_barrier, renew_statistics, weight_distance
+from aru.metrics.relearning.anamnesis import AnamnesisIndex, RelearnTime, anamnesis_index, relearn_time
+from aru.metrics.relearning.relearn import RelearnConfig, relearning, relearning_curves
+from aru.train.loop import fit, predict
+from tests.helpers.toys import CPU, generator, image_set, same_weights, sets, small_net
+from tests.helpers.untouched import untouched
 
 GROUPS = np.repeat(np.arange(6), 2)  # the 12 forget images of `sets()`
 FAST = RelearnConfig(measured=(0, 1, 2), batch_size=8)

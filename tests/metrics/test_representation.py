@@ -9,14 +9,14 @@ import torch
 from torch import nn
 from torchvision.models import SwinTransformer
 
-from aru.errors import InputError
-from aru.evaluation.activations import activations, block_layers, penultimate, pooled
-from aru.evaluation.paired import shares
-from aru.evaluation.probing import probe_identity, probe_label, probing
-from aru.evaluation.representation import linear_cka, representation
-from aru.models import build
-from tests.toys import CPU, image_set, sets, small_net
-from tests.untouched import state, untouched
+from aru.core.errors import InputError
+from aru.metrics.representation.activations import activations, block_layers, penultimate, pooled
+from aru.metrics.representation.cka import linear_cka, representation
+from aru.metrics.representation.probing import probe_identity, probe_label, probing
+from aru.metrics.shares import shares
+from aru.nets.models import build
+from tests.helpers.toys import CPU, image_set, sets, small_net
+from tests.helpers.untouched import state, untouched
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import gumbel_r, norm
 
-from aru.errors import InputError
-from aru.evaluation.iam import STEPS, iam
-from aru.evaluation.lira import lira_offline, lira_online, u_lira
-from aru.evaluation.pool import PoolSignals, held_out
-from aru.evaluation.rmia import rmia, tune_a
-from aru.evaluation.roc import auc, tpr_at_fpr
+from aru.core.errors import InputError
+from aru.metrics.shadow_attacks.iam import STEPS, iam
+from aru.metrics.shadow_attacks.lira import lira_offline, lira_online, u_lira
+from aru.metrics.shadow_attacks.rmia import rmia, tune_a
+from aru.metrics.shadow_attacks.shadow_signals import PoolSignals, held_out
+from aru.stats.roc import auc, tpr_at_fpr
 
 LIRA = {"online": lira_online, "offline": lira_offline, "u": u_lira}
 

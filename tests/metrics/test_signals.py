@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from aru.core.errors import InputError
 from aru.data.images import ImageSet
-from aru.errors import InputError
-from aru.evaluation.signals import confidence, gradient_norm, logit_confidence, margin, modified_entropy
-from aru.losses import task_loss
-from aru.models import build
-from tests.toys import CPU, SmallNet, image_set, same_weights, small_net
+from aru.metrics.membership.signals import confidence, gradient_norm, logit_confidence, margin, modified_entropy
+from aru.nets.models import build
+from aru.train.losses import task_loss
+from tests.helpers.toys import CPU, SmallNet, image_set, same_weights, small_net
 
 SIGNALS = {"confidence": confidence, "logit_confidence": logit_confidence, "margin": margin,
            "modified_entropy": modified_entropy}

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from aru.errors import InputError
-from aru.evaluation.membership import benchmark_mia
-from aru.evaluation.summary import SETS, rounded, summarise
-from aru.evaluation.utility import per_example_loss, utility
+from aru.core.errors import InputError
+from aru.metrics.membership.benchmark_attack import benchmark_mia
+from aru.metrics.summary import SETS, rounded, summarise
+from aru.metrics.utility import per_example_loss, utility
 
 SIZES = {"forget": 90, "retain": 160, "test": 120, "unseen": 110}
 STRENGTH = {"original": {"forget": 4.0, "retain": 4.0}, "unlearned": {"retain": 3.0}, "retrained": {"retain": 4.0}}

@@ -6,8 +6,8 @@ import torch
 from sklearn import metrics
 from torch.nn import functional as F
 
-from aru.errors import InputError
-from aru.evaluation.utility import per_class, per_example_loss, utility, utility_columns, utility_figures
+from aru.core.errors import InputError
+from aru.metrics.utility import per_class, per_example_loss, utility, utility_columns, utility_figures
 
 LOGITS = torch.tensor([[3.0, 1, 0, -1], [0, 2, 1, 0], [0, 2, 1, 0], [5, 4, 3, 2], [1, 0, 9, 0]])
 TARGETS = torch.tensor([0, 1, 2, 2, 2])  # right, right, second, third, right; class 3 is absent

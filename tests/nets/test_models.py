@@ -6,12 +6,12 @@ import pickle
 import pytest
 import torch
 
-from aru.config import Config, DataConfig, ModelConfig
-from aru.dry_pass import check_network
-from aru.errors import InputError
-from aru.files import load_tensors, save_tensors
-from aru.models import build, classifier, load_model, names, resettable, save_model
-from tests.toys import CPU, same_weights
+from aru.core.config import Config, DataConfig, ModelConfig
+from aru.core.errors import InputError
+from aru.core.files import load_tensors, save_tensors
+from aru.nets.models import build, classifier, load_model, names, resettable, save_model
+from aru.stages.dry_pass import check_network
+from tests.helpers.toys import CPU, same_weights
 
 
 def test_the_seed_decides_and_global_state_is_left_alone():

@@ -10,11 +10,11 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from aru import figures
-from aru.errors import InputError
-from aru.evaluation.predictions import Predictions, read_predictions
-from aru.files import load_tensors, read_json, save_tensors
-from tests.runs import KNOWN, LAYERS, SIZES, made_logits, write_run
+from aru.core.errors import InputError
+from aru.core.files import load_tensors, read_json, save_tensors
+from aru.metrics.predictions import Predictions, read_predictions
+from aru.reporting import figures
+from tests.helpers.runs import KNOWN, LAYERS, SIZES, made_logits, write_run
 
 
 @pytest.fixture(scope="module")

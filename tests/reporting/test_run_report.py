@@ -9,19 +9,19 @@ import pytest
 import yaml
 from PIL import Image
 
-import aru.report
-from aru.errors import InputError
-from aru.files import read_json, write_json
-from aru.findings import findings
-from aru.nested import nested
-from aru.page import Html, page, table, tag
-from aru.report import COST_FOLDERS, INPUTS, write_report
-from aru.report_text import FIGURES
-from aru.results import markdown_table, read_costs, results_table
-from tests.runs import SECONDS, write_run
+import aru.reporting.run_report
+from aru.core.errors import InputError
+from aru.core.files import read_json, write_json
+from aru.reporting.findings import findings
+from aru.reporting.markup import Html, page, table, tag
+from aru.reporting.nested import nested
+from aru.reporting.results import markdown_table, read_costs, results_table
+from aru.reporting.run_report import COST_FOLDERS, INPUTS, write_report
+from aru.reporting.run_text import FIGURES
+from tests.helpers.runs import SECONDS, write_run
 
 HOSTILE = '</title><script>alert(1)</script><img src=x onerror="alert(2)">|`*[a](javascript:b)'
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Reader(HTMLParser):
@@ -98,7 +98,7 @@ def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
         for name in FIGURES:
             Image.new("L", (1, 1)).save(folder / f"{name}.png")
 
-    monkeypatch.setattr(aru.report, "write_figures", one_pixel)
+    monkeypatch.setattr(aru.reporting.run_report, "write_figures", one_pixel)
 
 
 @pytest.mark.usefixtures("no_drawing")

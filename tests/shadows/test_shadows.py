@@ -16,30 +16,30 @@ import pytest
 import torch
 import yaml
 
-from aru.checkpoint import Checkpoint
+from aru.commands import shadows as command
 from aru.comparison.choices import Choice, parse_choice
 from aru.comparison.draws import Draw, tuning_people
-from aru.compute import choose
-from aru.config import Config, load_config
+from aru.compute.device import choose
+from aru.core.config import Config, load_config
+from aru.core.errors import InputError, TrainingError
+from aru.core.progress import Progress, silent
 from aru.data.manifest import write_manifest
-from aru.errors import InputError, TrainingError
-from aru.evaluation.signals import logit_confidence
-from aru.methods import find
-from aru.progress import Progress, silent
-from aru.shadows import __main__ as command
+from aru.methods.registry import find
+from aru.metrics.membership.signals import logit_confidence
 from aru.shadows import pool
 from aru.shadows.build import Asked, Build
 from aru.shadows.halves import halves
 from aru.shadows.pool import Shadow, drop_weights, logits_of, open_pool, shadows_of, train_shadow
 from aru.shadows.population import load_population, manifest_of
-from aru.shadows.requests import load_request, sets_of_shadow
 from aru.shadows.status import models_there, status, to_build
+from aru.shadows.unlearn_requests import load_request, sets_of_shadow
 from aru.shadows.unlearned import answers, open_answers, pending, unlearn_shadow
-from aru.stages import run
-from aru.training import predict
-from tests.archives import mufac_members, write_zip
+from aru.stages.runner import run
+from aru.train.checkpoint import Checkpoint
+from aru.train.loop import predict
+from tests.helpers.archives import mufac_members, write_zip
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 PERSON = "F0001/D"
 SMALL: dict[str, dict[str, Any]] = {
     "model": {"name": "shufflenet_v2_x0_5"},
@@ -301,7 +301,7 @@ def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(built, prepared, tmp_
     root = Path(shutil.copytree(prepared, tmp_path / "project"))
     shadow, config = plan(root, 2)[0], load_config(root / "params.yaml", "small")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.test_shadows"])
+    context.set_forkserver_preload(["tests.shadows.test_shadows"])
     process = context.Process(target=_die_at, args=(place, shadow, config, root / "work" / "small"))
     process.start()
     process.join()
@@ -446,7 +446,8 @@ def test_the_entry_without_servers_builds_unlearns_and_drops(prepared, tmp_path,
 
 
 def test_the_flow_builds_and_tops_up_and_its_status_is_shown(prepared, tmp_path, monkeypatch, capfd, prefect_server):
-    from flows import cli, shadows
+    from flows.cli import commands as cli
+    from flows.experiments import shadows
 
     root = Path(shutil.copytree(prepared, tmp_path / "project"))
     (root / "dvc.yaml").touch()
@@ -458,7 +459,7 @@ def test_the_flow_builds_and_tops_up_and_its_status_is_shown(prepared, tmp_path,
     done = shadows.build_pool("small", Asked(4, unlearn="ssd", restore_weights=True), root=root, budget_seconds=0, quiet=True)
     assert done == shadows.Pool(trained=0, unlearned=0, cached=0, left=4)
     monkeypatch.chdir(root)
-    monkeypatch.setattr("flows.environment.prepare_environment", lambda root: None)
+    monkeypatch.setattr("flows.project.environment.prepare_environment", lambda root: None)
     cli.app(["shadows", "status", "--benchmark", "small"], standalone_mode=False)
     assert capfd.readouterr().out.count("weights dropped") == 2
 

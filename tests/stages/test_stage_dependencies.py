@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aru.code import closure
-from aru.stages import FOLDERS, STAGES
-from flows.versioning import STORE
-from tests.project import declared_outs
+from aru.core.source_code import closure
+from aru.stages.runner import FOLDERS, STAGES
+from flows.project.versioning import STORE
+from tests.helpers.project import declared_outs
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DECLARED = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
@@ -51,5 +51,5 @@ def test_the_original_does_not_depend_on_who_is_to_be_forgotten():
 
 def test_the_import_walk_sees_what_is_there():
     found = closure("aru.stages.attack", ROOT)
-    assert {"aru/attack.py", "aru/stages/attack.py", "aru/losses.py", "aru/files.py"} <= found
-    assert "aru/report.py" not in found and "aru/resetting.py" not in found
+    assert {"aru/methods/aru/attack.py", "aru/stages/attack.py", "aru/train/losses.py", "aru/core/files.py"} <= found
+    assert "aru/reporting/run_report.py" not in found and "aru/methods/aru/resetting.py" not in found

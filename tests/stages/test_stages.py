@@ -15,17 +15,17 @@ import torch
 import yaml
 from safetensors import safe_open
 
-from aru.checkpoint import Checkpoint
+from aru.core.errors import InputError, TrainingError
+from aru.core.files import load_tensors, read_json, save_tensors
+from aru.core.leftovers import alone
 from aru.data.images import load_sets, load_training
-from aru.errors import InputError, TrainingError
-from aru.files import load_tensors, read_json, save_tensors
-from aru.leftovers import alone
-from aru.models import build, save_model
-from aru.stages import FOLDERS, STAGES, run
-from tests.archives import mucac_files, mucac_folder, mufac_archive
-from tests.project import declared_outs
+from aru.nets.models import build, save_model
+from aru.stages.runner import FOLDERS, STAGES, run
+from aru.train.checkpoint import Checkpoint
+from tests.helpers.archives import mucac_files, mucac_folder, mufac_archive
+from tests.helpers.project import declared_outs
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 SMALL = {
     "model": {"name": "shufflenet_v2_x0_5"},  # 1.4 MB of weights: the tests copy them often
     "data": {"resolution": 32, "forget": {"rows": 16}},
@@ -164,7 +164,7 @@ def epochs_of(root: Path) -> set[str]:
 def test_a_training_that_other_code_began_is_not_continued(whole, copy, monkeypatch, edit, trained):
     interrupted(copy, monkeypatch)
     if edit:
-        monkeypatch.setattr("aru.keys.code_digest", lambda module: "edited")
+        monkeypatch.setattr("aru.compute.keys.code_digest", lambda module: "edited")
     assert epochs_of(copy) == trained
     assert digests(copy, report=False) == digests(whole, report=False)
 
@@ -252,8 +252,8 @@ def test_code_edited_while_a_stage_runs_fails_it(copy):
     done = subprocess.run(command, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, text=True,
                           check=False)
     assert done.returncode == 2, done.stderr
-    assert "aru/losses.py has changed since this process imported it" not in done.stderr
-    assert "aru/losses.py has changed since the stage began: no result of stage mask is recorded" in done.stderr
+    assert "aru/train/losses.py has changed since this process imported it" not in done.stderr
+    assert "aru/train/losses.py has changed since the stage began: no result of stage mask is recorded" in done.stderr
 
 
 EDITING = """
@@ -261,13 +261,13 @@ import sys
 import aru.masking
 from pathlib import Path
 from aru.__main__ import main
-plain = aru.masking.select
+plain = aru.methods.aru.masking.select
 def edit(*arguments, **options):
     for name, line in (("losses", "X = 1"), ("seeds", "# a comment"), ("report", "X = 1")):
         path = Path("aru") / f"{name}.py"
         path.write_text(path.read_text() + f"{line}\\n")
     return plain(*arguments, **options)
-aru.masking.select = edit
+aru.methods.aru.masking.select = edit
 sys.exit(main(["mask", "small"]))
 """
 

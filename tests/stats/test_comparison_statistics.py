@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from aru.comparison.bootstrap import COVERAGE, estimate
-from aru.comparison.paired import difference, equivalence, holm, t_test, unit_means
-from aru.comparison.published import MUFAC, NOTES, published
+from aru.comparison.conclusions import compare
 from aru.comparison.records import records_table, tables
-from aru.comparison.statistics import compare
-from aru.errors import InputError
-from aru.methods import METHODS
-from tests.compared import LEVELS, made_record, made_records
+from aru.core.errors import InputError
+from aru.methods.registry import METHODS
+from aru.reporting.published import MUFAC, NOTES, published
+from aru.stats.bootstrap import COVERAGE, estimate
+from aru.stats.paired_tests import difference, equivalence, holm, t_test, unit_means
+from tests.helpers.compared import LEVELS, made_record, made_records
 
 
 def grid(seeds: int, draws: int, repeats: int = 1) -> list[tuple[int, int]]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from aru.errors import InputError
-from aru.evaluation.intervals import draw_counts, interval
+from aru.core.errors import InputError
+from aru.stats.intervals import draw_counts, interval
 
 
 def means(values: np.ndarray, groups: np.ndarray | None, *, seed: int, resamples: int = 400) -> np.ndarray:

@@ -5,9 +5,9 @@ import pytest
 from scipy.stats import binomtest, norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from aru.errors import InputError
-from aru.evaluation.intervals import draw_counts, interval
-from aru.evaluation.roc import auc, auc_interval, clopper_pearson, tpr_at_fpr
+from aru.core.errors import InputError
+from aru.stats.intervals import draw_counts, interval
+from aru.stats.roc import auc, auc_interval, clopper_pearson, tpr_at_fpr
 
 
 def scores(shift: float, members: int, others: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

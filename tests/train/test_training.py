@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from aru.checkpoint import Checkpoint
-from aru.config import FinetuneConfig, TrainConfig
-from aru.errors import InputError, TrainingError
-from aru.losses import distillation_loss, task_loss
-from aru.training import batches_of, fit, predict
-from aru.unlearning import finetune_loss
-from tests.toys import CPU, generator, image_set, same_weights, small_net
+from aru.core.config import FinetuneConfig, TrainConfig
+from aru.core.errors import InputError, TrainingError
+from aru.methods.aru.pipeline import finetune_loss
+from aru.train.checkpoint import Checkpoint
+from aru.train.loop import batches_of, fit, predict
+from aru.train.losses import distillation_loss, task_loss
+from tests.helpers.toys import CPU, generator, image_set, same_weights, small_net
 
 CONFIG = TrainConfig(epochs=3, batch_size=8, lr=0.05, schedule="cosine")
 

@@ -1,6 +1,6 @@
 """Convolutions on maps of few pixels, computed as matrix products where that is faster on the CPU.
 
-The 3 x 3 convolutions of a ResNet take fewer multiplications by Winograd's filtering (aru/winograd.py). For the others: oneDNN
+The 3 x 3 convolutions of a ResNet take fewer multiplications by Winograd's filtering (aru/compute/kernels/winograd.py). For the others: oneDNN
 spreads the weight gradient of a convolution over output pixels, and where there are few of them and many channels it takes
 several times as long as one product of the patches with the gradient; and where there are a handful of output pixels, much of
 a padded kernel falls on the padding, so that products pixel by pixel leave most of the work out.
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from aru import winograd
+from aru.compute.kernels import winograd
 
 # Measured for float32 with AVX2: beyond any of these bounds oneDNN is as fast.
 _CHANNELS = 128

@@ -7,7 +7,7 @@ import pandas as pd
 
 from aru.data.archive import Source, one_form
 from aru.data.faults import Faults
-from aru.data.tables import IMAGE_ENDINGS, check_files, folder_of, read_text
+from aru.data.sources.tables import IMAGE_ENDINGS, check_files, folder_of, read_text
 
 FOLDER = "CelebA-HQ-img/"
 IDENTITIES = "CelebA-HQ-identity.txt"

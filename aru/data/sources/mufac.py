@@ -4,7 +4,7 @@ import pandas as pd
 
 from aru.data.archive import Source, one_form
 from aru.data.faults import Faults
-from aru.data.tables import check_files, folder_of, read_csv
+from aru.data.sources.tables import check_files, folder_of, read_csv
 
 SPLITS = ("train", "val", "test")
 AGES = "abcdefgh"  # 0-6, 7-12, 13-19, 20-30, 31-45, 46-55, 56-66, 67-80 years

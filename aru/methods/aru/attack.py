@@ -3,12 +3,12 @@
 import torch
 from torch import nn
 
-from aru.compute import Compute
-from aru.config import AttackConfig
+from aru.compute.device import Compute
+from aru.core.config import AttackConfig
+from aru.core.errors import TrainingError
+from aru.core.progress import Progress, silent
 from aru.data.images import ImageSet
-from aru.errors import TrainingError
-from aru.losses import task_loss
-from aru.progress import Progress, silent
+from aru.train.losses import task_loss
 
 
 def attack(

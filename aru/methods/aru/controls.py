@@ -4,19 +4,19 @@ from typing import Any
 
 from torch import nn
 
-from aru.attack import attack
-from aru.compute import Compute
-from aru.config import PRESETS, AttackConfig, FinetuneConfig, MaskConfig, ResetConfig, Section
+from aru.compute.device import Compute
+from aru.core.config import PRESETS, AttackConfig, FinetuneConfig, MaskConfig, ResetConfig, Section
+from aru.core.progress import Progress, silent
+from aru.core.seeds import draw_seed, generator
 from aru.data.images import Sets
-from aru.masking import mask
-from aru.methods.fresh import fresh
-from aru.methods.loop import finish
+from aru.methods.aru.attack import attack
+from aru.methods.aru.masking import mask
+from aru.methods.aru.pipeline import finetune_loss
+from aru.methods.aru.resetting import reset
 from aru.methods.method import Method, Unlearn
-from aru.progress import Progress, silent
-from aru.resetting import reset
-from aru.seeds import draw_seed, generator
-from aru.training import fit
-from aru.unlearning import finetune_loss
+from aru.nets.fresh import fresh
+from aru.train.descent import finish
+from aru.train.loop import fit
 
 
 class AruConfig(Section):
@@ -32,7 +32,7 @@ def unlearn(model: nn.Module, sets: Sets, config: AruConfig, *, seed: int, compu
             progress: Progress = silent) -> nn.Module:
     """Attack D_f; rank the filters by |g_x - g_n|; draw the chosen half anew; fine-tune on D_r (arXiv 2401.08998).
 
-    With the same seed and sections it ends in the weights of `aru.unlearning.unlearn`, which the flow's stages share.
+    With the same seed and sections it ends in the weights of `aru.methods.aru.pipeline.unlearn`, which the flow's stages share.
     """
     noise = attack(model, sets.forget, config.attack, generator=generator(seed, "attack"), compute=compute, progress=progress)
     _, marked = mask(model, sets.forget, noise, config.mask, generator=generator(seed, "mask"), compute=compute,

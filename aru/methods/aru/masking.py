@@ -4,14 +4,14 @@
 import torch
 from torch import nn
 
-from aru.compute import Compute
-from aru.config import MaskConfig
+from aru.compute.device import Compute
+from aru.core.config import MaskConfig
+from aru.core.errors import InputError, TrainingError
+from aru.core.progress import Progress, silent
 from aru.data.images import ImageSet
-from aru.errors import InputError, TrainingError
-from aru.losses import task_loss
-from aru.models import resettable
-from aru.progress import Progress, silent
-from aru.training import chunks
+from aru.nets.models import resettable
+from aru.train.loop import chunks
+from aru.train.losses import task_loss
 
 Scores = dict[str, torch.Tensor]
 Mask = dict[str, torch.Tensor]

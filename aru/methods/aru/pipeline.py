@@ -4,19 +4,19 @@
 import torch
 from torch import nn
 
-from aru.attack import attack
-from aru.checkpoint import Checkpoint
-from aru.compute import Compute
-from aru.config import Config, FinetuneConfig
+from aru.compute.device import Compute
+from aru.core.config import Config, FinetuneConfig
+from aru.core.errors import InputError
+from aru.core.progress import Progress, silent
+from aru.core.seeds import draw_seed, generator
 from aru.data.images import ImageSet, Sets
-from aru.errors import InputError
-from aru.losses import distillation_loss, task_loss
-from aru.masking import mask
-from aru.models import build
-from aru.progress import Progress, silent
-from aru.resetting import reset
-from aru.seeds import draw_seed, generator
-from aru.training import Loss, fit, supervised
+from aru.methods.aru.attack import attack
+from aru.methods.aru.masking import mask
+from aru.methods.aru.resetting import reset
+from aru.nets.models import build
+from aru.train.checkpoint import Checkpoint
+from aru.train.loop import Loss, fit, supervised
+from aru.train.losses import distillation_loss, task_loss
 
 
 def unlearn(model: nn.Module, sets: Sets, config: Config, *, compute: Compute, progress: Progress = silent) -> nn.Module:

@@ -5,11 +5,11 @@ import copy
 import torch
 from torch import nn
 
-from aru.compute import evaluating
-from aru.config import ResetConfig
-from aru.errors import InputError
-from aru.masking import Mask
-from aru.models import classifier, resettable
+from aru.compute.device import evaluating
+from aru.core.config import ResetConfig
+from aru.core.errors import InputError
+from aru.methods.aru.masking import Mask
+from aru.nets.models import classifier, resettable
 
 
 def reset(model: nn.Module, fresh: nn.Module, mask: Mask, config: ResetConfig, *, resolution: int) -> nn.Module:

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from aru.errors import InputError
-from aru.evaluation.intervals import interval
-from aru.evaluation.resampling import draw_sets
-from aru.evaluation.utility import check_logits, per_example_loss, utility_columns
+from aru.core.errors import InputError
+from aru.metrics.resampling import draw_sets
+from aru.metrics.utility import check_logits, per_example_loss, utility_columns
+from aru.stats.intervals import interval
 
 SETS = ("forget", "retain", "test", "unseen")
 GAPS = ("forget/accuracy", "retain/accuracy", "test/accuracy", "forget/mia_rate")

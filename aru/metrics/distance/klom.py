@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from aru.errors import InputError
-from aru.evaluation.intervals import draw_counts, interval
-from aru.evaluation.signals import margin
+from aru.core.errors import InputError
+from aru.metrics.membership.signals import margin
+from aru.stats.intervals import draw_counts, interval
 
 BINS = 20
 CLIP = 100.0

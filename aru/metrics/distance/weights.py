@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.errors import InputError
+from aru.core.progress import Progress, silent
+from aru.core.seeds import generator
 from aru.data.images import ImageSet
-from aru.errors import InputError
-from aru.evaluation.utility import per_example_loss
-from aru.methods.loop import batchnorms
-from aru.progress import Progress, silent
-from aru.seeds import generator
-from aru.training import batches_of, predict
+from aru.metrics.utility import per_example_loss
+from aru.train.descent import batchnorms
+from aru.train.loop import batches_of, predict
 
 POINTS = 11
 STATISTICS_IMAGES = 2048

@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 from sklearn import linear_model, model_selection
 
-from aru.errors import InputError
+from aru.core.errors import InputError
 
 SPLITS = 10
 SHUFFLE_SEED = 42

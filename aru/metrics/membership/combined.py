@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from aru.errors import InputError
+from aru.core.errors import InputError
 
 FOLDS = 5
 

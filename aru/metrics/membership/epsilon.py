@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from aru.errors import InputError
+from aru.core.errors import InputError
 
 DELTA = 1e-5
 CAP = 50.0

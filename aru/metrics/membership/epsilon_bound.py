@@ -9,9 +9,9 @@ import math
 import numpy as np
 from scipy.stats import beta
 
-from aru.errors import InputError
-from aru.evaluation.epsilon import DELTA, check_ensembles, epsilon_of
-from aru.evaluation.roc import check_scores, clopper_pearson
+from aru.core.errors import InputError
+from aru.metrics.membership.epsilon import DELTA, check_ensembles, epsilon_of
+from aru.stats.roc import check_scores, clopper_pearson
 
 CONFIDENCE = 0.95
 RANKS = (0.0, 0.25)

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from aru.errors import InputError
-from aru.evaluation.epsilon import DELTA, check_ensembles, epsilon_estimates, forgetting_quality, largest_estimate
-from aru.evaluation.epsilon_bound import CONFIDENCE, largest_bound, lower_bounds
+from aru.core.errors import InputError
+from aru.metrics.membership.epsilon import DELTA, check_ensembles, epsilon_estimates, forgetting_quality, largest_estimate
+from aru.metrics.membership.epsilon_bound import CONFIDENCE, largest_bound, lower_bounds
 
 WORST = 10
 

@@ -9,7 +9,7 @@ the two together.
 
 import numpy as np
 
-from aru.evaluation.membership import attack_indices, splitter
+from aru.metrics.membership.benchmark_attack import attack_indices, splitter
 
 ITERATIONS = 60
 TOLERANCE = 1e-9

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 
-from aru.errors import InputError
+from aru.core.errors import InputError
 
 FALSE_POSITIVE_RATE = 0.01
 ROUNDING = 1e-9

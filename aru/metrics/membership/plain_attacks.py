@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from aru.evaluation.exposure import most_exposed, people_scores
-from aru.evaluation.matched import strata_of
-from aru.evaluation.roc import FALSE_POSITIVE_RATES, auc, auc_interval, tpr_at_fpr
-from aru.evaluation.signals import confidence, modified_entropy
-from aru.evaluation.utility import per_example_loss
+from aru.metrics.membership.matched import strata_of
+from aru.metrics.membership.signals import confidence, modified_entropy
+from aru.metrics.people.exposure import most_exposed, people_scores
+from aru.metrics.utility import per_example_loss
+from aru.stats.roc import FALSE_POSITIVE_RATES, auc, auc_interval, tpr_at_fpr
 
 BASELINES = {
     "loss": lambda logits, targets: -per_example_loss(logits, targets),

@@ -12,12 +12,12 @@ import torch
 from scipy.special import logsumexp
 from torch import nn
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.errors import InputError
 from aru.data.images import ImageSet
-from aru.errors import InputError
-from aru.evaluation.utility import check_logits
-from aru.models import classifier
-from aru.training import predict
+from aru.metrics.utility import check_logits
+from aru.nets.models import classifier
+from aru.train.loop import predict
 
 Formula = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """(log p (M, C), log(1 - p) (M, C), rows (M,), true classes (M,)) -> (M,)."""

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from aru.evaluation.intervals import draw_counts
-from aru.evaluation.matched import MatchedAttack
-from aru.evaluation.simultaneous import simultaneous_intervals
+from aru.metrics.membership.matched import MatchedAttack
+from aru.stats.intervals import draw_counts
+from aru.stats.simultaneous import simultaneous_intervals
 
 
 def exposure_figures(

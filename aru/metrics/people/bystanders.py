@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from aru.errors import InputError
-from aru.evaluation.bystander_exposure import exposure_figures
-from aru.evaluation.intervals import draw_counts
-from aru.evaluation.matched import strata_of
-from aru.evaluation.simultaneous import simultaneous_intervals
-from aru.evaluation.subgroups import ALL, FAMILIES, OTHERS, Bystanders, find_bystanders, group_means
-from aru.evaluation.utility import per_example_loss, utility_columns
+from aru.core.errors import InputError
+from aru.metrics.membership.matched import strata_of
+from aru.metrics.people.bystander_exposure import exposure_figures
+from aru.metrics.people.subgroups import ALL, FAMILIES, OTHERS, Bystanders, find_bystanders, group_means
+from aru.metrics.utility import per_example_loss, utility_columns
+from aru.stats.intervals import draw_counts
+from aru.stats.simultaneous import simultaneous_intervals
 
 MINIMUM_PEOPLE = 5
 MODEL = "unlearned"

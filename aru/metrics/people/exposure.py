@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 from scipy.special import gammaln
 
-from aru.errors import InputError, LeakError
-from aru.evaluation.roc import check_scores
+from aru.core.errors import InputError, LeakError
+from aru.stats.roc import check_scores
 
 PEOPLE = 20
 """Unseen people who must have k photos (half of them where there are fewer than 40): a share then has fine steps."""

@@ -7,7 +7,7 @@ freedom as there are unseen people but one, gives each person a probability, and
 anybody at all is named falsely (Holm 1979, Scandinavian Journal of Statistics 6). Ranks are bounded, so their means have
 lighter tails than t.
 
-A mean finds what is spread over a person's photos; the most telling photo alone, as in `aru.evaluation.exposure`, does not.
+A mean finds what is spread over a person's photos; the most telling photo alone, as in `aru.metrics.people.exposure`, does not.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from aru.errors import InputError
+from aru.core.errors import InputError
 
 ERROR = 0.01
 """Chance that anybody is found who was forgotten; so a model of which nothing remains fails at most 1 audit of 100 by it."""

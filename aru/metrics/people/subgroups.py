@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from aru.core.errors import InputError
 from aru.data.manifest import labels_of
-from aru.errors import InputError
 
 ALL, FAMILIES, OTHERS = "all", "families", "other families"
 

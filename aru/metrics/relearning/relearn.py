@@ -13,17 +13,17 @@ import numpy as np
 from pydantic import Field, field_validator
 from torch import nn
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.errors import InputError
+from aru.core.progress import Progress, silent
+from aru.core.seeds import draw_seed, generator
 from aru.data.images import ImageSet, Sets
-from aru.errors import InputError
-from aru.evaluation.anamnesis import anamnesis_index, relearn_time
-from aru.evaluation.utility import utility_columns
-from aru.losses import task_loss
-from aru.methods.batches import endless
-from aru.methods.loop import Step, StepConfig, descend, optimiser_of, student
-from aru.progress import Progress, silent
-from aru.seeds import draw_seed, generator
-from aru.training import predict
+from aru.metrics.relearning.anamnesis import anamnesis_index, relearn_time
+from aru.metrics.utility import utility_columns
+from aru.train.batches import endless
+from aru.train.descent import Step, StepConfig, descend, optimiser_of, student
+from aru.train.loop import predict
+from aru.train.losses import task_loss
 
 Curves = dict[str, list[float]]
 

@@ -8,12 +8,12 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 from torchvision.models import SwinTransformer
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.errors import InputError
 from aru.data.images import ImageSet
-from aru.errors import InputError
-from aru.methods.blocks import blocks
-from aru.models import classifier
-from aru.training import predict
+from aru.nets.blocks import blocks
+from aru.nets.models import classifier
+from aru.train.loop import predict
 
 Reduce = Callable[[torch.Tensor], torch.Tensor]
 """What is kept of a batch of outputs: (B, ...) -> (B, K)."""

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.errors import InputError
 from aru.data.images import Sets
-from aru.errors import InputError
-from aru.evaluation.activations import activations
+from aru.metrics.representation.activations import activations
 
 LEAST_IMAGES = 4
 RELATIVE_ZERO = 1e-12

@@ -19,14 +19,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.errors import InputError
+from aru.core.seeds import draw_seed
 from aru.data.images import ImageSet
-from aru.errors import InputError
-from aru.evaluation.activations import activations
-from aru.evaluation.filtering import frequencies
-from aru.evaluation.intervals import draw_counts, interval
-from aru.evaluation.paired import RESAMPLES
-from aru.seeds import draw_seed
+from aru.metrics.representation.activations import activations
+from aru.metrics.representation.filtering import frequencies
+from aru.metrics.shares import RESAMPLES
+from aru.stats.intervals import draw_counts, interval
 
 EDGES = (1 / 8, 1 / 4, 3 / 8)
 """Upper ends of all bands but the last, in cycles a pixel of the layer's own maps; the last has the corners, up to 0.71."""

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.seeds import generator
 from aru.data.images import ImageSet
-from aru.evaluation.paired import RESAMPLES, shares
-from aru.evaluation.utility import utility_columns
-from aru.seeds import generator
-from aru.training import predict
+from aru.metrics.shares import RESAMPLES, shares
+from aru.metrics.utility import utility_columns
+from aru.train.loop import predict
 
 RADII = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
 NOISES = (0.05, 0.1)  # standard deviation, of pixels in [0, 1]

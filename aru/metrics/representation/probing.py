@@ -18,13 +18,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from aru.compute import Compute
+from aru.compute.device import Compute
+from aru.core.errors import InputError
+from aru.core.seeds import draw_seed
 from aru.data.images import ImageSet
-from aru.errors import InputError
-from aru.evaluation.activations import penultimate
-from aru.evaluation.matched import strata_of
-from aru.evaluation.paired import RESAMPLES, shares
-from aru.seeds import draw_seed
+from aru.metrics.membership.matched import strata_of
+from aru.metrics.representation.activations import penultimate
+from aru.metrics.shares import RESAMPLES, shares
 
 LABEL_FOLDS = 5
 LABEL_NEIGHBOURS = 5

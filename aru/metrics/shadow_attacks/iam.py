@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from scipy.stats import gumbel_r, norm
 
-from aru.errors import InputError
-from aru.evaluation.pool import LEAST, PoolSignals, check_pool, gaussians
+from aru.core.errors import InputError
+from aru.metrics.shadow_attacks.shadow_signals import LEAST, PoolSignals, check_pool, gaussians
 
 STEPS = 99
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import norm
 
-from aru.evaluation.pool import LEAST, PoolSignals, Variance, check_pool, gaussians
+from aru.metrics.shadow_attacks.shadow_signals import LEAST, PoolSignals, Variance, check_pool, gaussians
 
 
 def lira_online(signals: PoolSignals, *, variance: Variance = "auto") -> np.ndarray:

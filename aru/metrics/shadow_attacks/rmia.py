@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aru.errors import InputError
-from aru.evaluation.pool import PoolSignals, check_pool, leave_out
-from aru.evaluation.roc import auc
+from aru.core.errors import InputError
+from aru.metrics.shadow_attacks.shadow_signals import PoolSignals, check_pool, leave_out
+from aru.stats.roc import auc
 
 GRID = tuple(step / 10 for step in range(11))
 GAMMA = 1.0

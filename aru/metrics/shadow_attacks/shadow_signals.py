@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from aru.errors import InputError
+from aru.core.errors import InputError
 
 LEAST = 2
 """Shadows of an example from which a deviation can be told."""

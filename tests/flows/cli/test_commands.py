@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from aru.core.errors import InputError, TrainingError
 from aru.data.manifest import write_manifest
 from aru.data.prepare import build_manifest
-from aru.errors import InputError, TrainingError
-from flows import cli, params, versioning
-from tests.archives import mucac_folder, mufac_archive, mufac_members, write_zip
-from tests.project import CHECKOUT, change_param, shell
+from flows.cli import commands as cli
+from flows.project import params, versioning
+from tests.helpers.archives import mucac_folder, mufac_archive, mufac_members, write_zip
+from tests.helpers.project import CHECKOUT, change_param, shell
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ UNFIT = {
 @pytest.mark.parametrize("settings, message", UNFIT.values(), ids=UNFIT.keys())
 def test_settings_are_held_to_data_network_and_device_before_anything_is_written(call, small, monkeypatch, settings, message):
     before = (small / "params.yaml").read_text()
-    monkeypatch.setattr("flows.servers.flow_api", lambda *given: pytest.fail("a server was started"))
+    monkeypatch.setattr("flows.servers.local_servers.flow_api", lambda *given: pytest.fail("a server was started"))
     code, _, error = call("run", "--quiet", "--set", "attack.steps=3", *settings)
     assert code == 2 and message in error and "Traceback" not in error
     assert (small / "params.yaml").read_text() == before
@@ -202,7 +203,7 @@ def test_an_import_sets_what_its_archive_needs(call, project, tmp_path):
 @pytest.mark.parametrize("command", [("run",), ("benchmark",), ("tune",), ("shadows", "build")], ids=" ".join)
 def test_without_the_data_it_is_said_before_a_server_starts(call, project, monkeypatch, command):
     (project / "data" / "faces.zip").unlink()
-    monkeypatch.setattr("flows.servers.flow_api", lambda *given: pytest.fail("started"))
+    monkeypatch.setattr("flows.servers.local_servers.flow_api", lambda *given: pytest.fail("started"))
     code, _, error = call(*command)
     assert code == 2 and "data/faces.zip does not exist: `dvc pull data.dvc`" in error
 
@@ -218,20 +219,20 @@ def test_an_interruption_says_how_to_go_on_whatever_comes_up_then(call, project,
                 raise on_the_way_out from None
             raise
 
-    monkeypatch.setattr("flows.servers.flow_api", interrupted)
+    monkeypatch.setattr("flows.servers.local_servers.flow_api", interrupted)
     code, _, error = call(*command)
     assert code == 130 and f"aru {' '.join(command)}" in error and "goes on from there." in error
     assert ("the server is gone" in error) == bool(on_the_way_out)
 
 
 def test_an_odd_pool_is_refused_before_a_server_starts(call, project, monkeypatch):
-    monkeypatch.setattr("flows.servers.flow_api", lambda *given: pytest.fail("a server was started"))
+    monkeypatch.setattr("flows.servers.local_servers.flow_api", lambda *given: pytest.fail("a server was started"))
     code, _, error = call("shadows", "build", "--models", "3")
     assert code == 2 and "3 shadow models: an even number" in error
 
 
 def test_another_error_is_not_taken_for_an_interruption(project, monkeypatch):
-    monkeypatch.setattr("flows.servers.flow_api", lambda *given: 1 / 0)
+    monkeypatch.setattr("flows.servers.local_servers.flow_api", lambda *given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(["run"])
 
@@ -328,7 +329,7 @@ def test_a_full_disk_is_told_with_what_to_free(call, monkeypatch):
     def full(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("flows.state.states", full)
+    monkeypatch.setattr("flows.pipeline.state.states", full)
     code, _, error = call("status")
     assert code == 2 and "the disk is full" in error and "Finished stages are kept" in error
 

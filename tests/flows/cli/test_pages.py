@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from aru.errors import InputError
-from flows import pages, servers
-from flows.servers import Server
+from aru.core.errors import InputError
+from flows.cli import pages
+from flows.servers import local_servers as servers
+from flows.servers.local_servers import Server
 
-pytest_plugins = ["tests.tracking_fixtures"]
+pytest_plugins = ["tests.helpers.tracking_fixtures"]
 FAMILY = """
 import http.server, os, pathlib, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -133,7 +134,7 @@ def test_a_user_whom_the_system_does_not_know_has_a_home_and_a_name(tmp_path: Pa
     import getpass
     import pwd
 
-    from flows.environment import prepare_environment
+    from flows.project.environment import prepare_environment
 
     def unknown(number: int) -> None:
         raise KeyError(f"getpwuid(): uid not found: {number}")
@@ -149,7 +150,7 @@ def test_a_user_whom_the_system_does_not_know_has_a_home_and_a_name(tmp_path: Pa
 
 
 def test_settings_keep_state_in_the_project_and_phone_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows.environment import prepare_environment, settings
+    from flows.project.environment import prepare_environment, settings
 
     for name in settings(tmp_path):
         monkeypatch.delenv(name, raising=False)

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from aru.comparison.work import open_store
-from aru.errors import InputError
-from flows import comparison_runs, runs, store
-from tests.compared import made_record, made_records
+from aru.comparison.cell import open_store
+from aru.core.errors import InputError
+from flows.tracking import comparison_runs, runs, store
+from tests.helpers.compared import made_record, made_records
 
-pytest_plugins = ["tests.tracking_fixtures", "tests.tuning_fixtures"]
+pytest_plugins = ["tests.helpers.tracking_fixtures", "tests.helpers.tuning_fixtures"]
 
 
 @pytest.fixture
 def project(tuning_project: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small benchmark with an empty MLflow store, whose archive is prepared already."""
-    from flows import benchmark
+    from flows.experiments import benchmark
 
     shutil.copytree(empty_store / "mlruns", tuning_project / "mlruns")
     monkeypatch.setattr(benchmark, "prepare_flow", lambda *arguments: None)
@@ -45,8 +45,8 @@ def test_every_cell_has_a_run_with_the_same_keys_and_the_same_results_are_tracke
 
 
 def test_what_prefect_keeps_of_the_largest_request_stays_small(tmp_path):
-    from flows.benchmark import Request, compare_flow
-    from flows.progress import make_board
+    from flows.experiments.benchmark import Request, compare_flow
+    from flows.pipeline.progress import make_board
 
     request = Request("faces", "all,ablation", ("official", "clean"), seeds=5, draws=3, unlearn_seeds=3)
     given = {"request": request, "root": tmp_path, "board": make_board(quiet=False)}
@@ -55,8 +55,8 @@ def test_what_prefect_keeps_of_the_largest_request_stays_small(tmp_path):
 
 
 def test_a_comparison_computes_what_is_missing_and_leaves_tables_page_and_runs(project, prefect_server, monkeypatch):
-    from flows.benchmark import Request, compare, show_plan
-    from flows.workers import Workers
+    from flows.experiments.benchmark import Request, compare, show_plan
+    from flows.pipeline.workers import Workers
 
     monkeypatch.setattr(Workers, "run", lambda self, work, progress: work.do(progress))
     request = Request("toy", "ssd,neggrad{lr=1e30}", seeds=1, workers=1)
@@ -75,8 +75,8 @@ def test_a_comparison_computes_what_is_missing_and_leaves_tables_page_and_runs(p
 
 
 def test_a_budget_that_is_over_says_so_and_the_next_run_goes_on(project, prefect_server, monkeypatch):
-    from flows.benchmark import Request, compare
-    from flows.workers import Workers
+    from flows.experiments.benchmark import Request, compare
+    from flows.pipeline.workers import Workers
 
     monkeypatch.setattr(Workers, "run", lambda self, work, progress: work.do(progress))
     with pytest.raises(InputError, match="the budget was over"):
@@ -87,7 +87,7 @@ def test_a_budget_that_is_over_says_so_and_the_next_run_goes_on(project, prefect
 @pytest.fixture(scope="module")
 def computed_plainly(tuning_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of cells of a comparison that was run without Prefect."""
-    from aru.comparison import __main__ as plain
+    from aru.commands import compare as plain
 
     root = shutil.copytree(tuning_once, tmp_path_factory.mktemp("plain") / "project")
     with pytest.MonkeyPatch.context() as patch:
@@ -98,7 +98,7 @@ def computed_plainly(tuning_once: Path, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.mark.parametrize("runner", ["threads", "processes", "dask"])
 def test_all_runners_make_the_same(project, prefect_server, computed_plainly, runner):
-    from flows.benchmark import Request, compare
+    from flows.experiments.benchmark import Request, compare
 
     done = compare(Request("toy", "ssd", seeds=1, runner=runner, workers=1), root=project, quiet=True)
     assert done.computed == 4
@@ -113,13 +113,13 @@ def test_a_cluster_that_is_there_already_does_the_work(prefect_server, tmp_path)
     from distributed import LocalCluster
     from prefect import flow
 
-    from flows.jobs import do_here, task_runner
-    from flows.workers import Work
+    from flows.experiments.jobs import do_here, task_runner
+    from flows.pipeline.workers import Work
 
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
         @flow(task_runner=task_runner("dask", 1, cluster.scheduler_address))
         def on_the_cluster() -> None:
-            do_here.submit("who does it", Work("", "tests.process_id:write", (tmp_path / "pid",))).result()
+            do_here.submit("who does it", Work("", "tests.helpers.process_id:write", (tmp_path / "pid",))).result()
 
         on_the_cluster()
         workers = [nanny.process.pid for nanny in cluster.workers.values()]
@@ -136,7 +136,7 @@ def test_a_cluster_that_is_there_already_does_the_work(prefect_server, tmp_path)
     ({"tuned": True, "protocols": ("clean",)}, "aru tune"),
 ])
 def test_what_cannot_be_is_refused_before_work_starts(project, changes, message):
-    from flows.benchmark import Request, compare
+    from flows.experiments.benchmark import Request, compare
 
     with pytest.raises(InputError, match=message):
         compare(Request("toy", **{"methods": "ssd", **changes}), root=project, quiet=True)
@@ -145,14 +145,14 @@ def test_what_cannot_be_is_refused_before_work_starts(project, changes, message)
 
 @pytest.mark.parametrize("text, seconds", [("90s", 90), ("45m", 2700), ("2h", 7200), ("1.5m", 90), (None, None)])
 def test_budgets_are_lengths_of_time(text, seconds):
-    from flows.benchmark import parse_budget
+    from flows.experiments.benchmark import parse_budget
 
     assert parse_budget(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["90", "m", "-1m", "2d", "0s", "nans"])
 def test_other_budgets_are_refused(text):
-    from flows.benchmark import parse_budget
+    from flows.experiments.benchmark import parse_budget
 
     with pytest.raises(InputError, match="--budget"):
         parse_budget(text)

@@ -14,12 +14,12 @@ import yaml
 from aru.comparison.choices import nested
 from aru.comparison.trials import Outcome, Setting, caps_of, run_trial, trial_tasks
 from aru.comparison.tuning import Trial, curve, frozen, load_tuned, meta_of
-from aru.errors import InputError
-from flows import runs, store
-from flows.tune import main, tune_method
-from tests.tuned import SETTING, config_of
+from aru.core.errors import InputError
+from flows.experiments.plain_tuning import main, tune_method
+from flows.tracking import runs, store
+from tests.helpers.tuned import SETTING, config_of
 
-pytest_plugins = ["tests.tracking_fixtures", "tests.tuning_fixtures"]
+pytest_plugins = ["tests.helpers.tracking_fixtures", "tests.helpers.tuning_fixtures"]
 FOUND = {
     "ssd": [Trial({}, Outcome("done", 0.5, 2.0)), Trial({"alpha": 3.0, "lam": 1.0}, Outcome("done", 0.6, 1.0))],
     "amun": [Trial({}, Outcome("over the cap", None, 9.0)), Trial({"epochs": 1}, Outcome("failed", None, 1.0))],
@@ -27,7 +27,7 @@ FOUND = {
 
 
 def test_every_trial_has_a_run_and_the_same_trials_are_tracked_once(empty_store: Path, tmp_path: Path) -> None:
-    from flows import tuning_runs
+    from flows.tracking import tuning_runs
 
     shutil.copytree(empty_store / "mlruns", tmp_path / "mlruns")
     setting, files = Setting("faces", trials=2), {"target": tmp_path / "faces.yaml", "folder": tmp_path / "comparison"}
@@ -49,8 +49,8 @@ def test_every_trial_has_a_run_and_the_same_trials_are_tracked_once(empty_store:
 
 def test_the_flow_tunes_freezes_and_tracks(tuning_project: Path, prefect_server: None,
                                            monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows import tuning
-    from flows.workers import Workers
+    from flows.experiments import tuning
+    from flows.pipeline.workers import Workers
 
     tracked: list[dict] = []
     monkeypatch.setattr(Workers, "run", lambda self, work, progress: work.do(progress))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.discretion import disclosed
-from flows.process_identity import ProcessIdentity, is_alive, this_process
-from flows.project import lock_folder
+from flows.project.discretion import disclosed
+from flows.project.folder import lock_folder
+from flows.project.process_identity import ProcessIdentity, is_alive, this_process
 
 HERE = this_process()
 GONE = HERE._replace(started=HERE.started - 1)
@@ -25,7 +25,7 @@ def begin(prefect_server: None, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     from prefect.client.orchestration import get_client
     from prefect.states import Running
 
-    from flows import crashes
+    from flows.pipeline import crashes
 
     @flow(name="stand-in")
     def stand_in(root: str) -> None: ...

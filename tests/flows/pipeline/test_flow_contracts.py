@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from aru.errors import InputError
-from aru.files import save_tensors
-from flows import versioning
-from flows.plan import absent_data
-from tests.flow_fixtures import STAGES, computed, run_flow
-from tests.project import change_param, commit_all, outputs, run_stage, shell
+from aru.core.errors import InputError
+from aru.core.files import save_tensors
+from flows.project import versioning
+from flows.project.plan import absent_data
+from tests.helpers.flow_fixtures import STAGES, computed, run_flow
+from tests.helpers.project import change_param, commit_all, outputs, run_stage, shell
 
 NOISE = "work/faces/noise/noise.safetensors"
 
@@ -122,7 +122,7 @@ def test_clone_without_a_private_archive_runs_the_embedded_one(project: Path, tm
     (("params", "steps: 10", "steps: 11"), {"attack", "mask", "finetune", "evaluate", "audit", "report"}),
     (("params", "resamples: 1000", "resamples: 500"), {"evaluate", "audit", "report"}),
     (("code", "aru/stages/retrain.py"), {"retrain", "evaluate", "audit", "report"}),
-    (("code", "aru/progress.py"), set(STAGES)),
+    (("code", "aru/core/progress.py"), set(STAGES)),
     (("input", "data/faces.zip"), set(STAGES)),
     (("input", "data/mufac.zip"), set()),
 ], ids=("attack", "evaluation", "one stage", "all stages", "archive", "another archive"))

@@ -11,11 +11,11 @@ from threading import Thread
 
 import pytest
 
-from aru.errors import InputError
-from flows import versioning
-from flows.project import ProjectBusy, project_lock
-from tests.flow_fixtures import computed, run_flow
-from tests.project import CHECKOUT, change_param, outputs, run_stage
+from aru.core.errors import InputError
+from flows.project import versioning
+from flows.project.folder import ProjectBusy, project_lock
+from tests.helpers.flow_fixtures import computed, run_flow
+from tests.helpers.project import CHECKOUT, change_param, outputs, run_stage
 
 AFTER_ATTACK = ("attack", "mask", "finetune", "evaluate", "audit")
 
@@ -28,7 +28,7 @@ def running_flow(root: Path, *, until: str) -> Iterator[subprocess.Popen]:
     environment = {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value()), "PYTHONPATH": str(CHECKOUT),
                    "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(root / ".prefect" / "results"),
                    "STAND_IN_SECONDS": f"{until}=60"}
-    command = [sys.executable, "-m", "tests.flow_process", "run"]
+    command = [sys.executable, "-m", "tests.helpers.flow_process", "run"]
     with subprocess.Popen(command, cwd=root, env=environment, text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE) as process:
         try:
@@ -119,7 +119,7 @@ def test_stage_that_leaves_out_an_output_fails(changed: Path) -> None:
 
 
 @pytest.mark.parametrize("file, before, after", [("params.yaml", "steps: 11", "steps: 12"),
-                                                 ("aru/attack.py", '"""', '"""Changed. ')])
+                                                 ("aru/methods/aru/attack.py", '"""', '"""Changed. ')])
 def test_change_while_a_stage_runs_is_noticed(changed: Path, file: str, before: str, after: str) -> None:
     def meddling(stage: str, benchmark: str, root: Path, progress) -> None:
         run_stage(stage, benchmark, root, progress)

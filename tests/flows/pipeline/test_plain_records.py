@@ -38,7 +38,7 @@ def test_a_record_cannot_have_code_executed_and_its_stage_is_computed_again(seri
     from prefect import flow
     from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
 
-    from flows.stages import lookup
+    from flows.pipeline.cached_stages import lookup
 
     bomb, key = tmp_path / "made", "a" * 64
     (tmp_path / "results").mkdir()
@@ -58,7 +58,7 @@ def test_a_record_cannot_have_code_executed_and_its_stage_is_computed_again(seri
 def test_a_record_s_decoder_is_not_called():
     from prefect.serializers import JSONSerializer
 
-    from flows import plain_records  # noqa: F401 - for its effect
+    from flows.pipeline import plain_records  # noqa: F401 - for its effect
 
 
     serializer = JSONSerializer(object_decoder="builtins.exit")
@@ -68,8 +68,8 @@ def test_a_record_s_decoder_is_not_called():
 def test_the_result_of_a_flow_that_failed_is_json(tmp_path, prefect_server):
     from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
 
-    from flows.discretion import disclosed
-    from flows.unlearn import unlearn
+    from flows.pipeline.unlearn import unlearn
+    from flows.project.discretion import disclosed
 
     with temporary_settings({PREFECT_RESULTS_LOCAL_STORAGE_PATH: tmp_path / "results"}), \
             pytest.raises(Exception, match=r"no dvc\.yaml"), disclosed():

@@ -7,16 +7,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aru.config import parse_config
-from aru.errors import InputError, TrainingError
-from flows import audit_runs, discretion, registry, store, tracking
-from flows.discretion import Withheld, disclosed, discreet
-from flows.pseudonyms import Pseudonyms, load_pseudonyms, pseudonym_key, restore_names
-from tests import tracked
-from tests.flow_fixtures import run_flow
-from tests.project import run_stage
+from aru.core.config import parse_config
+from aru.core.errors import InputError, TrainingError
+from flows.project import discretion
+from flows.project.discretion import Withheld, disclosed, discreet
+from flows.project.pseudonyms import Pseudonyms, load_pseudonyms, pseudonym_key, restore_names
+from flows.tracking import audit_runs, registry, store
+from flows.tracking import main_runs as tracking
+from tests.helpers import tracked
+from tests.helpers.flow_fixtures import run_flow
+from tests.helpers.project import run_stage
 
-pytest_plugins = ["tests.tracking_fixtures"]
+pytest_plugins = ["tests.helpers.tracking_fixtures"]
 KEY = "F0001/P1"
 FILE = "F0001.MF.P1.5.jpg"
 OTHERWISE = "f0007/p9"
@@ -87,7 +89,7 @@ def test_a_replay_gets_the_names_back_with_the_key_alone(tracked_project: Path) 
 
 
 def test_the_key_is_made_once_for_its_owner_alone_and_git_does_not_see_it(tracked_project: Path) -> None:
-    from flows.git import git_state
+    from flows.project.git import git_state
 
     before = git_state(tracked_project)
     key = pseudonym_key(tracked_project)
@@ -151,14 +153,14 @@ def test_prefect_keeps_no_word_of_a_failure(project: Path) -> None:
 def test_every_flow_and_task_is_discreet() -> None:
     from prefect import Flow, Task
 
-    import flows.audit
-    import flows.benchmark
-    import flows.shadows
-    import flows.tuning
-    import flows.unlearn
+    import flows.experiments.audit
+    import flows.experiments.benchmark
+    import flows.experiments.shadows
+    import flows.experiments.tuning
+    import flows.pipeline.unlearn
 
-    found = {name: item for module in (flows.audit, flows.benchmark, flows.jobs, flows.publishing, flows.shadows, flows.stages,
-                                       flows.tuning, flows.unlearn)
+    found = {name: item for module in (flows.experiments.audit, flows.experiments.benchmark, flows.experiments.jobs, flows.tracking.publishing, flows.experiments.shadows, flows.pipeline.cached_stages,
+                                       flows.experiments.tuning, flows.pipeline.unlearn)
              for name, item in vars(module).items() if isinstance(item, (Flow, Task))}
     assert len(found) >= 11
     assert {name for name, item in found.items() if item.fn.__code__.co_filename != discretion.__file__} == set()

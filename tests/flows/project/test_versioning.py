@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aru.errors import InputError
-from flows import versioning
-from flows.digests import Digests, file_md5, folder_manifest, folder_md5
-from flows.plan import differences, key, plan, refreshed, upstream
-from flows.versioning import Locked, Stage
-from tests.flow_fixtures import STAGES
-from tests.project import change_param, outputs, run_stage, shell
+from aru.core.errors import InputError
+from flows.project import versioning
+from flows.project.digests import Digests, file_md5, folder_manifest, folder_md5
+from flows.project.plan import differences, key, plan, refreshed, upstream
+from flows.project.versioning import Locked, Stage
+from tests.helpers.flow_fixtures import STAGES
+from tests.helpers.project import change_param, outputs, run_stage, shell
 
 STAGE = Stage(name="mask", address="mask@faces", cmd="python -m aru mask faces", deps=("a", "b"),
               params={"params.yaml": {"faces.mask": {"ratio": 0.5, "unit": "filter"}}}, outs=("work/m", "work/n"))

@@ -11,12 +11,12 @@ from fastapi import FastAPI, WebSocket
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from flows import servers
-from flows.api_server import locks
-from flows.login import login, login_file
-from flows.origins import guard
+from flows.servers import local_servers as servers
+from flows.servers.api_server import locks
+from flows.servers.login import login, login_file
+from flows.servers.origins import guard
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = json.loads((ROOT / "work-pool.json").read_text(encoding="utf-8"))
 WANTED = {"command": "touch x", "env": {"PYTHONPATH": "/x"}, "working_dir": "/x"}
 US = "127.0.0.1:4200"
@@ -105,10 +105,10 @@ def test_the_login_goes_to_the_projects_own_servers_alone(tmp_path: Path, monkey
 
 
 def test_every_server_of_prefect_is_the_guarded_one(tmp_path: Path) -> None:
-    assert servers.prefect_server(tmp_path, 4321).command[1:] == ("-m", "flows.api_server", "--root", str(tmp_path),
+    assert servers.prefect_server(tmp_path, 4321).command[1:] == ("-m", "flows.servers.api_server", "--root", str(tmp_path),
                                                                  "--port", "4321")
     documented = (ROOT / "docs" / "operation.md").read_text(encoding="utf-8")
-    assert "python -m flows.api_server" in documented
+    assert "python -m flows.servers.api_server" in documented
     assert "prefect server start" not in documented + (ROOT / "prefect.yaml").read_text(encoding="utf-8")
 
 
@@ -138,7 +138,7 @@ def test_what_a_run_asks_of_the_work_pool_is_not_used_by_its_worker() -> None:
 
 
 def test_the_environment_for_a_shell_leaves_what_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows.shell import exports
+    from flows.servers.shell import exports
 
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.delenv("PREFECT_API_AUTH_STRING", raising=False)

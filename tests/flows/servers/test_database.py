@@ -10,18 +10,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from aru.errors import InputError
-from aru.files import md5, read_json
-from flows import lineage, registry, store, tracking
-from flows.database import check_database
-from flows.links import last_run
-from tests import tracked
-from tests.flow_fixtures import run_flow
-from tests.project import outputs
-from tests.stores import path_of
-from tests.tracked import track
+from aru.core.errors import InputError
+from aru.core.files import md5, read_json
+from flows.servers.database import check_database
+from flows.tracking import lineage, registry, store
+from flows.tracking import main_runs as tracking
+from flows.tracking.links import last_run
+from tests.helpers import tracked
+from tests.helpers.flow_fixtures import run_flow
+from tests.helpers.project import outputs
+from tests.helpers.stores import path_of
+from tests.helpers.tracked import track
 
-pytest_plugins = ["tests.tracking_fixtures"]
+pytest_plugins = ["tests.helpers.tracking_fixtures"]
 NAME = "aru-faces"
 
 
@@ -185,7 +186,7 @@ class Answer(Exception):
     (Answer(404), "sqlite3.OperationalError: database or disk is full", None),
     (Answer(500), "an error of its own", None), (ValueError("of ours"), "database or disk is full", None)])
 def test_a_fault_of_prefects_database_is_one_sentence(tmp_path: Path, error: Exception, log: str, said: str | None) -> None:
-    from flows.cli import _one_sentence
+    from flows.cli.commands import _one_sentence
 
     (tmp_path / ".prefect").mkdir()
     (tmp_path / ".prefect" / "flow.log").write_text(f"Traceback\n{log}\n")
@@ -195,7 +196,7 @@ def test_a_fault_of_prefects_database_is_one_sentence(tmp_path: Path, error: Exc
 
 def test_a_full_disk_under_prefect_is_one_sentence_though_its_log_could_not_be_written(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows.cli import _one_sentence
+    from flows.cli.commands import _one_sentence
 
     (tmp_path / ".prefect").mkdir()
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=4096))

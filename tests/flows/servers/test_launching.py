@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from flows import launching
-from flows.launching import Server, answers, kept_up, launched, wait_until_up
-from tests.project import CHECKOUT
-from tests.test_pages import alive, free_port
+from flows.servers import launching
+from flows.servers.launching import Server, answers, kept_up, launched, wait_until_up
+from tests.flows.cli.test_pages import alive, free_port
+from tests.helpers.project import CHECKOUT
 
 SERVER = """
 import http.server, os, pathlib

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from aru.errors import InputError
-from flows import servers, serving
-from flows.login import login
+from aru.core.errors import InputError
+from flows.servers import local_servers as servers
+from flows.servers import serving
+from flows.servers.login import login
 
-pytest_plugins = ["tests.tracking_fixtures"]
-ROOT = Path(__file__).resolve().parent.parent
+pytest_plugins = ["tests.helpers.tracking_fixtures"]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_the_runs_are_started_by_a_process_that_is_watched(tracked_once: Path, m
         serving.serve(tracked_once, benchmark="faces", cron="0 2 * * *", prefect_port=4321)
     assert ended.value.code == os.EX_TEMPFAIL and "ended by itself, with code 3" in capsys.readouterr().err
     (runner,) = started
-    assert runner.command[1:5] == ("-m", "flows.runner", str(tracked_once), "faces")
+    assert runner.command[1:5] == ("-m", "flows.pipeline.scheduled_runs", str(tracked_once), "faces")
     assert runner.environment["PREFECT_API_URL"] == "http://127.0.0.1:4321/api", "an in-process server does not schedule"
     assert runner.environment["PREFECT_API_AUTH_STRING"] == login(tracked_once)
 
@@ -76,7 +77,7 @@ def nightly(tracked_project: Path, prefect_server: None, monkeypatch: pytest.Mon
     from prefect import Flow
     from prefect.client.orchestration import get_client
 
-    from flows import runner
+    from flows.pipeline import scheduled_runs as runner
 
     def make(flow: Flow, **asked: Any) -> None:
         limit = asked.pop("global_limit")
@@ -116,7 +117,7 @@ def test_missed_runs_are_cancelled_and_no_others(nightly: Callable[[], Any]) -> 
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
     from prefect.states import Scheduled
 
-    from flows.missed import cancel_missed
+    from flows.servers.missed import cancel_missed
 
     now = datetime.now(UTC)
     made = nightly()
@@ -139,9 +140,9 @@ def test_a_scheduled_run_that_finds_the_project_taken_is_cancelled(fresh: Path, 
                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
     from filelock import FileLock
 
-    from flows.discretion import disclosed
-    from flows.project import ProjectBusy, lock_folder
-    from flows.unlearn import unlearn
+    from flows.pipeline.unlearn import unlearn
+    from flows.project.discretion import disclosed
+    from flows.project.folder import ProjectBusy, lock_folder
 
     with FileLock(lock_folder(fresh) / "flow.lock"):
         with pytest.raises(ProjectBusy), disclosed():
@@ -152,13 +153,13 @@ def test_a_scheduled_run_that_finds_the_project_taken_is_cancelled(fresh: Path, 
 
 
 def test_the_served_flow_is_the_main_flow_one_at_a_time(tmp_path: Path) -> None:
-    from flows.unlearn import unlearn
+    from flows.pipeline.unlearn import unlearn
 
     asked = serving.deployment(tmp_path, "faces", cron="0 2 * * *", zone="Europe/Berlin")
     assert inspect.signature(unlearn.fn).bind(**asked["parameters"])
     made = unlearn.to_deployment(**{key: value for key, value in asked.items() if key not in SERVE_ONLY}
                                  | {"concurrency_limit": asked["global_limit"]})
-    assert made.entrypoint == "flows.unlearn.unlearn"
+    assert made.entrypoint == "flows.pipeline.unlearn.unlearn"
     assert made.concurrency_limit == 1
     assert made.concurrency_options.collision_strategy.value == "CANCEL_NEW"
     assert [(item.schedule.cron, item.schedule.timezone) for item in made.schedules] == [("0 2 * * *", "Europe/Berlin")]

@@ -11,17 +11,20 @@ import yaml
 from mlflow import MlflowClient
 
 from aru.audit.verdicts import EXIT_CODES
-from aru.errors import InputError
-from aru.files import md5, write_json
-from aru.models import build, save_model
-from flows import audit, audit_runs, cli, publishing, registry, runs, store, tracking
-from flows.audit import find_target
-from flows.audit_tags import audit_metrics, audit_tags
-from flows.publishing import Published
-from tests import tracked
-from tests.tracked import track
+from aru.core.errors import InputError
+from aru.core.files import md5, write_json
+from aru.nets.models import build, save_model
+from flows.cli import commands as cli
+from flows.experiments import audit
+from flows.experiments.audit import find_target
+from flows.tracking import audit_runs, publishing, registry, runs, store
+from flows.tracking import main_runs as tracking
+from flows.tracking.audit_tags import audit_metrics, audit_tags
+from flows.tracking.publishing import Published
+from tests.helpers import tracked
+from tests.helpers.tracked import track
 
-pytest_plugins = ["tests.tracking_fixtures"]
+pytest_plugins = ["tests.helpers.tracking_fixtures"]
 NAME = "aru-faces"
 
 
@@ -229,14 +232,14 @@ def test_the_commands_exit_code_is_the_verdict(tracked_project: Path, monkeypatc
     assert f"Verdict: {verdict.upper()}" in shown and "no retrained model" in shown and "work/faces/audit/audit.html" in shown
 
 
-@pytest.mark.parametrize("arguments", [("flows.program", "aru", "audit", "unlearned"),
+@pytest.mark.parametrize("arguments", [("flows.cli.program", "aru", "audit", "unlearned"),
                                        ("aru.audit", "-", "faces", "unlearned")])
 def test_an_audit_that_breaks_down_does_not_end_as_a_verdict_does(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     module, name, *rest = arguments
-    broken = (f"import sys, runpy\nsys.argv = {[name, *rest]}\nimport aru.audit.job, flows.cli\n"
+    broken = (f"import sys, runpy\nsys.argv = {[name, *rest]}\nimport aru.audit.project_models, flows.cli.commands\n"
               "def broken(*arguments, **options): raise RuntimeError('a fault')\n"
-              "aru.audit.job.run_audit = flows.cli._enter = broken\n"
-              + ("from flows.program import main\nmain()" if module == "flows.program" else
+              "aru.audit.project_models.run_audit = flows.cli.commands._enter = broken\n"
+              + ("from flows.cli.program import main\nmain()" if module == "flows.cli.program" else
                  f"runpy.run_module('{module}', run_name='__main__')"))
     done = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True, check=False)
     assert "RuntimeError: a fault" in done.stderr
@@ -244,7 +247,7 @@ def test_an_audit_that_breaks_down_does_not_end_as_a_verdict_does(tmp_path: Path
 
 
 def test_bad_input_does_not_end_as_a_verdict_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from aru.audit.__main__ import main
+    from aru.commands.audit_model import main
 
     monkeypatch.chdir(tmp_path)
     assert main(["faces", "unlearned"]) == 2 and not {1, 2, 130} & set(EXIT_CODES.values())

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from aru.errors import InputError
-from aru.files import md5
-from aru.models import build, save_model
-from flows import audit_runs, lineage, registry, runs, store, tracking
-from flows.purge import main, purge, purge_prefect
-from tests import tracked
-from tests.flow_fixtures import run_flow
-from tests.tracked import track
+from aru.core.errors import InputError
+from aru.core.files import md5
+from aru.nets.models import build, save_model
+from flows.tracking import audit_runs, lineage, registry, runs, store
+from flows.tracking import main_runs as tracking
+from flows.tracking.purge import main, purge, purge_prefect
+from tests.helpers import tracked
+from tests.helpers.flow_fixtures import run_flow
+from tests.helpers.tracked import track
 
-pytest_plugins = ["tests.tracking_fixtures"]
+pytest_plugins = ["tests.helpers.tracking_fixtures"]
 NAME = "aru-faces"
 
 
@@ -95,7 +96,7 @@ def test_bad_input_of_both_commands_is_a_sentence_and_code_2(tracked_project, mo
     monkeypatch.chdir("/")
     monkeypatch.setattr(sys, "argv", ["pseudonyms.py", "a.md"])
     with pytest.raises(SystemExit) as ended:
-        runpy.run_module("flows.pseudonyms", run_name="__main__")
+        runpy.run_module("flows.project.pseudonyms", run_name="__main__")
     assert ended.value.code == 2 and "error: no dvc.yaml" in capsys.readouterr().err
 
 
@@ -107,11 +108,11 @@ def test_another_store_is_not_purged(tracked_project: Path, monkeypatch: pytest.
 
 def test_prefects_records_go_and_the_stages_stay_cached(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(project / "dvc.yaml", project / ".prefect" / "prefect.db")
-    monkeypatch.setattr("flows.purge.running_api", lambda root: "http://127.0.0.1:4200/api")
+    monkeypatch.setattr("flows.tracking.purge.running_api", lambda root: "http://127.0.0.1:4200/api")
     with pytest.raises(InputError, match="a Prefect server is in use"):
         purge_prefect(project)
     assert (project / ".prefect" / "prefect.db").is_file()
-    monkeypatch.setattr("flows.purge.running_api", lambda root: None)
+    monkeypatch.setattr("flows.tracking.purge.running_api", lambda root: None)
     purge_prefect(project)
     assert not (project / ".prefect").exists()
     assert set(run_flow(project).values()) == {"dvc.lock"}

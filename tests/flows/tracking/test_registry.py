@@ -9,15 +9,16 @@ import pytest
 import torch
 from torch import nn
 
-from aru.errors import InputError
-from aru.files import md5
-from aru.models import build, load_model, save_model
-from flows import registry, runs, store, tracking
-from tests import tracked
-from tests.stores import path_of
-from tests.tracked import begin, track
+from aru.core.errors import InputError
+from aru.core.files import md5
+from aru.nets.models import build, load_model, save_model
+from flows.tracking import main_runs as tracking
+from flows.tracking import registry, runs, store
+from tests.helpers import tracked
+from tests.helpers.stores import path_of
+from tests.helpers.tracked import begin, track
 
-pytest_plugins = ["tests.tracking_fixtures"]
+pytest_plugins = ["tests.helpers.tracking_fixtures"]
 NAME = "aru-faces"
 
 

@@ -12,15 +12,16 @@ import mlflow
 import pytest
 from mlflow.entities import Run
 
-from aru.errors import InputError
-from aru.files import md5
-from flows import lineage, registry, runs, store, tracking
-from flows.digests import folder_md5
-from tests import tracked
-from tests.stores import make_with_others, path_of
-from tests.tracked import begin, track
+from aru.core.errors import InputError
+from aru.core.files import md5
+from flows.project.digests import folder_md5
+from flows.tracking import lineage, registry, runs, store
+from flows.tracking import main_runs as tracking
+from tests.helpers import tracked
+from tests.helpers.stores import make_with_others, path_of
+from tests.helpers.tracked import begin, track
 
-pytest_plugins = ["tests.tracking_fixtures"]
+pytest_plugins = ["tests.helpers.tracking_fixtures"]
 ODD = "a b#c%d%20e 한글"
 LOGGED = {"metrics.json", "audit.json", "report/report.html", "report/results.md", "report/figures/roc.png",
           "audit/audit.json", "audit/audit.html",
@@ -180,7 +181,7 @@ def test_what_is_needed_to_replay_is_logged(tracked_project: Path) -> None:
 
 
 def test_git_state_ignores_what_the_flow_itself_writes(tracked_project: Path) -> None:
-    from flows.git import git_patch, git_state
+    from flows.project.git import git_patch, git_state
 
     clean = git_state(tracked_project)
     assert clean["git_dirty"] == "false" and len(clean["git_commit"]) == 40
@@ -192,7 +193,7 @@ def test_git_state_ignores_what_the_flow_itself_writes(tracked_project: Path) ->
 
 
 def test_git_state_outside_a_repository(tmp_path: Path) -> None:
-    from flows.git import git_patch, git_state
+    from flows.project.git import git_patch, git_state
 
     assert git_state(tmp_path)["git_commit"] == "none"
     assert git_patch(tmp_path) == ""

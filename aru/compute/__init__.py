@@ -1,0 +1,1 @@
+"""Where the arithmetic runs: devices, worker processes, the queue of work, keys of content."""

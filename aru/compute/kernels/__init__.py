@@ -1,0 +1,1 @@
+"""Convolutions for the CPU, and the memory that they use."""

@@ -1,0 +1,1 @@
+"""What every room needs: parameters, errors, files, names, seeds, progress."""

@@ -1,1 +1,0 @@
-"""How far a model forgot, and at what cost; nothing here changes a model."""

@@ -1,0 +1,1 @@
+"""The embedded benchmark `faces`: invented people, drawn."""

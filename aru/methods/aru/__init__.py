@@ -1,0 +1,1 @@
+"""Attack and Reset for Unlearning (arXiv 2401.08998)."""

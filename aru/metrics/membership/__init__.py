@@ -1,0 +1,1 @@
+"""Attacks that tell members from others by what one model answers."""

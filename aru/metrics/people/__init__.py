@@ -1,0 +1,1 @@
+"""Figures by person: who is exposed, and who else was hurt."""

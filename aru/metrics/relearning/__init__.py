@@ -1,0 +1,1 @@
+"""How fast a forgotten set is learned again."""

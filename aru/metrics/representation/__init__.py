@@ -1,0 +1,1 @@
+"""What goes on inside a model: features, their likeness, and what they still tell."""

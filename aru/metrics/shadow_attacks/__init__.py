@@ -1,0 +1,1 @@
+"""Attacks that know from a pool of shadow models how hard each image is."""

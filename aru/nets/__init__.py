@@ -1,0 +1,1 @@
+"""Networks: built, saved, loaded, copied afresh; their blocks and the units that can be reset."""

@@ -1,0 +1,58 @@
+"""The stages: each a function from files to files, the same for Prefect, DVC and a person at a prompt.
+
+Each stage is a module of its own with one public function of its name, and dvc.yaml names as its dependencies just the
+files that it imports: a change of the report's code does not train a model again.
+"""
+
+import importlib
+from pathlib import Path
+
+from aru.compute.device import choose
+from aru.core.config import load_archive, load_config
+from aru.core.errors import InputError
+from aru.core.files import write_json
+from aru.core.folders import FOLDERS, STAGES
+from aru.core.leftovers import alone, clear, remove
+from aru.core.progress import Progress, silent
+from aru.core.stopwatch import Stopwatch
+from aru.stages.cost import clear_peak_memory, cost
+from aru.stages.job import Job
+from aru.stages.unchanged import Inputs
+
+__all__ = ["FOLDERS", "STAGES", "run"]
+
+_BEFORE_WORK = ("prepare", "train", "retrain")  # the first stage of all, and the first ones to run with another network
+_WITHOUT_COST = ("prepare", "report")  # what unlearning costs does not begin before, or end after, the models
+_NOT_REPORTED = ("audit", "report")  # the audit may still be at work when the report is written
+
+
+def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progress = silent) -> None:
+    """Run one stage of one benchmark in the project folder `root`.
+
+    Every output is written beside its place and moved in, so a stage that is interrupted leaves nothing half
+    written. Raises InputError for anything that the user can mend, and where code, parameters or data of the stage were
+    changed while it ran, or another process is at the same stage.
+    """
+    if stage not in FOLDERS:
+        raise InputError(f"unknown stage {stage!r}: the stages are {', '.join(STAGES)}")
+    root = Path(root)
+    inputs = Inputs(stage, benchmark, root)
+    config = load_config(root / "params.yaml", benchmark)
+    archive = root / load_archive(root / "params.yaml", benchmark)
+    compute, clock = choose(config.runtime), Stopwatch()
+    if stage in _BEFORE_WORK:
+        from aru.stages.dry_pass import check_network  # here: that a network passes is no input of a stage's result
+
+        check_network(config, compute)
+    job = Job(benchmark, root / "work" / benchmark, archive, config, compute, progress, clock)
+    function = getattr(importlib.import_module(f"aru.stages.{stage}"), stage)
+    clear_peak_memory()
+    folder = job.work / FOLDERS[stage]
+    with alone(folder):
+        clear(folder)
+        images = function(job)
+        if stage not in _WITHOUT_COST:
+            write_json(folder / "cost.json", cost(stage, clock.seconds, images, compute=compute))
+        inputs.check()
+    if stage not in _NOT_REPORTED:
+        remove(job.work / FOLDERS["report"])  # it is of what lay here before; where that is the same, a cache has it

@@ -1,0 +1,1 @@
+"""Statistics alone: intervals, bootstraps over people and seeds, rates, multiple tests. No models."""

@@ -1,0 +1,1 @@
+"""Losses, batches, the loops that train, checkpoints."""

@@ -1,0 +1,1 @@
+"""Comparison, tuning, shadow pool and audit as flows."""

@@ -1,0 +1,1 @@
+"""The main flow: stages as cached Prefect tasks."""

@@ -1,0 +1,1 @@
+"""The project folder: its files, parameters, plan, versions and secrets; all of DVC and git."""

@@ -1,0 +1,1 @@
+"""The servers of MLflow and Prefect, and the processes that keep them up and end them."""

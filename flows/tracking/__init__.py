@@ -1,0 +1,1 @@
+"""All of MLflow: the store, runs, registry, lineage and descriptions."""
