@@ -45,6 +45,7 @@ def main(benchmark: str, seconds: float) -> None:
     compute = choose(config.runtime)
     data = load_sets(Path("work") / benchmark / "prepared", config.data.task).retain
     data = data.take(torch.arange(min(_IMAGES, len(data))).numpy())
+
     def fresh() -> torch.nn.Module:
         return build(config.model.name, data.outputs, resolution=config.data.resolution).to(compute.device)
 
@@ -79,8 +80,13 @@ def main(benchmark: str, seconds: float) -> None:
                 plain_model(images.to(compute.device)).cpu()
 
     figures = {
-        "training": lambda: fit(model, data, train.model_copy(update={"augment": True}), compute=compute,
-                                generator=torch.Generator().manual_seed(0)),
+        "training": lambda: fit(
+            model,
+            data,
+            train.model_copy(update={"augment": True}),
+            compute=compute,
+            generator=torch.Generator().manual_seed(0),
+        ),
         "training, plain": plain_training,
         "attack": lambda: attack(model, data, config.attack, generator=torch.Generator().manual_seed(0), compute=compute),
         "attack, plain": plain_attack,
@@ -88,8 +94,19 @@ def main(benchmark: str, seconds: float) -> None:
         "prediction, plain": plain_prediction,
     }
     found = {name: round(len(data) * pace(once, seconds), 1) for name, once in figures.items()}
-    print(json.dumps({"device": _name(compute.device), "precision": compute.precision, "torch": torch.__version__,
-                      "model": config.model.name, "resolution": config.data.resolution, "images_per_second": found}, indent=1))
+    print(
+        json.dumps(
+            {
+                "device": _name(compute.device),
+                "precision": compute.precision,
+                "torch": torch.__version__,
+                "model": config.model.name,
+                "resolution": config.data.resolution,
+                "images_per_second": found,
+            },
+            indent=1,
+        )
+    )
 
 
 def pace(once: Callable[[], object], seconds: float) -> float:

@@ -28,10 +28,24 @@ CARRIED = ROOT / "work" / "gpu"
 KEEP = Path(tempfile.gettempdir()) / "aru-gpu"
 WHEELS = ("pydantic", "pydantic-core", "annotated-types", "typing-inspection")
 PLANS = {
-    "official": ["--methods", "nothing,retrain,aru,aru:vitmul,aru:best,random-mask,peers", "--protocol", "official",
-                 "--seeds", "5"],
-    "clean": ["--methods", "nothing,retrain,aru,aru:best,random-mask,peers", "--protocol", "clean", "--seeds", "5",
-              "--draws", "3"],
+    "official": [
+        "--methods",
+        "nothing,retrain,aru,aru:vitmul,aru:best,random-mask,peers",
+        "--protocol",
+        "official",
+        "--seeds",
+        "5",
+    ],
+    "clean": [
+        "--methods",
+        "nothing,retrain,aru,aru:best,random-mask,peers",
+        "--protocol",
+        "clean",
+        "--seeds",
+        "5",
+        "--draws",
+        "3",
+    ],
 }
 """Arguments of `python -m aru.commands.compare`, in the order in which they are wanted; whole seeds first."""
 _RESULT_BYTES = 15 << 20
@@ -39,8 +53,9 @@ _RESULT_BYTES = 15 << 20
 
 def main(arguments: list[str] | None = None) -> int:
     """One of the steps above."""
-    parser = argparse.ArgumentParser(prog="python tools/on_gpu.py", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python tools/on_gpu.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--keep", type=Path, default=KEEP, help="the folder outside the project")
     steps = parser.add_subparsers(dest="step", required=True)
     packing = steps.add_parser("pack")
@@ -89,11 +104,33 @@ def _pack(options: argparse.Namespace) -> None:
     shutil.copy(prepared / "manifest.csv", second)
     if not options.no_wheels:
         platforms = [option for number in (28, 27, 17) for option in ("--platform", f"manylinux_2_{number}_x86_64")]
-        pins = [line for line in (ROOT / "constraints.txt").read_text().splitlines()
-                if line.partition("==")[0].replace("_", "-") in WHEELS]
-        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
-                        "--python-version", "3.12", "--implementation", "cp", *platforms, "--platform", "manylinux2014_x86_64",
-                        "--dest", str(first / "wheels"), *pins], check=True)
+        pins = [
+            line
+            for line in (ROOT / "constraints.txt").read_text().splitlines()
+            if line.partition("==")[0].replace("_", "-") in WHEELS
+        ]
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--only-binary=:all:",
+                "--python-version",
+                "3.12",
+                "--implementation",
+                "cp",
+                *platforms,
+                "--platform",
+                "manylinux2014_x86_64",
+                "--dest",
+                str(first / "wheels"),
+                *pins,
+            ],
+            check=True,
+        )
     for folder in (first, second):
         print(f"{folder.relative_to(ROOT)}: {sum(file.stat().st_size for file in folder.rglob('*') if file.is_file())} bytes")
 
@@ -105,17 +142,43 @@ def _first(options: argparse.Namespace) -> None:
         shutil.copy(file, options.keep)
     wheels = sorted((CARRIED / "first" / "wheels").glob("*.whl"))
     if wheels:
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-cache-dir",
-                        "--upgrade", "--target", str(options.keep / "site"), *map(str, wheels)], check=True)
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-index",
+                "--no-deps",
+                "--no-cache-dir",
+                "--upgrade",
+                "--target",
+                str(options.keep / "site"),
+                *map(str, wheels),
+            ],
+            check=True,
+        )
     if shutil.which("nvidia-smi"):
         subprocess.run(["nvidia-smi"], check=False)
     report = _out() / "gpu-tests.txt"
     with open(report, "w", encoding="utf-8") as log:
         # Without conftest.py, whose fixtures want the operation's packages.
-        command = [sys.executable, "-m", "pytest", "--noconftest", "-p", "no:cacheprovider", "-m", "gpu", "-rs",
-                   "tests/compute/test_gpu.py"]
-        done = subprocess.run(command, cwd=ROOT, env=_environment(options.keep), stdout=log, stderr=subprocess.STDOUT,
-                              check=False)
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--noconftest",
+            "-p",
+            "no:cacheprovider",
+            "-m",
+            "gpu",
+            "-rs",
+            "tests/compute/test_gpu.py",
+        ]
+        done = subprocess.run(
+            command, cwd=ROOT, env=_environment(options.keep), stdout=log, stderr=subprocess.STDOUT, check=False
+        )
     print(report.read_text(encoding="utf-8")[-4000:])
     print(f"tests marked gpu: exit code {done.returncode}")
 
@@ -141,8 +204,19 @@ def _second(options: argparse.Namespace) -> None:
         if value := getattr(options, name):
             arguments[arguments.index(f"--{name}") + 1] = value
     try:
-        _run(["aru.comparison", options.benchmark, *arguments, "--workers", str(options.workers), "--budget-minutes",
-              str(options.minutes)], project, options.keep)
+        _run(
+            [
+                "aru.comparison",
+                options.benchmark,
+                *arguments,
+                "--workers",
+                str(options.workers),
+                "--budget-minutes",
+                str(options.minutes),
+            ],
+            project,
+            options.keep,
+        )
     finally:
         for file in pack_results(project / "work" / options.benchmark / "comparison" / "cells", _out()):
             print(f"{file.name}: {file.stat().st_size} bytes")

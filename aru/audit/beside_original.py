@@ -29,8 +29,10 @@ def remaining(audited: np.ndarray, original: np.ndarray) -> Measurement | NotRun
     own = measured(original)
     low, high = own.interval or (own.figure, own.figure)
     if low < 0.5 + LEAST_GAP:
-        return NotRun(f"the original itself gives too little away to tell what is left of it: its AUC is {own.figure:.3f} "
-                      f"[{low:.3f}, {high:.3f}], and an interval above {0.5 + LEAST_GAP:g} is needed")
+        return NotRun(
+            f"the original itself gives too little away to tell what is left of it: its AUC is {own.figure:.3f} "
+            f"[{low:.3f}, {high:.3f}], and an interval above {0.5 + LEAST_GAP:g} is needed"
+        )
     return measured((audited - 0.5) / (original - 0.5))
 
 
@@ -40,8 +42,12 @@ def likeness(case: Case) -> Measurement | NotRun:
     Always in float32: where features hardly vary from image to image, CKA compares what bfloat16 rounds.
     """
     exact = replace(case.compute, dtype=torch.float32)
-    features = [torch.cat([penultimate(case.models[name], data, compute=exact)
-                           for data in (case.sets.forget, case.sets.unseen) if len(data)]) for name in (AUDITED, ORIGINAL)]
+    features = [
+        torch.cat(
+            [penultimate(case.models[name], data, compute=exact) for data in (case.sets.forget, case.sets.unseen) if len(data)]
+        )
+        for name in (AUDITED, ORIGINAL)
+    ]
     try:
         cka = linear_cka(*features)
     except InputError as error:

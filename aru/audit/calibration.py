@@ -56,21 +56,41 @@ def calibrate(asked: Asked, *, root: Path) -> dict[str, Any]:
         raise InputError(f"{asked.seeds} seeds: {least} or more are needed, one half to calibrate and one to test")
     config, work = load_config(root / "params.yaml", asked.benchmark), root / "work" / asked.benchmark
     thresholds, store = read_thresholds(root / THRESHOLDS_FILE, KNOWN).on(asked.benchmark), open_store(work)
-    plan = make_plan(asked.benchmark, config, work / "prepared", parse_choices("retrain", config),
-                     draws_of(asked.protocol, 1), seeds=asked.seeds, compute=choose(config.runtime))
-    wanted = [task for task in plan.tasks if task.kind == "retrained"
-              or (task.kind == "original" and task.seed < asked.originals)]
+    plan = make_plan(
+        asked.benchmark,
+        config,
+        work / "prepared",
+        parse_choices("retrain", config),
+        draws_of(asked.protocol, 1),
+        seeds=asked.seeds,
+        compute=choose(config.runtime),
+    )
+    wanted = [
+        task for task in plan.tasks if task.kind == "retrained" or (task.kind == "original" and task.seed < asked.originals)
+    ]
     if not asked.cached:
         run_tasks([task for task in wanted if not store.has(task.key, model=True)], config, work, workers=asked.workers)
     there = [task for task in wanted if store.has(task.key, model=True)]
     retrained, originals = ([task for task in there if task.kind == kind] for kind in ("retrained", "original"))
     if len(retrained) < 2 or not originals:
-        raise InputError(f"{len(retrained)} retrained models and {len(originals)} originals are there, 2 and 1 are needed: "
-                         "let them be trained")
+        raise InputError(
+            f"{len(retrained)} retrained models and {len(originals)} originals are there, 2 and 1 are needed: "
+            "let them be trained"
+        )
     audited = [task for task in there if asked.level == "quick" or task != retrained[0]]
-    rows = [record_of(Trio(task, originals[0], retrained[0]), thresholds, config, work, asked.level,
-                      {"benchmark": asked.benchmark, "model": task.label}, method=asked.method)
-            | {"kind": task.kind, "seed": task.seed} for task in audited]
+    rows = [
+        record_of(
+            Trio(task, originals[0], retrained[0]),
+            thresholds,
+            config,
+            work,
+            asked.level,
+            {"benchmark": asked.benchmark, "model": task.label},
+            method=asked.method,
+        )
+        | {"kind": task.kind, "seed": task.seed}
+        for task in audited
+    ]
     found = rounded(summed_up(rows, thresholds, asked.level))
     found |= {"benchmark": asked.benchmark, "protocol": asked.protocol}
     if asked.write:
@@ -79,8 +99,10 @@ def calibrate(asked: Asked, *, root: Path) -> dict[str, Any]:
         own = verdicts_under(limits, parts, thresholds)
         check_originals(own)
         write_limits(root / THRESHOLDS_FILE, asked.benchmark, limits)
-        found |= {"own_limits": {name: limit.model_dump(exclude_none=True) for name, limit in limits.items()},
-                  "own_verdicts": own}
+        found |= {
+            "own_limits": {name: limit.model_dump(exclude_none=True) for name, limit in limits.items()},
+            "own_verdicts": own,
+        }
     write_json(work / "audit" / f"calibration-{asked.level}.json", found)
     return found
 
@@ -92,9 +114,12 @@ def summed_up(rows: Sequence[dict[str, Any]], thresholds: Thresholds, level: Lev
     rounded up; the others test.
     """
     parts = _parts(rows)
-    return {"level": level, "criteria": {name: _criterion(name, parts) for name in thresholds.of(level)},
-            "seeds": {part: [row["seed"] for row in records] for part, records in parts.items()},
-            "verdicts": {part: [row["verdict"] for row in records] for part, records in parts.items()}}
+    return {
+        "level": level,
+        "criteria": {name: _criterion(name, parts) for name in thresholds.of(level)},
+        "seeds": {part: [row["seed"] for row in records] for part, records in parts.items()},
+        "verdicts": {part: [row["verdict"] for row in records] for part, records in parts.items()},
+    }
 
 
 def told(found: dict[str, Any]) -> list[str]:
@@ -114,17 +139,24 @@ def _parts(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Retrained models that calibrate, the first half by their seeds, rounded up, those that test, and originals."""
     retrained = sorted((row for row in rows if row["kind"] == "retrained"), key=lambda row: row["seed"])
     half = -(-len(retrained) // 2)
-    return {"calibrating": retrained[:half], "testing": retrained[half:],
-            "originals": [row for row in rows if row["kind"] == "original"]}
+    return {
+        "calibrating": retrained[:half],
+        "testing": retrained[half:],
+        "originals": [row for row in rows if row["kind"] == "original"],
+    }
 
 
 def _criterion(name: str, parts: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    found = {part: [row for record in records for row in record["criteria"] if row["name"] == name and row["verdict"]]
-             for part, records in parts.items()}
+    found = {
+        part: [row for record in records for row in record["criteria"] if row["name"] == name and row["verdict"]]
+        for part, records in parts.items()
+    }
     ends = [row["interval"] or [row["figure"]] * 2 for row in found["calibrating"]]
-    return {"reach": [min(low for low, _ in ends), max(high for _, high in ends)] if ends else None,
-            "figures": {part: [row["figure"] for row in rows] for part, rows in found.items()},
-            "verdicts": {part: [row["verdict"] for row in rows] for part, rows in found.items()}}
+    return {
+        "reach": [min(low for low, _ in ends), max(high for _, high in ends)] if ends else None,
+        "figures": {part: [row["figure"] for row in rows] for part, rows in found.items()},
+        "verdicts": {part: [row["verdict"] for row in rows] for part, rows in found.items()},
+    }
 
 
 def _counts(verdicts: dict[str, list[str]]) -> str:

@@ -84,11 +84,22 @@ def make_case(
     answers: Logits = {}
     for name, model in models.items():
         given = (logits or {}).get(name)
-        answers[name] = dict(given) if given is not None else {
-            role: predict(model, getattr(sets, role), compute=compute) for role in roles}
+        answers[name] = (
+            dict(given)
+            if given is not None
+            else {role: predict(model, getattr(sets, role), compute=compute) for role in roles}
+        )
         answers[name]["unseen"] = answers[name]["unseen"][torch.from_numpy(kept)]
-    return Case(models, answers, replace(sets, unseen=_take(sets.unseen, kept)), manifest.drop(unseen.index[~strange]),
-                compute, int((~strange).sum()), resamples, seed)
+    return Case(
+        models,
+        answers,
+        replace(sets, unseen=_take(sets.unseen, kept)),
+        manifest.drop(unseen.index[~strange]),
+        compute,
+        int((~strange).sum()),
+        resamples,
+        seed,
+    )
 
 
 def _take(data: ImageSet, kept: np.ndarray) -> ImageSet:

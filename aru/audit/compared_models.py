@@ -66,8 +66,11 @@ def audit_cell(benchmark: str, cell: Cell, level: str, *, root: Path, progress: 
     thresholds, trio = read_thresholds(root / THRESHOLDS_FILE, KNOWN).on(benchmark), find_cell(benchmark, cell, root=root)
     store, tasks = open_store(work), {AUDITED: trio.audited, ORIGINAL: trio.original, RETRAINED: trio.retrained}
     made_from = {f"{which} model, MD5": md5(store.weights(task.key)) for which, task in tasks.items()}
-    about = {"benchmark": benchmark, "model": cell.name,
-             "made_from": made_from | {"thresholds, MD5": md5(root / THRESHOLDS_FILE)}}
+    about = {
+        "benchmark": benchmark,
+        "model": cell.name,
+        "made_from": made_from | {"thresholds, MD5": md5(root / THRESHOLDS_FILE)},
+    }
     record = record_of(trio, thresholds, config, work, asked, about, progress=progress)
     write_audit(audit_folder(root, benchmark, cell.name, asked), record)
 
@@ -82,15 +85,35 @@ def find_cell(benchmark: str, cell: Cell, *, root: Path) -> Trio:
     draw = draws_of(cell.protocol, cell.draw + 1)[-1]
     if draw.number != cell.draw:
         raise InputError(f"protocol {cell.protocol} has one draw, number 0, not number {cell.draw}")
-    again = (f"`aru benchmark --benchmark {benchmark} --protocol {cell.protocol} --methods '{cell.method}' --keep-weights "
-             f"--draws {cell.draw + 1} --seeds {cell.seed + 1}` makes them")
+    again = (
+        f"`aru benchmark --benchmark {benchmark} --protocol {cell.protocol} --methods '{cell.method}' --keep-weights "
+        f"--draws {cell.draw + 1} --seeds {cell.seed + 1}` makes them"
+    )
     if not (work / "prepared" / "manifest.csv").is_file():
         raise InputError(f"no models of {benchmark} were compared yet: {again}")
-    plan = make_plan(benchmark, config, work / "prepared", parse_choices(cell.method, config), [draw], seeds=1,
-                     first_seed=cell.seed, compute=choose(config.runtime), keep=True)
-    trio = Trio(*(next(task for task in plan.tasks if fits(task)) for fits in (
-        lambda task: task.choice is not None and (task.choice.method, task.choice.variant) == (choice.method, choice.variant),
-        lambda task: task.kind == "original", lambda task: task.kind == "retrained")))
+    plan = make_plan(
+        benchmark,
+        config,
+        work / "prepared",
+        parse_choices(cell.method, config),
+        [draw],
+        seeds=1,
+        first_seed=cell.seed,
+        compute=choose(config.runtime),
+        keep=True,
+    )
+    trio = Trio(
+        *(
+            next(task for task in plan.tasks if fits(task))
+            for fits in (
+                lambda task: (
+                    task.choice is not None and (task.choice.method, task.choice.variant) == (choice.method, choice.variant)
+                ),
+                lambda task: task.kind == "original",
+                lambda task: task.kind == "retrained",
+            )
+        )
+    )
     store = open_store(work)
     for task in (trio.audited, trio.original, trio.retrained):
         if not store.has(task.key, model=True):
@@ -98,15 +121,30 @@ def find_cell(benchmark: str, cell: Cell, *, root: Path) -> Trio:
     return trio
 
 
-def record_of(trio: Trio, thresholds: Thresholds, config: Config, work: Path, level: Level, about: dict[str, Any], *,
-              method: str | None = None, progress: Progress = silent) -> dict[str, Any]:
+def record_of(
+    trio: Trio,
+    thresholds: Thresholds,
+    config: Config,
+    work: Path,
+    level: Level,
+    about: dict[str, Any],
+    *,
+    method: str | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
     """The record of one model; U-LiRA holds it to the shadows that `method` unlearned, where one is given, else its own."""
     task, store = trio.audited, open_store(work)
     sets = load_draw(work / "prepared", task.draw, config)[0]
     manifest = assign(read_manifest(work / "prepared" / "manifest.csv"), task.draw, config)
-    case = make_case(_models(trio, store, level), sets, manifest, compute=choose(config.runtime),
-                     resamples=config.evaluate.resamples, seed=config.runtime.seed,
-                     roles=quick.ROLES if level == "quick" else ROLES)
+    case = make_case(
+        _models(trio, store, level),
+        sets,
+        manifest,
+        compute=choose(config.runtime),
+        resamples=config.evaluate.resamples,
+        seed=config.runtime.seed,
+        roles=quick.ROLES if level == "quick" else ROLES,
+    )
     subject = subject_of(trio, config, work)
     measurements, details = measure(case, level, replace(subject, method=method or subject.method), progress=progress)
     return audit_record(case, thresholds, level, measurements, details, about)

@@ -2,10 +2,36 @@
 
 from aru.audit.thresholds import Level
 
-QUICK = ("forgetting", "attacks", "attacks_at_1pct", "combined", "remaining", "people", "people_at_5pct", "individuals",
-         "uniformity", "test_accuracy", "weights", "likeness")
-STANDARD = ("attack_gap", "forget_gap", "test_gap", "tow", "js_forget", "agreement_test", "retain_accuracy",
-            "relearning_retain", "relearning_few", "label_probe", "identity_probe", "cka", "bystanders", "bystander_exposure")
+QUICK = (
+    "forgetting",
+    "attacks",
+    "attacks_at_1pct",
+    "combined",
+    "remaining",
+    "people",
+    "people_at_5pct",
+    "individuals",
+    "uniformity",
+    "test_accuracy",
+    "weights",
+    "likeness",
+)
+STANDARD = (
+    "attack_gap",
+    "forget_gap",
+    "test_gap",
+    "tow",
+    "js_forget",
+    "agreement_test",
+    "retain_accuracy",
+    "relearning_retain",
+    "relearning_few",
+    "label_probe",
+    "identity_probe",
+    "cka",
+    "bystanders",
+    "bystander_exposure",
+)
 FULL = ("u_lira", "lira_offline", "rmia", "iam", "worst_people", "worst_people_at_5pct", "interclass")
 _BY_LEVEL: dict[Level, tuple[str, ...]] = {"quick": QUICK, "standard": STANDARD, "full": FULL}
 KNOWN: dict[str, Level] = {name: level for level, names in _BY_LEVEL.items() for name in names}

@@ -42,13 +42,17 @@ def people_found(
     """
     found, others = people_scores(forget, forget_people, unseen, unseen_people, seed=seed)
     rng = np.random.default_rng([seed, len(others.score)])
-    drawn = [_share(rng.choice(found.score, len(found.score)), rng.choice(others.score, len(others.score)))
-             for _ in range(resamples)]
+    drawn = [
+        _share(rng.choice(found.score, len(found.score)), rng.choice(others.score, len(others.score)))
+        for _ in range(resamples)
+    ]
     share = _with_interval(_share(found.score, others.score), np.array(drawn), len(found.ids))
     ids = np.arange(len(found.ids)), np.arange(len(others.ids))
-    return PeopleFound(auc_over_people(found.score, others.score, ids, resamples=resamples, seed=seed), share,
-                       {"forgotten": len(found.ids), "unseen": len(others.ids),
-                        "most_exposed": most_exposed(found, count=EXPOSED)})
+    return PeopleFound(
+        auc_over_people(found.score, others.score, ids, resamples=resamples, seed=seed),
+        share,
+        {"forgotten": len(found.ids), "unseen": len(others.ids), "most_exposed": most_exposed(found, count=EXPOSED)},
+    )
 
 
 def _with_interval(share: float, drawn: np.ndarray, people: int) -> Measurement:

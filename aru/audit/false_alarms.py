@@ -53,8 +53,11 @@ def rates(people: int, photos: int, *, trials: int, criteria: dict[str, Threshol
     failed: Counter[str] = Counter()
     for trial in range(first, first + trials):
         found = quick(case_of(people, photos, trial))[0]
-        bad = [name for name, one in required.items()
-               if isinstance(found[name], Measurement) and judge(found[name], one) == "fail"]
+        bad = [
+            name
+            for name, one in required.items()
+            if isinstance(found[name], Measurement) and judge(found[name], one) == "fail"
+        ]
         failed.update([*bad, *([ALL] if bad else [])])
     return {name: failed[name] / trials for name in (*required, ALL)}
 
@@ -63,10 +66,17 @@ def case_of(people: int, photos: int, trial: int) -> Case:
     """The case of one trial: the models are always the same, the people are not."""
     rng = np.random.default_rng([people, photos, trial])
     forgotten = _candidates()[rng.choice(CANDIDATES, people, replace=False)]
-    parts = {"forget": _photos(forgotten, photos, rng), "retain": _photos(_people(2, rng), photos, rng),
-             "test": _photos(_people(60, rng), 4, rng), "unseen": _photos(_people(UNSEEN, rng), UNSEEN_PHOTOS, rng)}
-    rows = [{"role": role, "subject": f"{role}{person:03d}", "photo": f"{role}{number}"}
-            for role, (_, _, people_of) in parts.items() for number, person in enumerate(people_of)]
+    parts = {
+        "forget": _photos(forgotten, photos, rng),
+        "retain": _photos(_people(2, rng), photos, rng),
+        "test": _photos(_people(60, rng), 4, rng),
+        "unseen": _photos(_people(UNSEEN, rng), UNSEEN_PHOTOS, rng),
+    }
+    rows = [
+        {"role": role, "subject": f"{role}{person:03d}", "photo": f"{role}{number}"}
+        for role, (_, _, people_of) in parts.items()
+        for number, person in enumerate(people_of)
+    ]
     models = dict(zip((AUDITED, ORIGINAL), _models(), strict=True))
     return make_case(models, _sets(parts), pd.DataFrame(rows), compute=CPU, resamples=RESAMPLES, seed=trial, roles=ROLES)
 
@@ -96,8 +106,9 @@ def _sets(parts: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Sets:
     images, labels = (np.concatenate([part[column] for part in parts.values()]) for column in (0, 1))
     ends = np.cumsum([0, *(len(part[1]) for part in parts.values())])
     rows = [np.arange(first, last) for first, last in pairwise(ends)]
-    return Sets(**{role: ImageSet(images, own, torch.from_numpy(labels[own]), CLASSES)
-                   for role, own in zip(parts, rows, strict=True)})
+    return Sets(
+        **{role: ImageSet(images, own, torch.from_numpy(labels[own]), CLASSES) for role, own in zip(parts, rows, strict=True)}
+    )
 
 
 @cache
@@ -113,8 +124,9 @@ def _models() -> tuple[nn.Module, nn.Module]:
 def _trained(data: ImageSet, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = nn.Sequential(nn.BatchNorm2d(3, affine=False), nn.Flatten(), nn.Linear(3 * SIDE**2, 32), nn.ReLU(),
-                              nn.Linear(32, CLASSES))
+        model = nn.Sequential(
+            nn.BatchNorm2d(3, affine=False), nn.Flatten(), nn.Linear(3 * SIDE**2, 32), nn.ReLU(), nn.Linear(32, CLASSES)
+        )
     fit(model, data, RECIPE, generator=torch.Generator().manual_seed(seed), compute=CPU)
     return model
 
@@ -123,8 +135,10 @@ def told(table: dict[tuple[int, int], dict[str, float]]) -> list[str]:
     """Lines of a Markdown table: a row for every number of people and photos."""
     names = list(next(iter(table.values())))
     lines = [f"| people | photos of each | {' | '.join(names)} |", "|---:" * (2 + len(names)) + "|"]
-    return lines + [f"| {people} | {photos} | {' | '.join(f'{100 * one[name]:.1f} %' for name in names)} |"
-                    for (people, photos), one in table.items()]
+    return lines + [
+        f"| {people} | {photos} | {' | '.join(f'{100 * one[name]:.1f} %' for name in names)} |"
+        for (people, photos), one in table.items()
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -23,7 +23,11 @@ SHARE, GAP = (0.0, 1.0), (-1.0, 1.0)
 
 
 def over_people(
-    case: Case, figure: float, bootstrap: Callable[[], Measurement], null: Callable[[np.ndarray, np.ndarray], float], *,
+    case: Case,
+    figure: float,
+    bootstrap: Callable[[], Measurement],
+    null: Callable[[np.ndarray, np.ndarray], float],
+    *,
     within: Within = SHARE,
 ) -> Measurement | NotRun:
     """A figure of the forget set with its interval over people.
@@ -95,8 +99,10 @@ def _fewer(case: Case) -> int:
 
 def too_few(people: int, role: str) -> str:
     """Why a figure of so few people is not tested."""
-    return (f"not tested at this size: {people} {'person' if people == 1 else 'people'} in the {role} set; an interval over "
-            f"people needs {LEAST_PEOPLE} or more")
+    return (
+        f"not tested at this size: {people} {'person' if people == 1 else 'people'} in the {role} set; an interval over "
+        f"people needs {LEAST_PEOPLE} or more"
+    )
 
 
 def _known(figure: float) -> float | None:

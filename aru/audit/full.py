@@ -86,10 +86,17 @@ def offline_attacks(case: Case, pool: Pool) -> tuple[Found, dict[str, Any]]:
     """What needs no shadow to be unlearned: offline LiRA, RMIA, IAM, and by person the worse of the first two."""
     scores, figures = _offline(pool)
     aucs = {name: _auc(case, pool, sides) for name, sides in scores.items()}
-    found = [people_found(sides[0], pool.people("forget"), sides[1], pool.people("unseen"), resamples=case.resamples,
-                          seed=case.seed) for sides in scores.values()]
-    return aucs | {"iam": _iam(case, pool), "worst_people": worst_of(one.auc for one in found),
-                   "worst_people_at_5pct": worst_of(one.share for one in found)}, figures
+    found = [
+        people_found(
+            sides[0], pool.people("forget"), sides[1], pool.people("unseen"), resamples=case.resamples, seed=case.seed
+        )
+        for sides in scores.values()
+    ]
+    return aucs | {
+        "iam": _iam(case, pool),
+        "worst_people": worst_of(one.auc for one in found),
+        "worst_people_at_5pct": worst_of(one.share for one in found),
+    }, figures
 
 
 def load_pool(case: Case, subject: Subject) -> Pool:
@@ -106,12 +113,21 @@ def load_pool(case: Case, subject: Subject) -> Pool:
         raise InputError(f"all {count} shadow models are stale: {build} trains them anew")
     request = load_request(subject.request, subject.config, prepared)
     places = [_places(case, role, rows.rows) for role, rows in zip(("forget", "unseen", "test"), request.sets, strict=True)]
-    own, original = (torch.cat([case.logits[model][role][place] for role, place in zip(("forget", "unseen", "test"), places,
-                                                                                     strict=True)])
-                     for model in (AUDITED, ORIGINAL))
-    return _checked(Pool(shadows, request, torch.stack([logits_of(store, shadow.key, request.files.tolist())
-                                                        for shadow in shadows]),
-                         _seen(shadows, population, request), own, original), build)
+    own, original = (
+        torch.cat([case.logits[model][role][place] for role, place in zip(("forget", "unseen", "test"), places, strict=True)])
+        for model in (AUDITED, ORIGINAL)
+    )
+    return _checked(
+        Pool(
+            shadows,
+            request,
+            torch.stack([logits_of(store, shadow.key, request.files.tolist()) for shadow in shadows]),
+            _seen(shadows, population, request),
+            own,
+            original,
+        ),
+        build,
+    )
 
 
 def _seen(shadows: list[Shadow], population: Population, request: Request) -> np.ndarray:
@@ -123,16 +139,20 @@ def _places(case: Case, role: str, rows: np.ndarray) -> torch.Tensor:
     place = {row: number for number, row in enumerate(getattr(case.sets, role).rows.tolist())}
     missing = [row for row in rows.tolist() if row not in place]
     if missing:
-        raise InputError(f"{len(missing)} {role} photos of the shadow pool's request are not in the audited {role} set: the "
-                         "pool asks about other people; audit a draw of its protocol")
+        raise InputError(
+            f"{len(missing)} {role} photos of the shadow pool's request are not in the audited {role} set: the "
+            "pool asks about other people; audit a draw of its protocol"
+        )
     return torch.tensor([place[row] for row in rows.tolist()])
 
 
 def _checked(pool: Pool, build: str) -> Pool:
     least = int((~pool.seen).sum(axis=0).min())
     if least < LEAST + 1:
-        raise InputError(f"some forgotten people have only {least} shadow models that never saw them: {LEAST + 1} or more are "
-                         f"needed; {build} with more --models")
+        raise InputError(
+            f"some forgotten people have only {least} shadow models that never saw them: {LEAST + 1} or more are "
+            f"needed; {build} with more --models"
+        )
     return pool
 
 
@@ -196,8 +216,9 @@ def _u_lira(pool: Pool, subject: Subject, case: Case) -> Measurement | NotRun:
     if len(set(people)) < LEAST_PEOPLE:
         return NotRun(too_few(len(set(people)), "forget"))
     try:
-        after = answers(pool.shadows, pool.request.draw, parse_choice(subject.method, subject.config), subject.config,
-                        subject.work)
+        after = answers(
+            pool.shadows, pool.request.draw, parse_choice(subject.method, subject.config), subject.config, subject.work
+        )
         chosen = after.request.roles == "forget"
         values = after.signals(logit_confidence)[1][:, chosen]
         seen = after.seen[:, chosen]
@@ -206,8 +227,9 @@ def _u_lira(pool: Pool, subject: Subject, case: Case) -> Measurement | NotRun:
     except InputError as error:
         return NotRun(str(error))
     others, of_others = never[~seen], np.broadcast_to(people, seen.shape)[~seen]
-    return from_interval(auc(scores, others), auc_interval(scores, others, people=(people, of_others),
-                                                           resamples=case.resamples, seed=case.seed))
+    return from_interval(
+        auc(scores, others), auc_interval(scores, others, people=(people, of_others), resamples=case.resamples, seed=case.seed)
+    )
 
 
 def _interclass(case: Case, subject: Subject, progress: Progress) -> Measurement | NotRun:
@@ -220,11 +242,17 @@ def _interclass(case: Case, subject: Subject, progress: Progress) -> Measurement
     subjects = case.manifest.set_index("row")["subject"].reindex(range(len(case.sets.retain.images)), fill_value="").to_numpy()
     try:
         result = interclass_test(
-            case.sets, count=2 * round(INTERCLASS_SHARE * len(case.sets.train) / 2), subjects=subjects, compute=compute,
-            seed=case.seed, resamples=case.resamples,
-            train=lambda data: fit_from_scratch(data, config, "interclass", seed=case.seed, compute=compute,
-                                                progress=progress)[0],
-            unlearn=lambda model, sets: unlearn(model, sets, config, compute=compute, progress=progress))
+            case.sets,
+            count=2 * round(INTERCLASS_SHARE * len(case.sets.train) / 2),
+            subjects=subjects,
+            compute=compute,
+            seed=case.seed,
+            resamples=case.resamples,
+            train=lambda data: fit_from_scratch(
+                data, config, "interclass", seed=case.seed, compute=compute, progress=progress
+            )[0],
+            unlearn=lambda model, sets: unlearn(model, sets, config, compute=compute, progress=progress),
+        )
     except InputError as error:
         return NotRun(str(error))
     ours = result["forget"]["confusion"]["unlearned"]

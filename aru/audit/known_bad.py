@@ -103,8 +103,19 @@ def cases(benchmark: str, root: Path) -> Iterator[tuple[str, Case]]:
     answers = {role: predict(original, getattr(sets, role), compute=compute) for role in quick.ROLES}
     for name, change in KNOWN_BAD.items():
         models = {AUDITED: change(original, sets.retain, config.train.lr, compute).eval(), ORIGINAL: original}
-        yield name, make_case(models, sets, manifest, compute=compute, resamples=config.evaluate.resamples,
-                              seed=config.runtime.seed, roles=quick.ROLES, logits={ORIGINAL: answers})
+        yield (
+            name,
+            make_case(
+                models,
+                sets,
+                manifest,
+                compute=compute,
+                resamples=config.evaluate.resamples,
+                seed=config.runtime.seed,
+                roles=quick.ROLES,
+                logits={ORIGINAL: answers},
+            ),
+        )
 
 
 def told(name: str, record: dict[str, Any]) -> str:

@@ -39,7 +39,8 @@ def own_limits(parts: Records, thresholds: Thresholds, where: str) -> dict[str, 
             low=None if criterion.low is None else _outwards(min(lows), max(lows)),
             high=None if criterion.high is None else _outwards(max(highs), min(highs)),
             calibration=f"{where}; {len(rows)} retrained models: {_range([row['figure'] for row in rows])}, intervals reach "
-                        f"{_range([*lows, *highs])}")
+            f"{_range([*lows, *highs])}",
+        )
     return found
 
 
@@ -48,8 +49,10 @@ def verdicts_under(limits: Mapping[str, Limits], parts: Records, thresholds: Thr
     criteria = thresholds.model_copy(update={"benchmarks": {"own": dict(limits)}}).on("own").criteria
     found = {}
     for part, records in parts.items():
-        found[part] = [overall({row["name"]: _judged(row, criteria[row["name"]]) for row in record["criteria"]}, criteria)
-                       for record in records]
+        found[part] = [
+            overall({row["name"]: _judged(row, criteria[row["name"]]) for row in record["criteria"]}, criteria)
+            for record in records
+        ]
     return found
 
 
@@ -58,9 +61,11 @@ def check_originals(verdicts: Mapping[str, Sequence[Verdict]]) -> None:
     originals = verdicts["originals"]
     spared = [verdict for verdict in originals if verdict != "fail"]
     if spared:
-        raise InputError(f"under limits by these retrained models {len(spared)} of {len(originals)} originals come out "
-                         f"{' and '.join(sorted(set(spared)))}: nothing is written; with more forgotten people, or an "
-                         "original that remembers more, retrained models and originals can be told apart")
+        raise InputError(
+            f"under limits by these retrained models {len(spared)} of {len(originals)} originals come out "
+            f"{' and '.join(sorted(set(spared)))}: nothing is written; with more forgotten people, or an "
+            "original that remembers more, retrained models and originals can be told apart"
+        )
 
 
 def write_limits(path: Path, benchmark: str, limits: Mapping[str, Limits]) -> None:
@@ -71,7 +76,8 @@ def write_limits(path: Path, benchmark: str, limits: Mapping[str, Limits]) -> No
     text = Path(path).read_text(encoding="utf-8")
     section = yaml.safe_load(text).get("benchmarks") or {}
     section[benchmark] = section.get(benchmark, {}) | {
-        name: limit.model_dump(exclude_none=True) for name, limit in limits.items()}
+        name: limit.model_dump(exclude_none=True) for name, limit in limits.items()
+    }
     head = _VERSION.sub(lambda found: f"version: {int(found[1]) + 1}", _SECTION.sub("", text))
     with atomic_path(Path(path)) as temporary:
         temporary.write_text(head.rstrip("\n") + "\n" + yaml.safe_dump({"benchmarks": section}, width=120), encoding="utf-8")

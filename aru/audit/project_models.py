@@ -49,8 +49,10 @@ def run_audit(
     subject = Subject(name, benchmark, config, work, _method(paths[AUDITED], work), interclass)
     found, details = measure(case, asked, subject, progress=progress)
     made_from = {f"{which} model, MD5": md5(path) for which, path in paths.items()} | {"thresholds, MD5": md5(limits)}
-    write_audit(audit_folder(root, benchmark, name, asked), audit_record(
-        case, thresholds, asked, found, details, {"benchmark": benchmark, "model": name, "made_from": made_from}))
+    write_audit(
+        audit_folder(root, benchmark, name, asked),
+        audit_record(case, thresholds, asked, found, details, {"benchmark": benchmark, "model": name, "made_from": made_from}),
+    )
 
 
 def model_path(work: Path, which: str) -> Path:
@@ -70,8 +72,15 @@ def _case(paths: dict[str, Path], config: Config, work: Path, roles: Sequence[st
     for path in paths.values():
         _check_fit(path, sets.retain.outputs, config.data.resolution)
     models = {which: load_model(path) for which, path in paths.items()}
-    return make_case(models, sets, read_manifest(work / "prepared" / "manifest.csv"), compute=choose(config.runtime),
-                     resamples=config.evaluate.resamples, seed=config.runtime.seed, roles=roles)
+    return make_case(
+        models,
+        sets,
+        read_manifest(work / "prepared" / "manifest.csv"),
+        compute=choose(config.runtime),
+        resamples=config.evaluate.resamples,
+        seed=config.runtime.seed,
+        roles=roles,
+    )
 
 
 def _method(weights: Path, work: Path) -> str | None:
@@ -85,5 +94,7 @@ def _check_fit(path: Path, outputs: int, resolution: int) -> None:
     meta = load_tensors(path)[1]
     for key, wanted in (("outputs", outputs), ("resolution", resolution)):
         if meta.get(key) != wanted:
-            raise InputError(f"{path} holds a model whose {key} is {meta.get(key)}, the benchmark's is {wanted}: name the "
-                             "benchmark that it was trained on with --benchmark")
+            raise InputError(
+                f"{path} holds a model whose {key} is {meta.get(key)}, the benchmark's is {wanted}: name the "
+                "benchmark that it was trained on with --benchmark"
+            )

@@ -44,8 +44,11 @@ def quick(case: Case) -> tuple[Found, dict[str, Any]]:
     """
     draws = draw_people(case)
     compared, details = _compared(case, draws) if len(case.sets.unseen) else _nobody()
-    return compared | {"test_accuracy": loss_of_accuracy(case, "test", draws["test"]), "weights": weights(case),
-                       "likeness": likeness(case)}, details
+    return compared | {
+        "test_accuracy": loss_of_accuracy(case, "test", draws["test"]),
+        "weights": weights(case),
+        "likeness": likeness(case),
+    }, details
 
 
 def _compared(case: Case, draws: Draws) -> tuple[Found, dict[str, Any]]:
@@ -65,14 +68,27 @@ def _compared(case: Case, draws: Draws) -> tuple[Found, dict[str, Any]]:
         "individuals": alone,
         "uniformity": _matched(case, _entropies(case), draws)["auc"],
     }
-    attacks = {name: {key: {"figure": one.figure, "interval": list(getattr(one, "interval", None) or ())}
-                      for key, one in figures.items()} for name, figures in found.items()}
+    attacks = {
+        name: {
+            key: {"figure": one.figure, "interval": list(getattr(one, "interval", None) or ())} for key, one in figures.items()
+        }
+        for name, figures in found.items()
+    }
     return measurements, {"attacks": attacks, "people": people.details | one_by_one}
 
 
 def _nobody() -> tuple[Found, dict[str, Any]]:
-    names = ("forgetting", "attacks", "attacks_at_1pct", "combined", "remaining", "people", "people_at_5pct", "individuals",
-             "uniformity")
+    names = (
+        "forgetting",
+        "attacks",
+        "attacks_at_1pct",
+        "combined",
+        "remaining",
+        "people",
+        "people_at_5pct",
+        "individuals",
+        "uniformity",
+    )
     return dict.fromkeys(names, NotRun(NOBODY_UNSEEN)), {"attacks": {}, "people": nobody_found(NOBODY_UNSEEN).details}
 
 
@@ -85,11 +101,13 @@ def draw_people(case: Case) -> Draws:
 def attack_signals(case: Case) -> dict[str, Sides]:
     """What plain attackers see of forget and unseen images, higher for members: name -> ((F,), (U,))."""
     logits, targets = case.logits[AUDITED], case.targets
-    found = {name: tuple(signal(logits[role], targets[role]) for role in ("forget", "unseen"))
-             for name, signal in BASELINES.items()}
+    found = {
+        name: tuple(signal(logits[role], targets[role]) for role in ("forget", "unseen")) for name, signal in BASELINES.items()
+    }
     model = case.models[AUDITED]
-    found["gradient_norm"] = tuple(-gradient_norm(model, data, compute=case.compute)
-                                   for data in (case.sets.forget, case.sets.unseen))
+    found["gradient_norm"] = tuple(
+        -gradient_norm(model, data, compute=case.compute) for data in (case.sets.forget, case.sets.unseen)
+    )
     return found
 
 
@@ -114,8 +132,10 @@ def _matched(case: Case, scores: Sides, draws: Draws) -> Found:
         auc, tpr = matched_figures(case, scores, draws)
     except InputError as error:
         return {"auc": NotRun(str(error)), "tpr": NotRun(str(error))}
-    return {"auc": over_people(case, auc[0], lambda: measured(auc), partial(stand_in_auc, case, scores[1])),
-            "tpr": many_alone(case, tpr[0], lambda: measured(tpr))}
+    return {
+        "auc": over_people(case, auc[0], lambda: measured(auc), partial(stand_in_auc, case, scores[1])),
+        "tpr": many_alone(case, tpr[0], lambda: measured(tpr)),
+    }
 
 
 def stand_in_auc(case: Case, unseen: np.ndarray, standing: np.ndarray, others: np.ndarray) -> float:
@@ -139,8 +159,9 @@ def _people(case: Case, scores: Sides) -> PeopleFound:
     """Who is found by the ranks of the scores among unseen images of the same class."""
     ranks = _ranks(case, scores)
     try:
-        return people_found(ranks[0], case.people("forget"), ranks[1], case.people("unseen"), resamples=case.resamples,
-                            seed=case.seed)
+        return people_found(
+            ranks[0], case.people("forget"), ranks[1], case.people("unseen"), resamples=case.resamples, seed=case.seed
+        )
     except InputError as error:
         return nobody_found(str(error))
 
@@ -176,13 +197,18 @@ def _one_by_one(case: Case) -> tuple[Measurement | NotRun, dict[str, int]]:
         except InputError as error:
             return NotRun(str(error)), {}
     testable = int(found[0].testable.sum())
-    counts = {"standing_out": int(found[0].found.sum()), "standing_out_in_the_original": int(found[1].found.sum()),
-              "testable": testable}
+    counts = {
+        "standing_out": int(found[0].found.sum()),
+        "standing_out_in_the_original": int(found[1].found.sum()),
+        "testable": testable,
+    }
     if not testable:
-        return NotRun("not tested at this size: photos that all rank first would not show one person among "
-                      f"{len(found[0].ids)}"), counts
-    return Measurement(float(found[0].found.mean()), None, exact="a test of every person, wrong about anybody in 1 % of audits"
-                       ), counts
+        return NotRun(
+            f"not tested at this size: photos that all rank first would not show one person among {len(found[0].ids)}"
+        ), counts
+    return Measurement(
+        float(found[0].found.mean()), None, exact="a test of every person, wrong about anybody in 1 % of audits"
+    ), counts
 
 
 def _loss_scores(case: Case, model: str) -> Sides:
@@ -193,14 +219,16 @@ def _loss_scores(case: Case, model: str) -> Sides:
 def _ranks(case: Case, scores: Sides) -> Sides:
     """Ranks of both sides' scores among the unseen images of the class."""
     strata = {role: strata_of(case.targets[role]) for role in ("forget", "unseen")}
-    forget, unseen = (class_ranks(side, strata[role], scores[1], strata["unseen"])
-                      for role, side in zip(strata, scores, strict=True))
+    forget, unseen = (
+        class_ranks(side, strata[role], scores[1], strata["unseen"]) for role, side in zip(strata, scores, strict=True)
+    )
     return forget, unseen
 
 
 def _entropies(case: Case) -> Sides:
-    forget, unseen = (answer_entropy(case.logits[AUDITED][role], multi_label=case.targets[role].dim() == 2)
-                      for role in ("forget", "unseen"))
+    forget, unseen = (
+        answer_entropy(case.logits[AUDITED][role], multi_label=case.targets[role].dim() == 2) for role in ("forget", "unseen")
+    )
     return forget, unseen
 
 

@@ -33,28 +33,45 @@ def audit_record(
         raise InputError(f"the level {level} has the criterion {missing[0]!r}, and the audit has no figure of it")
     rows = [_row(name, criterion, found[name]) for name, criterion in criteria.items()]
     verdicts: dict[str, Verdict] = {row["name"]: row["verdict"] or "inconclusive" for row in rows}
-    return rounded({
-        **about,
-        "level": level,
-        "verdict": overall(verdicts, criteria),
-        "criteria": rows,
-        "not_asked": [{"name": name, "why": f"not asked for: the level {criterion.level} needs {NEEDS[criterion.level]}"}
-                      for name, criterion in thresholds.criteria.items() if name not in criteria],
-        "images": {role: len(targets) for role, targets in case.targets.items()},
-        "people": {role: len(set(case.people(role))) for role in case.targets},
-        "unseen_left_out": case.acquainted,
-        "resamples": case.resamples,
-        "thresholds_version": thresholds.version,
-        "details": dict(details),
-    })
+    return rounded(
+        {
+            **about,
+            "level": level,
+            "verdict": overall(verdicts, criteria),
+            "criteria": rows,
+            "not_asked": [
+                {"name": name, "why": f"not asked for: the level {criterion.level} needs {NEEDS[criterion.level]}"}
+                for name, criterion in thresholds.criteria.items()
+                if name not in criteria
+            ],
+            "images": {role: len(targets) for role, targets in case.targets.items()},
+            "people": {role: len(set(case.people(role))) for role in case.targets},
+            "unseen_left_out": case.acquainted,
+            "resamples": case.resamples,
+            "thresholds_version": thresholds.version,
+            "details": dict(details),
+        }
+    )
 
 
 def _row(name: str, criterion: Threshold, found: Measurement | NotRun) -> dict[str, Any]:
-    about = {"name": name, "level": criterion.level, "measured": criterion.measured, "required": criterion.required,
-             "sides": criterion.sides, "limit": [criterion.low, criterion.high], "silent": criterion.silent,
-             "calibration": criterion.calibration, "calibrated_on": None if criterion.fixed else criterion.calibrated_on}
+    about = {
+        "name": name,
+        "level": criterion.level,
+        "measured": criterion.measured,
+        "required": criterion.required,
+        "sides": criterion.sides,
+        "limit": [criterion.low, criterion.high],
+        "silent": criterion.silent,
+        "calibration": criterion.calibration,
+        "calibrated_on": None if criterion.fixed else criterion.calibrated_on,
+    }
     if isinstance(found, NotRun):
         return about | {"verdict": None, "not_run": found.why}
-    return about | {"verdict": judge(found, criterion), "figure": found.figure,
-                    "interval": list(found.interval) if found.interval else None, "exact": found.exact,
-                    "power": power(found, criterion) if found.interval else None}
+    return about | {
+        "verdict": judge(found, criterion),
+        "figure": found.figure,
+        "interval": list(found.interval) if found.interval else None,
+        "exact": found.exact,
+        "power": power(found, criterion) if found.interval else None,
+    }

@@ -64,19 +64,24 @@ def standard(case: Case, *, progress: Progress = silent) -> tuple[dict[str, Meas
 def _gaps(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     """Gaps of accuracy, tug of war and divergence, and the gap of the class-matched loss attack."""
     groups = {role: case.people(role) for role in ROLES}
-    result = distance(case.logits[AUDITED], [case.logits[RETRAINED]], case.targets, groups=groups, resamples=case.resamples,
-                      seed=case.seed)["unlearned"]
-    told = {name: (value["figure"], partial(from_interval, value["figure"], value["interval"]))
-            for name, value in result.items()}
+    result = distance(
+        case.logits[AUDITED], [case.logits[RETRAINED]], case.targets, groups=groups, resamples=case.resamples, seed=case.seed
+    )["unlearned"]
+    told = {
+        name: (value["figure"], partial(from_interval, value["figure"], value["interval"])) for name, value in result.items()
+    }
     gap, js = (_on_unseen(case, column) for column in (_accuracy_gap, _divergence))
     draws = draw_people(case)
     further = {name: {"figure": value["figure"], "interval": value["interval"]} for name, value in result.items()}
-    return {"attack_gap": _attack_gap(case, draws),
-            "forget_gap": over_people(case, *told["gap/forget/accuracy"], gap, within=GAP),
-            "test_gap": of_set(case, "test", *told["gap/test/accuracy"]), "tow": many_alone(case, *told["tow"]),
-            "js_forget": over_people(case, *told["forget/js"], js),
-            "agreement_test": of_set(case, "test", *told["test/agreement"]),
-            "retain_accuracy": _ability(case, draws)}, {"Distance to the retrained model": further}
+    return {
+        "attack_gap": _attack_gap(case, draws),
+        "forget_gap": over_people(case, *told["gap/forget/accuracy"], gap, within=GAP),
+        "test_gap": of_set(case, "test", *told["gap/test/accuracy"]),
+        "tow": many_alone(case, *told["tow"]),
+        "js_forget": over_people(case, *told["forget/js"], js),
+        "agreement_test": of_set(case, "test", *told["test/agreement"]),
+        "retain_accuracy": _ability(case, draws),
+    }, {"Distance to the retrained model": further}
 
 
 def _ability(case: Case, draws: Draws) -> Measurement | NotRun:
@@ -97,8 +102,10 @@ def _ability(case: Case, draws: Draws) -> Measurement | NotRun:
 
 def _attack_gap(case: Case, draws: Draws) -> Measurement | NotRun:
     """Class-matched AUC of the loss attack minus the retrained model's."""
-    losses = {model: [per_example_loss(case.logits[model][role], case.targets[role]) for role in ("forget", "unseen")]
-              for model in (AUDITED, RETRAINED)}
+    losses = {
+        model: [per_example_loss(case.logits[model][role], case.targets[role]) for role in ("forget", "unseen")]
+        for model in (AUDITED, RETRAINED)
+    }
     try:
         aucs = [matched_figures(case, (-forget, -unseen), draws)[0] for forget, unseen in losses.values()]
     except InputError as error:
@@ -135,15 +142,19 @@ def _relearning(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     groups = case.people("forget")
     _enough_forgotten(case, RELEARNED_IMAGES)
     models = {"unlearned": case.models[AUDITED], "retrained": case.models[RETRAINED]}
-    result = relearning(models, case.sets, groups, RelearnConfig(), original=case.models[ORIGINAL], seed=case.seed,
-                        compute=case.compute)
+    result = relearning(
+        models, case.sets, groups, RelearnConfig(), original=case.models[ORIGINAL], seed=case.seed, compute=case.compute
+    )
     found, curves = {}, {}
     for name, way, part in (("relearning_retain", "retain", "forget"), ("relearning_few", "few", "other")):
         pair = [np.array(result[way]["curves"][model][part]) for model in ("unlearned", "retrained")]
         found[name] = Measurement(float((pair[0] - pair[1]).mean()), None, exact="one run of relearning, the same batches")
-        curves |= {f"{model}, trained on {way}, accuracy on {part}": dict(zip(map(str, result[way]["steps"]), values.tolist(),
-                                                                             strict=True))
-                   for model, values in zip(models, pair, strict=True)}
+        curves |= {
+            f"{model}, trained on {way}, accuracy on {part}": dict(
+                zip(map(str, result[way]["steps"]), values.tolist(), strict=True)
+            )
+            for model, values in zip(models, pair, strict=True)
+        }
     return found, {"Relearning: accuracy after so many steps": curves}
 
 
@@ -160,15 +171,23 @@ def _probes(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     """How much better the label and the identity of forgotten people are read off the features than the retrained's."""
     _enough_forgotten(case)
     models = {"unlearned": case.models[AUDITED], "retrained": case.models[RETRAINED]}
-    result = probing(models, case.sets.forget, subjects=case.people("forget"), photos=case.column("forget", "photo"),
-                     compute=case.compute, seed=case.seed, resamples=case.resamples)
+    result = probing(
+        models,
+        case.sets.forget,
+        subjects=case.people("forget"),
+        photos=case.column("forget", "photo"),
+        compute=case.compute,
+        seed=case.seed,
+        resamples=case.resamples,
+    )
     found, further = {}, {}
     for what in ("label", "identity"):
         ours = result[what]["linear"]["unlearned"]
         found[f"{what}_probe"] = from_interval(ours["gap"], ours["gap_interval"])
         for probe in ("linear", "neighbours"):
             further[f"{what}, {probe}"] = {model: result[what][probe][model]["share"] for model in models} | {
-                "chance": result[what]["chance"]}
+                "chance": result[what]["chance"]
+            }
     return found, {"Probes of the features": further}
 
 
@@ -176,30 +195,44 @@ def _likeness(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     """Mean over the layers of CKA with the original, over that of the retrained model with the original."""
     names = (AUDITED, RETRAINED, ORIGINAL)
     exact = replace(case.compute, dtype=torch.float32)  # CKA sees what bfloat16 rounds
-    result = representation({name: case.models[name] for name in names}, case.sets, compute=exact,
-                            roles=("forget",))["forget"]
-    layers = {layer: {pair: values[layer]["cka"] for pair, values in result.items()}
-              for layer in result[f"{AUDITED}/{ORIGINAL}"]}
-    rise = [one[f"{AUDITED}/{ORIGINAL}"] - one[f"{RETRAINED}/{ORIGINAL}"]
-            for one in layers.values() if None not in one.values()]
+    result = representation({name: case.models[name] for name in names}, case.sets, compute=exact, roles=("forget",))["forget"]
+    layers = {
+        layer: {pair: values[layer]["cka"] for pair, values in result.items()} for layer in result[f"{AUDITED}/{ORIGINAL}"]
+    }
+    rise = [
+        one[f"{AUDITED}/{ORIGINAL}"] - one[f"{RETRAINED}/{ORIGINAL}"] for one in layers.values() if None not in one.values()
+    ]
     if not rise:
         raise InputError("every layer answers alike to all forget images: there is no representation to compare")
     return {"cka": Measurement(float(np.mean(rise)), None, exact="the forget images as they are")}, {
-        "Likeness of representations (CKA on forget images)": layers}
+        "Likeness of representations (CKA on forget images)": layers
+    }
 
 
 def _bystanders(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     """The accuracy that a group of test people has lost against the retrained model, of the group that lost most."""
     logits = {"unlearned": case.logits[AUDITED], "retrained": case.logits[RETRAINED]}
-    hurt = bystanders(logits, case.targets, case.manifest, resamples=case.resamples, seed=case.seed, role="test",
-                      minimum_people=LEAST_BYSTANDERS)
+    hurt = bystanders(
+        logits,
+        case.targets,
+        case.manifest,
+        resamples=case.resamples,
+        seed=case.seed,
+        role="test",
+        minimum_people=LEAST_BYSTANDERS,
+    )
     groups = hurt["differences"]["retrained"]["accuracy"]
-    losses = {name: from_interval(-one["difference"], [-one["interval"][1], -one["interval"][0]])
-              for name, one in groups.items() if one["interval"]}
+    losses = {
+        name: from_interval(-one["difference"], [-one["interval"][1], -one["interval"][0]])
+        for name, one in groups.items()
+        if one["interval"]
+    }
     if not losses:
         raise InputError(f"no group of test people has {hurt['minimum_people']} of them: nobody's loss can be told")
-    further = {name: {"people": hurt["groups"][name]["people"], "loss": one.figure, "interval": list(one.interval)}
-               for name, one in losses.items()}
+    further = {
+        name: {"people": hurt["groups"][name]["people"], "loss": one.figure, "interval": list(one.interval)}
+        for name, one in losses.items()
+    }
     return {"bystanders": worst_of(losses.values())}, {"Accuracy lost by groups of test people": further}
 
 
@@ -219,17 +252,26 @@ def _features(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     """How evenly the layers use spatial frequencies, and how answers fare on filtered images; no criterion."""
     models = {"unlearned": case.models[AUDITED], "original": case.models[ORIGINAL], "retrained": case.models[RETRAINED]}
     subjects = case.people("test")
-    use = feature_use(models, case.sets.test, compute=case.compute, seed=case.seed, subjects=subjects,
-                      resamples=case.resamples)["models"]
-    rests = filter_sensitivity(models, case.sets.test, compute=case.compute, seed=case.seed, subjects=subjects,
-                               resamples=case.resamples)
-    accuracy = {f"low-passed to {radius:.3g} cycles a pixel": {name: one[name]["share"] for name in models}
-                for radius, one in zip(rests["radii"], rests["low_pass"], strict=True)}
-    accuracy |= {f"high-passed from {radius:.3g}": {name: one[name]["share"] for name in models}
-                 for radius, one in zip(rests["radii"], rests["high_pass"], strict=True)}
-    return {}, {"Evenness of feature use": {name: {"evenness": use[name]["evenness"], "interval": use[name]["interval"]}
-                                            for name in models},
-                "Accuracy on filtered test images": accuracy}
+    use = feature_use(
+        models, case.sets.test, compute=case.compute, seed=case.seed, subjects=subjects, resamples=case.resamples
+    )["models"]
+    rests = filter_sensitivity(
+        models, case.sets.test, compute=case.compute, seed=case.seed, subjects=subjects, resamples=case.resamples
+    )
+    accuracy = {
+        f"low-passed to {radius:.3g} cycles a pixel": {name: one[name]["share"] for name in models}
+        for radius, one in zip(rests["radii"], rests["low_pass"], strict=True)
+    }
+    accuracy |= {
+        f"high-passed from {radius:.3g}": {name: one[name]["share"] for name in models}
+        for radius, one in zip(rests["radii"], rests["high_pass"], strict=True)
+    }
+    return {}, {
+        "Evenness of feature use": {
+            name: {"evenness": use[name]["evenness"], "interval": use[name]["interval"]} for name in models
+        },
+        "Accuracy on filtered test images": accuracy,
+    }
 
 
 PARTS: Mapping[tuple[str, ...], Part] = {

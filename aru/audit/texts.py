@@ -4,9 +4,15 @@ from collections.abc import Iterable
 
 from aru.audit.thresholds import EMBEDDED, Level
 
-TITLES = {"attacks_at_1pct": "attacks at 1 %", "people_at_5pct": "people at 5 %",
-          "worst_people_at_5pct": "worst people at 5 %", "js_forget": "divergence on forget",
-          "agreement_test": "agreement on test", "tow": "tug of war", "cka": "likeness to the original"}
+TITLES = {
+    "attacks_at_1pct": "attacks at 1 %",
+    "people_at_5pct": "people at 5 %",
+    "worst_people_at_5pct": "worst people at 5 %",
+    "js_forget": "divergence on forget",
+    "agreement_test": "agreement on test",
+    "tow": "tug of war",
+    "cka": "likeness to the original",
+}
 """Names that read badly with their underscores replaced."""
 NEEDS: dict[Level, str] = {
     "quick": "forward passes alone: no shadow model, no retraining",
@@ -17,7 +23,7 @@ MEANING = {
     "pass": "Every required criterion lies within its limit, by its whole 95 % interval.",
     "fail": "At least one required criterion lies beyond its limit, by its whole 95 % interval.",
     "inconclusive": "No required criterion is known to lie beyond its limit, but at least one is not known to lie within it: "
-                    "it was not tested, or there are too few people to tell.",
+    "it was not tested, or there are too few people to tell.",
 }
 HOW_TO_READ = (
     "A criterion passes where its whole 95 % interval is good, fails where all of it is bad, and is inconclusive otherwise. "
@@ -43,9 +49,11 @@ def limits_note(benchmark: str, calibrated_on: Iterable[str | None]) -> str:
     """Whose retrained models the limits come from. calibrated_on: of each criterion; None where its limit is fixed."""
     if not {one for one in calibrated_on if one} - {benchmark}:
         return f"The limits are calibrated on retrained models of this benchmark, {benchmark}."
-    return (f"Limits are calibrated on the drawn faces of the embedded benchmark {EMBEDDED}, not on {benchmark}: where "
-            "images, people or training differ, retrained models may lie elsewhere. "
-            f"`python -m aru.audit.calibrate {benchmark} --write` calibrates them on this benchmark's own retrained models.")
+    return (
+        f"Limits are calibrated on the drawn faces of the embedded benchmark {EMBEDDED}, not on {benchmark}: where "
+        "images, people or training differ, retrained models may lie elsewhere. "
+        f"`python -m aru.audit.calibrate {benchmark} --write` calibrates them on this benchmark's own retrained models."
+    )
 
 
 def title(name: str) -> str:

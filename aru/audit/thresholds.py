@@ -72,8 +72,10 @@ class Thresholds(_Section):
 
     def on(self, benchmark: str) -> "Thresholds":
         """The same with the benchmark's own limits in place of the common ones, where it has some."""
-        own = {name: self.criteria[name].model_copy(update=dict(limits) | {"calibrated_on": benchmark})
-               for name, limits in self.benchmarks.get(benchmark, {}).items()}
+        own = {
+            name: self.criteria[name].model_copy(update=dict(limits) | {"calibrated_on": benchmark})
+            for name, limits in self.benchmarks.get(benchmark, {}).items()
+        }
         return self.model_copy(update={"criteria": self.criteria | own})
 
     def of(self, level: Level) -> dict[str, Threshold]:

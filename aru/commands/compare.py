@@ -54,9 +54,18 @@ def _run(options: argparse.Namespace) -> int:
     tuned = load_tuned(options.tuned) if options.tuned else None
     if tuned is not None:
         check_tuned_protocol(options.protocol)
-    plan = make_plan(options.benchmark, config, work / "prepared", parse_choices(options.methods, config, tuned),
-                     draws_of(options.protocol, options.draws), seeds=options.seeds, first_seed=options.first_seed,
-                     unlearn_seeds=options.unlearn_seeds, compute=choose(config.runtime), keep=options.keep_weights)
+    plan = make_plan(
+        options.benchmark,
+        config,
+        work / "prepared",
+        parse_choices(options.methods, config, tuned),
+        draws_of(options.protocol, options.draws),
+        seeds=options.seeds,
+        first_seed=options.first_seed,
+        unlearn_seeds=options.unlearn_seeds,
+        compute=choose(config.runtime),
+        keep=options.keep_weights,
+    )
     store, began = open_store(work), time.monotonic()
     missing = plan.missing(store)
     print(f"{len(plan.tasks)} tasks, {len(missing)} to compute", flush=True)
@@ -65,12 +74,17 @@ def _run(options: argparse.Namespace) -> int:
         left = (time.monotonic() - began) / number * (total - number)
         record = store.record(task.key)
         failed = f"  FAILED: {record['failed']}" if "failed" in record else ""
-        print(f"{number}/{total} {record['seconds']:7.1f} s  {task.label}{failed}"
-              f"  about {left / 60:.0f} min left", flush=True)
+        print(f"{number}/{total} {record['seconds']:7.1f} s  {task.label}{failed}  about {left / 60:.0f} min left", flush=True)
 
     with alone(work / "comparison"):
-        left = run_tasks(missing, config, work, workers=options.workers, done=done,
-                         budget_seconds=60 * options.budget_minutes if options.budget_minutes else None)
+        left = run_tasks(
+            missing,
+            config,
+            work,
+            workers=options.workers,
+            done=done,
+            budget_seconds=60 * options.budget_minutes if options.budget_minutes else None,
+        )
     print(f"{len(left)} left for the next time" if left else "complete", flush=True)
     return 0
 

@@ -1,4 +1,4 @@
-"""`python -m aru.commands.shadows BENCHMARK` builds the pool of shadow models with PyTorch alone, where no Prefect or MLflow is.
+"""`python -m aru.commands.shadows BENCHMARK` builds the pool of shadow models without Prefect or MLflow.
 
 Its entries lie where `aru shadows` looks for them. With --unlearn it goes on to unlearn those that saw the people.
 """
@@ -31,7 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--protocol", default="official")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--budget-minutes", type=float, help="begin nothing after so many minutes")
-    parser.add_argument("--unlearn", metavar="METHODS", default="", help="methods as `python -m aru.commands.compare` takes them")
+    parser.add_argument(
+        "--unlearn", metavar="METHODS", default="", help="methods as `python -m aru.commands.compare` takes them"
+    )
     parser.add_argument("--draws", type=int, default=1, help="forget the people of the first so many draws, one by one")
     parser.add_argument("--status", action="store_true", help="only say what is there")
     parser.add_argument("--drop-weights", action="store_true", help="afterwards; the logits stay")
@@ -52,8 +54,9 @@ def _run(options: argparse.Namespace) -> int:
     config, work = load_config(Path("params.yaml"), options.benchmark), Path("work") / options.benchmark
     if not (work / "prepared" / "manifest.csv").is_file():
         run_stage("prepare", options.benchmark)
-    build = Build(Asked(options.models, options.protocol, options.unlearn, options.draws, options.restore_weights),
-                  config, work)
+    build = Build(
+        Asked(options.models, options.protocol, options.unlearn, options.draws, options.restore_weights), config, work
+    )
     for row in table(build.entries()):
         print("  ".join(row), flush=True)
     if options.status:
@@ -83,8 +86,13 @@ def run_all(calls: Sequence["Call"], workers: int, end: float | None) -> int:
         print(f"{finished}/{len(calls)}  {call.label}  about {rest / 60:.0f} min left", flush=True)
 
     with process_pool(workers, preload=["aru.shadows.build"]) as pool:
-        work_off(lambda: waiting.pop(0) if waiting else None, lambda call: pool.submit(call.make), settle, at_once=workers,
-                 over=lambda: end is not None and time.monotonic() >= end)
+        work_off(
+            lambda: waiting.pop(0) if waiting else None,
+            lambda call: pool.submit(call.make),
+            settle,
+            at_once=workers,
+            over=lambda: end is not None and time.monotonic() >= end,
+        )
     return len(waiting)
 
 

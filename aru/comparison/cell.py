@@ -51,8 +51,15 @@ def run_task(task: Task, config: Config, work: Path, *, progress: Progress = sil
     logits = None
     if task.kind != "original":
         logits = {role: predict(model, getattr(sets, role), compute=compute) for role in ROLES}
-    store.write(task.key, record, logits=logits, model=model.cpu() if task.keep else None, name=config.model.name,
-                resolution=config.data.resolution, outputs=sets.retain.outputs)
+    store.write(
+        task.key,
+        record,
+        logits=logits,
+        model=model.cpu() if task.keep else None,
+        name=config.model.name,
+        resolution=config.data.resolution,
+        outputs=sets.retain.outputs,
+    )
     checkpoint.remove()
     if logits is not None:
         figures_of(store, task, sets)
@@ -85,23 +92,28 @@ def references_of(store: Store, sets: Sets, digests: dict[str, str]) -> dict[str
     return read_json(path)
 
 
-def _original(task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress,
-              checkpoint: Checkpoint) -> nn.Module:
-    model, _ = fit_from_scratch(sets.train, config, "train", seed=task.seed, compute=compute, progress=progress,
-                                checkpoint=checkpoint)
+def _original(
+    task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress, checkpoint: Checkpoint
+) -> nn.Module:
+    model, _ = fit_from_scratch(
+        sets.train, config, "train", seed=task.seed, compute=compute, progress=progress, checkpoint=checkpoint
+    )
     return model
 
 
-def _retrained(task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress,
-               checkpoint: Checkpoint) -> nn.Module:
+def _retrained(
+    task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress, checkpoint: Checkpoint
+) -> nn.Module:
     own = config.model_copy(update={"train": task.choice.parameters})
-    model, _ = fit_from_scratch(sets.retain, own, "retrain", seed=task.seed, compute=compute, progress=progress,
-                                checkpoint=checkpoint)
+    model, _ = fit_from_scratch(
+        sets.retain, own, "retrain", seed=task.seed, compute=compute, progress=progress, checkpoint=checkpoint
+    )
     return model
 
 
-def _method(task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress,
-            checkpoint: Checkpoint) -> nn.Module:
+def _method(
+    task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress, checkpoint: Checkpoint
+) -> nn.Module:
     """What a method makes of the original; where there is none, or the method refuses these sets, TrainingError says why."""
     reason = store.failure(task.original)
     if reason is not None:
@@ -118,11 +130,22 @@ def _record(task: Task, config: Config, sets: Sets, compute: Compute, clock: Sto
     """What the tables need to know of a result, its figures apart; seconds are of the making alone."""
     choice = task.choice
     return {
-        "key": task.key, "kind": task.kind, "benchmark": task.benchmark, "protocol": task.draw.protocol,
-        "draw": task.draw.number, "train_seed": task.train_seed, "unlearn_seed": task.seed,
-        "method": choice.method if choice else "original", "variant": choice.variant if choice else "default",
+        "key": task.key,
+        "kind": task.kind,
+        "benchmark": task.benchmark,
+        "protocol": task.draw.protocol,
+        "draw": task.draw.number,
+        "train_seed": task.train_seed,
+        "unlearn_seed": task.seed,
+        "method": choice.method if choice else "original",
+        "variant": choice.variant if choice else "default",
         "config": choice.parameters.model_dump(mode="json") if choice else config.train.model_dump(mode="json"),
         "counts": {role: len(getattr(sets, role)) for role in ROLES},
-        **clock.spent(), "device": str(compute.device), "precision": compute.precision, "threads": config.runtime.threads,
-        "torch": torch.__version__, "resolution": config.data.resolution, "model": config.model.name,
+        **clock.spent(),
+        "device": str(compute.device),
+        "precision": compute.precision,
+        "threads": config.runtime.threads,
+        "torch": torch.__version__,
+        "resolution": config.data.resolution,
+        "model": config.model.name,
     }

@@ -49,14 +49,17 @@ def parse_choice(text: str, config: Config, tuned: Mapping[str, Mapping[str, Any
         raise InputError(f"{text!r} has no closing brace: write it as {name}{{epochs=3}}")
     if tuned is not None and not colon and not brace and name not in REFERENCES:
         if name not in tuned:
-            raise InputError(f"there are no tuned parameters of {name!r}: run `aru tune --methods {name}` first; tuned are "
-                             f"{', '.join(tuned) or 'none'}")
+            raise InputError(
+                f"there are no tuned parameters of {name!r}: run `aru tune --methods {name}` first; tuned are "
+                f"{', '.join(tuned) or 'none'}"
+            )
         return Choice(name, "tuned", method.configure(None, **_base(name, config, None, tuned[name])))
     values = dict(_setting(part, text) for part in _split(changes[:-1])) if brace else {}
     variant = ",".join(f"{key}={value}" for key, value in values.items())
     label = ":".join(part for part in (preset, variant) if part) or "default"
-    parameters = method.configure(preset if colon and name not in _ARU else None,
-                                  **_base(name, config, preset or None, nested(values)))
+    parameters = method.configure(
+        preset if colon and name not in _ARU else None, **_base(name, config, preset or None, nested(values))
+    )
     return Choice(name, label, parameters)
 
 
@@ -79,8 +82,12 @@ def _base(name: str, config: Config, preset: str | None, changes: Mapping[str, A
 
 
 def _expanded(text: str) -> list[str]:
-    groups = {"all": list(METHODS), "peers": [name for name in METHODS if name not in CONTROLS and name != "aru"],
-              "controls": list(CONTROLS), "ablation": [f"aru{{{changes}}}" if changes else "aru" for changes in ABLATION]}
+    groups = {
+        "all": list(METHODS),
+        "peers": [name for name in METHODS if name not in CONTROLS and name != "aru"],
+        "controls": list(CONTROLS),
+        "ablation": [f"aru{{{changes}}}" if changes else "aru" for changes in ABLATION],
+    }
     items: list[str] = []
     for item in _split(text):
         items += groups.get(item, [item])

@@ -18,9 +18,15 @@ def records_of(tasks: Iterable[Task], config: Config, work: Path) -> list[dict[s
             continue
         sets, _, digests = load_draw(work / "prepared", task.draw, config)
         # One result may stand for several places: the benchmark's own presets can be the defaults, too.
-        place = {"protocol": task.draw.protocol, "draw": task.draw.number, "train_seed": task.train_seed,
-                 "unlearn_seed": task.seed, "method": task.choice.method, "variant": task.choice.variant,
-                 "task": config.data.task}
+        place = {
+            "protocol": task.draw.protocol,
+            "draw": task.draw.number,
+            "train_seed": task.train_seed,
+            "unlearn_seed": task.seed,
+            "method": task.choice.method,
+            "variant": task.choice.variant,
+            "task": config.data.task,
+        }
         record = store.record(task.key) | place
         if "failed" not in record:
             figures = figures_of(store, task, sets)

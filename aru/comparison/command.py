@@ -16,10 +16,14 @@ def command(records: Sequence[Mapping[str, Any]]) -> str:
     seeds = [int(record["train_seed"]) for record in records]
     places = [(record["train_seed"], record["draw"]) for record in records]
     repeats = max(places.count(place) for place in places)
-    parts = ["aru benchmark", f"--benchmark {shlex.quote(str(first['benchmark']))}",
-             f"--methods {shlex.quote(choice(str(first['method']), str(first['variant'])))}",
-             f"--protocol {shlex.quote(str(first['protocol']))}", f"--seeds {max(seeds) - min(seeds) + 1}",
-             f"--draws {1 + max(int(record['draw']) for record in records)}"]
+    parts = [
+        "aru benchmark",
+        f"--benchmark {shlex.quote(str(first['benchmark']))}",
+        f"--methods {shlex.quote(choice(str(first['method']), str(first['variant'])))}",
+        f"--protocol {shlex.quote(str(first['protocol']))}",
+        f"--seeds {max(seeds) - min(seeds) + 1}",
+        f"--draws {1 + max(int(record['draw']) for record in records)}",
+    ]
     parts += [f"--first-seed {min(seeds)}"] * (min(seeds) > 0)
     parts += [f"--unlearn-seeds {repeats}"] * (repeats > 1)
     parts += ["--parameters tuned"] * (first["variant"] == TUNED)

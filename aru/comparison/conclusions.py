@@ -92,8 +92,17 @@ def _rows(frame: pd.DataFrame) -> tuple[Row, ...]:
         for name in TESTED:
             for label, found in _family(cells, baseline, name).items():
                 against[label].setdefault(baseline, {})[name] = found
-    rows = [Row(label, str(part["method"].iloc[0]), part, {name: _figure(part, name) for name in FIGURES}, against[label],
-                _equivalence(cells, label)) for label, part in runs.items()]
+    rows = [
+        Row(
+            label,
+            str(part["method"].iloc[0]),
+            part,
+            {name: _figure(part, name) for name in FIGURES},
+            against[label],
+            _equivalence(cells, label),
+        )
+        for label, part in runs.items()
+    ]
     return tuple(sorted(rows, key=_reading_order))
 
 

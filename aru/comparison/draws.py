@@ -52,15 +52,27 @@ def assign(manifest: pd.DataFrame, draw: Draw, config: Config) -> pd.DataFrame:
     """
     if draw.protocol == "official":
         forget = config.data.forget.model_dump(exclude_none=True)
-        return assign_roles(manifest, layout=config.data.layout, protocol="official", forget=forget, seed=config.data.seed,
-                            merge=config.data.merge)
+        return assign_roles(
+            manifest,
+            layout=config.data.layout,
+            protocol="official",
+            forget=forget,
+            seed=config.data.seed,
+            merge=config.data.merge,
+        )
     apart = tuning_people(manifest, config.data.merge)
     inside = manifest["subject"].isin(apart)
     part = _tuning_splits(manifest[inside], apart) if draw.protocol == "tuning" else manifest[~inside]
     people = part.loc[part["split"] == "train", "subject"].nunique()
     forget = {"draw": max(1, round(FORGET_SHARE * people)), "draw_seed": draw.number}
-    roles = assign_roles(part.reset_index(drop=True), layout=config.data.layout, protocol="clean", forget=forget,
-                         seed=draw.number, merge=config.data.merge)
+    roles = assign_roles(
+        part.reset_index(drop=True),
+        layout=config.data.layout,
+        protocol="clean",
+        forget=forget,
+        seed=draw.number,
+        merge=config.data.merge,
+    )
     filled = manifest.assign(role="")
     filled.loc[part.index, "role"] = roles["role"].to_numpy()
     return filled
@@ -74,8 +86,10 @@ def tuning_people(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> list[
     people = np.array(sorted(manifest.loc[manifest["split"] == "train", "subject"].unique()))
     count = round(TUNING_SHARE * len(people))
     if count < 10:
-        raise InputError(f"{len(people)} people have training photos: setting {TUNING_SHARE:.0%} aside leaves {count} for "
-                         "tuning, at least 10 are needed")
+        raise InputError(
+            f"{len(people)} people have training photos: setting {TUNING_SHARE:.0%} aside leaves {count} for "
+            "tuning, at least 10 are needed"
+        )
     chosen = np.random.default_rng(_PEOPLE_SEED).permutation(people)[:count].tolist()
     side = dict(zip(manifest["subject"], sides(manifest, merge), strict=True))
     held = {side[subject] for subject in chosen}

@@ -65,8 +65,11 @@ def measured_pace(sets: Sets, config: Config, compute: Compute) -> float:
 
 def _known(store: Store) -> dict[tuple[str, str, str], dict[str, Any]]:
     """The record of the last result of each kind that came to its end and whose whole cost is known."""
-    return {(record["kind"], record["method"], record["variant"]): record for record in map(store.record, store.keys())
-            if not record.get("resumed") and "failed" not in record}
+    return {
+        (record["kind"], record["method"], record["variant"]): record
+        for record in map(store.record, store.keys())
+        if not record.get("resumed") and "failed" not in record
+    }
 
 
 def _kind(task: Task) -> tuple[str, str, str]:

@@ -9,12 +9,16 @@ from aru.core.config import Config, Section
 
 def original_key(config: Config, seed: int, sets: dict[str, str], compute: Compute) -> str:
     """The key of a model trained on forget and retain."""
-    return key_of("original", _recipe(config), seed, sets["train"], arithmetic(config.runtime, compute), module="aru.train.from_scratch")
+    return key_of(
+        "original", _recipe(config), seed, sets["train"], arithmetic(config.runtime, compute), module="aru.train.from_scratch"
+    )
 
 
 def retrained_key(config: Config, seed: int, sets: dict[str, str], compute: Compute) -> str:
     """The key of a model trained on retain alone, and of its answers to all sets of a draw."""
-    return key_of("retrain", _recipe(config), seed, _sets(sets), arithmetic(config.runtime, compute), module="aru.train.from_scratch")
+    return key_of(
+        "retrain", _recipe(config), seed, _sets(sets), arithmetic(config.runtime, compute), module="aru.train.from_scratch"
+    )
 
 
 def method_key(original: str, module: str, name: str, parameters: Section, seed: int, sets: dict[str, str]) -> str:

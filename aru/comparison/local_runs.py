@@ -40,6 +40,11 @@ def run_tasks(
         done(task, finished, total)
 
     with process_pool(workers) as pool:
-        work_off(ready, lambda task: pool.submit(run_task, task, config, work), settle, at_once=workers,
-                 over=lambda: budget_seconds is not None and time.monotonic() - began > budget_seconds)
+        work_off(
+            ready,
+            lambda task: pool.submit(run_task, task, config, work),
+            settle,
+            at_once=workers,
+            over=lambda: budget_seconds is not None and time.monotonic() - began > budget_seconds,
+        )
     return waiting

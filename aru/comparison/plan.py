@@ -89,8 +89,17 @@ def make_plan(
     return Plan(list(tasks.values()), left_out)
 
 
-def _tasks(benchmark: str, config: Config, prepared: Path, choices: list[Choice], draw: Draw, seed: int,
-           unlearn_seeds: int, compute: Compute, keep: bool) -> Iterable[Task]:
+def _tasks(
+    benchmark: str,
+    config: Config,
+    prepared: Path,
+    choices: list[Choice],
+    draw: Draw,
+    seed: int,
+    unlearn_seeds: int,
+    compute: Compute,
+    keep: bool,
+) -> Iterable[Task]:
     _, _, sets = load_draw(prepared, draw, config)
 
     def keyed(task: Task) -> Task:
@@ -103,8 +112,11 @@ def _tasks(benchmark: str, config: Config, prepared: Path, choices: list[Choice]
             yield keyed(Task("", "retrained", benchmark, draw, seed, seed, choice))
             continue
         for number in range(1 if find(choice.method).deterministic else unlearn_seeds):
-            yield keyed(replace(original, kind="method", seed=seed + _SEED_STEP * number, choice=choice,
-                                original=original.key, keep=keep))
+            yield keyed(
+                replace(
+                    original, kind="method", seed=seed + _SEED_STEP * number, choice=choice, original=original.key, keep=keep
+                )
+            )
 
 
 def expected_key(task: Task, config: Config, sets: dict[str, str], compute: Compute) -> str:

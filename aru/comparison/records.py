@@ -42,8 +42,10 @@ def records_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     copies = frame[frame.duplicated(_IDENTITY, keep=False)]
     if len(copies):
         first = copies.iloc[0]
-        raise InputError(f"{len(copies)} records stand for runs that are there already ({', '.join(_IDENTITY)} agree), "
-                         f"such as {first['key']} of {first['method']}: a run counts once, give each only once")
+        raise InputError(
+            f"{len(copies)} records stand for runs that are there already ({', '.join(_IDENTITY)} agree), "
+            f"such as {first['key']} of {first['method']}: a run counts once, give each only once"
+        )
     return _with_reference(frame)
 
 
@@ -79,8 +81,11 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     if missing:
         raise InputError(f"the record {record.get('key', '?')} lacks {missing[0]!r}: remove it and run its cell again")
     failed, figures = outcome == "failed", record.get("figures") or {}
-    row = {name: record[name] for name in FIELDS} | {"task": record.get("task"), "failed": failed,
-                                                     "reason": record.get("failed", "")}
+    row = {name: record[name] for name in FIELDS} | {
+        "task": record.get("task"),
+        "failed": failed,
+        "reason": record.get("failed", ""),
+    }
     row["images"] = " ".join(str(count) for _, count in sorted((record.get("counts") or {}).items()))
     row |= {name: math.nan if failed else _number(figures.get(name)) for name in MEASURED}
     row |= {name: _number((record.get("reference") or {}).get(name)) for name in FLOORS}

@@ -93,33 +93,68 @@ SPACES: dict[str, Space] = {
     "cf-k": {"lr": _rate(1e-4, 1e-1), "epochs": _EPOCHS, "blocks": Int(1, 4)},
     "eu-k": {"lr": _rate(1e-3, 1e-1), "epochs": _EPOCHS, "blocks": Int(1, 4)},
     "neggrad": {"lr": _rate(1e-6, 1e-2), "epochs": _EPOCHS, "batchnorm": _MODES},
-    "advanced-neggrad": {"lr": _rate(1e-4, 3e-2), "epochs": _EPOCHS, "forget_weight": _rate(0.01, 1.0),
-                         "batchnorm": _MODES},
-    "unsir": {"lr": _rate(1e-4, 3e-2), "epochs": _EPOCHS, "repair_lr": _rate(1e-4, 3e-2), "repair_epochs": _EPOCHS,
-              "noise_lr": _rate(3e-3, 3e-1), "noise_steps": Choices((5, 20, 40)), "objective": Choices(("outputs", "labels"))},
-    "scrub": {"lr": _rate(1e-4, 3e-2), "epochs": _EPOCHS, "forget_epochs": _EPOCHS, "alpha": _rate(0.03, 3.0),
-              "temperature": Choices((1.0, 2.0, 4.0))},
-    "bad-teacher": {"lr": _rate(1e-5, 1e-2), "epochs": _EPOCHS, "retain_share": Float(0.3, 1.0),
-                    "temperature": Choices((1.0, 2.0, 4.0))},
+    "advanced-neggrad": {"lr": _rate(1e-4, 3e-2), "epochs": _EPOCHS, "forget_weight": _rate(0.01, 1.0), "batchnorm": _MODES},
+    "unsir": {
+        "lr": _rate(1e-4, 3e-2),
+        "epochs": _EPOCHS,
+        "repair_lr": _rate(1e-4, 3e-2),
+        "repair_epochs": _EPOCHS,
+        "noise_lr": _rate(3e-3, 3e-1),
+        "noise_steps": Choices((5, 20, 40)),
+        "objective": Choices(("outputs", "labels")),
+    },
+    "scrub": {
+        "lr": _rate(1e-4, 3e-2),
+        "epochs": _EPOCHS,
+        "forget_epochs": _EPOCHS,
+        "alpha": _rate(0.03, 3.0),
+        "temperature": Choices((1.0, 2.0, 4.0)),
+    },
+    "bad-teacher": {
+        "lr": _rate(1e-5, 1e-2),
+        "epochs": _EPOCHS,
+        "retain_share": Float(0.3, 1.0),
+        "temperature": Choices((1.0, 2.0, 4.0)),
+    },
     "random-labels": {"lr": _rate(1e-3, 1e-1), "epochs": _EPOCHS, "redraw": Choices((True, False))},
     "l1-sparse": {"lr": _rate(1e-3, 1e-1), "epochs": _EPOCHS, "alpha": _rate(1e-5, 2e-3)},
     "salun": {"lr": _rate(1e-3, 1e-1), "epochs": _EPOCHS, "share": Float(0.1, 0.9), "redraw": Choices((True, False))},
     "ssd": {"alpha": _rate(1.0, 100.0), "lam": _rate(0.1, 10.0)},
     "msg": {"lr": _rate(3e-4, 1e-1), "epochs": _EPOCHS, "ratio": Float(0.05, 0.9), "kept_factor": _rate(0.01, 1.0)},
     "ct": {"lr": _rate(3e-4, 1e-1), "epochs": _EPOCHS, "weight_decay": _rate(1e-5, 1e-2)},
-    "kde": {"lr": _rate(3e-4, 1e-1), "epochs": _EPOCHS, "warmup_lr": _rate(3e-4, 1e-1), "warmup_epochs": Int(0, 3),
-            "temperature": Choices((1.0, 2.0, 5.0))},
-    "fcs": {"epochs": _EPOCHS, "uniform_lr": _rate(5e-4, 5e-2), "forget_lr": _rate(1e-5, 1e-2),
-            "retain_lr": _rate(4e-4, 4e-2)},
-    "sfron": {"iterations": Int(20, 400, log=True), "lr": _rate(1e-3, 1e-1), "strength": _rate(1.0, 100.0),
-              "threshold": _rate(0.3, 10.0), "every": Choices((1, 2, 5, 10))},
+    "kde": {
+        "lr": _rate(3e-4, 1e-1),
+        "epochs": _EPOCHS,
+        "warmup_lr": _rate(3e-4, 1e-1),
+        "warmup_epochs": Int(0, 3),
+        "temperature": Choices((1.0, 2.0, 5.0)),
+    },
+    "fcs": {
+        "epochs": _EPOCHS,
+        "uniform_lr": _rate(5e-4, 5e-2),
+        "forget_lr": _rate(1e-5, 1e-2),
+        "retain_lr": _rate(4e-4, 4e-2),
+    },
+    "sfron": {
+        "iterations": Int(20, 400, log=True),
+        "lr": _rate(1e-3, 1e-1),
+        "strength": _rate(1.0, 100.0),
+        "threshold": _rate(0.3, 10.0),
+        "every": Choices((1, 2, 5, 10)),
+    },
     "amun": {"lr": _rate(1e-3, 1e-1), "epochs": _EPOCHS, "steps": Choices((5, 10, 50)), "use_retain": Choices((True, False))},
-    "gli": {"lr": _rate(1e-4, 3e-2), "epochs": _EPOCHS, "noise_steps": Choices((1, 2, 5)), "last_guidance": _rate(1.0, 1000.0),
-            "batchnorm": _MODES},
+    "gli": {
+        "lr": _rate(1e-4, 3e-2),
+        "epochs": _EPOCHS,
+        "noise_steps": Choices((1, 2, 5)),
+        "last_guidance": _rate(1.0, 1000.0),
+        "batchnorm": _MODES,
+    },
     "aru": _ARU,
     # The controls: ARU's space without what they hold fixed, and without what then makes no difference.
-    "random-mask": {name: range_ for name, range_ in _NO_ATTACK.items()
-                    if name not in ("mask.select", "mask.batchnorm", "mask.normalise")},
+    "random-mask": {
+        name: range_ for name, range_ in _NO_ATTACK.items() if name not in ("mask.select", "mask.batchnorm", "mask.normalise")
+    },
     "random-noise": _NO_ATTACK,
     "no-attack": _NO_ATTACK,
     "reset-all": {name: range_ for name, range_ in _ARU.items() if name.startswith("finetune.")},
@@ -150,6 +185,4 @@ def tunable(text: str, config: Config) -> tuple[list[str], list[str]]:
 def space_of(method: str, config: Config) -> Space:
     """The method's space for this benchmark's task; independent labels have no softmax to distil."""
     multilabel = config.data.task == "multilabel"
-    return {name: range_ for name, range_ in SPACES[method].items()
-            if not (multilabel and name == "finetune.distillation")}
-
+    return {name: range_ for name, range_ in SPACES[method].items() if not (multilabel and name == "finetune.distillation")}

@@ -51,8 +51,17 @@ class Store:
         """The file of the weights, where they were kept."""
         return self.at(key) / _MODEL
 
-    def write(self, key: str, record: Mapping[str, Any], *, logits: Mapping[str, torch.Tensor] | None = None,
-              model: torch.nn.Module | None = None, name: str = "", resolution: int = 0, outputs: int = 0) -> None:
+    def write(
+        self,
+        key: str,
+        record: Mapping[str, Any],
+        *,
+        logits: Mapping[str, torch.Tensor] | None = None,
+        model: torch.nn.Module | None = None,
+        name: str = "",
+        resolution: int = 0,
+        outputs: int = 0,
+    ) -> None:
         """Write a result; `name`, `resolution` and `outputs` describe `model`."""
         with atomic_path(self.at(key)) as folder:
             folder.mkdir(parents=True)

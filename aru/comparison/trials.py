@@ -74,9 +74,16 @@ def objective(figures: Mapping[str, float]) -> float:
 
 def base_tasks(setting: Setting, config: Config, prepared: Path) -> list[Task]:
     """What all methods share: the originals, and for each draw one retraining, for its cost."""
-    plan = make_plan(setting.benchmark, config, prepared, [parse_choice("retrain", config)],
-                     draws_of("tuning", setting.draws), seeds=setting.seeds, first_seed=setting.seed,
-                     compute=choose(config.runtime))
+    plan = make_plan(
+        setting.benchmark,
+        config,
+        prepared,
+        [parse_choice("retrain", config)],
+        draws_of("tuning", setting.draws),
+        seeds=setting.seeds,
+        first_seed=setting.seed,
+        compute=choose(config.runtime),
+    )
     return [task for task in plan.tasks if task.kind == "original" or task.train_seed == setting.seed]
 
 
@@ -93,21 +100,34 @@ def missing_base(setting: Setting, config: Config, work: Path) -> list[Task]:
 def caps_of(setting: Setting, config: Config, work: Path) -> dict[Draw, float]:
     """The CPU seconds that a method may use on each draw; of the retrained models nothing but their cost is read."""
     store = open_store(work)
-    return {task.draw: setting.cap * store.record(task.key)["cpu_seconds"]
-            for task in base_tasks(setting, config, work / "prepared") if task.kind == "retrained"}
+    return {
+        task.draw: setting.cap * store.record(task.key)["cpu_seconds"]
+        for task in base_tasks(setting, config, work / "prepared")
+        if task.kind == "retrained"
+    }
 
 
-def trial_tasks(setting: Setting, config: Config, prepared: Path, method: str, changes: Mapping[str, Any],
-                number: int) -> list[Task]:
+def trial_tasks(
+    setting: Setting, config: Config, prepared: Path, method: str, changes: Mapping[str, Any], number: int
+) -> list[Task]:
     """The cells of a trial: the method with these (nested) changes of its defaults, on every draw and seed."""
     choice = replace(parse_choice(method, config, {method: changes}), variant=f"trial {number}")
-    plan = make_plan(setting.benchmark, config, prepared, [choice], draws_of("tuning", setting.draws),
-                     seeds=setting.seeds, first_seed=setting.seed, compute=choose(config.runtime))
+    plan = make_plan(
+        setting.benchmark,
+        config,
+        prepared,
+        [choice],
+        draws_of("tuning", setting.draws),
+        seeds=setting.seeds,
+        first_seed=setting.seed,
+        compute=choose(config.runtime),
+    )
     return [task for task in plan.tasks if task.kind == "method"]
 
 
-def run_trial(tasks: Sequence[Task], caps: Mapping[Draw, float], config: Config, work: Path, *,
-              progress: Progress = silent) -> Outcome:
+def run_trial(
+    tasks: Sequence[Task], caps: Mapping[Draw, float], config: Config, work: Path, *, progress: Progress = silent
+) -> Outcome:
     """Compute a trial's cells and take the mean of the objective; the first that has no score ends the trial.
 
     Results come from the store where they are there, so that a search that was cut off finds what it had.
@@ -133,8 +153,16 @@ def _run_cell(task: Task, cap: float, config: Config, work: Path, progress: Prog
             run_task(task, config, work, progress=_capped(progress, cap))
         except (OverCap, *_OF_THE_METHOD) as error:
             state, message = ("over the cap", str(error)) if isinstance(error, OverCap) else ("failed", _said(error))
-            stopped.write(key, {"state": state, "message": message, "label": task.label, "cell": task.key,
-                                "cpu_seconds": round(time.process_time() - began, 3)})
+            stopped.write(
+                key,
+                {
+                    "state": state,
+                    "message": message,
+                    "label": task.label,
+                    "cell": task.key,
+                    "cpu_seconds": round(time.process_time() - began, 3),
+                },
+            )
     if not store.has(task.key):
         record = stopped.record(key)
         return Outcome(record["state"], None, record["cpu_seconds"], record["message"])

@@ -42,17 +42,27 @@ def curve(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for number, trial in enumerate(trials):
         leader = best(trials[: number + 1])
-        rows.append(asdict(trial.outcome) | {
-            "trial": number, "parameters": dict(trial.parameters), "best": leader.outcome.score if leader else None,
-            "spent_cpu_seconds": round(sum(each.outcome.cpu_seconds for each in trials[: number + 1]), 3)})
+        rows.append(
+            asdict(trial.outcome)
+            | {
+                "trial": number,
+                "parameters": dict(trial.parameters),
+                "best": leader.outcome.score if leader else None,
+                "spent_cpu_seconds": round(sum(each.outcome.cpu_seconds for each in trials[: number + 1]), 3),
+            }
+        )
     return rows
 
 
 def meta_of(setting: Setting, config: Config, work: Path) -> dict[str, Any]:
     """What the frozen parameters hold for; of the tuning people a digest, not their ids."""
     people = tuning_people(read_manifest(work / "prepared" / "manifest.csv"), config.data.merge)
-    return asdict(setting) | {"objective": OBJECTIVE, "people": digest(sorted(people)), "model": config.model.name,
-                              "resolution": config.data.resolution}
+    return asdict(setting) | {
+        "objective": OBJECTIVE,
+        "people": digest(sorted(people)),
+        "model": config.model.name,
+        "resolution": config.data.resolution,
+    }
 
 
 def frozen(meta: Mapping[str, Any], methods: Mapping[str, Sequence[Trial]]) -> dict[str, Any]:
@@ -78,10 +88,15 @@ def merged(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     differing = [name for name in {**old["meta"], **content["meta"]} if old["meta"].get(name) != content["meta"].get(name)]
     if differing:
         name = differing[0]
-        raise InputError(f"{path} holds methods of {name} {old['meta'].get(name)!r}, not {content['meta'].get(name)!r}: "
-                         "tuning is equal with one setting only; remove the file to begin anew")
-    return {"meta": content["meta"], "methods": {**old["methods"], **content["methods"]},
-            "measured": {**old["measured"], **content["measured"]}}
+        raise InputError(
+            f"{path} holds methods of {name} {old['meta'].get(name)!r}, not {content['meta'].get(name)!r}: "
+            "tuning is equal with one setting only; remove the file to begin anew"
+        )
+    return {
+        "meta": content["meta"],
+        "methods": {**old["methods"], **content["methods"]},
+        "measured": {**old["measured"], **content["measured"]},
+    }
 
 
 def write_tuned(path: Path, content: Mapping[str, Any]) -> None:
@@ -104,8 +119,10 @@ def load_tuned(path: Path) -> dict[str, dict[str, Any]]:
             raise InputError(f"{path}: {name} has no parameters: run `aru tune --methods {name}` again")
         for key, value in (parameters or {}).items():
             if key not in SPACES.get(name, {}) or not SPACES[name][key].holds(value):
-                raise InputError(f"{path}: {name} has {key} = {value!r}, which is not in the space of its tuning "
-                                 "(aru/comparison/spaces.py): remove the file and tune again")
+                raise InputError(
+                    f"{path}: {name} has {key} = {value!r}, which is not in the space of its tuning "
+                    "(aru/comparison/spaces.py): remove the file and tune again"
+                )
         if parameters is not None:
             found[name] = nested(parameters)
     return found
@@ -114,8 +131,10 @@ def load_tuned(path: Path) -> dict[str, dict[str, Any]]:
 def check_tuned_protocol(protocol: str) -> None:
     """Refuse tuned parameters where the people they were tuned on are among those who are reported."""
     if protocol != "clean":
-        raise InputError(f"tuned parameters cannot be reported under protocol {protocol!r}: the tuning people are part of it; "
-                         "use protocol clean, whose draws never contain them, or the defaults")
+        raise InputError(
+            f"tuned parameters cannot be reported under protocol {protocol!r}: the tuning people are part of it; "
+            "use protocol clean, whose draws never contain them, or the defaults"
+        )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -127,6 +146,5 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not YAML ({error}): remove it and run `aru tune` again") from error
     parts = ("meta", "methods", "measured")
     if not isinstance(content, dict) or not all(isinstance(content.get(part), dict) for part in parts):
-        raise InputError(f"{path} is not a file of tuned parameters ({', '.join(parts)}): remove it and run "
-                         "`aru tune` again")
+        raise InputError(f"{path} is not a file of tuned parameters ({', '.join(parts)}): remove it and run `aru tune` again")
     return content

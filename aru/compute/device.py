@@ -63,8 +63,10 @@ def device_of(config: RuntimeConfig) -> torch.device:
     if device.type == "cuda" and count == 0:
         raise InputError(f"runtime.device is {config.device!r} but CUDA is not available here: use 'auto' or 'cpu'")
     if device.type == "cuda" and (device.index or 0) >= count:
-        raise InputError(f"runtime.device is {config.device!r} but CUDA has {count} devices here, numbered from 0: use one of "
-                         "these, or 'auto'")
+        raise InputError(
+            f"runtime.device is {config.device!r} but CUDA has {count} devices here, numbered from 0: use one of "
+            "these, or 'auto'"
+        )
     return device
 
 

@@ -42,11 +42,13 @@ class ForgetConfig(Section):
 class MergeConfig(Section):
     """Which filed persons (FAMILY/PERSON) are one person; docs/protocol.md, "People", has the rules in words."""
 
-    share: float = Field(0.5, ge=0, lt=1, description="two filings that share more than this part of the smaller one's photos "
-                                                      "are one person")
+    share: float = Field(
+        0.5, ge=0, lt=1, description="two filings that share more than this part of the smaller one's photos are one person"
+    )
     filings: int = Field(8, ge=2, description="a photo under more filings than this says nothing of who is who")
-    suspects: Literal["one-side", "join", "ignore"] = Field("one-side", description="of people who share fewer photos, or "
-                                                                                    "whose ids are nearly the same")
+    suspects: Literal["one-side", "join", "ignore"] = Field(
+        "one-side", description="of people who share fewer photos, or whose ids are nearly the same"
+    )
     same: tuple[tuple[str, str], ...] = Field((), description="pairs of FAMILY/PERSON that are one person")
     different: tuple[tuple[str, str], ...] = Field((), description="pairs of FAMILY/PERSON that are two people")
 
@@ -67,8 +69,10 @@ class DataConfig(Section):
     @model_validator(mode="after")
     def _task_of_layout(self) -> "DataConfig":
         if (self.task == "age") != (self.layout == "mufac"):
-            raise ValueError(f"task {self.task!r} does not belong to layout {self.layout!r}: mufac has age; "
-                             "mucac has male, smiling, young, multilabel")
+            raise ValueError(
+                f"task {self.task!r} does not belong to layout {self.layout!r}: mufac has age; "
+                "mucac has male, smiling, young, multilabel"
+            )
         return self
 
 
@@ -123,16 +127,18 @@ class MaskConfig(Section):
     scope: Literal["layer", "global"] = Field("layer", description="the share is taken per layer, or over all")
     batchnorm: Literal["train", "eval"] = Field("eval", description="BatchNorm's mode while gradients are measured")
     contrast: Literal["noise", "perturbed"] = Field("noise", description="the noise alone, or image + noise")
-    normalise: Literal["none", "retain"] = Field("none", description="retain: a score counts in units of the retain "
-                                                                     "images' own gradient there")
+    normalise: Literal["none", "retain"] = Field(
+        "none", description="retain: a score counts in units of the retain images' own gradient there"
+    )
     schedule: Literal["flat", "rising", "falling"] = Field("flat", description="of the ratio over the layers, by depth")
     batch_size: int = Field(64, ge=2, le=8192)
 
     @model_validator(mode="after")
     def _schedule_of_layers(self) -> "MaskConfig":
         if self.schedule != "flat" and self.scope != "layer":
-            raise ValueError(f"schedule {self.schedule!r} gives each layer a ratio of its own, scope is {self.scope!r}: "
-                             "set scope to layer")
+            raise ValueError(
+                f"schedule {self.schedule!r} gives each layer a ratio of its own, scope is {self.scope!r}: set scope to layer"
+            )
         return self
 
 
@@ -167,8 +173,11 @@ class RuntimeConfig(Section):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto takes CUDA where it is present")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the device has it")
     threads: int = Field(1, ge=1, le=256, description="PyTorch threads of one stage; part of what makes bytes equal")
-    kernels: Literal["fast", "torch"] = Field("fast", description="of float32 convolutions on a CPU: this project's own for "
-                                                                  "small maps, or PyTorch's; part of what makes bytes equal")
+    kernels: Literal["fast", "torch"] = Field(
+        "fast",
+        description="of float32 convolutions on a CPU: this project's own for "
+        "small maps, or PyTorch's; part of what makes bytes equal",
+    )
 
 
 class Config(Section):
@@ -188,37 +197,78 @@ class Config(Section):
     @model_validator(mode="after")
     def _distillation_of_task(self) -> "Config":
         if self.data.task == "multilabel" and self.finetune.distillation > 0:
-            raise ValueError(f"finetune.distillation = {self.finetune.distillation} is not defined for the multi-label task: "
-                             "set it to 0, or data.task to one of its labels")
+            raise ValueError(
+                f"finetune.distillation = {self.finetune.distillation} is not defined for the multi-label task: "
+                "set it to 0, or data.task to one of its labels"
+            )
         return self
 
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # The paper's text; what it leaves open is this project's choice (docs/protocol.md).
     "paper": {
-        "attack": {"noise": "adversarial", "direction": "max", "eps": 8 / 255, "alpha": 2 / 255, "steps": 10,
-                   "start": "zero"},
-        "mask": {"unit": "filter", "select": "largest", "ratio": 0.5, "scope": "layer", "batchnorm": "eval",
-                 "contrast": "noise", "normalise": "none", "schedule": "flat"},
+        "attack": {"noise": "adversarial", "direction": "max", "eps": 8 / 255, "alpha": 2 / 255, "steps": 10, "start": "zero"},
+        "mask": {
+            "unit": "filter",
+            "select": "largest",
+            "ratio": 0.5,
+            "scope": "layer",
+            "batchnorm": "eval",
+            "contrast": "noise",
+            "normalise": "none",
+            "schedule": "flat",
+        },
         "reset": {"value": "reinitialise", "strength": 1.0, "batchnorm": True, "classifier": False},
     },
     # A co-author's Vision-Transformer port (PROTOCOL.md, section 1, right column).
     "vitmul": {
-        "attack": {"noise": "adversarial", "direction": "min", "eps": 8 / 255, "alpha": 2 / 255, "steps": 7,
-                   "start": "uniform"},
-        "mask": {"unit": "kernel", "select": "smallest", "ratio": 0.5, "scope": "layer", "batchnorm": "train",
-                 "contrast": "noise", "normalise": "none", "schedule": "flat", "batch_size": 64},
+        "attack": {
+            "noise": "adversarial",
+            "direction": "min",
+            "eps": 8 / 255,
+            "alpha": 2 / 255,
+            "steps": 7,
+            "start": "uniform",
+        },
+        "mask": {
+            "unit": "kernel",
+            "select": "smallest",
+            "ratio": 0.5,
+            "scope": "layer",
+            "batchnorm": "train",
+            "contrast": "noise",
+            "normalise": "none",
+            "schedule": "flat",
+            "batch_size": 64,
+        },
         "reset": {"value": "zero", "strength": 1.0, "batchnorm": False, "classifier": False},
         "finetune": {"optimiser": "adamw", "lr": 1e-3, "weight_decay": 0.02, "epochs": 10, "batch_size": 64},
     },
     # This project's own: what docs/results.md measures against the paper's choices, ingredient by ingredient.
     "best": {
         "attack": {"noise": "adversarial", "direction": "max", "eps": 8 / 255, "alpha": 8 / 255, "steps": 1, "start": "zero"},
-        "mask": {"unit": "filter", "select": "smallest", "ratio": 0.5, "scope": "layer", "batchnorm": "eval",
-                 "contrast": "noise", "normalise": "none", "schedule": "flat"},
+        "mask": {
+            "unit": "filter",
+            "select": "smallest",
+            "ratio": 0.5,
+            "scope": "layer",
+            "batchnorm": "eval",
+            "contrast": "noise",
+            "normalise": "none",
+            "schedule": "flat",
+        },
         "reset": {"value": "reinitialise", "strength": 1.0, "batchnorm": True, "classifier": False},
-        "finetune": {"optimiser": "sgd", "lr": 0.02, "momentum": 0.9, "weight_decay": 5e-4, "schedule": "cosine", "epochs": 3,
-                     "augment": True, "distillation": 0.5, "temperature": 4.0},
+        "finetune": {
+            "optimiser": "sgd",
+            "lr": 0.02,
+            "momentum": 0.9,
+            "weight_decay": 5e-4,
+            "schedule": "cosine",
+            "epochs": 3,
+            "augment": True,
+            "distillation": 0.5,
+            "temperature": 4.0,
+        },
     },
 }
 """ARU's named variants, as overrides of a benchmark's sections."""
@@ -269,8 +319,11 @@ def _configs(content: Any, path: Path) -> dict[str, Config]:
 def _check_active(content: Any, benchmark: str, active: list[str], path: Path) -> None:
     if benchmark in active:
         return
-    remedy = ("; `aru data import` brings its data in and makes it active, --set there sets its parameters"
-              if benchmark in content and benchmark != "benchmarks" else _did_you_mean(benchmark, active))
+    remedy = (
+        "; `aru data import` brings its data in and makes it active, --set there sets its parameters"
+        if benchmark in content and benchmark != "benchmarks"
+        else _did_you_mean(benchmark, active)
+    )
     raise InputError(f"benchmark {benchmark!r} is not active in {path}; active: {', '.join(active)}{remedy}")
 
 
@@ -304,14 +357,19 @@ def _archives(content: Any, path: Path) -> dict[str, str]:
     """The section `benchmarks`: the active ones, each with its archive."""
     archives = content.get("benchmarks") if isinstance(content, dict) else None
     if not isinstance(archives, dict):
-        raise InputError(f"{path} must name the active benchmarks with their archives, as in "
-                         "'benchmarks: {faces: data/faces.zip}'")
-    return {check_name(name, where=f"{path}, benchmarks"): check_path(archive, where=f"{path}, benchmarks, {name}")
-            for name, archive in archives.items()}
+        raise InputError(
+            f"{path} must name the active benchmarks with their archives, as in 'benchmarks: {{faces: data/faces.zip}}'"
+        )
+    return {
+        check_name(name, where=f"{path}, benchmarks"): check_path(archive, where=f"{path}, benchmarks, {name}")
+        for name, archive in archives.items()
+    }
 
 
-_PLAIN_WORDS = {"tuple_type": "Input should be a list, as in [A, B]",
-                "string_type": "Input should be text: a number stands in quotes, as in \"38\""}
+_PLAIN_WORDS = {
+    "tuple_type": "Input should be a list, as in [A, B]",
+    "string_type": 'Input should be text: a number stands in quotes, as in "38"',
+}
 
 
 def _explain(item: Any, where: str) -> str:

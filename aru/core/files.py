@@ -48,9 +48,10 @@ def preallocate(file: BinaryIO, size: int, path: Path) -> None:
     except (AttributeError, OSError) as error:  # not every system and file system can
         if getattr(error, "errno", None) == errno.ENOSPC:
             free = shutil.disk_usage(Path(path).parent).free
-            raise InputError(f"no room for {path}: it needs {size / 2**20:,.0f} MiB, the disk of {Path(path).parent} has "
-                             f"{free / 2**20:,.0f} MiB free; free some and run again, or choose a smaller data.resolution"
-                             ) from error
+            raise InputError(
+                f"no room for {path}: it needs {size / 2**20:,.0f} MiB, the disk of {Path(path).parent} has "
+                f"{free / 2**20:,.0f} MiB free; free some and run again, or choose a smaller data.resolution"
+            ) from error
 
 
 def write_json(path: Path, content: Any) -> None:

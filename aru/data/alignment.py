@@ -61,14 +61,17 @@ def align(pictures: np.ndarray, copies: np.ndarray, window: Window) -> tuple[np.
         pictures, copies: (P, S, S); both results (P,) float, the first at most 1.
     """
     if len(pictures) > _BATCH:
-        parts = [align(pictures[begin : begin + _BATCH], copies[begin : begin + _BATCH], window)
-                 for begin in range(0, len(pictures), _BATCH)]
+        parts = [
+            align(pictures[begin : begin + _BATCH], copies[begin : begin + _BATCH], window)
+            for begin in range(0, len(pictures), _BATCH)
+        ]
         return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
     ground = _blurred(turned(pictures, window.turn).astype(np.float32))
     laid = _blurred(copies.astype(np.float32))
     slopes = np.gradient(ground, axis=2), np.gradient(ground, axis=1)
-    affine = np.tile(np.array([window.scale, 0, window.right, 0, window.scale, window.down], dtype=np.float32),
-                     (len(ground), 1))
+    affine = np.tile(
+        np.array([window.scale, 0, window.right, 0, window.scale, window.down], dtype=np.float32), (len(ground), 1)
+    )
     coarse = _Grid(laid, _STRIDE)
     for _ in range(STEPS):
         affine += np.clip(coarse.step(ground, slopes, affine), -_FARTHEST, _FARTHEST)
@@ -125,8 +128,11 @@ def _sample(pictures: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     left, top = x.astype(np.int32), y.astype(np.int32)
     right, down = x - left, y - top
     flat, corner = pictures.reshape(len(pictures), -1), top * side + left
-    upper, lower = (np.take_along_axis(flat, corner + row, axis=1) * (1 - right)
-                    + np.take_along_axis(flat, corner + row + 1, axis=1) * right for row in (0, side))
+    upper, lower = (
+        np.take_along_axis(flat, corner + row, axis=1) * (1 - right)
+        + np.take_along_axis(flat, corner + row + 1, axis=1) * right
+        for row in (0, side)
+    )
     return upper * (1 - down) + lower * down
 
 

@@ -38,8 +38,10 @@ def open_source(path: Path) -> Iterator[Source]:
         yield Folder(path)
         return
     if not path.is_file():
-        raise InputError(f"archive {path} does not exist: `dvc pull data.dvc` fetches the embedded one, `aru data import` "
-                         "brings in your own")
+        raise InputError(
+            f"archive {path} does not exist: `dvc pull data.dvc` fetches the embedded one, `aru data import` "
+            "brings in your own"
+        )
     try:
         with zipfile.ZipFile(path) as archive:
             yield Zip(archive, path)
@@ -76,8 +78,9 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
-        self._files = {one_form(file.relative_to(self._path).as_posix()): file for file in sorted(self._path.rglob("*"))
-                       if file.is_file()}
+        self._files = {
+            one_form(file.relative_to(self._path).as_posix()): file for file in sorted(self._path.rglob("*")) if file.is_file()
+        }
         faults = Faults(str(path))
         for name, file in self._files.items():
             if not file.resolve().is_relative_to(self._path):
@@ -129,8 +132,11 @@ def _check(name: str, member: zipfile.ZipInfo) -> None:
         raise Flaw("is encrypted", "make the archive without a password")
     if member.compress_type not in _METHODS:
         method = zipfile.compressor_names.get(member.compress_type, str(member.compress_type))
-        raise Flaw(f"is compressed by the method {method!r}, which Python does not read", "make the archive again with the "
-                   "method deflate or store; Windows' Explorer takes deflate64 for large files, `zip -0` and 7-Zip do not")
+        raise Flaw(
+            f"is compressed by the method {method!r}, which Python does not read",
+            "make the archive again with the "
+            "method deflate or store; Windows' Explorer takes deflate64 for large files, `zip -0` and 7-Zip do not",
+        )
     if member.file_size > MAX_MEMBER_BYTES:
         raise Flaw(f"has more bytes than the limit is, {MAX_MEMBER_BYTES}", "it is no image, leave it out")
     if member.file_size > MAX_RATIO * max(member.compress_size, 1024):

@@ -18,8 +18,20 @@ _EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "
 _CONVERT = "convert it to an 8-bit RGB JPEG or PNG"
 _REPLACE = "replace it by a whole file, or remove both the file and its row"
 # Decoders raise these on damaged input, not OSError and ValueError alone.
-_DECODER_ERRORS = (ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError,
-                   SyntaxError, TypeError, ValueError, struct.error, zlib.error)
+_DECODER_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 
 
 def decode_photo(content: bytes) -> Image.Image:
@@ -31,13 +43,16 @@ def decode_photo(content: bytes) -> Image.Image:
     except Flaw:
         raise
     except UnidentifiedImageError:
-        raise Flaw("cannot be read as an image of the formats JPEG, PNG, WebP, BMP and TIFF",
-                   f"{_CONVERT}, or remove both the file and its row") from None
+        raise Flaw(
+            "cannot be read as an image of the formats JPEG, PNG, WebP, BMP and TIFF",
+            f"{_CONVERT}, or remove both the file and its row",
+        ) from None
     except Image.DecompressionBombError:
         raise _too_large() from None
     except _DECODER_ERRORS as error:
-        raise Flaw("cannot be read as an image, it is damaged or ends too soon", _REPLACE,
-                   f"{type(error).__name__}: {error}") from error
+        raise Flaw(
+            "cannot be read as an image, it is damaged or ends too soon", _REPLACE, f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _too_large() -> Flaw:
@@ -92,7 +107,8 @@ def _in_srgb(image: Image.Image) -> Image.Image:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
         if "sRGB" in ImageCms.getProfileDescription(profile):
             return image
-        return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"),
-                                         outputMode="RGBA" if image.mode == "RGBA" else "RGB")
+        return ImageCms.profileToProfile(
+            image, profile, ImageCms.createProfile("sRGB"), outputMode="RGBA" if image.mode == "RGBA" else "RGB"
+        )
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image

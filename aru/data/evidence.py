@@ -18,12 +18,29 @@ def people(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> dict[str, li
     keys = rows.groupby("subject", sort=False)["key"].agg(lambda values: list(dict.fromkeys(values))).to_dict()
     sizes = rows.groupby("subject")["photo"].nunique().to_dict()
     named = {subject: {key: photos[key] for key in own} for subject, own in keys.items()}
-    merged = [{"subject": subject, "photos": sizes[subject], "filings": named[subject],
-               "evidence": [{"filings": [link.one, link.other], "shared_photos": len(link.photos), "of": link.of}
-                            for link in links]} for subject, links in links_within(manifest).items()]
-    return {"merges": sorted(merged, key=lambda entry: -entry["photos"]),
-            "suspects": [{"subjects": {subject: named[subject] for subject in (link.one, link.other)}, "reason": link.reason,
-                          "shared_photos": len(link.photos), "of": link.of} for link in suspects(manifest, merge)]}
+    merged = [
+        {
+            "subject": subject,
+            "photos": sizes[subject],
+            "filings": named[subject],
+            "evidence": [
+                {"filings": [link.one, link.other], "shared_photos": len(link.photos), "of": link.of} for link in links
+            ],
+        }
+        for subject, links in links_within(manifest).items()
+    ]
+    return {
+        "merges": sorted(merged, key=lambda entry: -entry["photos"]),
+        "suspects": [
+            {
+                "subjects": {subject: named[subject] for subject in (link.one, link.other)},
+                "reason": link.reason,
+                "shared_photos": len(link.photos),
+                "of": link.of,
+            }
+            for link in suspects(manifest, merge)
+        ],
+    }
 
 
 def format_people(content: dict[str, list[dict[str, Any]]]) -> str:
@@ -32,14 +49,22 @@ def format_people(content: dict[str, list[dict[str, Any]]]) -> str:
     lines = [f"{len(merges)} people have several filings" + (", joined by photos they share:" if merges else "."), ""]
     if merges:
         lines += ["| person | photos | filings | shared photos, of the smaller filing's |", "| --- | ---: | --- | --- |"]
-        lines += [f"| {entry['subject']} | {entry['photos']} | {_filings(entry['filings'])} | {_evidence(entry)} |"
-                  for entry in merges]
-    lines += ["", f"{len(pairs)} pairs of people may be one" + (
-        " (settle them in data.merge.same or data.merge.different):" if pairs else "."), ""]
+        lines += [
+            f"| {entry['subject']} | {entry['photos']} | {_filings(entry['filings'])} | {_evidence(entry)} |"
+            for entry in merges
+        ]
+    lines += [
+        "",
+        f"{len(pairs)} pairs of people may be one"
+        + (" (settle them in data.merge.same or data.merge.different):" if pairs else "."),
+        "",
+    ]
     if pairs:
         lines += ["| one | other | evidence |", "| --- | --- | --- |"]
-        lines += [f"| {' | '.join(f'{name}: {_filings(own)}' for name, own in pair['subjects'].items())} | {_reason(pair)} |"
-                  for pair in pairs]
+        lines += [
+            f"| {' | '.join(f'{name}: {_filings(own)}' for name, own in pair['subjects'].items())} | {_reason(pair)} |"
+            for pair in pairs
+        ]
     return "\n".join(lines) + "\n"
 
 

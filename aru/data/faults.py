@@ -57,5 +57,7 @@ class Faults:
             detail += places[:_NAMED]
             if len(places) > _NAMED:
                 detail.append(f"... and {len(places) - _NAMED} more of this kind")
-        raise InputError(f"{self._archive} cannot be used (`aru data import` and `aru data audit` name every file):\n"
-                         + "\n".join(kinds), detail=detail)
+        raise InputError(
+            f"{self._archive} cannot be used (`aru data import` and `aru data audit` name every file):\n" + "\n".join(kinds),
+            detail=detail,
+        )

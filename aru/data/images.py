@@ -17,8 +17,13 @@ from aru.core.progress import Progress, silent
 from aru.data.manifest import read_manifest, read_training
 
 ROLES = ("forget", "retain", "test", "unseen")
-TASKS = {"age": ("age",), "male": ("male",), "smiling": ("smiling",), "young": ("young",),
-         "multilabel": ("male", "smiling", "young")}
+TASKS = {
+    "age": ("age",),
+    "male": ("male",),
+    "smiling": ("smiling",),
+    "young": ("young",),
+    "multilabel": ("male", "smiling", "young"),
+}
 OUTPUTS = {"age": 8, "male": 2, "smiling": 2, "young": 2, "multilabel": 3}
 
 
@@ -82,8 +87,9 @@ def load_training(prepared: Path, task: str) -> ImageSet:
     table, images = read_training(prepared / "training.csv"), _open_images(prepared / "images.npy")
     rows = table["row"].to_numpy(np.int64)
     if rows[-1] >= len(images):
-        raise InputError(f"{prepared}: training.csv names row {rows[-1]}, images.npy has {len(images)}: run the stage "
-                         "'prepare' again")
+        raise InputError(
+            f"{prepared}: training.csv names row {rows[-1]}, images.npy has {len(images)}: run the stage 'prepare' again"
+        )
     return ImageSet(images, rows, _targets(table, task), OUTPUTS[task])
 
 
@@ -108,8 +114,11 @@ def _open_images(path: Path) -> np.ndarray:
 def _targets(table: pd.DataFrame, task: str) -> torch.Tensor:
     """Targets (N,) int64, or (N, L) float32 for the multi-label task, of the rows of a table with label columns."""
     labels = table[list(TASKS[task])].to_numpy()
-    return (torch.from_numpy(labels.astype(np.float32)) if len(TASKS[task]) > 1
-            else torch.from_numpy(labels[:, 0].astype(np.int64)))
+    return (
+        torch.from_numpy(labels.astype(np.float32))
+        if len(TASKS[task]) > 1
+        else torch.from_numpy(labels[:, 0].astype(np.int64))
+    )
 
 
 def sets_of(manifest: pd.DataFrame, images: np.ndarray, task: str) -> Sets:

@@ -22,8 +22,9 @@ def labels_of(manifest: pd.DataFrame) -> list[str]:
 def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
     """Write the manifest as CSV, the same bytes for the same content."""
     with atomic_path(path) as temporary:
-        temporary.write_text(manifest[[*IDENTITY, *labels_of(manifest)]].to_csv(index=False, lineterminator="\n"),
-                             encoding="utf-8")
+        temporary.write_text(
+            manifest[[*IDENTITY, *labels_of(manifest)]].to_csv(index=False, lineterminator="\n"), encoding="utf-8"
+        )
 
 
 def write_training(path: Path, manifest: pd.DataFrame) -> None:
@@ -41,8 +42,12 @@ def read_training(path: Path) -> pd.DataFrame:
     table = _read(Path(path), {})
     if "row" not in table.columns or not labels_of(table) or table.empty:
         raise InputError(f"{path} has no rows with labels: run the stage 'prepare' again")
-    if not (pd.api.types.is_integer_dtype(table["row"]) and table["row"].is_monotonic_increasing
-            and table["row"].is_unique and table["row"][0] >= 0):
+    if not (
+        pd.api.types.is_integer_dtype(table["row"])
+        and table["row"].is_monotonic_increasing
+        and table["row"].is_unique
+        and table["row"][0] >= 0
+    ):
         raise InputError(f"{path}: row numbers do not ascend: run the stage 'prepare' again")
     return table
 

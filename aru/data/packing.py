@@ -61,8 +61,10 @@ def decode_packed(parts: Sequence[Path], manifest: pd.DataFrame, resolution: int
         missing = sorted(set(manifest["digest"]) - set(where))
         if missing:
             distinct = manifest["digest"].nunique()
-            raise InputError(f"{len(missing)} of {distinct} files are in none of {len(parts)} parts: carry "
-                             "all parts of one packing, with the manifest that they were made for")
+            raise InputError(
+                f"{len(missing)} of {distinct} files are in none of {len(parts)} parts: carry "
+                "all parts of one packing, with the manifest that they were made for"
+            )
 
         def photos() -> Iterator[Image.Image]:
             for digest in manifest["digest"]:

@@ -25,15 +25,25 @@ from aru.data.subjects import DEFAULT, subject_ids
 _READERS = {"mufac": read_mufac, "mucac": read_mucac}
 
 
-def build_manifest(layout: str, archive: Path, *, protocol: str, forget: dict[str, Any], seed: int = 0,
-                   merge: MergeConfig = DEFAULT, progress: Progress = silent) -> pd.DataFrame:
+def build_manifest(
+    layout: str,
+    archive: Path,
+    *,
+    protocol: str,
+    forget: dict[str, Any],
+    seed: int = 0,
+    merge: MergeConfig = DEFAULT,
+    progress: Progress = silent,
+) -> pd.DataFrame:
     """Check the whole archive and say of every image what it is, whose it is and which set it is in."""
-    return assigned(read_rows(layout, archive, progress=progress), layout=layout, protocol=protocol, forget=forget, seed=seed,
-                    merge=merge)
+    return assigned(
+        read_rows(layout, archive, progress=progress), layout=layout, protocol=protocol, forget=forget, seed=seed, merge=merge
+    )
 
 
-def assigned(rows: pd.DataFrame, *, layout: str, protocol: str, forget: dict[str, Any], seed: int = 0,
-             merge: MergeConfig = DEFAULT) -> pd.DataFrame:
+def assigned(
+    rows: pd.DataFrame, *, layout: str, protocol: str, forget: dict[str, Any], seed: int = 0, merge: MergeConfig = DEFAULT
+) -> pd.DataFrame:
     """The rows of `read_rows` with their columns `subject` and `role`."""
     people = rows.assign(subject=subject_ids(rows, merge))
     return assign_roles(people, layout=layout, protocol=protocol, forget=forget, seed=seed, merge=merge)

@@ -27,8 +27,10 @@ def selection(manifest: pd.DataFrame, forget: dict[str, Any], merge: MergeConfig
     """Whom `data.forget` means in a manifest whose roles are assigned."""
     rows = manifest.assign(key=filings(manifest))
     chosen = rows[rows["role"] == "forget"]
-    total = (f"forget: {len(chosen)} images of {chosen['photo'].nunique()} photos, {chosen['subject'].nunique()} people, "
-             f"{chosen['key'].nunique()} filings")
+    total = (
+        f"forget: {len(chosen)} images of {chosen['photo'].nunique()} photos, {chosen['subject'].nunique()} people, "
+        f"{chosen['key'].nunique()} filings"
+    )
     if "subjects" in forget:
         lines, added = _named(rows, chosen, forget["subjects"])
     elif "draw" in forget:
@@ -50,10 +52,15 @@ def _named(rows: pd.DataFrame, chosen: pd.DataFrame, wanted: list[str] | tuple[s
         others = {key: count for key, count in counts.items() if key not in own}
         joined = f"; the same person, and not asked for by this name: {_count(others)}" if others else ""
         lines.append(f"forget: {name} is {subject}: {_count(own) or 'no photo'}{joined}")
-    added = {key: count for subject, counts in photos.items() for key, count in counts.items()
-             if subject not in whole and key not in asked}
-    beside = {key: count for subject, counts in photos.items() if subject not in asked.values()
-              for key, count in counts.items()}
+    added = {
+        key: count
+        for subject, counts in photos.items()
+        for key, count in counts.items()
+        if subject not in whole and key not in asked
+    }
+    beside = {
+        key: count for subject, counts in photos.items() if subject not in asked.values() for key, count in counts.items()
+    }
     if beside:
         lines.append(f"forget: suspected to be one of them, and so on the same side: {_count(beside)}")
     return lines, added
@@ -68,8 +75,11 @@ def _drawn(chosen: pd.DataFrame) -> list[str]:
 def _left(rows: pd.DataFrame, chosen: pd.DataFrame, merge: MergeConfig) -> list[str]:
     """Those who may be a forgotten person and are trained on all the same."""
     forgotten = set(chosen["subject"])
-    near = {link.other if link.one in forgotten else link.one for link in suspects(rows, merge)
-            if (link.one in forgotten) != (link.other in forgotten)}
+    near = {
+        link.other if link.one in forgotten else link.one
+        for link in suspects(rows, merge)
+        if (link.one in forgotten) != (link.other in forgotten)
+    }
     kept = _photos(rows[rows["subject"].isin(near) & (rows["role"] == "retain")])
     counts = {key: count for own in kept.values() for key, count in own.items()}
     return [f"retain: may be one of the forgotten (data.merge settles it): {_count(counts)}"] if counts else []

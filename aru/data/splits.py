@@ -16,8 +16,9 @@ LEAST_MATCHED = 100
 _ROLE_OF_SPLIT = {"train": "retain", "val": "test", "test": "unseen"}
 
 
-def assign_roles(manifest: pd.DataFrame, *, layout: str, protocol: str, forget: dict[str, Any], seed: int,
-                 merge: MergeConfig = DEFAULT) -> pd.DataFrame:
+def assign_roles(
+    manifest: pd.DataFrame, *, layout: str, protocol: str, forget: dict[str, Any], seed: int, merge: MergeConfig = DEFAULT
+) -> pd.DataFrame:
     """The manifest with its column `role` filled; unused rows have "".
 
     Official, to the letter: the training rows chosen by `forget` (``{"rows": n}``, ``{"subjects": [...]}``,
@@ -30,8 +31,10 @@ def assign_roles(manifest: pd.DataFrame, *, layout: str, protocol: str, forget: 
     assigned = manifest.assign(role=role)
     for name in ROLES:
         if not (assigned["role"] == name).any():
-            raise InputError(f"the {name} set is empty: data.forget {forget} of {int((manifest['split'] == 'train').sum())} "
-                             "training rows leaves nothing for it; choose another data.forget")
+            raise InputError(
+                f"the {name} set is empty: data.forget {forget} of {int((manifest['split'] == 'train').sum())} "
+                "training rows leaves nothing for it; choose another data.forget"
+            )
     if protocol == "clean":
         check_leaks(assigned, merge)
     return assigned
@@ -44,8 +47,10 @@ def check_leaks(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> None:
         roles = used.groupby(unit)["role"].unique()
         leaks = roles[roles.map(len) > 1]
         if len(leaks):
-            raise LeakError(f"{unit} {leaks.index[0]} is in {' and '.join(sorted(leaks.iloc[0]))} ({len(leaks)} such "
-                            f"{unit}s): a clean run needs each on one side; run 'prepare' again")
+            raise LeakError(
+                f"{unit} {leaks.index[0]} is in {' and '.join(sorted(leaks.iloc[0]))} ({len(leaks)} such "
+                f"{unit}s): a clean run needs each on one side; run 'prepare' again"
+            )
 
 
 def _chosen(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) -> np.ndarray:
@@ -53,8 +58,10 @@ def _chosen(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) -> np.n
     train = (manifest["split"] == "train").to_numpy()
     if "rows" in forget:
         if forget["rows"] >= train.sum():
-            raise InputError(f"data.forget.rows is {forget['rows']} of {train.sum()} training rows: nothing is left to "
-                             "retain; set fewer with `--set data.forget.rows=N`")
+            raise InputError(
+                f"data.forget.rows is {forget['rows']} of {train.sum()} training rows: nothing is left to "
+                "retain; set fewer with `--set data.forget.rows=N`"
+            )
         return train & (np.cumsum(train) <= forget["rows"])
     if "subjects" in forget:
         return train & manifest["subject"].isin(_resolve(manifest, train, forget["subjects"])).to_numpy()
@@ -80,15 +87,20 @@ def _resolve(manifest: pd.DataFrame, train: np.ndarray, wanted: list[str] | tupl
     known = subjects_by_name(manifest)
     unknown = [name for name in wanted if normal_key(name) not in known]
     if unknown:
-        named = [repr(name) + "".join(f" (did you mean {near!r}?)" for near in alike(normal_key(name), known))
-                 for name in unknown]
-        raise InputError(f"unknown subject {', '.join(named)} in data.forget.subjects: people are named FAMILY/PERSON as in "
-                         "the archive's tables, case included, or by the subject ids of manifest.csv")
+        named = [
+            repr(name) + "".join(f" (did you mean {near!r}?)" for near in alike(normal_key(name), known)) for name in unknown
+        ]
+        raise InputError(
+            f"unknown subject {', '.join(named)} in data.forget.subjects: people are named FAMILY/PERSON as in "
+            "the archive's tables, case included, or by the subject ids of manifest.csv"
+        )
     found = {name: known[normal_key(name)] for name in wanted}
     trained = set(manifest["subject"][train])
     if untrained := [name for name, subject in found.items() if subject not in trained]:
-        raise InputError(f"no training photo of {', '.join(map(repr, untrained))}: there is nothing to forget; leave "
-                         f"{'it' if len(untrained) == 1 else 'them'} out of data.forget.subjects")
+        raise InputError(
+            f"no training photo of {', '.join(map(repr, untrained))}: there is nothing to forget; leave "
+            f"{'it' if len(untrained) == 1 else 'them'} out of data.forget.subjects"
+        )
     return set(found.values())
 
 

@@ -113,15 +113,20 @@ def links_within(manifest: pd.DataFrame) -> dict[str, list[Link]]:
     for subject in several.index[several > 1]:
         photos = rows[rows["subject"] == subject].groupby("key", sort=False)["photo"].agg(set)
         pairs = ((one, other, photos[one] & photos[other]) for one, other in combinations(photos.index, 2))
-        found[subject] = [Link(one, other, tuple(sorted(shared)), min(len(photos[one]), len(photos[other])))
-                          for one, other, shared in pairs if shared]
+        found[subject] = [
+            Link(one, other, tuple(sorted(shared)), min(len(photos[one]), len(photos[other])))
+            for one, other, shared in pairs
+            if shared
+        ]
     return found
 
 
 def _telling_photos(manifest: pd.DataFrame) -> list[str]:
     """The photo of every row; a constant picture, which shows nobody, stands for itself, so that no two filings share it."""
-    return [f"{photo}@{row}" if note == CONSTANT else photo
-            for row, (photo, note) in enumerate(zip(manifest["photo"], manifest["note"], strict=True))]
+    return [
+        f"{photo}@{row}" if note == CONSTANT else photo
+        for row, (photo, note) in enumerate(zip(manifest["photo"], manifest["note"], strict=True))
+    ]
 
 
 class _Joining:
@@ -170,8 +175,10 @@ class _Joining:
             self._apart[other].add(one)
         for pair, (one, other) in zip(self._merge.same, _pairs(self._merge.same, self._place, "same"), strict=True):
             if self._find(other) in self._apart[self._find(one)] or one == other:
-                raise InputError(f"data.merge.same joins {' and '.join(pair)}, which data.merge.different keeps apart, or "
-                                 "which are one: drop the pair")
+                raise InputError(
+                    f"data.merge.same joins {' and '.join(pair)}, which data.merge.different keeps apart, or "
+                    "which are one: drop the pair"
+                )
             self._join(self._find(one), self._find(other))
 
     def _prove(self) -> None:
@@ -230,8 +237,10 @@ def _pairs(pairs: Iterable[tuple[str, str]], number: dict[str, int], name: str) 
         for key in pair:
             if normal_key(key) not in number:
                 near = "".join(f"; did you mean {other!r}?" for other in alike(normal_key(key), number))
-                raise InputError(f"unknown person {key!r} in data.merge.{name}: give pairs of FAMILY/PERSON as in the "
-                                 f"archive's tables{near}")
+                raise InputError(
+                    f"unknown person {key!r} in data.merge.{name}: give pairs of FAMILY/PERSON as in the "
+                    f"archive's tables{near}"
+                )
         found.append((number[normal_key(pair[0])], number[normal_key(pair[1])]))
     return found
 

@@ -29,9 +29,7 @@ _HAIR = np.array(
 )
 _RED = np.array([0.52, 0.23, 0.10])
 _GREY = np.array([0.80, 0.80, 0.80])
-_IRIS = np.array(
-    [[0.17, 0.10, 0.06], [0.30, 0.18, 0.09], [0.38, 0.27, 0.13], [0.32, 0.38, 0.25], [0.32, 0.45, 0.58]]
-)
+_IRIS = np.array([[0.17, 0.10, 0.06], [0.30, 0.18, 0.09], [0.38, 0.27, 0.13], [0.32, 0.38, 0.25], [0.32, 0.45, 0.58]])
 STYLES_F = ("long", "bob", "ponytail", "bun", "long_fringe", "bob_fringe", "curly", "pixie")
 STYLES_M = ("side", "crew", "quiff", "fringe", "side", "short", "curly_short", "swept")
 
@@ -67,14 +65,10 @@ def _shape(t: dict[str, float], female: bool, age: float) -> Shape:
         eye_tilt=0.06 + 0.07 * t["eye_tilt"] - 0.10 * sag,
         lid=float(np.clip(0.5 + 0.35 * t["eye_lid"] + 0.5 * sag, 0, 1.4)),
         brow_y=-0.265 - 0.022 * t["brow_height"] - 0.01 * baby + 0.02 * male + 0.02 * sag,
-        brow_weight=(0.036 + 0.011 * t["brow_weight"] + 0.010 * male)
-        * (0.55 + 0.45 * adult)
-        * (1 - 0.25 * sag),
+        brow_weight=(0.036 + 0.011 * t["brow_weight"] + 0.010 * male) * (0.55 + 0.45 * adult) * (1 - 0.25 * sag),
         brow_arch=0.055 + 0.027 * t["brow_arch"] + (0.012 if female else -0.01),
         nose_tip=(0.43 + 0.03 * t["nose_length"]) * (0.70 + 0.30 * grown) + 0.035 * sag,
-        nose_width=(0.150 + 0.023 * t["nose_width"] + 0.012 * male)
-        * (0.80 + 0.20 * grown)
-        * (1 + 0.12 * sag),
+        nose_width=(0.150 + 0.023 * t["nose_width"] + 0.012 * male) * (0.80 + 0.20 * grown) * (1 + 0.12 * sag),
         nose_bridge=(0.72 + 0.18 * t["nose_bridge"]) * (0.35 + 0.65 * grown),
         mouth_y=0.725 - 0.185 * baby + 0.02 * t["mouth_height"],
         mouth_width=(0.275 + 0.028 * t["mouth_width"]) * (0.74 + 0.26 * grown),
@@ -97,10 +91,7 @@ def _skin(t: dict[str, float], female: bool, age: float, makeup: bool) -> Skin:
             np.array([[0.78, 0.25, 0.28], [0.70, 0.16, 0.22], [0.80, 0.42, 0.42]]), abs(t["makeup"]) / 2
         )
     moles = np.random.default_rng(int(1e6 * abs(t["moles"])))
-    places = tuple(
-        (float(moles.uniform(-0.55, 0.55)), float(moles.uniform(-0.5, 0.95)))
-        for _ in range(moles.poisson(1.3))
-    )
+    places = tuple((float(moles.uniform(-0.55, 0.55)), float(moles.uniform(-0.5, 0.95))) for _ in range(moles.poisson(1.3)))
     return Skin(
         colour=colour * mood,
         lips=lips,
@@ -108,9 +99,7 @@ def _skin(t: dict[str, float], female: bool, age: float, makeup: bool) -> Skin:
         wrinkles=max(old, 0.0),
         bags=0.12 + 0.75 * _rise(age, 28, 70),
         spots=_rise(age, 52, 84),
-        freckles=max(0.0, t["freckles"] - 0.9)
-        * (0.3 + 0.7 * _rise(age, 3, 9))
-        * (1 - 0.5 * _rise(age, 25, 60)),
+        freckles=max(0.0, t["freckles"] - 0.9) * (0.3 + 0.7 * _rise(age, 3, 9)) * (1 - 0.5 * _rise(age, 25, 60)),
         moles=places if age > 6 else places[:1],
         rough=0.25 + 0.75 * _rise(age, 12, 70),
     )
@@ -128,9 +117,7 @@ def _beard(t: dict[str, float], female: bool, age: float) -> tuple[str, float]:
 def _hair_colour(t: dict[str, float], age: float) -> Array:
     fair = 0.10 + 0.20 * t["hair_light"] - 0.34 * t["melanin"] + 0.14 * (1 - _rise(age, 2, 16))
     colour = _between(_HAIR, fair)
-    return colour + float(np.clip((t["hair_red"] - 1.0) * 0.8, 0, 0.7)) * (1 if fair > 0.1 else 0) * (
-        _RED - colour
-    )
+    return colour + float(np.clip((t["hair_red"] - 1.0) * 0.8, 0, 0.7)) * (1 if fair > 0.1 else 0) * (_RED - colour)
 
 
 def _hair(t: dict[str, float], female: bool, age: float, dyed: bool) -> Hair:
@@ -176,12 +163,8 @@ def look_at(person: Person, age: float, rng: np.random.Generator) -> Look:
     t, female = person.traits, person.female
     makeup = female and age > 15 and rng.random() < _rise(t["makeup"], -2, 2)
     dyed = rng.random() < (0.55 if female and t["neatness"] > 0 else 0.04)
-    wears = _rise(age, 4, 14) * (t["glasses"] > 0.95) or (
-        age > 45 and t["glasses"] > 0.1 and rng.random() < 0.7
-    )
-    frames = np.array(
-        [[0.10, 0.09, 0.09], [0.25, 0.13, 0.08], [0.45, 0.42, 0.40], [0.35, 0.08, 0.10], [0.12, 0.16, 0.30]]
-    )
+    wears = _rise(age, 4, 14) * (t["glasses"] > 0.95) or (age > 45 and t["glasses"] > 0.1 and rng.random() < 0.7)
+    frames = np.array([[0.10, 0.09, 0.09], [0.25, 0.13, 0.08], [0.45, 0.42, 0.40], [0.35, 0.08, 0.10], [0.12, 0.16, 0.30]])
     return Look(
         shape=_shape(t, female, age),
         skin=_skin(t, female, age, makeup),

@@ -48,9 +48,7 @@ def _again(photo: bytes, rng: np.random.Generator) -> bytes:
     picture = Image.open(io.BytesIO(photo)).convert("RGB")
     if rng.random() < 0.5:
         small = int(rng.integers(104, 122))
-        picture = picture.resize((small, small), Image.Resampling.BICUBIC).resize(
-            (SIZE, SIZE), Image.Resampling.BICUBIC
-        )
+        picture = picture.resize((small, small), Image.Resampling.BICUBIC).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
     return _jpeg(picture, int(rng.integers(*QUALITY_AGAIN)))
 
 
@@ -63,9 +61,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 def _add_tables(archive: zipfile.ZipFile, rows: list[Row]) -> None:
     for split in SPLITS:
-        lines = [
-            f"{row.family},{row.role},{row.age_class},{row.path}\n" for row in rows if row.split == split
-        ]
+        lines = [f"{row.family},{row.role},{row.age_class},{row.path}\n" for row in rows if row.split == split]
         _add(archive, f"custom_{split}_dataset.csv", (_HEADER + "".join(lines)).encode())
     for split in SPLITS:
         _add(archive, f"{split}_images/", b"")

@@ -16,10 +16,7 @@ def draw_neck(rgb: Array, look: Look, shot: Shot, plane: Plane) -> None:
     wide = s.neck * (1 + 0.25 * smooth(s.chin, s.chin + 0.45, plane.y) ** 2)
     neck = cover(np.maximum(np.abs(plane.x) - wide, 0.35 - plane.y), 2 * plane.edge)
     light = (
-        0.62
-        + 0.22 * shot.light[0] * plane.x / s.neck
-        - 0.30 * smooth(0.4, 1, np.abs(plane.x) / s.neck)
-        + 0.25 * shot.ambient
+        0.62 + 0.22 * shot.light[0] * plane.x / s.neck - 0.30 * smooth(0.4, 1, np.abs(plane.x) / s.neck) + 0.25 * shot.ambient
     )
     shadow = smooth(0.42, 0.05, plane.v - s.chin - 0.12 * shot.light[0] * plane.u)
     light = light * (1 - 0.40 * shadow)

@@ -99,6 +99,4 @@ def noise_bank(seed: int = 0) -> NoiseBank:
     """The textures: `fine` for skin, `soft` for cloth, `broad` for leaves, `strand` (long in y) for hair."""
     rng = np.random.default_rng(seed)
     strand = 0.75 * _filtered(rng, 1.0, 24) + 0.65 * _filtered(rng, 3.2, 40)
-    return NoiseBank(
-        _filtered(rng, 1.1, 1.1), _filtered(rng, 4, 4), _filtered(rng, 14, 14), strand.astype(np.float32)
-    )
+    return NoiseBank(_filtered(rng, 1.1, 1.1), _filtered(rng, 4, 4), _filtered(rng, 14, 14), strand.astype(np.float32))

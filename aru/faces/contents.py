@@ -74,9 +74,7 @@ def _settle(camera: Camera, rows: list[Row], cut: int, family: str) -> list[Row]
     free = [row for row in rows[:first] if row.source.number not in copied_too]
     picked = [free[index] for index in camera.rng.permutation(len(free))[: abs(wanted)].tolist()]
     if len(picked) < abs(wanted):
-        raise InputError(
-            f"a forget cut at row {cut} does not fit this archive: give it more families or photos"
-        )
+        raise InputError(f"a forget cut at row {cut} does not fit this archive: give it more families or photos")
     if wanted > 0:
         return sorted(
             rows + [replace(row, source=camera.take(row.source.person, row.age_class)) for row in picked],
@@ -92,9 +90,7 @@ def _named(rows: list[Row]) -> Iterator[Row]:
     for row in rows:
         seen[row.family, row.role, row.age_class] += 1
         number, ending = seen[row.family, row.role, row.age_class], "JPG" if row.upper else "jpg"
-        yield replace(
-            row, path=f"{row.family}_AGE_{row.role}_{row.collected}_{row.age_class}{number}.{ending}"
-        )
+        yield replace(row, path=f"{row.family}_AGE_{row.role}_{row.collected}_{row.age_class}{number}.{ending}")
 
 
 def plan(*, seed: int = 0, families: int = FAMILIES, photos: int = PHOTOS) -> list[Row]:
@@ -103,9 +99,7 @@ def plan(*, seed: int = 0, families: int = FAMILIES, photos: int = PHOTOS) -> li
     Raises InputError below 6 families or 4 photos a person: the plants need room.
     """
     if families < 6 or photos < 4:
-        raise InputError(
-            f"faces needs at least 6 families and 4 photos a person, not {families} and {photos}"
-        )
+        raise InputError(f"faces needs at least 6 families and 4 photos a person, not {families} and {photos}")
     camera = Camera(np.random.default_rng([seed, 1]))
     rows = _people(camera, families, photos)
     cut = forget_rows(families, photos)

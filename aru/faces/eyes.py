@@ -39,9 +39,7 @@ def _sockets(rgb: Array, t: Array, y: Array, upper: Array, lower: Array, look: L
     shade(rgb, 0.55 * near * cover(crease, 0.022), 0.60)
     shade(rgb, 0.30 * near * cover(np.maximum(upper - fold - y, y - upper), 0.02), 0.80)
     bag = lower + 0.045 + 0.03 * (1 - np.clip(t, -1, 1) ** 2)
-    shade(
-        rgb, 0.50 * look.skin.bags * near * np.exp(-(((y - bag) / 0.022) ** 2)), np.array([0.72, 0.66, 0.68])
-    )
+    shade(rgb, 0.50 * look.skin.bags * near * np.exp(-(((y - bag) / 0.022) ** 2)), np.array([0.72, 0.66, 0.68]))
     shade(
         rgb,
         0.35 * look.skin.bags * near * smooth(0.0, 0.02, y - lower) * smooth(0.02, -0.01, y - bag),
@@ -54,9 +52,7 @@ def _iris(rgb: Array, eye: Array, side: int, x: Array, y: Array, look: Look, sho
     dx = x - side * 0.045 * shot.gaze[0]
     dy = y + 0.012 - 0.02 * shot.gaze[1]
     away = np.hypot(dx, dy)
-    ring = (
-        0.62 + 0.55 * smooth(radius * 0.3, radius * 0.75, away) - 0.75 * smooth(radius * 0.75, radius, away)
-    )
+    ring = 0.62 + 0.55 * smooth(radius * 0.3, radius * 0.75, away) - 0.75 * smooth(radius * 0.75, radius, away)
     fibres = 1 + 0.12 * np.sin(19 * np.arctan2(dy, dx))
     blend(rgb, eye * cover(away - radius, edge), np.clip(tinted(look.iris, ring * fibres * 1.25), 0.02, 1))
     blend(rgb, eye * cover(away - 0.42 * radius, edge), _BLACK)
@@ -68,18 +64,14 @@ def _iris(rgb: Array, eye: Array, side: int, x: Array, y: Array, look: Look, sho
 def _lashes(rgb: Array, t: Array, y: Array, upper: Array, lower: Array, look: Look, edge: float) -> None:
     ends = smooth(1.10, 0.92, np.abs(t))
     thick = 0.007 + 0.011 * look.lashes * (1 + 0.6 * np.clip(t, -1, 1))
-    blend(
-        rgb, (0.70 + 0.25 * look.lashes) * ends * cover(np.abs(y - upper + 0.3 * thick) - thick, edge), _BLACK
-    )
+    blend(rgb, (0.70 + 0.25 * look.lashes) * ends * cover(np.abs(y - upper + 0.3 * thick) - thick, edge), _BLACK)
     if look.lashes > 0.5:
         wing = np.abs(y - upper + 0.03 * smooth(0.5, 1.2, t)) - 0.008
         blend(rgb, 0.8 * smooth(0.3, 0.8, t) * smooth(1.28, 1.1, t) * cover(wing, edge), _BLACK)
     shade(rgb, 0.45 * ends * cover(np.abs(y - lower) - 0.006, edge), 0.55)
 
 
-def draw_brow(
-    rgb: Array, x: Array, y: Array, side: int, look: Look, shot: Shot, bank: NoiseBank, edge: float
-) -> None:
+def draw_brow(rgb: Array, x: Array, y: Array, side: int, look: Look, shot: Shot, bank: NoiseBank, edge: float) -> None:
     """One eyebrow: a tapering band of fine hairs."""
     shape = look.shape
     area = window(side * x, y - shape.brow_y, (0.06, -0.20, 0.70, 0.16))

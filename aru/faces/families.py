@@ -35,18 +35,14 @@ def _habits(rng: np.random.Generator) -> dict[str, float]:
     return dict(zip(HABITS, rng.standard_normal(len(HABITS)).tolist(), strict=True))
 
 
-def founder(
-    rng: np.random.Generator, *, role: str, female: bool, collected: int, near: float = 0.0
-) -> Person:
+def founder(rng: np.random.Generator, *, role: str, female: bool, collected: int, near: float = 0.0) -> Person:
     """Somebody without known parents; `near` shifts melanin towards the family's."""
     genes = dict(zip(GENES, rng.standard_normal(len(GENES)).tolist(), strict=True))
     genes["melanin"] = 0.45 * genes["melanin"] + near
     return Person(role, female, collected, genes | _habits(rng))
 
 
-def child(
-    rng: np.random.Generator, mother: Person, father: Person, *, role: str, female: bool, collected: int
-) -> Person:
+def child(rng: np.random.Generator, mother: Person, father: Person, *, role: str, female: bool, collected: int) -> Person:
     """A child: each gene from one of the two parents or between them, with a small mutation."""
     weights = rng.choice([0.0, 0.15, 0.5, 0.85, 1.0], size=len(GENES))
     changes = _MUTATION * rng.standard_normal(len(GENES))
@@ -57,9 +53,7 @@ def child(
     return Person(role, female, collected, genes | _habits(rng))
 
 
-def _children(
-    rng: np.random.Generator, mother: Person, father: Person, count: int, eldest: int
-) -> list[Person]:
+def _children(rng: np.random.Generator, mother: Person, father: Person, count: int, eldest: int) -> list[Person]:
     people, seen, age = [], {"D": 0, "S": 0}, eldest
     for _ in range(count):
         letter = "D" if rng.random() < 0.53 else "S"
@@ -90,9 +84,7 @@ def family(rng: np.random.Generator, *, members: int) -> list[Person]:
         for role in ("GM", "GF")
     )
     mother = child(rng, grandmother, grandfather, role="M", female=True, collected=parent)
-    father = founder(
-        rng, role="F", female=False, collected=min(parent + int(rng.integers(-3, 6)), _OLDEST), near=near
-    )
+    father = founder(rng, role="F", female=False, collected=min(parent + int(rng.integers(-3, 6)), _OLDEST), near=near)
     children = _children(rng, mother, father, max(1, members - int(rng.integers(1, 3))), eldest)
     elders = [mother, father] if rng.random() < 0.5 else [father, mother]
     if rng.random() < 0.35:

@@ -21,20 +21,12 @@ def draw_nose(rgb: Array, x: Array, y: Array, look: Look, shot: Shot, edge: floa
         return
     shade(rgb, 0.42 * bell(x, y - tip - 0.085, wide * 0.85, 0.03), np.array([0.66, 0.56, 0.54]))
     for side in (-1, 1):
-        hole = (
-            np.hypot(
-                (x - side * 0.50 * wide) / 0.050, (y - tip - 0.062 + 0.15 * (side * x - 0.5 * wide)) / 0.021
-            )
-            - 1
-        )
+        hole = np.hypot((x - side * 0.50 * wide) / 0.050, (y - tip - 0.062 + 0.15 * (side * x - 0.5 * wide)) / 0.021) - 1
         blend(rgb, 0.62 * cover(hole, 0.8), 0.25 * look.skin.colour)
         wing = np.abs(np.hypot((side * x - 0.62 * wide), (y - tip - 0.02) * 0.95) - 0.42 * wide) - 0.004
         shade(
             rgb,
-            0.42
-            * cover(wing, 0.02)
-            * smooth(0.6 * wide, 0.95 * wide, side * x)
-            * smooth(-0.10, -0.02, y - tip),
+            0.42 * cover(wing, 0.02) * smooth(0.6 * wide, 0.95 * wide, side * x) * smooth(-0.10, -0.02, y - tip),
             0.62,
         )
 

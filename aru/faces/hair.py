@@ -71,9 +71,7 @@ def _tone(look: Look, shot: Shot, plane: Plane, strands: Array) -> Array:
     )
     value = np.clip(lit, 0.45, 1.25) * (1 + (0.22 - 0.15 * float(look.hair.colour.mean())) * strands)
     colour = tinted(look.hair.colour, value) + 0.045 * (value - 0.5)
-    return np.clip(
-        tinted(shot.light_colour, colour + tinted(0.6 * look.hair.colour + 0.35, 0.16 * sheen)), 0.01, 1
-    )
+    return np.clip(tinted(shot.light_colour, colour + tinted(0.6 * look.hair.colour + 0.35, 0.16 * sheen)), 0.01, 1)
 
 
 def _outer(look: Look, plane: Plane, strands: Array) -> Array:
@@ -94,9 +92,7 @@ def _hanging(look: Look, plane: Plane, strands: Array) -> Array | None:
     style, wide = look.hair.style, look.shape.width
     length = _CUT[style][3]
     if length > 0:
-        spread = (
-            _CUT[style][1] + 0.06 * smooth(0.2, 1.3, plane.v) + 0.03 * look.hair.curl * np.sin(7 * plane.v)
-        )
+        spread = _CUT[style][1] + 0.06 * smooth(0.2, 1.3, plane.v) + 0.03 * look.hair.curl * np.sin(7 * plane.v)
         ends = np.maximum(-plane.v - 0.1, plane.v - length - 0.05 * strands)
         return np.maximum(np.abs(plane.u) - wide - spread - 0.01 * strands, ends)
     if style == "bun":
@@ -155,9 +151,7 @@ def draw_front_hair(rgb: Array, look: Look, plane: Plane, fall: Fall) -> None:
         sides = smooth(0.86, 0.92, np.abs(plane.fx) / look.shape.width) * smooth(-0.4, -0.1, plane.v)
         area = np.maximum(area, locks * sides * (plane.v < 1.0) * 0.98)
     scalp = (1 - 0.75 * look.hair.thin) * (1 - 0.35 * max(0.0, look.hair.recede - 0.6))
-    shadow = (
-        smooth(0.16, 0.0, -forehead) * cover(plane.distance, 0.05) * smooth(low + 0.2, low - 0.1, plane.v)
-    )
+    shadow = smooth(0.16, 0.0, -forehead) * cover(plane.distance, 0.05) * smooth(low + 0.2, low - 0.1, plane.v)
     shade(rgb, 0.38 * scalp * shadow * (1 - area), np.array([0.66, 0.58, 0.55]))
     blend(rgb, area * np.clip(scalp + 0.10 * strands, 0, 1), fall.tone)
 

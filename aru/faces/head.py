@@ -132,9 +132,7 @@ def _folds(look: Look, shot: Shot, x: Array, ax: Array, y: Array) -> Array:
         * smooth(1.25, 0.8, along)
     )
     folds = -(0.012 * smile + 0.034 * old) * groove
-    lower = np.exp(-0.5 * ((ax - s.mouth_width - 0.03) / 0.022) ** 2) * bell(
-        x, y - s.mouth_y - 0.13, 9, 0.075
-    )
+    lower = np.exp(-0.5 * ((ax - s.mouth_width - 0.03) / 0.022) ** 2) * bell(x, y - s.mouth_y - 0.13, 9, 0.075)
     folds -= 0.022 * s.sag * lower
     folds += 0.045 * s.sag * bell(ax - 0.45, y - 0.86, 0.11, 0.09)
     brow = smooth(-0.36, -0.46, y) * smooth(0.60, 0.25, ax) * smooth(-0.86, -0.72, y)
@@ -146,12 +144,7 @@ def _folds(look: Look, shot: Shot, x: Array, ax: Array, y: Array) -> Array:
     )
     folds -= 0.012 * max(0.0, old - 0.2) * bell(ax - 0.065, y + 0.17, 0.014, 0.07)
     feet = smooth(0.52, 0.60, ax) * smooth(0.76, 0.66, ax) * smooth(0.16, 0.08, np.abs(y + 0.01))
-    folds += (
-        0.0065
-        * (old + 0.35 * smile * min(1, look.age / 35))
-        * feet
-        * np.sin(78 * (y - 0.28 * (ax - 0.5) * np.sign(y)))
-    )
+    folds += 0.0065 * (old + 0.35 * smile * min(1, look.age / 35)) * feet * np.sin(78 * (y - 0.28 * (ax - 0.5) * np.sign(y)))
     return folds
 
 
@@ -164,9 +157,7 @@ def light_face(look: Look, shot: Shot, plane: Plane, bank: NoiseBank, size: int)
     length = np.sqrt(1 + across**2 + down**2)
     lx, ly, lz = shot.light
     facing = (-across * lx - down * ly + lz) / length
-    diffuse = shot.ambient * (0.72 + 0.28 / length) + (1.08 - shot.ambient) * np.clip(
-        0.12 + 0.88 * facing, 0, None
-    )
+    diffuse = shot.ambient * (0.72 + 0.28 / length) + (1.08 - shot.ambient) * np.clip(0.12 + 0.88 * facing, 0, None)
     halfway = (np.array([lx, ly, lz + 1]) / np.linalg.norm([lx, ly, lz + 1])).tolist()
     shine = np.clip((-across * halfway[0] - down * halfway[1] + halfway[2]) / length, 0, 1) ** 22
     diffuse, shine = enlarge(diffuse, size), enlarge(shine, size)
@@ -193,9 +184,9 @@ def beard_area(look: Look, plane: Plane) -> Array:
     """Where a beard grows, from 0 to 1."""
     s, x, y = look.shape, plane.fx, plane.fy
     ax = np.abs(x)
-    edge = np.interp(
-        ax, [0, 0.22, 0.45, 0.62, 0.78], [s.nose_tip + 0.14, s.nose_tip + 0.15, 0.62, 0.36, 0.05]
-    ).astype(np.float32)
+    edge = np.interp(ax, [0, 0.22, 0.45, 0.62, 0.78], [s.nose_tip + 0.14, s.nose_tip + 0.15, 0.62, 0.36, 0.05]).astype(
+        np.float32
+    )
     area = smooth(-0.03, 0.10, y - edge)
     lips = cover((np.hypot(x / (s.mouth_width * 0.95), (y - s.mouth_y - 0.01) / 0.10) - 1) * 0.1, 0.05)
     return area * (1 - lips) * (1 - 0.8 * bell(ax - 0.30, y - 0.56, 0.07, 0.09))

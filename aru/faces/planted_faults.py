@@ -36,13 +36,9 @@ def _refile(rng: np.random.Generator, rows: list[Row], number: int, host: str) -
     return [replace(own[index], split=split, family=host, role=role, copy="same") for index in chosen]
 
 
-def _moves(
-    rng: np.random.Generator, rows: list[Row], cut_family: int, families: int
-) -> list[tuple[int, str]]:
+def _moves(rng: np.random.Generator, rows: list[Row], cut_family: int, families: int) -> list[tuple[int, str]]:
     """Whose first person is filed again under which family: over the cut, within train, in val, in test."""
-    over = [number for number in (cut_family, cut_family - 1) if number >= 1][
-        : _share(REFILED_OVER_CUT, families)
-    ]
+    over = [number for number in (cut_family, cut_family - 1) if number >= 1][: _share(REFILED_OVER_CUT, families)]
     last = max(int(row.family[1:]) for row in rows if row.split == "train")
     others = [number for number in range(1, last) if not cut_family - 1 <= number <= cut_family + 1]
     within = max(0, _share(REFILED_IN_TRAIN, families) - len(over))
@@ -73,17 +69,10 @@ def _neighbour(name: str, person: Person) -> str:
 
 def copied(rng: np.random.Generator, rows: list[Row], *, families: int) -> list[Row]:
     """Rows of files listed twice under one person, some in another class, and of photos compressed again."""
-    train = [
-        row
-        for row in rows
-        if row.split == "train" and not row.copy and len(open_classes(row.source.person)) > 1
-    ]
+    train = [row for row in rows if row.split == "train" and not row.copy and len(open_classes(row.source.person)) > 1]
     twice, conflicts, again = (_share(count, families) for count in (LISTED_TWICE, CONFLICTS, REENCODED))
     picked = [train[index] for index in rng.permutation(len(train))[: twice + again].tolist()]
-    wrong = [
-        replace(row, age_class=_neighbour(row.age_class, row.source.person), copy="same")
-        for row in picked[:conflicts]
-    ]
+    wrong = [replace(row, age_class=_neighbour(row.age_class, row.source.person), copy="same") for row in picked[:conflicts]]
     right = [replace(row, copy="same") for row in picked[conflicts:twice]]
     return wrong + right + [replace(row, copy="again") for row in picked[twice:]]
 
@@ -94,13 +83,8 @@ def planted(rows: list[Row], *, cut: int) -> dict[str, int]:
     An audit of the bytes must find the same figures, except what needs the pictures: re-encoded copies.
     """
     train = [row for row in rows if row.split == "train"]
-    files = {
-        split: {row.source.number for row in rows if row.split == split and row.copy != "again"}
-        for split in SPLITS
-    }
-    forget, retain = (
-        {row.source.number for row in part if row.copy != "again"} for part in (train[:cut], train[cut:])
-    )
+    files = {split: {row.source.number for row in rows if row.split == split and row.copy != "again"} for split in SPLITS}
+    forget, retain = ({row.source.number for row in part if row.copy != "again"} for part in (train[:cut], train[cut:]))
     homes, classes = defaultdict(set), defaultdict(set)
     for row in rows:
         if row.copy != "again":
@@ -118,7 +102,5 @@ def planted(rows: list[Row], *, cut: int) -> dict[str, int]:
         "files_on_both_sides_of_the_cut": len(forget & retain),
         "keys_on_both_sides_of_the_cut": len(set(keys(train[:cut])) & set(keys(train[cut:]))),
         "test_rows_in_train": sum(row.split == "val" and row.source.number in files["train"] for row in rows),
-        "unseen_rows_in_train": sum(
-            row.split == "test" and row.source.number in files["train"] for row in rows
-        ),
+        "unseen_rows_in_train": sum(row.split == "test" and row.source.number in files["train"] for row in rows),
     }

@@ -74,9 +74,7 @@ class Camera:
         change = PERSON_SPREAD * offsets[0] + PHOTO_SPREAD * offsets[1]
         apparent = float(np.clip((age + 2.5) * np.exp(change) - 2.5, 0.3, 90))
         self.taken += 1
-        return Source(
-            self.taken, person, age, apparent, float(np.clip(1 - (person.collected - age) / 50, 0, 1))
-        )
+        return Source(self.taken, person, age, apparent, float(np.clip(1 - (person.collected - age) / 50, 0, 1)))
 
 
 def open_classes(person: Person) -> list[str]:

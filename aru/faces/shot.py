@@ -113,9 +113,7 @@ def draw_shot(rng: np.random.Generator, age: float, year: float) -> Shot:
         exposure=float(np.exp(rng.normal(0.0, 0.08))),
         contrast=float(rng.normal(1.0, 0.07)),
         tint=1 + (np.array([0.06, 0, -0.10]) if old else np.zeros(3)) + rng.normal(0, 0.02, 3),
-        monochrome=float(rng.uniform(0.6, 1.0))
-        if old and rng.random() < 0.5
-        else float(max(0, rng.normal(0.02, 0.08))),
+        monochrome=float(rng.uniform(0.6, 1.0)) if old and rng.random() < 0.5 else float(max(0, rng.normal(0.02, 0.08))),
         blur=float(max(0, rng.normal(0.15 + 0.3 * old, 0.25))),
         grain=float(abs(rng.normal(0, 0.006 + 0.008 * old))),
         texture=(float(rng.uniform(0, 256)), float(rng.uniform(0, 256))),

@@ -26,8 +26,9 @@ class AdvancedNegGradConfig(DescentConfig):
     forget_weight: float = Field(1.0, ge=0)
 
 
-def unlearn(model: nn.Module, sets: Sets, config: AdvancedNegGradConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: AdvancedNegGradConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """Minimise a CE(D_r) - b CE(D_f), a batch of each a step (arXiv 2302.09880, 2311.02240).
 
     a = b = 1 in the benchmark; a = alpha = 0.95, b = 1 - alpha in NG+ as Deep Unlearn runs it.
@@ -46,14 +47,26 @@ def unlearn(model: nn.Module, sets: Sets, config: AdvancedNegGradConfig, *, seed
                 yield Step(config.retain_weight * kept - config.forget_weight * lost)
 
     total = config.epochs * passes(len(sets.retain), config.batch_size)
-    descend(steps(), optimiser_of(result, config), compute=compute, generator=random,
-            tell=counter(progress, total, "advanced neggrad"))
+    descend(
+        steps(),
+        optimiser_of(result, config),
+        compute=compute,
+        generator=random,
+        tell=counter(progress, total, "advanced neggrad"),
+    )
     return finish(result)
 
 
 METHOD = Method(
-    "advanced-neggrad", AdvancedNegGradConfig, unlearn, ("forget", "retain"), "arXiv 2311.02240; 2302.09880; 2410.01276", {
+    "advanced-neggrad",
+    AdvancedNegGradConfig,
+    unlearn,
+    ("forget", "retain"),
+    "arXiv 2311.02240; 2302.09880; 2410.01276",
+    {
         "benchmark": AdvancedNegGradConfig(),
-        "deepunlearn": AdvancedNegGradConfig(epochs=10, batch_size=256, lr=0.01, momentum=0.9, retain_weight=0.95,
-                                             forget_weight=0.05, batchnorm="eval"),
-    })
+        "deepunlearn": AdvancedNegGradConfig(
+            epochs=10, batch_size=256, lr=0.01, momentum=0.9, retain_weight=0.95, forget_weight=0.05, batchnorm="eval"
+        ),
+    },
+)

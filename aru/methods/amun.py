@@ -30,8 +30,9 @@ class AmunConfig(DescentConfig):
     use_retain: bool = Field(True, description="train on D_r, D_f and D_A, or on D_f and D_A alone")
 
 
-def unlearn(model: nn.Module, sets: Sets, config: AmunConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: AmunConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """Minimise CE over D_r, D_f and D_A = {(x', argmax f(x'))}, x' the nearest to x in D_f with argmax f(x') != y
     (arXiv 2503.00917). The neighbours are not augmented."""
     require_classes(sets, "amun")
@@ -49,13 +50,19 @@ def unlearn(model: nn.Module, sets: Sets, config: AmunConfig, *, seed: int, comp
                 images = torch.cat([images, adversarial[made].to(compute.device)])
                 yield Step(task_loss(result(images), torch.cat([targets, labels[made].to(compute.device)])))
 
-    descend(steps(), optimiser_of(result, config), compute=compute, generator=random,
-            tell=counter(progress, config.epochs * passes(count, config.batch_size), "amun"))
+    descend(
+        steps(),
+        optimiser_of(result, config),
+        compute=compute,
+        generator=random,
+        tell=counter(progress, config.epochs * passes(count, config.batch_size), "amun"),
+    )
     return finish(result)
 
 
-def neighbours(model: nn.Module, data: ImageSet, config: AmunConfig, *, compute: Compute,
-               progress: Progress = silent) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def neighbours(
+    model: nn.Module, data: ImageSet, config: AmunConfig, *, compute: Compute, progress: Progress = silent
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Adversarial neighbours of `data`, their labels by the model, and the radius at which each was found.
 
     Shape:
@@ -70,13 +77,16 @@ def neighbours(model: nn.Module, data: ImageSet, config: AmunConfig, *, compute:
         progress(int(positions[-1]) + 1, len(data), "amun neighbours")
     adversarial, labels, radius = (torch.cat(column) for column in zip(*parts, strict=True))
     if len(adversarial) == 0:
-        raise InputError(f"no forget image changed its label within eps {config.eps} doubled {config.doublings} times: "
-                         "raise eps or doublings")
+        raise InputError(
+            f"no forget image changed its label within eps {config.eps} doubled {config.doublings} times: "
+            "raise eps or doublings"
+        )
     return adversarial.contiguous(), labels, radius
 
 
-def nearest(model: nn.Module, images: torch.Tensor, targets: torch.Tensor, config: AmunConfig, *,
-            compute: Compute) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def nearest(
+    model: nn.Module, images: torch.Tensor, targets: torch.Tensor, config: AmunConfig, *, compute: Compute
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """PGD in the L2 ball, whose radius doubles until the label is not the true one: images, labels, radii, flipped.
 
     An image that the model gets wrong is its own neighbour.
@@ -101,8 +111,9 @@ def nearest(model: nn.Module, images: torch.Tensor, targets: torch.Tensor, confi
     return found, labels, radius, labels != targets
 
 
-def _gradient(model: nn.Module, images: torch.Tensor, targets: torch.Tensor,
-              compute: Compute) -> tuple[torch.Tensor, torch.Tensor]:
+def _gradient(
+    model: nn.Module, images: torch.Tensor, targets: torch.Tensor, compute: Compute
+) -> tuple[torch.Tensor, torch.Tensor]:
     images = images.detach().requires_grad_(True)
     with compute.autocast():
         logits = model(images)
@@ -121,5 +132,6 @@ def _step(current: torch.Tensor, gradient: torch.Tensor, origin: torch.Tensor, r
     return (origin + delta * shrink.view(-1, 1, 1, 1)).clamp(0, 1).detach()
 
 
-METHOD = Method("amun", AmunConfig, unlearn, ("forget", "retain"), "arXiv 2503.00917", {"paper": AmunConfig()},
-                multilabel=False)
+METHOD = Method(
+    "amun", AmunConfig, unlearn, ("forget", "retain"), "arXiv 2503.00917", {"paper": AmunConfig()}, multilabel=False
+)

@@ -30,8 +30,9 @@ class BadTeacherConfig(DescentConfig):
     temperature: float = Field(1.0, gt=0)
 
 
-def unlearn(model: nn.Module, sets: Sets, config: BadTeacherConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: BadTeacherConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """Minimise KL(T_bad || s) on D_f and KL(theta0 || s) on a part of D_r, in mixed batches (arXiv 2205.08096).
 
     T_bad is a freshly initialised network of the same architecture.
@@ -52,8 +53,9 @@ def unlearn(model: nn.Module, sets: Sets, config: BadTeacherConfig, *, seed: int
                 yield Step(distillation_loss(result(images), wanted, temperature=config.temperature))
 
     total = config.epochs * passes(len(mixed), config.batch_size)
-    descend(steps(), optimiser_of(result, config), compute=compute, generator=random,
-            tell=counter(progress, total, "bad teacher"))
+    descend(
+        steps(), optimiser_of(result, config), compute=compute, generator=random, tell=counter(progress, total, "bad teacher")
+    )
     return finish(result)
 
 
@@ -63,7 +65,15 @@ def lesson(good: nn.Module, bad: nn.Module, images: torch.Tensor, forgotten: tor
     return torch.where(forgotten[:, None], bad(images).float(), good(images).float())
 
 
-METHOD = Method("bad-teacher", BadTeacherConfig, unlearn, ("forget", "retain"), "arXiv 2205.08096; 2410.01276", {
-    "paper": BadTeacherConfig(),
-    "deepunlearn": BadTeacherConfig(epochs=10, lr=0.01, retain_share=1.0),
-}, multilabel=False)
+METHOD = Method(
+    "bad-teacher",
+    BadTeacherConfig,
+    unlearn,
+    ("forget", "retain"),
+    "arXiv 2205.08096; 2410.01276",
+    {
+        "paper": BadTeacherConfig(),
+        "deepunlearn": BadTeacherConfig(epochs=10, lr=0.01, retain_share=1.0),
+    },
+    multilabel=False,
+)

@@ -26,8 +26,9 @@ class CtConfig(TrainConfig):
     schedule: Literal["constant", "step", "cosine", "onecycle"] = "cosine"
 
 
-def unlearn(model: nn.Module, sets: Sets, config: CtConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: CtConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """W[o, i, h, w] <- W[o, i, w, h] for every convolution, then CE(D_r) (arXiv 2406.09073, 2410.01276)."""
     result = student(model, compute)
     transpose(result)

@@ -35,8 +35,9 @@ class FcsConfig(Section):
     augment: bool = Field(True, description="MUFAC's flips, affine maps and colour jitter")
 
 
-def unlearn(model: nn.Module, sets: Sets, config: FcsConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: FcsConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """Stage 1: min KL(uniform || softmax f(D_f)), one pass. Stage 2, E times: min mean -log softmax(z_f z_r^T / T) with z_r
     held fixed, one pass over D_f; then min CE(D_r), one pass (arXiv 2406.09073, 2410.01276)."""
     require_classes(sets, "fcs")
@@ -47,18 +48,23 @@ def unlearn(model: nn.Module, sets: Sets, config: FcsConfig, *, seed: int, compu
     rounds = min(forget_steps, passes(len(sets.retain), config.forget_batch_size))
     total = forget_steps + config.epochs * (rounds + passes(len(sets.retain), config.batch_size))
     tell = counter(progress, total, "fcs")
-    retaining = torch.optim.SGD(result.parameters(), lr=config.retain_lr, momentum=config.momentum,
-                                weight_decay=config.retain_weight_decay)
-    uniform, forgetting = (torch.optim.SGD(result.parameters(), lr=lr, momentum=config.momentum)
-                           for lr in (config.uniform_lr, config.forget_lr))
+    retaining = torch.optim.SGD(
+        result.parameters(), lr=config.retain_lr, momentum=config.momentum, weight_decay=config.retain_weight_decay
+    )
+    uniform, forgetting = (
+        torch.optim.SGD(result.parameters(), lr=lr, momentum=config.momentum) for lr in (config.uniform_lr, config.forget_lr)
+    )
 
     def level() -> Iterator[Step]:
         for images, _ in shuffled(sets.forget, config.forget_batch_size, **ways):
             yield Step(uniform_divergence(result(images)))
 
     def push(epoch: int) -> Iterator[Step]:
-        pairs = zip(shuffled(sets.forget, config.forget_batch_size, **ways),
-                    shuffled(sets.retain, config.forget_batch_size, **ways), strict=False)
+        pairs = zip(
+            shuffled(sets.forget, config.forget_batch_size, **ways),
+            shuffled(sets.retain, config.forget_batch_size, **ways),
+            strict=False,
+        )
         for number, ((images, _), (others, _)) in enumerate(pairs):
             done = epoch * rounds + number
             set_lr(forgetting, cosine(config.forget_lr, done, config.epochs * rounds, least=config.least_lr))
@@ -89,5 +95,6 @@ def contrast(forget: torch.Tensor, retain: torch.Tensor, temperature: float) -> 
     return -functional.log_softmax(forget.float() @ retain.float().T / temperature, dim=1).mean()
 
 
-METHOD = Method("fcs", FcsConfig, unlearn, ("forget", "retain"), "arXiv 2406.09073; 2410.01276", {"paper": FcsConfig()},
-                multilabel=False)
+METHOD = Method(
+    "fcs", FcsConfig, unlearn, ("forget", "retain"), "arXiv 2406.09073; 2410.01276", {"paper": FcsConfig()}, multilabel=False
+)

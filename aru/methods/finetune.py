@@ -25,17 +25,33 @@ class FinetuneMethodConfig(TrainConfig):
     batchnorm: Literal["train", "eval"] = Field("eval", description="eval keeps the original's statistics")
 
 
-def unlearn(model: nn.Module, sets: Sets, config: FinetuneMethodConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: FinetuneMethodConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """theta <- theta - lr grad CE(D_r), from the original; forgetting is left to catastrophe."""
     result = student(model, compute)
     loss = holding(batchnorms(result), supervised) if config.batchnorm == "eval" else supervised
-    fit(result, sets.retain, config, generator=generator(seed, "finetune"), compute=compute, loss=loss, progress=progress,
-        text="fine-tune")
+    fit(
+        result,
+        sets.retain,
+        config,
+        generator=generator(seed, "finetune"),
+        compute=compute,
+        loss=loss,
+        progress=progress,
+        text="fine-tune",
+    )
     return finish(result)
 
 
-METHOD = Method("finetune", FinetuneMethodConfig, unlearn, ("retain",), "arXiv 2311.02240; NeurIPS 2023 starting kit", {
-    "benchmark": FinetuneMethodConfig(),
-    "starting-kit": FinetuneMethodConfig(epochs=5, momentum=0.9, weight_decay=5e-4, schedule="cosine", batchnorm="train"),
-})
+METHOD = Method(
+    "finetune",
+    FinetuneMethodConfig,
+    unlearn,
+    ("retain",),
+    "arXiv 2311.02240; NeurIPS 2023 starting kit",
+    {
+        "benchmark": FinetuneMethodConfig(),
+        "starting-kit": FinetuneMethodConfig(epochs=5, momentum=0.9, weight_decay=5e-4, schedule="cosine", batchnorm="train"),
+    },
+)

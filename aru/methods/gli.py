@@ -31,8 +31,9 @@ class GliConfig(DescentConfig):
     last_guidance: float = Field(1000.0, ge=0, description="the same at the last step; it grows linearly")
 
 
-def unlearn(model: nn.Module, sets: Sets, config: GliConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: GliConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """min CE(f(x_r + n), y_r), n a few sign steps up ||f(x_r + n) - f(x_f)||^2 - w CE(f(x_r + n), y_r).
 
     Guided Loss-Increasing (CVPR Workshops 2024; openreview gOEwBz9Oyt) as its authors' notebook for MUFAC computes it. The
@@ -55,8 +56,7 @@ def unlearn(model: nn.Module, sets: Sets, config: GliConfig, *, seed: int, compu
                 yield Step(task_loss(result(moved), targets[:count]))
                 number += 1
 
-    descend(steps(), optimiser_of(result, config), compute=compute, generator=random,
-            tell=counter(progress, total, "gli"))
+    descend(steps(), optimiser_of(result, config), compute=compute, generator=random, tell=counter(progress, total, "gli"))
     return finish(result)
 
 
@@ -79,5 +79,6 @@ def guided(model: nn.Module, retain: Batch, forget: torch.Tensor, config: GliCon
     return (images + noise.detach()).clamp(0, 1)
 
 
-METHOD = Method("gli", GliConfig, unlearn, ("forget", "retain"), "CVPR Workshops 2024, openreview gOEwBz9Oyt",
-                {"benchmark": GliConfig()})
+METHOD = Method(
+    "gli", GliConfig, unlearn, ("forget", "retain"), "CVPR Workshops 2024, openreview gOEwBz9Oyt", {"benchmark": GliConfig()}
+)

@@ -15,8 +15,9 @@ from aru.train.losses import task_loss
 Gradients = dict[str, torch.Tensor]
 
 
-def mean_gradient(model: nn.Module, data: ImageSet, *, batch_size: int, compute: Compute, progress: Progress,
-                  text: str) -> Gradients:
+def mean_gradient(
+    model: nn.Module, data: ImageSet, *, batch_size: int, compute: Compute, progress: Progress, text: str
+) -> Gradients:
     """The gradient of the mean loss over `data` with respect to every parameter, by name."""
     total: Gradients = {}
     for count, gradients in batch_gradients(model, data, batch_size=batch_size, compute=compute, progress=progress, text=text):
@@ -24,8 +25,9 @@ def mean_gradient(model: nn.Module, data: ImageSet, *, batch_size: int, compute:
     return total
 
 
-def importance(model: nn.Module, data: ImageSet, *, batch_size: int, compute: Compute, progress: Progress,
-               text: str) -> Gradients:
+def importance(
+    model: nn.Module, data: ImageSet, *, batch_size: int, compute: Compute, progress: Progress, text: str
+) -> Gradients:
     """Mean over the batches of the squared gradient of the batch's mean loss: the diagonal Fisher information as SSD
     (arXiv 2308.07707) and SFRon (arXiv 2409.19732) compute it."""
     total: Gradients = {}
@@ -36,8 +38,9 @@ def importance(model: nn.Module, data: ImageSet, *, batch_size: int, compute: Co
     return {name: value / batches for name, value in total.items()}
 
 
-def batch_gradients(model: nn.Module, data: ImageSet, *, batch_size: int, compute: Compute, progress: Progress,
-                    text: str) -> Iterator[tuple[int, Gradients]]:
+def batch_gradients(
+    model: nn.Module, data: ImageSet, *, batch_size: int, compute: Compute, progress: Progress, text: str
+) -> Iterator[tuple[int, Gradients]]:
     """For each batch, in the set's order: its size, and the gradient of its mean loss.
 
     A copy of the model in evaluation mode answers, on images that are not augmented. Raises TrainingError where the loss

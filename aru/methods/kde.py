@@ -31,8 +31,9 @@ class KdeConfig(TrainConfig):
     temperature: float = Field(5.0, gt=0)
 
 
-def unlearn(model: nn.Module, sets: Sets, config: KdeConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: KdeConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """Reset the ends; min KL(theta0 || s); min CE + H(theta0, s) + KL(theta0 || s), softened by T (arXiv 2410.01276).
 
     The source distils on validation images first. Held-out people are for evaluation here, so both stages see D_r alone.
@@ -43,8 +44,16 @@ def unlearn(model: nn.Module, sets: Sets, config: KdeConfig, *, seed: int, compu
     warmup = config.model_copy(update={"epochs": config.warmup_epochs, "lr": config.warmup_lr, "schedule": "constant"})
     random = generator(seed, "kde")
     for stage, text, labelled in ((warmup, "kde warm-up", False), (config, "kde", True)):
-        fit(result, sets.retain, stage, generator=random, compute=compute, progress=progress, text=text,
-            loss=distilling(fixed, config.temperature, labelled=labelled))
+        fit(
+            result,
+            sets.retain,
+            stage,
+            generator=random,
+            compute=compute,
+            progress=progress,
+            text=text,
+            loss=distilling(fixed, config.temperature, labelled=labelled),
+        )
     return finish(result)
 
 
@@ -77,5 +86,6 @@ def reset_ends(model: nn.Module, *, seed: int) -> None:
         module.to(place)
 
 
-METHOD = Method("kde", KdeConfig, unlearn, ("retain",), "arXiv 2406.09073; 2410.01276", {"paper": KdeConfig()},
-                multilabel=False)
+METHOD = Method(
+    "kde", KdeConfig, unlearn, ("retain",), "arXiv 2406.09073; 2410.01276", {"paper": KdeConfig()}, multilabel=False
+)

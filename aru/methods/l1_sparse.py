@@ -26,8 +26,9 @@ class L1SparseConfig(DescentConfig):
     free_epochs: int = Field(0, ge=0, description="the last so many epochs go without the penalty")
 
 
-def unlearn(model: nn.Module, sets: Sets, config: L1SparseConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: L1SparseConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """Minimise CE(D_r) + a_e ||theta||_1, a_e = a (1 - e / (E - E_free)), zero from then on (arXiv 2304.04934)."""
     result = student(model, compute, batchnorm=config.batchnorm)
     random = generator(seed, "l1-sparse")
@@ -36,12 +37,14 @@ def unlearn(model: nn.Module, sets: Sets, config: L1SparseConfig, *, seed: int, 
     def steps() -> Iterator[Step]:
         for epoch in range(config.epochs):
             weight = penalty(config, epoch)
-            for images, targets in shuffled(sets.retain, config.batch_size, generator=random, compute=compute,
-                                            augmented=config.augment):
+            for images, targets in shuffled(
+                sets.retain, config.batch_size, generator=random, compute=compute, augmented=config.augment
+            ):
                 yield Step(task_loss(result(images), targets) + weight * l1_norm(result))
 
-    descend(steps(), optimiser_of(result, config), compute=compute, generator=random,
-            tell=counter(progress, total, "l1-sparse"))
+    descend(
+        steps(), optimiser_of(result, config), compute=compute, generator=random, tell=counter(progress, total, "l1-sparse")
+    )
     return finish(result)
 
 

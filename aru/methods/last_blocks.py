@@ -25,14 +25,16 @@ class LastBlocksConfig(TrainConfig):
     blocks: int = Field(2, ge=1, le=1000, description="the last so many blocks are trained, the rest frozen")
 
 
-def catastrophic_forgetting(model: nn.Module, sets: Sets, config: LastBlocksConfig, *, seed: int, compute: Compute,
-                            progress: Progress = silent) -> nn.Module:
+def catastrophic_forgetting(
+    model: nn.Module, sets: Sets, config: LastBlocksConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """CF-k: theta = (theta_frozen, theta_k), theta_k <- theta_k - lr grad CE(D_r) (arXiv 2201.06640)."""
     return _train_last(student(model, compute), sets, config, seed=seed, compute=compute, progress=progress, text="cf-k")
 
 
-def exact_unlearning(model: nn.Module, sets: Sets, config: LastBlocksConfig, *, seed: int, compute: Compute,
-                     progress: Progress = silent) -> nn.Module:
+def exact_unlearning(
+    model: nn.Module, sets: Sets, config: LastBlocksConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """EU-k: as CF-k, but theta_k is drawn anew first, so that the last k blocks never saw D_f (arXiv 2201.06640)."""
     result = student(model, compute)
     drawn = fresh(model, seed=draw_seed(seed, "eu-k/init"))
@@ -42,20 +44,42 @@ def exact_unlearning(model: nn.Module, sets: Sets, config: LastBlocksConfig, *, 
     return _train_last(result, sets, config, seed=seed, compute=compute, progress=progress, text="eu-k")
 
 
-def _train_last(model: nn.Module, sets: Sets, config: LastBlocksConfig, *, seed: int, compute: Compute, progress: Progress,
-                text: str) -> nn.Module:
+def _train_last(
+    model: nn.Module, sets: Sets, config: LastBlocksConfig, *, seed: int, compute: Compute, progress: Progress, text: str
+) -> nn.Module:
     trained = last_blocks(model, config.blocks)
     model.requires_grad_(False)
     for module in trained:
         module.requires_grad_(True)
-    fit(model, sets.retain, config, generator=generator(seed, text), compute=compute,
-        loss=holding(frozen_modules(model, trained), supervised), progress=progress, text=text)
+    fit(
+        model,
+        sets.retain,
+        config,
+        generator=generator(seed, text),
+        compute=compute,
+        loss=holding(frozen_modules(model, trained), supervised),
+        progress=progress,
+        text=text,
+    )
     return finish(model)
 
 
-CF_K = Method("cf-k", LastBlocksConfig, catastrophic_forgetting, ("retain",), "arXiv 2201.06640; 2311.02240; 2410.01276", {
-    "benchmark": LastBlocksConfig(blocks=3, epochs=2, lr=1e-3, momentum=0.0, weight_decay=0.0, schedule="constant"),
-    "deepunlearn": LastBlocksConfig(),
-})
-EU_K = Method("eu-k", LastBlocksConfig, exact_unlearning, ("retain",), "arXiv 2201.06640; 2410.01276",
-              {"deepunlearn": LastBlocksConfig()})
+CF_K = Method(
+    "cf-k",
+    LastBlocksConfig,
+    catastrophic_forgetting,
+    ("retain",),
+    "arXiv 2201.06640; 2311.02240; 2410.01276",
+    {
+        "benchmark": LastBlocksConfig(blocks=3, epochs=2, lr=1e-3, momentum=0.0, weight_decay=0.0, schedule="constant"),
+        "deepunlearn": LastBlocksConfig(),
+    },
+)
+EU_K = Method(
+    "eu-k",
+    LastBlocksConfig,
+    exact_unlearning,
+    ("retain",),
+    "arXiv 2201.06640; 2410.01276",
+    {"deepunlearn": LastBlocksConfig()},
+)

@@ -18,8 +18,9 @@ from aru.data.images import Sets
 class Unlearn(Protocol):
     """The one signature of all methods."""
 
-    def __call__(self, model: nn.Module, sets: Sets, config: Any, *, seed: int, compute: Compute,
-                 progress: Progress = silent) -> nn.Module:
+    def __call__(
+        self, model: nn.Module, sets: Sets, config: Any, *, seed: int, compute: Compute, progress: Progress = silent
+    ) -> nn.Module:
         """A new model in evaluation mode on the compute's device; `model` is not changed by a bit.
 
         Everything random comes from `seed`. Raises InputError for sets or parameters that the method cannot take,
@@ -62,11 +63,16 @@ class Method:
 def require_classes(sets: Sets, name: str) -> None:
     """Refuse the multi-label task where a method is defined on one softmax alone."""
     if sets.retain.targets.is_floating_point():
-        raise InputError(f"{name} compares outputs of one softmax and is not defined for the multi-label task: "
-                         "choose a task with classes, or another method")
+        raise InputError(
+            f"{name} compares outputs of one softmax and is not defined for the multi-label task: "
+            "choose a task with classes, or another method"
+        )
 
 
 def _merged(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    inner = {name: _merged(values[name], change) for name, change in changes.items()
-             if isinstance(change, Mapping) and isinstance(values.get(name), dict)}
+    inner = {
+        name: _merged(values[name], change)
+        for name, change in changes.items()
+        if isinstance(change, Mapping) and isinstance(values.get(name), dict)
+    }
     return {**values, **changes, **inner}

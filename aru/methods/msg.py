@@ -31,14 +31,16 @@ class MsgConfig(DescentConfig):
     kept_factor: float = Field(0.1, ge=0, le=1, description="of the gradients of a convolution's other weights")
 
 
-def unlearn(model: nn.Module, sets: Sets, config: MsgConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: MsgConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """g = grad[CE(R') - CE(D_f)], R' of D_f's size from D_r; the weights of smallest |g| in each convolution are drawn from
     Kaiming's normal (fan-out), then CE(D_r) with the gradients of the others scaled (arXiv 2406.09073, 2410.01276)."""
     random = generator(seed, "msg")
     mask = smallest(model, sets, config, generator=random, compute=compute)
-    result = student(redrawn(model, mask, generator=random, resolution=sets.retain.images.shape[1]), compute,
-                     batchnorm=config.batchnorm)
+    result = student(
+        redrawn(model, mask, generator=random, resolution=sets.retain.images.shape[1]), compute, batchnorm=config.batchnorm
+    )
     factors = gradient_factors(result, mask, config.kept_factor)
     optimiser = optimiser_of(result, config)
 
@@ -49,8 +51,9 @@ def unlearn(model: nn.Module, sets: Sets, config: MsgConfig, *, seed: int, compu
     def steps() -> Iterator[Step]:
         for epoch in range(config.epochs):
             set_lr(optimiser, config.lr * warmth(epoch, config.epochs))
-            for images, targets in shuffled(sets.retain, config.batch_size, generator=random, compute=compute,
-                                            augmented=config.augment):
+            for images, targets in shuffled(
+                sets.retain, config.batch_size, generator=random, compute=compute, augmented=config.augment
+            ):
                 yield Step(task_loss(result(images), targets), shape=scale)
 
     total = config.epochs * passes(len(sets.retain), config.batch_size)

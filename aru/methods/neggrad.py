@@ -23,8 +23,9 @@ class NegGradConfig(DescentConfig):
     momentum: float = Field(0.0, ge=0, lt=1, description="sgd only")
 
 
-def unlearn(model: nn.Module, sets: Sets, config: NegGradConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: NegGradConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """theta <- theta + lr grad CE(D_f) (Golatkar et al. 2020; arXiv 2311.02240). Nothing holds the rest in place."""
     result = student(model, compute, batchnorm=config.batchnorm)
     random = generator(seed, "neggrad")
@@ -35,8 +36,7 @@ def unlearn(model: nn.Module, sets: Sets, config: NegGradConfig, *, seed: int, c
         for _, (images, targets) in zip(range(total), batches, strict=False):
             yield Step(-task_loss(result(images), targets))
 
-    descend(steps(), optimiser_of(result, config), compute=compute, generator=random,
-            tell=counter(progress, total, "neggrad"))
+    descend(steps(), optimiser_of(result, config), compute=compute, generator=random, tell=counter(progress, total, "neggrad"))
     return finish(result)
 
 

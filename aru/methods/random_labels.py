@@ -24,14 +24,20 @@ class RandomLabelsConfig(DescentConfig):
     redraw: bool = Field(True, description="draw the labels anew for every epoch, or once")
 
 
-def unlearn(model: nn.Module, sets: Sets, config: RandomLabelsConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: RandomLabelsConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """Minimise CE over D_r and {(x, y'): x in D_f, y' uniform, y' != y} (Golatkar et al. 2020; arXiv 2410.01276)."""
     result = student(model, compute, batchnorm=config.batchnorm)
     random = generator(seed, "random-labels")
     steps = wrong_label_steps(result, sets, config, generator=random, compute=compute)
-    descend(steps, optimiser_of(result, config), compute=compute, generator=random,
-            tell=counter(progress, total_steps(sets, config), "random labels"))
+    descend(
+        steps,
+        optimiser_of(result, config),
+        compute=compute,
+        generator=random,
+        tell=counter(progress, total_steps(sets, config), "random labels"),
+    )
     return finish(result)
 
 
@@ -40,18 +46,26 @@ def total_steps(sets: Sets, config: RandomLabelsConfig) -> int:
     return config.epochs * passes(len(sets.retain) + len(sets.forget), config.batch_size)
 
 
-def wrong_label_steps(model: nn.Module, sets: Sets, config: RandomLabelsConfig, *, generator: torch.Generator,
-                      compute: Compute) -> Iterator[Step]:
+def wrong_label_steps(
+    model: nn.Module, sets: Sets, config: RandomLabelsConfig, *, generator: torch.Generator, compute: Compute
+) -> Iterator[Step]:
     """The steps over retain as it is and forget with wrong labels, shuffled together."""
     wrong = relabelled(sets.forget, generator=generator)
     for epoch in range(config.epochs):
         if config.redraw and epoch > 0:
             wrong = relabelled(sets.forget, generator=generator)
         mixed = joined(sets.retain, wrong)
-        for images, targets in shuffled(mixed, config.batch_size, generator=generator, compute=compute,
-                                        augmented=config.augment):
+        for images, targets in shuffled(
+            mixed, config.batch_size, generator=generator, compute=compute, augmented=config.augment
+        ):
             yield Step(task_loss(model(images), targets))
 
 
-METHOD = Method("random-labels", RandomLabelsConfig, unlearn, ("forget", "retain"), "arXiv 1911.04933; 2410.01276",
-                {"deepunlearn": RandomLabelsConfig()})
+METHOD = Method(
+    "random-labels",
+    RandomLabelsConfig,
+    unlearn,
+    ("forget", "retain"),
+    "arXiv 1911.04933; 2410.01276",
+    {"deepunlearn": RandomLabelsConfig()},
+)

@@ -29,10 +29,28 @@ from aru.methods.method import Method, Unlearn
 
 __all__ = ["CONTROLS", "METHODS", "Method", "Unlearn", "find"]
 
-_PEERS = [retrain.METHOD, finetune.METHOD, last_blocks.CF_K, last_blocks.EU_K, neggrad.METHOD, advanced_neggrad.METHOD,
-          unsir.METHOD, scrub.METHOD, bad_teacher.METHOD, random_labels.METHOD, l1_sparse.METHOD, salun.METHOD, ssd.METHOD,
-          msg.METHOD, ct.METHOD, kde.METHOD, fcs.METHOD, sfron.METHOD, amun.METHOD,
-          gli.METHOD]
+_PEERS = [
+    retrain.METHOD,
+    finetune.METHOD,
+    last_blocks.CF_K,
+    last_blocks.EU_K,
+    neggrad.METHOD,
+    advanced_neggrad.METHOD,
+    unsir.METHOD,
+    scrub.METHOD,
+    bad_teacher.METHOD,
+    random_labels.METHOD,
+    l1_sparse.METHOD,
+    salun.METHOD,
+    ssd.METHOD,
+    msg.METHOD,
+    ct.METHOD,
+    kde.METHOD,
+    fcs.METHOD,
+    sfron.METHOD,
+    amun.METHOD,
+    gli.METHOD,
+]
 CONTROLS: tuple[str, ...] = tuple(method.name for method in aru_method.CONTROLS)
 METHODS: dict[str, Method] = {method.name: method for method in [*_PEERS, aru_method.ARU, *aru_method.CONTROLS]}
 
@@ -41,6 +59,7 @@ def find(name: str) -> Method:
     """The method of this name; an unknown one is answered with the nearest known."""
     if name not in METHODS:
         near = get_close_matches(name, list(METHODS), n=1, cutoff=0.5)
-        raise InputError(f"unknown method {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-                         + f" Known: {', '.join(METHODS)}")
+        raise InputError(
+            f"unknown method {name!r}" + (f"; did you mean {near[0]!r}?" if near else "") + f" Known: {', '.join(METHODS)}"
+        )
     return METHODS[name]

@@ -17,8 +17,9 @@ class RetrainConfig(TrainConfig):
     """The recipe of the original; the defaults are the benchmark's (arXiv 2311.02240)."""
 
 
-def unlearn(model: nn.Module, sets: Sets, config: RetrainConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: RetrainConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """theta = train(theta_init, D_r): from scratch, on the retain set alone.
 
     With the seed of a run it ends in the weights of that run's stage 'retrain'.

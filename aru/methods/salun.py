@@ -29,8 +29,9 @@ class SalUnConfig(RandomLabelsConfig):
 Mask = dict[str, torch.Tensor]
 
 
-def unlearn(model: nn.Module, sets: Sets, config: SalUnConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: SalUnConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """theta = m (theta0 + delta) + (1 - m) theta0, m = 1[|grad CE(D_f; theta0)| in the top share] (arXiv 2310.12508).
 
     Frozen weights are put back after every step, so that momentum and weight decay do not move them either.
@@ -45,8 +46,14 @@ def unlearn(model: nn.Module, sets: Sets, config: SalUnConfig, *, seed: int, com
         for step in wrong_label_steps(result, sets, config, generator=random, compute=compute):
             yield replace(step, shape=lambda: mask_gradients(result, mask))
 
-    descend(steps(), optimiser_of(result, config), compute=compute, generator=random,
-            tell=counter(progress, total_steps(sets, config), "salun"), project=hold)
+    descend(
+        steps(),
+        optimiser_of(result, config),
+        compute=compute,
+        generator=random,
+        tell=counter(progress, total_steps(sets, config), "salun"),
+        project=hold,
+    )
     return finish(result)
 
 
@@ -78,7 +85,14 @@ def projection(model: nn.Module, mask: Mask) -> Callable[[], None]:
     return project
 
 
-METHOD = Method("salun", SalUnConfig, unlearn, ("forget", "retain"), "arXiv 2310.12508; 2410.01276", {
-    "paper": SalUnConfig(),
-    "deepunlearn": SalUnConfig(lr=0.01, momentum=0.0, weight_decay=0.0, redraw=True),
-})
+METHOD = Method(
+    "salun",
+    SalUnConfig,
+    unlearn,
+    ("forget", "retain"),
+    "arXiv 2310.12508; 2410.01276",
+    {
+        "paper": SalUnConfig(),
+        "deepunlearn": SalUnConfig(lr=0.01, momentum=0.0, weight_decay=0.0, redraw=True),
+    },
+)

@@ -33,12 +33,17 @@ class ScrubConfig(DescentConfig):
     first: Literal["retain", "forget"] = Field("retain", description="which set an epoch begins with")
     decay: float = Field(1.0, gt=0, le=1, description="factor of lr after 50, 80 and 90 % of the epochs")
     reference_error: float | None = Field(
-        None, ge=0, le=1, description="rewind to the epoch whose forget error is nearest to this error on people never seen; "
-                                      "measured elsewhere, never on test or unseen; null: no rewind")
+        None,
+        ge=0,
+        le=1,
+        description="rewind to the epoch whose forget error is nearest to this error on people never seen; "
+        "measured elsewhere, never on test or unseen; null: no rewind",
+    )
 
 
-def unlearn(model: nn.Module, sets: Sets, config: ScrubConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: ScrubConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """Alternate max KL(teacher || student) on D_f and min alpha KL + gamma CE on D_r (arXiv 2302.09880).
 
     With `reference_error` the end of each epoch is a checkpoint, and the one is returned whose error on D_f is nearest.
@@ -54,8 +59,13 @@ def unlearn(model: nn.Module, sets: Sets, config: ScrubConfig, *, seed: int, com
     checkpoints: list[dict] = []
     for epoch in range(1, config.epochs + 1):
         set_lr(optimiser, config.lr * decayed(config, epoch))
-        descend(_epoch(result, fixed, sets, config, epoch, random, compute), optimiser, compute=compute, generator=random,
-                tell=tell)
+        descend(
+            _epoch(result, fixed, sets, config, epoch, random, compute),
+            optimiser,
+            compute=compute,
+            generator=random,
+            tell=tell,
+        )
         if config.reference_error is not None:
             errors.append(error_on(result, sets.forget, compute))
             checkpoints = kept(checkpoints, result, errors, config.reference_error)
@@ -80,8 +90,9 @@ def error_on(model: nn.Module, data: ImageSet, compute: Compute) -> float:
     return 1 - correct(predict(model, data, compute=compute), data.targets).item() / len(data)
 
 
-def _epoch(result: nn.Module, fixed: nn.Module, sets: Sets, config: ScrubConfig, epoch: int, random: torch.Generator,
-           compute: Compute) -> Iterator[Step]:
+def _epoch(
+    result: nn.Module, fixed: nn.Module, sets: Sets, config: ScrubConfig, epoch: int, random: torch.Generator, compute: Compute
+) -> Iterator[Step]:
     def divergence(images: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             wanted = fixed(images)
@@ -104,8 +115,27 @@ def _epoch(result: nn.Module, fixed: nn.Module, sets: Sets, config: ScrubConfig,
             yield from take()
 
 
-METHOD = Method("scrub", ScrubConfig, unlearn, ("forget", "retain"), "arXiv 2302.09880; 2311.02240; 2410.01276", {
-    "benchmark": ScrubConfig(),
-    "deepunlearn": ScrubConfig(epochs=10, batch_size=32, optimiser="adam", lr=5e-4, weight_decay=0.1, temperature=2.0,
-                               alpha=0.5, gamma=1.0, forget_epochs=3, first="forget", decay=0.1),
-}, multilabel=False)
+METHOD = Method(
+    "scrub",
+    ScrubConfig,
+    unlearn,
+    ("forget", "retain"),
+    "arXiv 2302.09880; 2311.02240; 2410.01276",
+    {
+        "benchmark": ScrubConfig(),
+        "deepunlearn": ScrubConfig(
+            epochs=10,
+            batch_size=32,
+            optimiser="adam",
+            lr=5e-4,
+            weight_decay=0.1,
+            temperature=2.0,
+            alpha=0.5,
+            gamma=1.0,
+            forget_epochs=3,
+            first="forget",
+            decay=0.1,
+        ),
+    },
+    multilabel=False,
+)

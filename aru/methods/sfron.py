@@ -34,8 +34,9 @@ class SfronConfig(StepConfig):
     clip: float = Field(7.0, gt=0, description="largest gradient norm of the ascent")
 
 
-def unlearn(model: nn.Module, sets: Sets, config: SfronConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: SfronConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """Every step theta <- theta - lr grad CE(D_r); every fifth first theta <- theta + lr c_t m grad sum w_i CE_i(D_f),
     m = 1[F_f / F_r >= threshold], w_i ~ CE_i^-exponent (arXiv 2409.19732)."""
     mask = balanced_saliency(model, sets, config, compute=compute)

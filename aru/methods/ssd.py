@@ -23,8 +23,9 @@ class SsdConfig(Section):
     batch_size: int = Field(64, ge=1, le=8192, description="images whose mean gradient is squared")
 
 
-def unlearn(model: nn.Module, sets: Sets, config: SsdConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: SsdConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """theta_i <- theta_i min(lam F_D,i / F_f,i, 1) where F_f,i > alpha F_D,i (arXiv 2308.07707).
 
     F_D and F_f are the importances over forget and retain together, and over forget alone. Nothing is random.
@@ -45,5 +46,6 @@ def dampen(model: nn.Module, of_all: Gradients, of_forget: Gradients, config: Ss
         parameter.copy_(torch.where(selected, parameter * factor, parameter))
 
 
-METHOD = Method("ssd", SsdConfig, unlearn, ("forget", "retain"), "arXiv 2308.07707", {"paper": SsdConfig()},
-                deterministic=True)
+METHOD = Method(
+    "ssd", SsdConfig, unlearn, ("forget", "retain"), "arXiv 2308.07707", {"paper": SsdConfig()}, deterministic=True
+)

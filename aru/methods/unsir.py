@@ -33,8 +33,9 @@ class UnsirConfig(DescentConfig):
     repair_lr: float = Field(1e-3, gt=0)
 
 
-def unlearn(model: nn.Module, sets: Sets, config: UnsirConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: UnsirConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """Impair, min CE(f(N), y) + CE(f(x_r), y_r), then repair, min CE(f(x_r), y_r) (arXiv 2111.08947, 2311.02240).
 
     objective ``labels``: N minimises -CE(f(N), y_f) + penalty ||N||^2, and y = y_f. objective ``outputs``, the benchmark's:
@@ -67,8 +68,9 @@ def unlearn(model: nn.Module, sets: Sets, config: UnsirConfig, *, seed: int, com
     return finish(result)
 
 
-def learn_noise(model: nn.Module, images: torch.Tensor, targets: torch.Tensor, config: UnsirConfig, *,
-                generator: torch.Generator) -> torch.Tensor:
+def learn_noise(
+    model: nn.Module, images: torch.Tensor, targets: torch.Tensor, config: UnsirConfig, *, generator: torch.Generator
+) -> torch.Tensor:
     """One noise image for each forget image, by Adam from a normal draw; no weight of the model changes.
 
     Shape:
@@ -88,8 +90,24 @@ def learn_noise(model: nn.Module, images: torch.Tensor, targets: torch.Tensor, c
     return noise.detach() if config.objective == "labels" else noise.detach().clamp(0, 1)
 
 
-METHOD = Method("unsir", UnsirConfig, unlearn, ("forget", "retain"), "arXiv 2111.08947; 2311.02240", {
-    "benchmark": UnsirConfig(),
-    "paper": UnsirConfig(epochs=1, batch_size=256, optimiser="adam", lr=0.02, repair_lr=0.01, batchnorm="train",
-                         objective="labels", noise_steps=40, noise_lr=0.1),
-})
+METHOD = Method(
+    "unsir",
+    UnsirConfig,
+    unlearn,
+    ("forget", "retain"),
+    "arXiv 2111.08947; 2311.02240",
+    {
+        "benchmark": UnsirConfig(),
+        "paper": UnsirConfig(
+            epochs=1,
+            batch_size=256,
+            optimiser="adam",
+            lr=0.02,
+            repair_lr=0.01,
+            batchnorm="train",
+            objective="labels",
+            noise_steps=40,
+            noise_lr=0.1,
+        ),
+    },
+)

@@ -81,8 +81,10 @@ def confuse(sets: Sets, classes: Classes, count: int, seed: int, *, subjects: np
         if (images.sum(axis=1) <= left).all():
             chosen, left = chosen | images.any(axis=0), left - images.sum(axis=1)
     if (left == count // 2).any():
-        raise InputError(f"of the classes {classes[0]} and {classes[1]} nobody has few enough images to be among {count} "
-                         "swapped ones: raise count")
+        raise InputError(
+            f"of the classes {classes[0]} and {classes[1]} nobody has few enough images to be among {count} "
+            "swapped ones: raise count"
+        )
     forget = with_swapped_labels(train.take(np.flatnonzero(chosen)), classes)
     return replace(sets, forget=forget, retain=train.take(np.flatnonzero(~chosen)))
 
@@ -120,15 +122,21 @@ def residual_confusion(
 
 
 def _figures(
-    logits: Mapping[str, torch.Tensor], truth: torch.Tensor, classes: Classes, people: np.ndarray | None, *, seed: int,
+    logits: Mapping[str, torch.Tensor],
+    truth: torch.Tensor,
+    classes: Classes,
+    people: np.ndarray | None,
+    *,
+    seed: int,
     resamples: int,
 ) -> dict[str, Any]:
     found = {name: residual_confusion(answers, truth, classes) for name, answers in logits.items()}
     places = next(iter(found.values()))[0]
     drawn = None if people is None else people[places]
-    return {figure: shares({name: columns[number] for name, columns in found.items()}, drawn, seed=seed,
-                           resamples=resamples)
-            for number, figure in ((1, "confusion"), (2, "error"))}
+    return {
+        figure: shares({name: columns[number] for name, columns in found.items()}, drawn, seed=seed, resamples=resamples)
+        for number, figure in ((1, "confusion"), (2, "error"))
+    }
 
 
 def _check(train: ImageSet, classes: Classes, count: int) -> None:
@@ -140,5 +148,6 @@ def _check(train: ImageSet, classes: Classes, count: int) -> None:
     least = min(int((train.targets == label).sum()) for label in classes)
     if not 2 <= count <= 2 * (least - 1):
         remedy = f"choose 2 to {2 * (least - 1)}, so that some of each stay" if least > 1 else "choose larger classes"
-        raise InputError(f"count is {count}, but the smaller of the classes {one} and {other} has {least} training images: "
-                         f"{remedy}")
+        raise InputError(
+            f"count is {count}, but the smaller of the classes {one} and {other} has {least} training images: {remedy}"
+        )

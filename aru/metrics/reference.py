@@ -15,9 +15,7 @@ def label_only_accuracy(forget_strata: np.ndarray, unseen_strata: np.ndarray) ->
     Shape: (F,) and (U,) class numbers. The benchmark's attack may reach it on a model that remembers nobody.
     """
     classes = np.union1d(forget_strata, unseen_strata)
-    shares = [
-        (np.asarray(strata)[:, None] == classes).mean(axis=0) for strata in (forget_strata, unseen_strata)
-    ]
+    shares = [(np.asarray(strata)[:, None] == classes).mean(axis=0) for strata in (forget_strata, unseen_strata)]
     return float((1 + np.abs(shares[0] - shares[1]).sum() / 2) / 2)
 
 

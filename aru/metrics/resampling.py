@@ -62,9 +62,7 @@ def resample(
     return result
 
 
-def intervals(
-    resampled: Mapping[str, Resampled], *, reference: str
-) -> dict[str, dict[str, list[float] | None]]:
+def intervals(resampled: Mapping[str, Resampled], *, reference: str) -> dict[str, dict[str, list[float] | None]]:
     """Intervals of every figure and, under `gap/KEY`, of its paired difference to the reference model's.
 
     That of the forgetting score is that of the attack's accuracy, folded at 0.5: resamples lie on both sides of a guess, and
@@ -76,9 +74,7 @@ def intervals(
         result[model] = {key: interval(value) for key, value in values.items()}
         result[model]["mia/forgetting_score"] = _folded(result[model]["mia/accuracy"])
         if model != reference:
-            result[model] |= {
-                f"gap/{key}": interval(values[key] - beside[key]) for key in values if key in beside
-            }
+            result[model] |= {f"gap/{key}": interval(values[key] - beside[key]) for key in values if key in beside}
     return result
 
 
@@ -90,9 +86,7 @@ def _folded(accuracy: list[float] | None) -> list[float] | None:
     return [0.0 if accuracy[0] <= 0.5 <= accuracy[1] else low, high]
 
 
-def _utility(
-    logits: Mapping[str, torch.Tensor], targets: Mapping[str, torch.Tensor], draws: Draws
-) -> Resampled:
+def _utility(logits: Mapping[str, torch.Tensor], targets: Mapping[str, torch.Tensor], draws: Draws) -> Resampled:
     return {
         f"{name}/{key}": values
         for name, counts in draws.items()
@@ -115,9 +109,7 @@ def _benchmark_attack(losses: Mapping[str, Mapping[str, np.ndarray]], draws: Dra
     return {model: np.array(values) for model, values in accuracies.items()}
 
 
-def _matched_attack(
-    losses: Mapping[str, np.ndarray], strata: Mapping[str, np.ndarray], draws: Draws
-) -> Resampled:
+def _matched_attack(losses: Mapping[str, np.ndarray], strata: Mapping[str, np.ndarray], draws: Draws) -> Resampled:
     if not np.intersect1d(strata["forget"], strata["unseen"]).size:
         return {f"mia_matched/{key}": np.full(len(draws["forget"]), np.nan) for key in FIGURES}
     attack = MatchedAttack(losses["forget"], strata["forget"], losses["unseen"], strata["unseen"])

@@ -26,14 +26,17 @@ def shares(
     columns = {model: np.asarray(column, dtype=np.float64) for model, column in hits.items()}
     sizes = {column.shape for column in columns.values()}
     if len(sizes) != 1 or min(sizes) == (0,):
-        raise InputError(f"columns of the shapes {sorted(sizes)} cannot be compared: one value an image is needed of each "
-                         "model, and one image at least")
+        raise InputError(
+            f"columns of the shapes {sorted(sizes)} cannot be compared: one value an image is needed of each "
+            "model, and one image at least"
+        )
     rng = np.random.default_rng(draw_seed(seed, "shares"))
     counts = draw_counts(len(next(iter(columns.values()))), groups, resamples=resamples, rng=rng)
     drawn = {model: counts @ column / counts.sum(axis=1) for model, column in columns.items()}
-    result = {model: {"share": float(column.mean()), "interval": interval(drawn[model])}
-              for model, column in columns.items()}
+    result = {model: {"share": float(column.mean()), "interval": interval(drawn[model])} for model, column in columns.items()}
     for model in columns.keys() - {REFERENCE_MODEL} if REFERENCE_MODEL in columns else ():
-        result[model] |= {"gap": result[model]["share"] - result[REFERENCE_MODEL]["share"],
-                          "gap_interval": interval(drawn[model] - drawn[REFERENCE_MODEL])}
+        result[model] |= {
+            "gap": result[model]["share"] - result[REFERENCE_MODEL]["share"],
+            "gap_interval": interval(drawn[model] - drawn[REFERENCE_MODEL]),
+        }
     return result

@@ -71,13 +71,14 @@ def model_figures(logits: Mapping[str, torch.Tensor], targets: Targets) -> dict[
     }
     missing = not_measured(targets)
     forget, unseen = (per_example_loss(logits[name], targets[name]) for name in ("forget", "unseen"))
-    figures |= dict.fromkeys(BENCHMARK_ATTACK) if missing.keys() & set(BENCHMARK_ATTACK) else _benchmark_attack(
-        forget, unseen, figures["test/accuracy"])
+    figures |= (
+        dict.fromkeys(BENCHMARK_ATTACK)
+        if missing.keys() & set(BENCHMARK_ATTACK)
+        else _benchmark_attack(forget, unseen, figures["test/accuracy"])
+    )
     if missing.keys() & set(MATCHED):
         return figures | dict.fromkeys(MATCHED)
-    matched = MatchedAttack(
-        forget, strata_of(targets["forget"]), unseen, strata_of(targets["unseen"])
-    ).figures()
+    matched = MatchedAttack(forget, strata_of(targets["forget"]), unseen, strata_of(targets["unseen"])).figures()
     return figures | {f"mia_matched/{key}": getattr(matched, key) for key in FIGURES}
 
 
@@ -86,8 +87,10 @@ def not_measured(targets: Targets) -> dict[str, str]:
     forget, unseen = (len(targets[name]) for name in ("forget", "unseen"))
     found = {}
     if min(forget, unseen) < SPLITS:
-        found |= dict.fromkeys(BENCHMARK_ATTACK, f"the benchmark's attack needs {SPLITS} forget and {SPLITS} unseen images; "
-                               f"there are {forget} and {unseen}")
+        found |= dict.fromkeys(
+            BENCHMARK_ATTACK,
+            f"the benchmark's attack needs {SPLITS} forget and {SPLITS} unseen images; there are {forget} and {unseen}",
+        )
     if not np.intersect1d(strata_of(targets["forget"]), strata_of(targets["unseen"])).size:
         found |= dict.fromkeys(MATCHED, "no unseen image is of a class that forget images have")
     return found
@@ -146,6 +149,4 @@ def _holding(
 
 
 def _per_class(logits: Logits, targets: Targets) -> dict[str, dict[str, dict[str, Any]]]:
-    return {
-        model: {name: per_class(sets[name], targets[name]) for name in SETS} for model, sets in logits.items()
-    }
+    return {model: {name: per_class(sets[name], targets[name]) for name in SETS} for model, sets in logits.items()}

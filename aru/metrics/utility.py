@@ -36,9 +36,7 @@ def per_example_loss(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
     check_logits(logits, targets)
     logits = logits.detach().cpu().float()
     if targets.dim() == 2:
-        losses = F.binary_cross_entropy_with_logits(logits, targets.cpu().float(), reduction="none").mean(
-            dim=1
-        )
+        losses = F.binary_cross_entropy_with_logits(logits, targets.cpu().float(), reduction="none").mean(dim=1)
     else:
         losses = F.cross_entropy(logits, targets.cpu(), reduction="none")
     return losses.numpy()
@@ -89,9 +87,7 @@ def per_class(logits: torch.Tensor, targets: torch.Tensor) -> dict[str, list[flo
     axis = (0, 2) if targets.dim() == 2 else (0, 1)
     count, right = columns.cells.sum(axis=axis), columns.hits.sum(axis=axis)
     return {
-        "accuracy": [
-            float(hit / images) if images else None for hit, images in zip(right, count, strict=True)
-        ],
+        "accuracy": [float(hit / images) if images else None for hit, images in zip(right, count, strict=True)],
         "count": [int(images) for images in count],
     }
 
@@ -100,11 +96,7 @@ def check_logits(logits: torch.Tensor, targets: torch.Tensor) -> None:
     """Raise InputError where logits and targets do not fit together or the model has diverged."""
     if len(targets) == 0:
         raise InputError("a set without images can not be evaluated: at least one image is needed")
-    if (
-        logits.dim() != 2
-        or len(logits) != len(targets)
-        or (targets.dim() == 2 and logits.shape != targets.shape)
-    ):
+    if logits.dim() != 2 or len(logits) != len(targets) or (targets.dim() == 2 and logits.shape != targets.shape):
         raise InputError(
             f"logits {tuple(logits.shape)} do not fit targets {tuple(targets.shape)}: expected (M, C) with "
             "(M,), or (M, L) with (M, L)"
@@ -116,9 +108,7 @@ def check_logits(logits: torch.Tensor, targets: torch.Tensor) -> None:
         )
     bad = int((~torch.isfinite(logits)).sum())
     if bad:
-        raise InputError(
-            f"{bad} of {logits.numel()} logits are not finite: the model has diverged, lower its rate"
-        )
+        raise InputError(f"{bad} of {logits.numel()} logits are not finite: the model has diverged, lower its rate")
 
 
 def _single_label_columns(logits: torch.Tensor, targets: torch.Tensor, loss: np.ndarray) -> UtilityColumns:
@@ -127,9 +117,7 @@ def _single_label_columns(logits: torch.Tensor, targets: torch.Tensor, loss: np.
     cells = np.eye(logits.shape[1])[targets.numpy()]
     means = {"accuracy": correct, "loss": loss}
     if logits.shape[1] > 2:
-        means["top2_accuracy"] = (
-            (logits.topk(2, dim=1).indices == targets[:, None]).any(dim=1).numpy().astype(np.float64)
-        )
+        means["top2_accuracy"] = (logits.topk(2, dim=1).indices == targets[:, None]).any(dim=1).numpy().astype(np.float64)
     return UtilityColumns(means, cells[:, None, :], (cells * correct[:, None])[:, None, :])
 
 
@@ -137,6 +125,4 @@ def _multi_label_columns(logits: torch.Tensor, targets: torch.Tensor, loss: np.n
     truth = targets.cpu().numpy() > 0.5
     correct = (logits.detach().cpu().numpy() > 0) == truth
     cells = np.stack([~truth, truth], axis=2).astype(np.float64)
-    return UtilityColumns(
-        {"accuracy": correct.mean(axis=1), "loss": loss}, cells, cells * correct[:, :, None]
-    )
+    return UtilityColumns({"accuracy": correct.mean(axis=1), "loss": loss}, cells, cells * correct[:, :, None])

@@ -38,9 +38,12 @@ def last_blocks(model: nn.Module, count: int) -> list[nn.Module]:
 def frozen_modules(model: nn.Module, trained: list[nn.Module]) -> list[nn.Module]:
     """Every module that has own parameters or statistics and lies in none of `trained`."""
     inside = {inner for module in trained for inner in module.modules()}
-    return [module for module in model.modules() if module not in inside
-            and (next(module.parameters(recurse=False), None) is not None
-                 or next(module.buffers(recurse=False), None) is not None)]
+    return [
+        module
+        for module in model.modules()
+        if module not in inside
+        and (next(module.parameters(recurse=False), None) is not None or next(module.buffers(recurse=False), None) is not None)
+    ]
 
 
 def _children(model: nn.Module, prefix: str) -> list[tuple[str, nn.Module]]:

@@ -70,5 +70,7 @@ def _initialise(path: str, module: nn.Module) -> None:
     elif isinstance(module, nn.MultiheadAttention):
         module._reset_parameters()
     elif next(module.parameters(recurse=False), None) is not None:
-        raise InputError(f"{path or 'the model'} ({type(module).__name__}) holds parameters that cannot be drawn anew: give "
-                         "the module a method reset_parameters, or use an architecture of aru.nets.models.names()")
+        raise InputError(
+            f"{path or 'the model'} ({type(module).__name__}) holds parameters that cannot be drawn anew: give "
+            "the module a method reset_parameters, or use an architecture of aru.nets.models.names()"
+        )

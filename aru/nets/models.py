@@ -35,8 +35,10 @@ def build(name: str, outputs: int, *, resolution: int = 128, seed: int = 0) -> n
         try:
             return _construct(name, outputs, resolution)
         except (AssertionError, ValueError) as error:
-            raise InputError(f"model {name!r} cannot be built for {resolution} px images ({error}): choose a resolution "
-                             "that its patches tile") from error
+            raise InputError(
+                f"model {name!r} cannot be built for {resolution} px images ({error}): choose a resolution "
+                "that its patches tile"
+            ) from error
 
 
 def _construct(name: str, outputs: int, resolution: int) -> nn.Module:
@@ -44,8 +46,9 @@ def _construct(name: str, outputs: int, resolution: int) -> nn.Module:
         return torchvision.models.get_model(name, weights=None, num_classes=outputs)
     if name == "vit_tiny":
         torch._assert(resolution % 8 == 0, "patches of 8 px")
-        model = VisionTransformer(image_size=resolution, patch_size=8, num_layers=12, num_heads=3, hidden_dim=192,
-                                  mlp_dim=768, num_classes=outputs)
+        model = VisionTransformer(
+            image_size=resolution, patch_size=8, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768, num_classes=outputs
+        )
     else:
         model = torchvision.models.get_model(name, weights=None, num_classes=outputs, image_size=resolution)
     _centre(model.conv_proj)
@@ -63,8 +66,9 @@ def _centre(patches: nn.Conv2d) -> None:
         patches.bias.sub_(patches.weight.sum(dim=(1, 2, 3)) / 2)
 
 
-def save_model(path: Path, model: nn.Module, *, name: str, outputs: int, resolution: int = 128,
-               stage: str | None = None) -> None:
+def save_model(
+    path: Path, model: nn.Module, *, name: str, outputs: int, resolution: int = 128, stage: str | None = None
+) -> None:
     """Write the weights as safetensors with what is needed to build the model again.
 
     A stage gives its name: weights that bear none were brought, and no stage writes over them.
@@ -78,8 +82,10 @@ def load_model(path: Path) -> nn.Module:
     tensors, meta = load_tensors(path)
     missing = {"name", "outputs", "resolution"} - set(meta)
     if missing:
-        raise InputError(f"{path} does not say which model it holds (no {', '.join(sorted(missing))} in its metadata): "
-                         "write it with aru.nets.models.save_model")
+        raise InputError(
+            f"{path} does not say which model it holds (no {', '.join(sorted(missing))} in its metadata): "
+            "write it with aru.nets.models.save_model"
+        )
     _check_meta(path, tensors, meta)
     model = build(meta["name"], meta["outputs"], resolution=meta["resolution"])
     load_weights(model, tensors, where=str(path))
@@ -91,26 +97,36 @@ def _check_meta(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, An
     outputs, resolution = meta["outputs"], meta["resolution"]
     rows = {len(tensor) for tensor in tensors.values() if tensor.dim()}
     if not isinstance(meta["name"], str) or type(outputs) is not int or outputs < 1 or outputs not in rows:
-        raise InputError(f"{path} says that it holds a {meta['name']!r} with {outputs!r} outputs, and none of its tensors has "
-                         "so many rows: write it with aru.nets.models.save_model")
+        raise InputError(
+            f"{path} says that it holds a {meta['name']!r} with {outputs!r} outputs, and none of its tensors has "
+            "so many rows: write it with aru.nets.models.save_model"
+        )
     if type(resolution) is not int or not 1 <= resolution <= _LARGEST:
-        raise InputError(f"{path} says that its images are {resolution!r} px wide: from 1 to {_LARGEST} is possible; write it "
-                         "with aru.nets.models.save_model")
+        raise InputError(
+            f"{path} says that its images are {resolution!r} px wide: from 1 to {_LARGEST} is possible; write it "
+            "with aru.nets.models.save_model"
+        )
 
 
 def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], *, where: str) -> None:
     """Fill a model in; the first name or shape that does not fit is an InputError."""
     own = model.state_dict()
     for name in sorted(set(own) ^ set(tensors)):
-        raise InputError(f"{where} {'lacks' if name in own else 'has an unknown'} tensor {name!r}: it belongs to "
-                         "another model; check model.name")
+        raise InputError(
+            f"{where} {'lacks' if name in own else 'has an unknown'} tensor {name!r}: it belongs to "
+            "another model; check model.name"
+        )
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
-            raise InputError(f"{where} holds weights that are not finite ({name}): the training of this model diverged; lower "
-                             "its learning rate (train.lr, or finetune.lr of the unlearned model) and make it again")
+            raise InputError(
+                f"{where} holds weights that are not finite ({name}): the training of this model diverged; lower "
+                "its learning rate (train.lr, or finetune.lr of the unlearned model) and make it again"
+            )
         if tensor.shape != own[name].shape:
-            raise InputError(f"{where}: {name} has shape {tuple(tensor.shape)}, the model needs {tuple(own[name].shape)}: "
-                             "check model.name, data.task and data.resolution")
+            raise InputError(
+                f"{where}: {name} has shape {tuple(tensor.shape)}, the model needs {tuple(own[name].shape)}: "
+                "check model.name, data.task and data.resolution"
+            )
     state = model.state_dict()  # it has the version of each module, which MNASNet asks for
     state.update(tensors)
     model.load_state_dict(state)

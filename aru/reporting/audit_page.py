@@ -40,12 +40,19 @@ def audit_page(record: Mapping[str, Any]) -> str:
         _people(record["details"]["people"]),
         _section("Attacks one by one", _attacks(record["details"]["attacks"])),
         *(_section(name, _figures(values)) for name, values in record["details"].get("further", {}).items()),
-        _section("What this does not prove", tag("ul", *(tag("li", line) for line in NOT_PROVED)),
-                 table(["A pass of", "leaves open"], [(title(row["name"]), row["silent"]) for row in tested], numbers=False)),
-        _section("Where the limits come from", tag("p", _limits(record), class_="note"), table(
-            ["Criterion", "Calibration"], [(title(row["name"]), row["calibration"]) for row in tested], numbers=False)),
-        _section("Made from", table(None, [(key, tag("code", value)) for key, value in record["made_from"].items()],
-                                    numbers=False)),
+        _section(
+            "What this does not prove",
+            tag("ul", *(tag("li", line) for line in NOT_PROVED)),
+            table(["A pass of", "leaves open"], [(title(row["name"]), row["silent"]) for row in tested], numbers=False),
+        ),
+        _section(
+            "Where the limits come from",
+            tag("p", _limits(record), class_="note"),
+            table(["Criterion", "Calibration"], [(title(row["name"]), row["calibration"]) for row in tested], numbers=False),
+        ),
+        _section(
+            "Made from", table(None, [(key, tag("code", value)) for key, value in record["made_from"].items()], numbers=False)
+        ),
         style=STYLE,
     )
 
@@ -64,9 +71,12 @@ def _head(record: Mapping[str, Any]) -> Html:
     line = f"Benchmark {record['benchmark']}, level {record['level']}. Images: {images}."
     left = f" {record['unseen_left_out']} {UNSEEN}." if record["unseen_left_out"] else ""
     badge = tag("span", verdict.upper(), class_=f"verdict {STATES[verdict]}")
-    return tag("header", tag("h1", badge, Html(" "), f"Audit of {record['model']}"),
-               tag("p", f"{MEANING[verdict]} {_counts(record['criteria'])}"),
-               tag("p", line + left, class_="lead"))
+    return tag(
+        "header",
+        tag("h1", badge, Html(" "), f"Audit of {record['model']}"),
+        tag("p", f"{MEANING[verdict]} {_counts(record['criteria'])}"),
+        tag("p", line + left, class_="lead"),
+    )
 
 
 def _limits(record: Mapping[str, Any]) -> str:
@@ -76,8 +86,10 @@ def _limits(record: Mapping[str, Any]) -> str:
 def _counts(rows: Sequence[Mapping[str, Any]]) -> str:
     """How the required criteria fared; those that did not pass by name."""
     required = [row for row in rows if row["required"]]
-    named = {word: [title(row["name"]) for row in required if row["verdict"] == verdict]
-             for verdict, word in (("fail", "failed"), ("inconclusive", "inconclusive"), (None, "not tested"))}
+    named = {
+        word: [title(row["name"]) for row in required if row["verdict"] == verdict]
+        for verdict, word in (("fail", "failed"), ("inconclusive", "inconclusive"), (None, "not tested"))
+    }
     passed = sum(row["verdict"] == "pass" for row in required)
     said = [f"{word}: {', '.join(names)}" for word, names in named.items() if names]
     return "; ".join([f"Passed {passed} of {len(required)} required criteria", *said]) + "."
@@ -87,16 +99,21 @@ def _row(row: Mapping[str, Any]) -> list[object]:
     figure, bounds, limit = criterion_cells(row)
     state = tag("span", row["verdict"], class_=f"state {STATES[row['verdict']]}")
     role = tag("span", "informs only", class_="small") if not row["required"] else ""
-    return [join((title(row["name"]), tag("span", row["measured"], class_="small"))),
-            join((tag("span", figure, class_="figure"), tag("span", bounds, class_="small"))),
-            join((limit, tag("span", row["sides"], class_="small"))), join((state, role)), _power(row)]
+    return [
+        join((title(row["name"]), tag("span", row["measured"], class_="small"))),
+        join((tag("span", figure, class_="figure"), tag("span", bounds, class_="small"))),
+        join((limit, tag("span", row["sides"], class_="small"))),
+        join((state, role)),
+        _power(row),
+    ]
 
 
 def _power(row: Mapping[str, Any]) -> str:
     if row["power"] is None:
         return f"No interval: {row['exact']}"
     return f"fails {_ends(row['power']['fails_from'], ' or ', 'below', 'above')}; passes " + (
-        _ends(row["power"]["passes_within"], " ", "from", "up to") if row["power"]["passes_within"] else "at no value")
+        _ends(row["power"]["passes_within"], " ", "from", "up to") if row["power"]["passes_within"] else "at no value"
+    )
 
 
 def _ends(ends: Sequence[float | None], between: str, low: str, high: str) -> str:
@@ -109,16 +126,29 @@ def _people(people: Mapping[str, Any]) -> Html:
     rows = [(one["id"], one["score"], one["photos"]) for one in people["most_exposed"]]
     line = f"{people['forgotten']} forgotten against {people['unseen']} unseen people. "
     if "testable" in people:
-        line += (f"One by one, {people['standing_out']} of them stand out by all their photos together (under the original "
-                 f"{people['standing_out_in_the_original']}); it could be found of {people['testable']} of them.")
-    return _section("Most exposed people", tag("p", EXPOSED, class_="note"), tag("p", line),
-                    table(["Person", "Score", "Photos"], [(name, f"{score:.3f}", count) for name, score, count in rows]))
+        line += (
+            f"One by one, {people['standing_out']} of them stand out by all their photos together (under the original "
+            f"{people['standing_out_in_the_original']}); it could be found of {people['testable']} of them."
+        )
+    return _section(
+        "Most exposed people",
+        tag("p", EXPOSED, class_="note"),
+        tag("p", line),
+        table(["Person", "Score", "Photos"], [(name, f"{score:.3f}", count) for name, score, count in rows]),
+    )
 
 
 def _attacks(attacks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Html:
-    rows = [[name.replace("_", " "), *(join((_text(figures[key]["figure"]), tag("span", _bounds(figures[key]["interval"]),
-                                                                                    class_="small"))) for key in figures)]
-            for name, figures in attacks.items()]
+    rows = [
+        [
+            name.replace("_", " "),
+            *(
+                join((_text(figures[key]["figure"]), tag("span", _bounds(figures[key]["interval"]), class_="small")))
+                for key in figures
+            ),
+        ]
+        for name, figures in attacks.items()
+    ]
     return table(["Signal", "Class-matched AUC", "Found at 1 % false accusations"], rows)
 
 

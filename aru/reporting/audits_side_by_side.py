@@ -20,8 +20,9 @@ def read_audits(work: Path, level: str) -> list[dict[str, Any]]:
     """The records of all audits of a level under work/BENCHMARK/audit/, by model; InputError where there is none."""
     found = [read_json(path) for path in sorted((Path(work) / "audit").glob(f"*-{level}/audit.json"))]
     if not found:
-        raise InputError(f"there are no audits of the level {level} in {Path(work) / 'audit'}: "
-                         f"`aru audit MODEL --level {level}` makes one")
+        raise InputError(
+            f"there are no audits of the level {level} in {Path(work) / 'audit'}: `aru audit MODEL --level {level}` makes one"
+        )
     versions = sorted({record["thresholds_version"] for record in found})
     if len(versions) > 1:
         raise InputError(f"the audits were held to the versions {versions} of thresholds.yaml: make the older ones again")

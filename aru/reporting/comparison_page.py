@@ -18,8 +18,9 @@ from aru.reporting.sorting import SCRIPT, STYLE
 _SCHEMES = ("http://", "https://")
 
 
-def write_results(records: Iterable[Mapping[str, Any]], folder: Path, *, links: Mapping[str, str] | None = None,
-                  title: str) -> list[Path]:
+def write_results(
+    records: Iterable[Mapping[str, Any]], folder: Path, *, links: Mapping[str, str] | None = None, title: str
+) -> list[Path]:
     """Write results.html, results.md, records.json and figures/ into `folder`; result: the files.
 
     `links` maps a record's key to the address of its run; a record without one has none. The same records give the same
@@ -33,19 +34,22 @@ def write_results(records: Iterable[Mapping[str, Any]], folder: Path, *, links: 
         plots = [write_plots(one, place, _slug(one.setting)) for one in comparisons]
     figures = [{kind: folder / "figures" / path.name for kind, path in found.items()} for found in plots]
     write_json(folder / "records.json", sorted(map(_finite, records), key=_order))
-    for name, text in (("results.md", results_markdown(comparisons, title)),
-                       ("results.html", results_page(comparisons, figures, links or {}, title))):
+    for name, text in (
+        ("results.md", results_markdown(comparisons, title)),
+        ("results.html", results_page(comparisons, figures, links or {}, title)),
+    ):
         with atomic_path(folder / name) as path:
             path.write_text(text, encoding="utf-8")
     return [folder / name for name in ("results.html", "results.md", "records.json")] + [
-        path for found in figures for path in found.values()]
+        path for found in figures for path in found.values()
+    ]
 
 
-def results_page(comparisons: Sequence[Comparison], figures: Sequence[Mapping[str, Path]], links: Mapping[str, str],
-                 title: str) -> str:
+def results_page(
+    comparisons: Sequence[Comparison], figures: Sequence[Mapping[str, Path]], links: Mapping[str, str], title: str
+) -> str:
     """The page, with the PNG files inside it: one dictionary of `write_plots` for each comparison."""
-    sections = [section(one, plots, links, name=_slug(one.setting))
-                for one, plots in zip(comparisons, figures, strict=True)]
+    sections = [section(one, plots, links, name=_slug(one.setting)) for one, plots in zip(comparisons, figures, strict=True)]
     contents = tag("ul", *(tag("li", tag("a", heading(one.setting), href=f"#{_slug(one.setting)}")) for one in comparisons))
     head = tag("header", tag("h1", title), tag("p", READING, class_="lead"), *([contents] if len(comparisons) > 1 else []))
     return page(title, head, *sections, style=STYLE, script=SCRIPT)

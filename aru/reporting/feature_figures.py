@@ -39,7 +39,7 @@ def spectra_by_layer(feature_use: Mapping[str, Any]) -> Figure:
         axes.set_xticks(range(len(names)), labels=names)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.legend(loc="upper right", title="evenness", title_fontsize=9)
-    for axes in panels[len(layers):]:
+    for axes in panels[len(layers) :]:
         axes.set_visible(False)
     for axes in panels[::COLUMNS]:
         axes.set_ylabel("share of power")
@@ -58,8 +58,13 @@ def accuracy_by_frequency(sensitivity: Mapping[str, Any]) -> Figure:
         for model, clean in sensitivity["clean"].items():
             points = [entry[model] for entry in sensitivity[key]]
             axes.plot(radii, [point["share"] for point in points], marker="o", markersize=3.5, label=model, **_line(model))
-            axes.fill_between(radii, *np.array([point["interval"] for point in points]).T,
-                              color=_line(model)["color"], alpha=0.12, linewidth=0)
+            axes.fill_between(
+                radii,
+                *np.array([point["interval"] for point in points]).T,
+                color=_line(model)["color"],
+                alpha=0.12,
+                linewidth=0,
+            )
             axes.axhline(clean["share"], color=_line(model)["color"], linewidth=0.8, linestyle=(0, (1, 3)))
         axes.set_xscale("log", base=2)
         axes.set_xticks(radii, labels=[f"{radius:.2g}" for radius in radii])

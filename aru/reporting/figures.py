@@ -34,12 +34,28 @@ CLASS_AXIS = {"age": "age class (years)", "multilabel": "label"}
 INK, FAINT = "#333333", "#D9D9D9"
 LOSS_RANGE = (1e-4, 2e1)
 STYLE: Any = {
-    "font.family": "DejaVu Sans", "font.size": 10, "text.color": INK,
-    "axes.edgecolor": INK, "axes.labelcolor": INK, "axes.titlesize": 11, "axes.titleweight": "bold",
-    "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-    "axes.axisbelow": True, "grid.color": FAINT, "grid.linewidth": 0.6, "xtick.color": INK, "ytick.color": INK,
-    "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.8, "figure.facecolor": "white",
-    "savefig.dpi": 150, "savefig.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+    "figure.facecolor": "white",
+    "savefig.dpi": 150,
+    "savefig.facecolor": "white",
 }
 
 
@@ -74,11 +90,23 @@ def roc_curves(predictions: Predictions) -> Figure:
     axes.plot([floor, 1], [floor, 1], color="#8A8A8A", linewidth=1, label="a guess")
     for model in predictions.logits if predictions.comparable else ():
         false, true = predictions.matched_attack(model).roc()
-        axes.plot(np.maximum(false, floor), np.maximum(true, floor), color=MODEL_COLOURS[model],
-                  linestyle=MODEL_DASHES[model], label=model, drawstyle="steps-post")
+        axes.plot(
+            np.maximum(false, floor),
+            np.maximum(true, floor),
+            color=MODEL_COLOURS[model],
+            linestyle=MODEL_DASHES[model],
+            label=model,
+            drawstyle="steps-post",
+        )
     axes.axvline(0.01, color=INK, linewidth=0.7, linestyle=(0, (2, 3)))
-    axes.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.15),
-             xlabel="unseen images wrongly called forgotten", ylabel="forget images found")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlim=(floor, 1),
+        ylim=(floor, 1.15),
+        xlabel="unseen images wrongly called forgotten",
+        ylabel="forget images found",
+    )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(_percent))
     axes.legend(loc="lower right")
@@ -139,8 +167,15 @@ def training_curves(histories: Mapping[str, Mapping[str, Any]]) -> Figure:
     for axes, key in zip(panels, ("loss", "accuracy", "lr"), strict=True):
         for model, history in histories.items():
             epochs = [epoch for epoch in history["epochs"] if epoch.get(key) is not None]
-            axes.plot([epoch["epoch"] for epoch in epochs], [epoch[key] for epoch in epochs], marker="o", markersize=3,
-                      color=MODEL_COLOURS[model], linestyle=MODEL_DASHES[model], label=model)
+            axes.plot(
+                [epoch["epoch"] for epoch in epochs],
+                [epoch[key] for epoch in epochs],
+                marker="o",
+                markersize=3,
+                color=MODEL_COLOURS[model],
+                linestyle=MODEL_DASHES[model],
+                label=model,
+            )
         axes.set(title="learning rate" if key == "lr" else f"training {key}", xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[0].set_ylim(bottom=0)
@@ -150,7 +185,10 @@ def training_curves(histories: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 
 def write_figures(
-    folder: Path, predictions: Predictions, metrics: Mapping[str, Any], mask: Mapping[str, torch.Tensor],
+    folder: Path,
+    predictions: Predictions,
+    metrics: Mapping[str, Any],
+    mask: Mapping[str, torch.Tensor],
     histories: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Path]:
     """Draw every figure into `folder`, which has to exist; result: name -> PNG file."""
@@ -181,9 +219,7 @@ def layer_order(name: str) -> tuple[bool, list[tuple[int, str]]]:
     return last, [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
-def _panels(
-    count: int, *, height: float, width: float = 10.5, share_y: bool = False
-) -> tuple[Figure, list[Axes]]:
+def _panels(count: int, *, height: float, width: float = 10.5, share_y: bool = False) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, list(np.atleast_1d(figure.subplots(1, count, sharey=share_y)))
 

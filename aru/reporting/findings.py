@@ -95,8 +95,10 @@ def _too_few(metrics: Mapping[str, Any], *sets: str) -> str | None:
     few = [f"{people[name]} in {name}" for name in sets if people.get(name, LEAST_PEOPLE) < LEAST_PEOPLE]
     if not few:
         return None
-    return (f"There are too few people to tell ({', '.join(few)}; {LEAST_PEOPLE} are needed): the interval speaks of these "
-            "photos alone.")
+    return (
+        f"There are too few people to tell ({', '.join(few)}; {LEAST_PEOPLE} are needed): the interval speaks of these "
+        "photos alone."
+    )
 
 
 def _something_to_forget(metrics: Mapping[str, Any]) -> Finding | None:
@@ -139,8 +141,10 @@ def _forgetting(metrics: Mapping[str, Any]) -> Finding | None:
         return Finding("bad", "Forgetting overshot", f"Class-matched AUC. {text}")
     if auc.low > 0 or auc.high < 0:
         shown = "gives forget images away" if auc.low > 0 else "has losses on forget images by which they stand out"
-        text = (f"The unlearned model is told from the retrained one, {auc}; that it {shown} is not shown: its AUC lies in "
-                f"[{low:.4f}, {high:.4f}], a guess is {GUESS}.")
+        text = (
+            f"The unlearned model is told from the retrained one, {auc}; that it {shown} is not shown: its AUC lies in "
+            f"[{low:.4f}, {high:.4f}], a guess is {GUESS}."
+        )
         return Finding("open", "Forgetting differs", f"Class-matched AUC. {text}{_closed(metrics)}")
     text = f"Class-matched AUC. The unlearned model is not told from the retrained one here, {auc}.{_closed(metrics)}"
     return Finding("good", "Forgetting level", text) if auc.level else _undecided("Forgetting", text, auc)

@@ -82,9 +82,7 @@ def table(head: Sequence[Child] | None, rows: Iterable[Sequence[Child]], *, numb
     kind = {"class_": "number"} if numbers else {}
     titles = [tag("th", title, scope="col", **(kind if column else {})) for column, title in enumerate(head or ())]
     top = tag("thead", tag("tr", *titles)) if titles else Html()
-    body = [
-        tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell, **kind) for cell in row[1:])) for row in rows
-    ]
+    body = [tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell, **kind) for cell in row[1:])) for row in rows]
     return tag("div", tag("table", top, tag("tbody", *body)), class_="wide")
 
 

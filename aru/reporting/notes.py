@@ -9,8 +9,13 @@ from aru.reporting.table import number, row_name
 from aru.stats.bootstrap import COVERAGE
 from aru.stats.paired_tests import MIN_UNITS
 
-_SHORT = {"test/accuracy": "test accuracy", "forget/accuracy": "forget accuracy", "mia/forgetting_score": "F",
-          "nomus": "NoMUS", "mia_matched/auc": "AUC"}
+_SHORT = {
+    "test/accuracy": "test accuracy",
+    "forget/accuracy": "forget accuracy",
+    "mia/forgetting_score": "F",
+    "nomus": "NoMUS",
+    "mia_matched/auc": "AUC",
+}
 
 NO_CHANGE = 0.001
 """Below this no figure of a run is told from the original's: training seeds differ by twenty times as much."""
@@ -18,8 +23,16 @@ NO_CHANGE = 0.001
 
 def notes(comparison: Comparison) -> list[str]:
     """Sentences on what is missing, how far intervals and tests can be trusted, and runs that differ in more than method."""
-    found = [_references(comparison), _repetition(comparison), _unchanged(comparison), _undefined(comparison),
-             _incomplete(comparison), _failed(comparison), _machines(comparison), _lent(comparison)]
+    found = [
+        _references(comparison),
+        _repetition(comparison),
+        _unchanged(comparison),
+        _undefined(comparison),
+        _incomplete(comparison),
+        _failed(comparison),
+        _machines(comparison),
+        _lent(comparison),
+    ]
     return [sentence for part in found for sentence in part]
 
 
@@ -27,24 +40,30 @@ def floor_text(comparison: Comparison) -> str:
     """The noise floor in a sentence or two; empty where nothing of it is known."""
     floor, parts = comparison.floor, []
     if floor.null_mean is not None and floor.null_p95 is not None:
-        parts.append("Where there is nothing to find, chance alone gives a forgetting score of "
-                     f"{number(floor.null_mean, 'F')} "
-                     f"on average and up to {number(floor.null_p95, 'F')} in 95 of 100 cases.")
+        parts.append(
+            "Where there is nothing to find, chance alone gives a forgetting score of "
+            f"{number(floor.null_mean, 'F')} "
+            f"on average and up to {number(floor.null_p95, 'F')} in 95 of 100 cases."
+        )
     if floor.label_only is not None:
-        parts.append("An attacker who sees nothing but the label reaches a forgetting score of "
-                     f"{number(floor.label_only - 0.5, 'F')}.")
+        parts.append(
+            f"An attacker who sees nothing but the label reaches a forgetting score of {number(floor.label_only - 0.5, 'F')}."
+        )
     known = [f"{_SHORT[name]} {number(floor.spread[name], name)}" for name in MEASURED if floor.spread[name] is not None]
     if known:
-        parts.append("Retrained models that differ in the training seed alone have a standard deviation of: "
-                     f"{', '.join(known)}.")
+        parts.append(
+            f"Retrained models that differ in the training seed alone have a standard deviation of: {', '.join(known)}."
+        )
     return " ".join(parts)
 
 
 def _references(comparison: Comparison) -> list[str]:
     found = []
     if comparison.row(REFERENCE) is None:
-        found.append("No retrained model is among the runs: gaps, the share of retraining's cost, the equivalence test and "
-                     "the spread between retrained models are not known and stand as a dash.")
+        found.append(
+            "No retrained model is among the runs: gaps, the share of retraining's cost, the equivalence test and "
+            "the spread between retrained models are not known and stand as a dash."
+        )
     if comparison.row(OURS) is None:
         found.append("ARU is not among the runs under its own name: there are no differences to it.")
     return found
@@ -54,17 +73,23 @@ def _repetition(comparison: Comparison) -> list[str]:
     seeds = max(row.size[0] for row in comparison.rows)
     draws = max(row.size[1] for row in comparison.rows)
     if seeds < 2 and draws < 2:
-        return ["One training seed and one forget draw: there is no interval and no test, and no two methods can be told "
-                "apart by this table; another seed may turn their order round."]
+        return [
+            "One training seed and one forget draw: there is no interval and no test, and no two methods can be told "
+            "apart by this table; another seed may turn their order round."
+        ]
     found = []
     if seeds < 2:
-        found.append("One training seed: intervals and tests speak of other forget draws from this one original model, not of "
-                     "another training.")
+        found.append(
+            "One training seed: intervals and tests speak of other forget draws from this one original model, not of "
+            "another training."
+        )
     elif seeds <= max(COVERAGE):
         nearest = max(count for count in COVERAGE if count <= seeds)
-        found.append(f"{seeds} training seeds: read the intervals as too narrow. With {nearest} seeds and one draw, intervals "
-                     f"of this kind held the truth in {100 * COVERAGE[nearest]:.0f} % of simulated cases instead of 95 %; the "
-                     "p-values know how few seeds there are, the intervals do not.")
+        found.append(
+            f"{seeds} training seeds: read the intervals as too narrow. With {nearest} seeds and one draw, intervals "
+            f"of this kind held the truth in {100 * COVERAGE[nearest]:.0f} % of simulated cases instead of 95 %; the "
+            "p-values know how few seeds there are, the intervals do not."
+        )
     if (seeds if seeds > 1 else draws) < MIN_UNITS:
         found.append(f"p-values and the equivalence test need at least {MIN_UNITS} independent units and are left out.")
     return found
@@ -84,8 +109,14 @@ def _unchanged(comparison: Comparison) -> list[str]:
         told = np.isfinite(apart).any(axis=1).all()
         if row.label not in ANCHORS and told and np.nanmax(apart) < NO_CHANGE:
             found.append(row_name(row.label))
-    return [f"Changed nothing: {', '.join(found)}. In every run all figures are the original's to within {NO_CHANGE:g}: "
-            "its accuracy, and what it remembers."] if found else []
+    return (
+        [
+            f"Changed nothing: {', '.join(found)}. In every run all figures are the original's to within {NO_CHANGE:g}: "
+            "its accuracy, and what it remembers."
+        ]
+        if found
+        else []
+    )
 
 
 def _undefined(comparison: Comparison) -> list[str]:
@@ -104,8 +135,10 @@ def _incomplete(comparison: Comparison) -> list[str]:
     short = [f"{row_name(label)} {len(own)} of {len(whole)}" for label, own in places.items() if own != whole]
     if not short:
         return []
-    return [f"Incomplete, in pairs of training seed and draw: {', '.join(short)}. Means are over what is there and not over "
-            "the same pairs; paired differences are over the common ones."]
+    return [
+        f"Incomplete, in pairs of training seed and draw: {', '.join(short)}. Means are over what is there and not over "
+        "the same pairs; paired differences are over the common ones."
+    ]
 
 
 def _failed(comparison: Comparison) -> list[str]:
@@ -113,24 +146,31 @@ def _failed(comparison: Comparison) -> list[str]:
     if not failed:
         return []
     reasons = sorted({reason for row in comparison.rows for reason in row.runs["reason"] if reason})
-    return [f"Diverged and left out of the means, which flatters the method: {', '.join(failed)}. What was said: "
-            f"{'; '.join(reasons)}."]
+    return [
+        f"Diverged and left out of the means, which flatters the method: {', '.join(failed)}. What was said: "
+        f"{'; '.join(reasons)}."
+    ]
 
 
 def _machines(comparison: Comparison) -> list[str]:
     kinds = {tuple(map(str, kind)) for row in comparison.rows for kind in row.runs[[*MACHINE, "torch"]].to_numpy().tolist()}
     if len(kinds) < 2:
         return []
-    listed = "; ".join(f"{device}, {precision}, {threads} threads, torch {torch}"
-                       for device, precision, threads, torch in sorted(kinds))
-    return [f"The runs are of several kinds of machine: {listed}. Seconds are not comparable between them, and a share of "
-            "retraining's cost is given on the same kind only."]
+    listed = "; ".join(
+        f"{device}, {precision}, {threads} threads, torch {torch}" for device, precision, threads, torch in sorted(kinds)
+    )
+    return [
+        f"The runs are of several kinds of machine: {listed}. Seconds are not comparable between them, and a share of "
+        "retraining's cost is given on the same kind only."
+    ]
 
 
 def _lent(comparison: Comparison) -> list[str]:
     if comparison.setting["variant"] == TUNED:
         return ["Original and retrained model are those of the defaults: they are what the others are measured by, not tuned."]
     if comparison.setting["variant"] == OTHER:
-        return ["Every row is one variant of a method; ARU without a bracket is that of the defaults, and differences to it "
-                "are what the change in the bracket does."]
+        return [
+            "Every row is one variant of a method; ARU without a bracket is that of the defaults, and differences to it "
+            "are what the change in the bracket does."
+        ]
     return []

@@ -42,21 +42,38 @@ def place_labels(figure: Figure, axes: Axes, labels: Sequence[Label], *, ink: st
     taken = [_box(x, y, 10 * scale, 10 * scale) for x, y in anchors] + _bars(axes, labels)
     for number in np.argsort(-anchors[:, 1], kind="stable"):
         label = labels[number]
-        text = axes.annotate(label.name, (label.across, label.up), xytext=(0, 0), textcoords="offset points", ha="center",
-                             va="center", fontsize=_FONT, fontweight="bold" if label.bold else "normal", color=ink, zorder=5,
-                             path_effects=[withStroke(linewidth=2.2, foreground="white")])
+        text = axes.annotate(
+            label.name,
+            (label.across, label.up),
+            xytext=(0, 0),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=_FONT,
+            fontweight="bold" if label.bold else "normal",
+            color=ink,
+            zorder=5,
+            path_effects=[withStroke(linewidth=2.2, foreground="white")],
+        )
         extent = text.get_window_extent(renderer)
         width, height = extent.width + 2 * _MARGIN * scale, extent.height + _MARGIN * scale
-        best = min(_candidates(anchors[number], width, height, scale),
-                   key=lambda box: (_overlap(box, taken) + _AWAY * _outside(box, frame), box[4]))
+        best = min(
+            _candidates(anchors[number], width, height, scale),
+            key=lambda box: (_overlap(box, taken) + _AWAY * _outside(box, frame), box[4]),
+        )
         taken.append(best[:4])
         centre = np.array([(best[0] + best[2]) / 2, (best[1] + best[3]) / 2])
         text.set_position((centre - anchors[number]) / scale)
         if best[4] > _DISTANCES[0]:
             nearest = np.clip(anchors[number], best[:2], best[2:4])
-            axes.annotate("", (label.across, label.up), xytext=(nearest - anchors[number]) / scale,
-                          textcoords="offset points", zorder=2.5,
-                          arrowprops={"arrowstyle": "-", "color": line, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 3})
+            axes.annotate(
+                "",
+                (label.across, label.up),
+                xytext=(nearest - anchors[number]) / scale,
+                textcoords="offset points",
+                zorder=2.5,
+                arrowprops={"arrowstyle": "-", "color": line, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 3},
+            )
 
 
 def _candidates(anchor: np.ndarray, width: float, height: float, scale: float) -> list[tuple[float, ...]]:

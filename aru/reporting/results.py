@@ -38,9 +38,7 @@ def results_table(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, A
     """
     models = metrics["models"]
     return [
-        {"model": model}
-        | {column: models[model][key] for column, key in METRICS.items()}
-        | {"seconds": seconds(model, costs)}
+        {"model": model} | {column: models[model][key] for column, key in METRICS.items()} | {"seconds": seconds(model, costs)}
         for model in STAGES_OF_MODEL
         if model in models
     ]

@@ -138,9 +138,14 @@ def _cell(metrics: Mapping[str, Any], model: str, key: str) -> Html:
 
 
 def _findings(found: list[Finding]) -> Html:
-    return tag("ul", *(
-        tag("li", tag("span", finding.mark, class_=f"state {finding.state}"), tag("span", finding.text))
-        for finding in found), class_="findings")
+    return tag(
+        "ul",
+        *(
+            tag("li", tag("span", finding.mark, class_=f"state {finding.state}"), tag("span", finding.text))
+            for finding in found
+        ),
+        class_="findings",
+    )
 
 
 def _figure(folder: Path, name: str) -> Html:

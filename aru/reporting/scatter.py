@@ -49,8 +49,9 @@ def utility_figure(comparison: Comparison) -> Figure | None:
 
 def cost_figure(comparison: Comparison) -> Figure | None:
     """Share of retraining's cost (across, logarithmic) against NoMUS (up), with the two references; None without a point."""
-    points = [point for point in _points(comparison, "share", "nomus")
-              if point.across.mean > 0 and point.row.label != ORIGINAL]
+    points = [
+        point for point in _points(comparison, "share", "nomus") if point.across.mean > 0 and point.row.label != ORIGINAL
+    ]
     if not points:
         return None
     figure, axes = _axes("cost, as a share of retraining's", "NoMUS")
@@ -109,10 +110,27 @@ def _points(comparison: Comparison, across: str, up: str) -> list[_Point]:
 def _draw(axes: Axes, points: Sequence[_Point]) -> None:
     for point in points:
         paint, order = colour(point.row), 4 if point.row.label == OURS else 3
-        axes.errorbar(point.across.mean, point.up.mean, xerr=_arms(point.across), yerr=_arms(point.up), fmt="none",
-                      ecolor=paint, elinewidth=0.9, alpha=0.45, zorder=2)
-        axes.plot(point.across.mean, point.up.mean, "o", color=paint, markersize=8 if point.row.label == OURS else 6,
-                  markeredgecolor="white", markeredgewidth=0.8, zorder=order)
+        axes.errorbar(
+            point.across.mean,
+            point.up.mean,
+            xerr=_arms(point.across),
+            yerr=_arms(point.up),
+            fmt="none",
+            ecolor=paint,
+            elinewidth=0.9,
+            alpha=0.45,
+            zorder=2,
+        )
+        axes.plot(
+            point.across.mean,
+            point.up.mean,
+            "o",
+            color=paint,
+            markersize=8 if point.row.label == OURS else 6,
+            markeredgecolor="white",
+            markeredgewidth=0.8,
+            zorder=order,
+        )
 
 
 def _arms(found: Estimate) -> list[list[float]] | None:
@@ -123,7 +141,9 @@ def _arms(found: Estimate) -> list[list[float]] | None:
 
 
 def _labelled(figure: Figure, axes: Axes, points: Sequence[_Point]) -> Figure:
-    labels = [Label(point.across.mean, point.up.mean, point.name, point.row.label == OURS, point.across.interval,
-                    point.up.interval) for point in points]
+    labels = [
+        Label(point.across.mean, point.up.mean, point.name, point.row.label == OURS, point.across.interval, point.up.interval)
+        for point in points
+    ]
     place_labels(figure, axes, labels, ink=INK, line=CONTROL)
     return figure

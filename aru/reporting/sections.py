@@ -34,8 +34,13 @@ def section(comparison: Comparison, plots: Mapping[str, Path], links: Mapping[st
     parts = [tag("h2", heading(comparison.setting)), _list(notes(comparison)), _main_table(comparison, links)]
     parts += [tag("p", tag("strong", "Noise floor. "), floor)] * bool(floor)
     parts += [tag("p", FIGURES_TEXT, class_="note")]
-    parts += [tag("div", *(picture(path, title=_PLOTS[kind][0], text=_PLOTS[kind][1], alt=_PLOTS[kind][0])
-                           for kind, path in plots.items()), class_="plots")] * bool(plots)
+    parts += [
+        tag(
+            "div",
+            *(picture(path, title=_PLOTS[kind][0], text=_PLOTS[kind][1], alt=_PLOTS[kind][0]) for kind, path in plots.items()),
+            class_="plots",
+        )
+    ] * bool(plots)
     parts += [part for baseline in BASELINES for part in _differences(comparison, baseline)]
     parts += _published(comparison)
     return tag("section", *parts, id=name)
@@ -45,8 +50,12 @@ def _main_table(comparison: Comparison, links: Mapping[str, str]) -> Html:
     rows = lines(comparison)
     head = [("Method", "runs, command"), ("Runs", "seeds × draws × repeats"), *COLUMNS.values()]
     head += [("Published", "NoMUS; other recipe")] * (len(rows[0].cells) > len(head) - 1)
-    foot = tag("tr", tag("th", "Noise floor", scope="row"), *(_cell(cell) for cell in floor_cells(comparison.floor)),
-               *([tag("td")] * (len(head) > len(COLUMNS) + 2)))
+    foot = tag(
+        "tr",
+        tag("th", "Noise floor", scope="row"),
+        *(_cell(cell) for cell in floor_cells(comparison.floor)),
+        *([tag("td")] * (len(head) > len(COLUMNS) + 2)),
+    )
     body = [_row(line, join((_name(line), _origin(line.row, links)))) for line in rows]
     return _sortable(head, body, tag("tfoot", foot))
 
@@ -66,14 +75,31 @@ def _published(comparison: Comparison) -> list[Html]:
     rows = published_rows(comparison)
     if not rows:
         return []
-    return [tag("details", tag("summary", "Published figures"), tag("p", PUBLISHED, class_="note"),
-                table(["", *PUBLISHED_HEAD], published_texts(rows)), _list(notes_of(rows)), class_="part", open="")]
+    return [
+        tag(
+            "details",
+            tag("summary", "Published figures"),
+            tag("p", PUBLISHED, class_="note"),
+            table(["", *PUBLISHED_HEAD], published_texts(rows)),
+            _list(notes_of(rows)),
+            class_="part",
+            open="",
+        )
+    ]
 
 
 def _sortable(head: Sequence[tuple[str, str]], rows: Sequence[Html], foot: Html | None = None) -> Html:
     """A table that the page's script makes sortable; without it, it stands in its own order."""
-    titles = [tag("th", tag("span", title, class_="title"), *([tag("span", hint, class_="small")] if hint else []),
-                  scope="col", **({"class_": "number"} if column else {})) for column, (title, hint) in enumerate(head)]
+    titles = [
+        tag(
+            "th",
+            tag("span", title, class_="title"),
+            *([tag("span", hint, class_="small")] if hint else []),
+            scope="col",
+            **({"class_": "number"} if column else {}),
+        )
+        for column, (title, hint) in enumerate(head)
+    ]
     parts = [tag("thead", tag("tr", *titles)), tag("tbody", *rows), *([foot] if foot else [])]
     return tag("div", tag("table", *parts, class_="sortable"), class_="wide")
 
@@ -99,8 +125,9 @@ def _name(line: Line) -> Html:
 def _origin(row: Row, links: Mapping[str, str]) -> Html:
     """The command of a row, and the addresses of its runs, folded away."""
     runs = row.runs.sort_values(["train_seed", "draw", "unlearn_seed"]).to_dict("records")
-    addresses = [(f"{run['train_seed']}/{run['draw']}/{run['unlearn_seed']}", links[run["key"]])
-                 for run in runs if run["key"] in links]
+    addresses = [
+        (f"{run['train_seed']}/{run['draw']}/{run['unlearn_seed']}", links[run["key"]]) for run in runs if run["key"] in links
+    ]
     shown = [tag("li", tag("a", text, href=address, rel="noreferrer")) for text, address in addresses]
     runs_shown = [tag("span", "Runs by training seed/draw/unlearning seed", class_="small"), tag("ul", *shown, class_="runs")]
     parts = [tag("code", command(runs)), *(runs_shown if shown else [])]

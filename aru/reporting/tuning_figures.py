@@ -35,7 +35,7 @@ def budget_curves(curves: Curves, against: str) -> Figure:
     margin = 0.08 * (high - low) or 0.05
     for axes, (name, method) in zip(panels, curves.items(), strict=False):
         _panel(axes, name, method, against, foot=low - margin)
-    for axes in panels[len(curves):]:
+    for axes in panels[len(curves) :]:
         axes.set_visible(False)
     panels[0].set_xlim(left=0)
     panels[0].set_ylim(low - 2 * margin, high + margin)

@@ -72,9 +72,10 @@ class Build:
 
     def trainings(self) -> list[Call]:
         """The calls that train what is missing or stale."""
-        return [Call(shadow.key, f"shadow {shadow.number}", "aru.shadows.pool:train_shadow",
-                     (shadow, self.config, self.work))
-                for shadow in to_build(self.entries(), restore=self.asked.restore_weights)]
+        return [
+            Call(shadow.key, f"shadow {shadow.number}", "aru.shadows.pool:train_shadow", (shadow, self.config, self.work))
+            for shadow in to_build(self.entries(), restore=self.asked.restore_weights)
+        ]
 
     def seconds(self) -> float:
         """About how long the trainings take, one worker busy."""
@@ -83,9 +84,15 @@ class Build:
 
     def unlearnings(self) -> list[Call]:
         """The calls that unlearn the shadows that saw the people, once these are trained."""
-        return [Call(f"{shadow.key} {choice} {draw}", f"{choice.method} ({choice.variant}), draw {draw.number}, shadow "
-                     f"{shadow.number}", "aru.shadows.unlearned:unlearn_shadow",
-                     (shadow, draw, choice, self.config, self.work)) for choice, draw, shadow in self._pending()]
+        return [
+            Call(
+                f"{shadow.key} {choice} {draw}",
+                f"{choice.method} ({choice.variant}), draw {draw.number}, shadow {shadow.number}",
+                "aru.shadows.unlearned:unlearn_shadow",
+                (shadow, draw, choice, self.config, self.work),
+            )
+            for choice, draw, shadow in self._pending()
+        ]
 
     def drop_weights(self) -> None:
         """Remove the weights of all these shadows."""
@@ -93,8 +100,12 @@ class Build:
             drop_weights(self.store, shadow.key)
 
     def _pending(self) -> list[tuple[Any, ...]]:
-        return [(choice, draw, shadow) for choice in self.choices for draw in self.draws
-                for shadow in pending(self.shadows, draw, choice, self.config, self.work)]
+        return [
+            (choice, draw, shadow)
+            for choice in self.choices
+            for draw in self.draws
+            for shadow in pending(self.shadows, draw, choice, self.config, self.work)
+        ]
 
 
 COLUMNS = ("Model", "Key", "People", "Photos", "State", "Because")
@@ -102,8 +113,17 @@ COLUMNS = ("Model", "Key", "People", "Photos", "State", "Because")
 
 def table(entries: Sequence[Entry]) -> list[tuple[str, ...]]:
     """The `COLUMNS` of each shadow, as text."""
-    return [(str(entry.shadow.number), entry.shadow.key[:12], str(int(entry.shadow.sees.sum())),
-             str(len(entry.shadow.positions)), entry.state, ", ".join(entry.because)) for entry in entries]
+    return [
+        (
+            str(entry.shadow.number),
+            entry.shadow.key[:12],
+            str(int(entry.shadow.sees.sum())),
+            str(len(entry.shadow.positions)),
+            entry.state,
+            ", ".join(entry.because),
+        )
+        for entry in entries
+    ]
 
 
 def _choices(asked: Asked, config: Config) -> list[Choice]:

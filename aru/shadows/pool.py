@@ -64,8 +64,13 @@ def shadows_of(population: Population, config: Config, compute: Compute, models:
         positions = np.flatnonzero(np.isin(population.subjects, population.people[sees]))
         photos = [[population.files[position], labels[position]] for position in positions]
         data = digest([config.data.resolution, list(TASKS[config.data.task]), photos])
-        parts = {"data": data, "recipe": recipe, "seed": number, "arithmetic": arithmetic(config.runtime, compute),
-                 "code": code}
+        parts = {
+            "data": data,
+            "recipe": recipe,
+            "seed": number,
+            "arithmetic": arithmetic(config.runtime, compute),
+            "code": code,
+        }
         found.append(Shadow(number, population.protocol, sees, positions, parts))
     return found
 
@@ -80,8 +85,15 @@ def train_shadow(shadow: Shadow, config: Config, work: Path, *, progress: Progre
     kept = {"name": config.model.name, "resolution": config.data.resolution, "outputs": population.train.outputs}
     if not store.has(shadow.key, model=True):
         checkpoint = Checkpoint(Path(work) / "shadows" / "checkpoints" / f"{shadow.key}.pt", shadow.key)
-        model, history = fit_from_scratch(population.train.take(shadow.positions), config, "shadow", seed=shadow.number,
-                                          compute=compute, progress=progress, checkpoint=checkpoint)
+        model, history = fit_from_scratch(
+            population.train.take(shadow.positions),
+            config,
+            "shadow",
+            seed=shadow.number,
+            compute=compute,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
         record = _record(shadow, config, history) | checkpoint.clock.spent()
         store.write(shadow.key, record, model=model.cpu(), **kept)
         checkpoint.remove()
@@ -89,8 +101,13 @@ def train_shadow(shadow: Shadow, config: Config, work: Path, *, progress: Progre
     if record.get("scored") != population.scored:
         model = store.model(shadow.key)
         logits = packed_logits(predict(model, population.every, compute=compute, progress=progress))
-        store.write(shadow.key, record | {"scored": population.scored},
-                    logits={"logits": logits, "files": _packed(population.every_files)}, model=model.cpu(), **kept)
+        store.write(
+            shadow.key,
+            record | {"scored": population.scored},
+            logits={"logits": logits, "files": _packed(population.every_files)},
+            model=model.cpu(),
+            **kept,
+        )
 
 
 def drop_weights(store: Store, key: str) -> None:
@@ -104,8 +121,10 @@ def check_weights(shadow: Shadow, work: Path) -> None:
     if not pool.has(shadow.key):
         raise not_trained(shadow)
     if not pool.has(shadow.key, model=True):
-        raise InputError(f"the weights of shadow {shadow.number} were dropped, and unlearning it needs them: build the pool "
-                         "with --restore-weights")
+        raise InputError(
+            f"the weights of shadow {shadow.number} were dropped, and unlearning it needs them: build the pool "
+            "with --restore-weights"
+        )
 
 
 def not_trained(shadow: Shadow) -> InputError:
@@ -119,8 +138,10 @@ def logits_of(store: Store, key: str, files: Sequence[str]) -> torch.Tensor:
     place = {bytes(name).hex(): row for row, name in enumerate(tensors["files"].numpy())}
     missing = [name for name in files if name not in place]
     if missing:
-        raise InputError(f"shadow {store.record(key)['number']} has no logits of {len(missing)} files, {missing[0]} among "
-                         "them: build the pool again")
+        raise InputError(
+            f"shadow {store.record(key)['number']} has no logits of {len(missing)} files, {missing[0]} among "
+            "them: build the pool again"
+        )
     return tensors["logits"][[place[name] for name in files]].float()
 
 
@@ -139,6 +160,14 @@ def _packed(files: Sequence[str]) -> torch.Tensor:
 
 
 def _record(shadow: Shadow, config: Config, history: list[dict[str, float]]) -> dict[str, Any]:
-    return {"key": shadow.key, "protocol": shadow.protocol, "number": shadow.number, "parts": shadow.parts,
-            "people": int(shadow.sees.sum()), "photos": len(shadow.positions), "epochs": config.train.epochs,
-            "accuracy": history[-1]["accuracy"] if history else None, "torch": torch.__version__}
+    return {
+        "key": shadow.key,
+        "protocol": shadow.protocol,
+        "number": shadow.number,
+        "parts": shadow.parts,
+        "people": int(shadow.sees.sum()),
+        "photos": len(shadow.positions),
+        "epochs": config.train.epochs,
+        "accuracy": history[-1]["accuracy"] if history else None,
+        "torch": torch.__version__,
+    }

@@ -52,8 +52,10 @@ def load_population(prepared: Path, protocol: Protocol, config: Config) -> Popul
     sets, _, _ = load_draw(prepared, Draw(protocol), config)
     side = sets.train.images.shape[1]
     if side != config.data.resolution:
-        raise InputError(f"the images in {prepared} are {side} px wide, data.resolution is {config.data.resolution}: run the "
-                         "stage 'prepare' again")
+        raise InputError(
+            f"the images in {prepared} are {side} px wide, data.resolution is {config.data.resolution}: run the "
+            "stage 'prepare' again"
+        )
     manifest = manifest_of(prepared)
     train = once(sets.train, manifest)
     rows = manifest.loc[train.rows]
@@ -61,8 +63,16 @@ def load_population(prepared: Path, protocol: Protocol, config: Config) -> Popul
     main = classes.groupby(rows["subject"]).agg(lambda values: values.mode().iloc[0])  # sorted by subject
     distinct = np.flatnonzero(~manifest["digest"].duplicated())
     every = ImageSet(train.images, distinct, torch.zeros(len(distinct), dtype=torch.int64), train.outputs)
-    return Population(protocol, train, rows["subject"].to_numpy(), rows["digest"].to_numpy(), main.index.to_numpy(),
-                      main.to_numpy(), every, manifest["digest"].to_numpy()[distinct])
+    return Population(
+        protocol,
+        train,
+        rows["subject"].to_numpy(),
+        rows["digest"].to_numpy(),
+        main.index.to_numpy(),
+        main.to_numpy(),
+        every,
+        manifest["digest"].to_numpy()[distinct],
+    )
 
 
 def once(data: ImageSet, manifest: pd.DataFrame) -> ImageSet:

@@ -35,8 +35,11 @@ def status(shadows: Iterable[Shadow], store: Store, scored: str) -> list[Entry]:
 
 def to_build(entries: Iterable[Entry], *, restore: bool = False) -> list[Shadow]:
     """The shadows to be trained or scored; with `restore` those too whose weights were dropped."""
-    return [entry.shadow for entry in entries if entry.state in ("stale", "missing")
-            or (restore and entry.state == "weights dropped")]
+    return [
+        entry.shadow
+        for entry in entries
+        if entry.state in ("stale", "missing") or (restore and entry.state == "weights dropped")
+    ]
 
 
 def estimate_seconds(shadows: Sequence[Shadow], config: Config, work: Path, store: Store, compute: Compute) -> float:
@@ -44,9 +47,13 @@ def estimate_seconds(shadows: Sequence[Shadow], config: Config, work: Path, stor
     images = sum(len(shadow.positions) for shadow in shadows) * config.train.epochs
     if not images:
         return 0.0
-    alike = [record for records in _known(store).values() for record in records
-             if not record.get("resumed") and all(record["parts"][name] == shadows[0].parts[name]
-                                                  for name in ("recipe", "arithmetic"))]
+    alike = [
+        record
+        for records in _known(store).values()
+        for record in records
+        if not record.get("resumed")
+        and all(record["parts"][name] == shadows[0].parts[name] for name in ("recipe", "arithmetic"))
+    ]
     if alike:
         pace = sum(record["seconds"] for record in alike) / sum(record["photos"] * record["epochs"] for record in alike)
     else:
@@ -63,8 +70,7 @@ def _entry(shadow: Shadow, store: Store, others: list[dict[str, Any]], scored: s
         return Entry(shadow, "present" if store.has(shadow.key, model=True) else "weights dropped", (), record["seconds"])
     if not others:
         return Entry(shadow, "missing")
-    changes = [tuple(name for name, value in shadow.parts.items() if record["parts"].get(name) != value)
-               for record in others]
+    changes = [tuple(name for name, value in shadow.parts.items() if record["parts"].get(name) != value) for record in others]
     return Entry(shadow, "stale", min(changes, key=len))
 
 

@@ -74,6 +74,8 @@ def sets_of_shadow(shadow: Shadow, request: Request, config: Config, prepared: P
     asked = np.isin(population.subjects[shadow.positions], request.people)
     forget, retain = (population.train.take(shadow.positions[side]) for side in (asked, ~asked))
     if not len(retain):
-        raise InputError(f"shadow {shadow.number} saw nobody but the {len(request.people)} people to forget: nothing is "
-                         "left to retain; ask for fewer")
+        raise InputError(
+            f"shadow {shadow.number} saw nobody but the {len(request.people)} people to forget: nothing is "
+            "left to retain; ask for fewer"
+        )
     return Sets(forget, retain, request.test, request.unseen)

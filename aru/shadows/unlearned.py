@@ -56,12 +56,23 @@ def open_answers(work: Path) -> Store:
 def answers_key(shadow: Shadow, request: Request, choice: Choice) -> str:
     """The key of what a method makes of a shadow, and of its answers to the request's photos."""
     module = find(choice.method).function.__module__
-    return digest(["unlearned shadow", shadow.key, choice.method, choice.parameters.model_dump(mode="json"), shadow.number,
-                   list(request.people), request.files.tolist(), code_digest(module)])
+    return digest(
+        [
+            "unlearned shadow",
+            shadow.key,
+            choice.method,
+            choice.parameters.model_dump(mode="json"),
+            shadow.number,
+            list(request.people),
+            request.files.tolist(),
+            code_digest(module),
+        ]
+    )
 
 
-def unlearn_shadow(shadow: Shadow, draw: Draw, choice: Choice, config: Config, work: Path, *,
-                   progress: Progress = silent) -> None:
+def unlearn_shadow(
+    shadow: Shadow, draw: Draw, choice: Choice, config: Config, work: Path, *, progress: Progress = silent
+) -> None:
     """Unlearn one shadow, with its number as the seed, and keep its logits; what is there already is left as it is.
 
     A loss or logit that is not finite leaves a record that says so: it is a result, and would not go better again.
@@ -72,13 +83,22 @@ def unlearn_shadow(shadow: Shadow, draw: Draw, choice: Choice, config: Config, w
     if store.has(key):
         return
     sets = sets_of_shadow(shadow, request, config, prepared)
-    record = {"key": key, "shadow": shadow.key, "number": shadow.number, "protocol": draw.protocol, "draw": draw.number,
-              "method": choice.method, "variant": choice.variant, "config": choice.parameters.model_dump(mode="json"),
-              "counts": {"forget": len(sets.forget), "retain": len(sets.retain)}}
+    record = {
+        "key": key,
+        "shadow": shadow.key,
+        "number": shadow.number,
+        "protocol": draw.protocol,
+        "draw": draw.number,
+        "method": choice.method,
+        "variant": choice.variant,
+        "config": choice.parameters.model_dump(mode="json"),
+        "counts": {"forget": len(sets.forget), "retain": len(sets.retain)},
+    }
     clock = Stopwatch()
     try:
-        model = find(choice.method).function(_model(shadow, work), sets, choice.parameters, seed=shadow.number,
-                                             compute=compute, progress=progress)
+        model = find(choice.method).function(
+            _model(shadow, work), sets, choice.parameters, seed=shadow.number, compute=compute, progress=progress
+        )
         record |= clock.spent()
         logits = packed_logits(torch.cat([predict(model, data, compute=compute) for data in request.sets if len(data)]))
     except TrainingError as error:
@@ -93,8 +113,11 @@ def pending(shadows: Sequence[Shadow], draw: Draw, choice: Choice, config: Confi
         raise InputError(f"{choice.method} is not defined for the multi-label task: choose another method")
     prepared, store = Path(work) / "prepared", open_answers(work)
     request = load_request(draw, config, prepared)
-    return [shadow for shadow in shadows if saw(shadow, request, config, prepared)
-            and not store.has(answers_key(shadow, request, choice))]
+    return [
+        shadow
+        for shadow in shadows
+        if saw(shadow, request, config, prepared) and not store.has(answers_key(shadow, request, choice))
+    ]
 
 
 def answers(shadows: Sequence[Shadow], draw: Draw, choice: Choice, config: Config, work: Path) -> Answers:
@@ -108,8 +131,10 @@ def answers(shadows: Sequence[Shadow], draw: Draw, choice: Choice, config: Confi
             raise not_trained(shadow)
         key, asked = answers_key(shadow, request, choice), saw(shadow, request, config, prepared)
         if asked and not store.has(key):
-            raise InputError(f"shadow {shadow.number} is not unlearned by {choice.method} for {draw.protocol} draw "
-                             f"{draw.number}: unlearn the pool first")
+            raise InputError(
+                f"shadow {shadow.number} is not unlearned by {choice.method} for {draw.protocol} draw "
+                f"{draw.number}: unlearn the pool first"
+            )
         if asked and "failed" in store.record(key):
             failed.append(shadow.number)
             continue
@@ -120,8 +145,9 @@ def answers(shadows: Sequence[Shadow], draw: Draw, choice: Choice, config: Confi
     if not before:
         raise InputError(f"{choice.method} diverged on all {len(failed)} shadows: lower its learning rate")
     numbers = np.array([shadow.number for shadow in shadows if shadow.number not in failed])
-    return Answers(request, torch.stack(before), torch.stack(after), np.stack(seen), np.array(unlearned), numbers,
-                   tuple(failed))
+    return Answers(
+        request, torch.stack(before), torch.stack(after), np.stack(seen), np.array(unlearned), numbers, tuple(failed)
+    )
 
 
 def _model(shadow: Shadow, work: Path) -> torch.nn.Module:

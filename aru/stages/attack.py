@@ -14,13 +14,23 @@ from aru.train.loop import correct
 def attack(job: Job) -> int:
     """Write noise/noise.safetensors (N, 3, H, W) and what it does to accuracy; returns the number of images."""
     forget, model = read_sets(job).forget, read_model(job, "original")
-    noise = attacking.attack(model, forget, job.config.attack, compute=job.compute, progress=job.progress,
-                             generator=generator(job.config.runtime.seed, "attack"))
-    write_json(job.work / "noise" / "attack.json", {
-        "forget_accuracy_before": _accuracy(job, model, forget, torch.zeros_like(noise)),
-        "forget_accuracy_after": _accuracy(job, model, forget, noise),
-        "largest_absolute_noise": round(noise.abs().max().item(), 6),
-        "images": len(forget)})
+    noise = attacking.attack(
+        model,
+        forget,
+        job.config.attack,
+        compute=job.compute,
+        progress=job.progress,
+        generator=generator(job.config.runtime.seed, "attack"),
+    )
+    write_json(
+        job.work / "noise" / "attack.json",
+        {
+            "forget_accuracy_before": _accuracy(job, model, forget, torch.zeros_like(noise)),
+            "forget_accuracy_after": _accuracy(job, model, forget, noise),
+            "largest_absolute_noise": round(noise.abs().max().item(), 6),
+            "images": len(forget),
+        },
+    )
     save_tensors(job.work / "noise" / "noise.safetensors", {"noise": noise})
     return len(forget) * max(1, job.config.attack.steps)
 

@@ -21,14 +21,26 @@ def audit(job: Job) -> int:
     thresholds, sets = read_thresholds(limits, KNOWN).on(job.benchmark), read_sets(job)
     answers = read_predictions(job.work / "evaluation" / "predictions.safetensors").logits
     models = {AUDITED: read_model(job, _UNLEARNED), ORIGINAL: read_model(job, "original")}
-    case = make_case(models, sets, read_manifest(job.work / "prepared" / "manifest.csv"), compute=job.compute,
-                     logits={AUDITED: answers[_UNLEARNED], ORIGINAL: answers["original"]},
-                     resamples=job.config.evaluate.resamples, seed=job.config.runtime.seed)
+    case = make_case(
+        models,
+        sets,
+        read_manifest(job.work / "prepared" / "manifest.csv"),
+        compute=job.compute,
+        logits={AUDITED: answers[_UNLEARNED], ORIGINAL: answers["original"]},
+        resamples=job.config.evaluate.resamples,
+        seed=job.config.runtime.seed,
+    )
     job.progress(1, 2, "audit, answers")
     found, details = quick(case)
     made_from = {f"{which} model, MD5": md5(job.work / which / "model.safetensors") for which in (_UNLEARNED, "original")}
-    record = audit_record(case, thresholds, "quick", found, details, {
-        "benchmark": job.benchmark, "model": _UNLEARNED, "made_from": made_from | {"thresholds, MD5": md5(limits)}})
+    record = audit_record(
+        case,
+        thresholds,
+        "quick",
+        found,
+        details,
+        {"benchmark": job.benchmark, "model": _UNLEARNED, "made_from": made_from | {"thresholds, MD5": md5(limits)}},
+    )
     job.progress(2, 2, "audit, figures")
     write_audit(job.work / "audit", record)
     return len(sets.forget) + len(sets.unseen)

@@ -11,10 +11,17 @@ from aru.compute.device import Compute
 
 def cost(stage: str, seconds: float, images: int, *, compute: Compute) -> dict:
     """The content of cost.json; `images` counts every pass over an image."""
-    return {"stage": stage, "seconds": round(seconds, 3), "images": images,
-            "images_per_second": round(images / seconds, 1), "peak_memory_mib": _peak_memory_mib(compute),
-            "device": str(compute.device), "precision": compute.precision,
-            "threads": torch.get_num_threads(), "torch": torch.__version__}
+    return {
+        "stage": stage,
+        "seconds": round(seconds, 3),
+        "images": images,
+        "images_per_second": round(images / seconds, 1),
+        "peak_memory_mib": _peak_memory_mib(compute),
+        "device": str(compute.device),
+        "precision": compute.precision,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
 
 
 def clear_peak_memory() -> None:

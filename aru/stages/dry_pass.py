@@ -44,10 +44,20 @@ def check_network(config: Config, compute: Compute) -> None:
             fit(unlearned, data, _STEP, generator=random, compute=compute, loss=loss)
         stage = "evaluate"
         predict(unlearned, data, compute=compute)
-    except (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError,
-            ValueError) as error:
-        raise InputError(f"{name} cannot be used at {resolution} px: stage {stage} fails on one batch of it "
-                         f"({_first_line(error)}); choose another model.name or data.resolution") from error
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        NotImplementedError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise InputError(
+            f"{name} cannot be used at {resolution} px: stage {stage} fails on one batch of it "
+            f"({_first_line(error)}); choose another model.name or data.resolution"
+        ) from error
 
 
 def _made_up(resolution: int, outputs: int, *, labels: bool) -> ImageSet:

@@ -26,8 +26,12 @@ def evaluate(job: Job) -> int:
         logits,
         {role: getattr(sets, role).targets for role in ROLES},
         groups={role: subject[getattr(sets, role).rows] for role in ROLES},
-        benchmark=job.benchmark, protocol=config.data.protocol, task=config.data.task, seed=config.runtime.seed,
-        resamples=config.evaluate.resamples)
+        benchmark=job.benchmark,
+        protocol=config.data.protocol,
+        task=config.data.task,
+        seed=config.runtime.seed,
+        resamples=config.evaluate.resamples,
+    )
     job.progress(len(MODELS) + 1, len(MODELS) + 1, "evaluate, intervals")
     _write_predictions(job, sets, logits)
     write_json(job.work / "evaluation" / "metrics.json", metrics)

@@ -16,11 +16,18 @@ def finetune(job: Job) -> int:
     tensors, _ = load_tensors(path)
     marked = {name.removeprefix("mask/"): part for name, part in tensors.items() if name.startswith("mask/")}
     prepared, config = job.work / "prepared", job.config
-    checkpoint = checkpoint_of(job, "finetune", config.model, config.reset, config.finetune, inputs=[
-        path, job.work / "original" / "model.safetensors", prepared / "manifest.csv", prepared / "images.npy"])
+    checkpoint = checkpoint_of(
+        job,
+        "finetune",
+        config.model,
+        config.reset,
+        config.finetune,
+        inputs=[path, job.work / "original" / "model.safetensors", prepared / "manifest.csv", prepared / "images.npy"],
+    )
     with of_model("unlearned"):
-        unlearned, history = reset_and_finetune(model, marked, retain, config, compute=job.compute,
-                                                progress=job.progress, checkpoint=checkpoint)
+        unlearned, history = reset_and_finetune(
+            model, marked, retain, config, compute=job.compute, progress=job.progress, checkpoint=checkpoint
+        )
     write_model(job, "finetune", "unlearned", unlearned, history, outputs=retain.outputs)
     checkpoint.remove()
     return len(retain) * config.finetune.epochs

@@ -14,11 +14,19 @@ def train_stage(job: Job, stage: str, which: str, data: ImageSet, rows: str) -> 
     """
     spare_brought(job, stage, which)
     prepared = job.work / "prepared"
-    checkpoint = checkpoint_of(job, stage, job.config.model, job.config.train,
-                               inputs=[prepared / rows, prepared / "images.npy"])
+    checkpoint = checkpoint_of(
+        job, stage, job.config.model, job.config.train, inputs=[prepared / rows, prepared / "images.npy"]
+    )
     with of_model(which):
-        model, history = fit_from_scratch(data, job.config, stage, seed=job.config.runtime.seed, compute=job.compute,
-                                          progress=job.progress, checkpoint=checkpoint)
+        model, history = fit_from_scratch(
+            data,
+            job.config,
+            stage,
+            seed=job.config.runtime.seed,
+            compute=job.compute,
+            progress=job.progress,
+            checkpoint=checkpoint,
+        )
     write_model(job, stage, which, model, history, outputs=data.outputs)
     checkpoint.remove()
     return len(data) * job.config.train.epochs

@@ -24,8 +24,9 @@ def read_model(job: Job, which: str) -> torch.nn.Module:
     path = job.work / which / "model.safetensors"
     _, meta = load_tensors(path)
     if meta.get("name") != job.config.model.name:
-        raise InputError(f"{path} holds a {meta.get('name')!r}, model.name is {job.config.model.name!r}: "
-                         "run the stage that writes it again")
+        raise InputError(
+            f"{path} holds a {meta.get('name')!r}, model.name is {job.config.model.name!r}: run the stage that writes it again"
+        )
     return models.load_model(path)
 
 

@@ -11,12 +11,21 @@ def mask(job: Job) -> int:
     """Write mask/mask.safetensors (`score/LAYER` float32, `mask/LAYER` bool) and counts; returns passes over images."""
     sets, model = read_sets(job), read_model(job, "original")
     noise = read_noise(job, sets)
-    scores, marked = masking.mask(model, sets.forget, noise, job.config.mask, compute=job.compute,
-                                  progress=job.progress, generator=generator(job.config.runtime.seed, "mask"),
-                                  retain=sets.retain)
+    scores, marked = masking.mask(
+        model,
+        sets.forget,
+        noise,
+        job.config.mask,
+        compute=job.compute,
+        progress=job.progress,
+        generator=generator(job.config.runtime.seed, "mask"),
+        retain=sets.retain,
+    )
     tensors = {f"score/{name}": score for name, score in scores.items()}
     tensors |= {f"mask/{name}": part for name, part in marked.items()}
     save_tensors(job.work / "mask" / "mask.safetensors", tensors, {"unit": job.config.mask.unit})
-    write_json(job.work / "mask" / "mask.json", {"layers": {
-        name: {"units": part.numel(), "reset": int(part.sum())} for name, part in marked.items()}})
+    write_json(
+        job.work / "mask" / "mask.json",
+        {"layers": {name: {"units": part.numel(), "reset": int(part.sum())} for name, part in marked.items()}},
+    )
     return (3 if job.config.mask.normalise == "retain" else 2) * len(sets.forget)

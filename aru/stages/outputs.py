@@ -26,8 +26,14 @@ def of_model(which: str) -> Iterator[None]:
 def write_model(job: Job, stage: str, which: str, model: torch.nn.Module, history: list[dict], *, outputs: int) -> None:
     """Write work/BENCHMARK/`which`/model.safetensors, marked as the stage's own, and history.json."""
     folder = job.work / which
-    save_model(folder / WEIGHTS, model, name=job.config.model.name, outputs=outputs,
-               resolution=job.config.data.resolution, stage=stage)
+    save_model(
+        folder / WEIGHTS,
+        model,
+        name=job.config.model.name,
+        outputs=outputs,
+        resolution=job.config.data.resolution,
+        stage=stage,
+    )
     write_json(folder / "history.json", {"epochs": history})
 
 
@@ -51,6 +57,8 @@ def spare_brought(job: Job, stage: str, which: str) -> None:
 
 def kept_from(stage: str, benchmark: str, weights: Path) -> str:
     """Why a stage does not write over weights, and what can be done."""
-    return (f"{weights} was brought: no stage wrote it, and the stage {stage!r} does not write over it. `dvc commit -f "
-            f"{stage}@{benchmark}` records it as belonging to the present parameters, data and code (docs/operation.md); move "
-            "it away to have the stage make its own")
+    return (
+        f"{weights} was brought: no stage wrote it, and the stage {stage!r} does not write over it. `dvc commit -f "
+        f"{stage}@{benchmark}` records it as belonging to the present parameters, data and code (docs/operation.md); move "
+        "it away to have the stage make its own"
+    )

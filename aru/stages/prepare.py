@@ -11,8 +11,15 @@ from aru.stages.job import Job
 def prepare(job: Job) -> int:
     """Write manifest.csv, training.csv, images.npy and audit.json in prepared/; returns the number of rows."""
     data, folder = job.config.data, job.work / "prepared"
-    manifest = build_manifest(data.layout, job.archive, protocol=data.protocol, progress=job.progress, seed=data.seed,
-                              forget=data.forget.model_dump(exclude_none=True), merge=data.merge)
+    manifest = build_manifest(
+        data.layout,
+        job.archive,
+        protocol=data.protocol,
+        progress=job.progress,
+        seed=data.seed,
+        forget=data.forget.model_dump(exclude_none=True),
+        merge=data.merge,
+    )
     photos = read_images(data.layout, job.archive, manifest["path"].tolist())
     decode(photos, len(manifest), data.resolution, folder / "images.npy", progress=job.progress)
     write_manifest(folder / "manifest.csv", manifest)

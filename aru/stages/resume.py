@@ -13,9 +13,16 @@ from aru.train.checkpoint import Checkpoint
 def checkpoint_of(job: Job, stage: str, *parameters: Section, inputs: list[Path]) -> Checkpoint:
     """The stage's checkpoint, good for these sections of parameters and input files, its seed, code and arithmetic."""
     config = job.config
-    key = key_of(stage, [section.model_dump(mode="json") for section in parameters], config.data.resolution, config.data.task,
-                 config.runtime.seed, [md5(path) for path in inputs], arithmetic(config.runtime, job.compute),
-                 module=f"aru.stages.{stage}")
+    key = key_of(
+        stage,
+        [section.model_dump(mode="json") for section in parameters],
+        config.data.resolution,
+        config.data.task,
+        config.runtime.seed,
+        [md5(path) for path in inputs],
+        arithmetic(config.runtime, job.compute),
+        module=f"aru.stages.{stage}",
+    )
     path = job.work / "checkpoints" / f"{stage}.pt"
     clear(path.parent, of=f"{path.name}.*")
     return Checkpoint(path, key, clock=job.clock)

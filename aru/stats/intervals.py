@@ -12,9 +12,7 @@ from aru.core.errors import InputError
 LEVEL = 0.95
 
 
-def draw_counts(
-    size: int, groups: np.ndarray | None, *, resamples: int, rng: np.random.Generator
-) -> np.ndarray:
+def draw_counts(size: int, groups: np.ndarray | None, *, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """How often every image is drawn in each resample, with replacement: in whole groups where they are given.
 
     A single group is no sample of groups: then its images are drawn, and the interval speaks of that person's

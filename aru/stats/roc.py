@@ -52,8 +52,9 @@ def auc_interval(
     """
     members, others = check_scores(members, others)
     counts = [
-        draw_counts(len(side), people[number] if people else None, resamples=resamples,
-                    rng=np.random.default_rng([seed, number]))
+        draw_counts(
+            len(side), people[number] if people else None, resamples=resamples, rng=np.random.default_rng([seed, number])
+        )
         for number, side in enumerate((members, others))
     ]
     return interval(_weighted_auc(members, others, *counts))
@@ -100,11 +101,14 @@ def check_scores(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, n
     for name, scores in (("members'", members), ("non-members'", others)):
         scores = np.asarray(scores, dtype=np.float64)
         if scores.ndim != 1 or not scores.size:
-            raise InputError(f"the {name} scores have the shape {scores.shape}: one score an image or person is needed, "
-                             "and one at least")
+            raise InputError(
+                f"the {name} scores have the shape {scores.shape}: one score an image or person is needed, and one at least"
+            )
         if not np.isfinite(scores).all():
-            raise InputError(f"{int((~np.isfinite(scores)).sum())} of {len(scores)} {name} scores are not finite: the "
-                             "model has diverged, or an attack divides by nothing")
+            raise InputError(
+                f"{int((~np.isfinite(scores)).sum())} of {len(scores)} {name} scores are not finite: the "
+                "model has diverged, or an attack divides by nothing"
+            )
         checked.append(scores)
     return checked[0], checked[1]
 

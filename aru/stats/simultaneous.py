@@ -21,8 +21,10 @@ def simultaneous_intervals(
     """
     figures, resampled, people = (np.asarray(values, dtype=np.float64) for values in (figures, resampled, people))
     if not figures.size or resampled.ndim != 2 or resampled.shape[1:] != figures.shape or people.shape != figures.shape:
-        raise InputError(f"figures {figures.shape}, resamples {resampled.shape} and people {people.shape} do not fit: "
-                         "expected (G,), (R, G) and (G,), G at least 1")
+        raise InputError(
+            f"figures {figures.shape}, resamples {resampled.shape} and people {people.shape} do not fit: "
+            "expected (G,), (R, G) and (G,), G at least 1"
+        )
     if people.min() < 2:
         raise InputError(f"a figure rests on {people.min():.0f} people: an interval over people needs two or more")
     told = np.isfinite(resampled).any(axis=1)

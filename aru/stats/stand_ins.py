@@ -41,8 +41,10 @@ def enough(forget_people: np.ndarray, unseen_people: np.ndarray) -> bool:
     """Whether a bootstrap over people serves; False where stand-ins are needed. Raises InputError where neither serves."""
     forgotten, unseen = (len(np.unique(people)) for people in (forget_people, unseen_people))
     if forgotten >= LEAST_PEOPLE and unseen < LEAST_PEOPLE:
-        raise InputError(f"not tested at this size: {_people(unseen)} unseen to compare with; an interval over people needs "
-                         f"{LEAST_PEOPLE} or more")
+        raise InputError(
+            f"not tested at this size: {_people(unseen)} unseen to compare with; an interval over people needs "
+            f"{LEAST_PEOPLE} or more"
+        )
     return forgotten >= LEAST_PEOPLE
 
 
@@ -56,8 +58,10 @@ def stand_ins(forget_people: np.ndarray, unseen_people: np.ndarray, *, seed: int
     """
     person, sizes = (np.unique(unseen_people, return_inverse=True, return_counts=True)[part] for part in (1, 2))
     if len(sizes) < LEAST_UNSEEN:
-        raise InputError(f"not tested at this size: {_people(len(set(forget_people)))} forgotten, {len(sizes)} unseen; where "
-                         f"fewer than {LEAST_PEOPLE} are forgotten, {LEAST_UNSEEN} unseen ones or more are needed")
+        raise InputError(
+            f"not tested at this size: {_people(len(set(forget_people)))} forgotten, {len(sizes)} unseen; where "
+            f"fewer than {LEAST_PEOPLE} are forgotten, {LEAST_UNSEEN} unseen ones or more are needed"
+        )
     most = int(np.sort(sizes)[-LEAST_UNSEEN])
     asked = np.sort(np.minimum(np.unique(forget_people, return_counts=True)[1], most))[::-1]
     rng = np.random.default_rng([seed, len(asked)])
@@ -72,8 +76,10 @@ def shifted(figure: float, null: np.ndarray, *, within: Within) -> Shifted:
     """
     null = np.sort(null[np.isfinite(null)])
     if len(null) < LEAST_UNSEEN or not math.isfinite(figure):
-        raise InputError(f"not tested at this size: {len(null)} sets of unseen people can stand for the forgotten ones in "
-                         f"their classes; {LEAST_UNSEEN} are needed")
+        raise InputError(
+            f"not tested at this size: {len(null)} sets of unseen people can stand for the forgotten ones in "
+            f"their classes; {LEAST_UNSEEN} are needed"
+        )
     outside = math.floor((len(null) + 1) * (1 - LEVEL) / 2)
     low, high, centre = null[outside - 1], null[-outside], null.mean()
     ends = np.clip((figure - (high - centre), figure + (centre - low)), *within)

@@ -15,8 +15,7 @@ from aru.train.loop import batches_of, chunks
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 
-def shuffled(data: ImageSet, size: int, *, generator: torch.Generator, compute: Compute,
-             augmented: bool) -> Iterator[Batch]:
+def shuffled(data: ImageSet, size: int, *, generator: torch.Generator, compute: Compute, augmented: bool) -> Iterator[Batch]:
     """One pass over `data` in a fresh order: images (B, 3, H, W) in [0, 1] and targets, on the device.
 
     A lone image, as of one person with one photo, is its batch twice: BatchNorm cannot be trained on it once, and means over
@@ -27,15 +26,13 @@ def shuffled(data: ImageSet, size: int, *, generator: torch.Generator, compute: 
         yield load(data, positions, generator=generator, compute=compute, augmented=augmented)
 
 
-def endless(data: ImageSet, size: int, *, generator: torch.Generator, compute: Compute,
-            augmented: bool) -> Iterator[Batch]:
+def endless(data: ImageSet, size: int, *, generator: torch.Generator, compute: Compute, augmented: bool) -> Iterator[Batch]:
     """Pass after pass, each in a fresh order."""
     while True:
         yield from shuffled(data, size, generator=generator, compute=compute, augmented=augmented)
 
 
-def load(data: ImageSet, positions: torch.Tensor, *, generator: torch.Generator, compute: Compute,
-         augmented: bool) -> Batch:
+def load(data: ImageSet, positions: torch.Tensor, *, generator: torch.Generator, compute: Compute, augmented: bool) -> Batch:
     """The images at these positions, augmented where wanted."""
     images, targets = data.batch(positions, compute.device)
     return (augment(images, generator=generator) if augmented else images), targets
@@ -50,8 +47,7 @@ def joined(first: ImageSet, second: ImageSet) -> ImageSet:
     """Both sets as one, the second after the first; they must be rows of one array."""
     if first.images is not second.images:
         raise InputError("the two sets are rows of different arrays: open them together with load_sets")
-    return replace(first, rows=np.concatenate([first.rows, second.rows]),
-                   targets=torch.cat([first.targets, second.targets]))
+    return replace(first, rows=np.concatenate([first.rows, second.rows]), targets=torch.cat([first.targets, second.targets]))
 
 
 def sample(data: ImageSet, count: int, *, generator: torch.Generator) -> ImageSet:

@@ -157,5 +157,7 @@ def _check_finite(total: torch.Tensor, number: int, optimiser: torch.optim.Optim
 
 
 def _remedy(optimiser: torch.optim.Optimizer) -> str:
-    return (f", with a learning rate of {optimiser.param_groups[0]['lr']:.3g}: lower lr, or use runtime.precision fp32; "
-            "nothing was written over")
+    return (
+        f", with a learning rate of {optimiser.param_groups[0]['lr']:.3g}: lower lr, or use runtime.precision fp32; "
+        "nothing was written over"
+    )

@@ -26,8 +26,16 @@ def fit_from_scratch(
 
     `purpose` ("train", "retrain" ...) names the streams of random numbers: the initial weights and the order of the images.
     """
-    model = build(config.model.name, data.outputs, resolution=config.data.resolution,
-                  seed=draw_seed(seed, f"{purpose}/init"))
-    history = fit(model, data, config.train, generator=generator(seed, purpose), compute=compute, progress=progress,
-                  text=purpose, lr_name="train.lr", checkpoint=checkpoint)
+    model = build(config.model.name, data.outputs, resolution=config.data.resolution, seed=draw_seed(seed, f"{purpose}/init"))
+    history = fit(
+        model,
+        data,
+        config.train,
+        generator=generator(seed, purpose),
+        compute=compute,
+        progress=progress,
+        text=purpose,
+        lr_name="train.lr",
+        checkpoint=checkpoint,
+    )
     return model, history

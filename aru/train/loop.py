@@ -57,6 +57,7 @@ def fit(
     with torch.random.fork_rng(devices=[compute.device] if compute.device.type == "cuda" else []):
         for epoch in range(len(history) + 1, config.epochs + 1):
             torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))  # dropout draws from the global one
+
             def tell(done: int, epoch: int = epoch) -> None:
                 progress((epoch - 1) * batches + done, config.epochs * batches, f"{text}, epoch {epoch} of {config.epochs}")
 
@@ -124,8 +125,9 @@ def chunks(positions: torch.Tensor, size: int) -> list[torch.Tensor]:
     return parts
 
 
-def predict(model: nn.Module, data: ImageSet, *, compute: Compute, batch_size: int = 256,
-            progress: Progress = silent) -> torch.Tensor:
+def predict(
+    model: nn.Module, data: ImageSet, *, compute: Compute, batch_size: int = 256, progress: Progress = silent
+) -> torch.Tensor:
     """Logits (M, C) float32 on the CPU, BatchNorm and dropout in evaluation mode; the model is left as it was, and where."""
     twin, logits = compute.twin(model).eval(), []
     with torch.no_grad(), compute.autocast():
@@ -185,4 +187,4 @@ def _check_finite(total: torch.Tensor, epoch: int, batch: int) -> None:
 
 
 def _remedy(config: TrainConfig, lr_name: str) -> str:
-    return (f", with {lr_name} = {config.lr:.3g}: lower {lr_name}, or use runtime.precision fp32; nothing was written over")
+    return f", with {lr_name} = {config.lr:.3g}: lower {lr_name}, or use runtime.precision fp32; nothing was written over"

@@ -21,12 +21,17 @@ if TYPE_CHECKING:
     from flows.project.params import Edit
     from flows.project.versioning import Stage
 
-app = typer.Typer(help="Make a face classifier forget people, prove how far it did, and keep a trail of it.",
-                  no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+app = typer.Typer(
+    help="Make a face classifier forget people, prove how far it did, and keep a trail of it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
 data_app = typer.Typer(help="Bring data sets in, look them over, or make the embedded one anew.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-shadows_app = typer.Typer(help="Shadow models, each trained on a random half of the people: what attacks are calibrated on.",
-                          no_args_is_help=True)
+shadows_app = typer.Typer(
+    help="Shadow models, each trained on a random half of the people: what attacks are calibrated on.", no_args_is_help=True
+)
 app.add_typer(shadows_app, name="shadows")
 
 Benchmark = Annotated[str, typer.Option(help="An active benchmark of params.yaml.")]
@@ -39,13 +44,21 @@ _TAKES_SEVERAL = ("--set", "--refresh")
 @app.command()
 def run(
     benchmark: Benchmark = "faces",
-    settings: Annotated[list[str] | None, typer.Option(
-        "--set", metavar="NAME=VALUE...", help="Set parameters in params.yaml first, as in --set attack.steps=20.")] = None,
-    params: Annotated[Path | None, typer.Option(
-        metavar="FILE", help="Set all parameters of a YAML file with sections such as attack: {steps: 20}.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE...", help="Set parameters in params.yaml first, as in --set attack.steps=20."
+        ),
+    ] = None,
+    params: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Set all parameters of a YAML file with sections such as attack: {steps: 20}."),
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="Set ARU's parameters to a named variant: paper, vitmul or best.")] = None,
-    refresh: Annotated[list[str] | None, typer.Option(
-        metavar="[STAGE...]", help="Compute these stages again (all without a name) though they are cached.")] = None,
+    refresh: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[STAGE...]", help="Compute these stages again (all without a name) though they are cached."),
+    ] = None,
     yes: Yes = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
@@ -77,8 +90,13 @@ def status(benchmark: Benchmark = "faces") -> None:
 @app.command()
 def benchmark(
     benchmark: Benchmark = "faces",
-    methods: Annotated[str, typer.Option(help="Names with commas: scrub, scrub:deepunlearn (a preset), "
-                                              "aru{mask.ratio=0.3}; or all, peers, controls, ablation.")] = "all",
+    methods: Annotated[
+        str,
+        typer.Option(
+            help="Names with commas: scrub, scrub:deepunlearn (a preset), "
+            "aru{mask.ratio=0.3}; or all, peers, controls, ablation."
+        ),
+    ] = "all",
     protocol: Annotated[str, typer.Option(help="official, clean, or both with a comma.")] = "official",
     seeds: Annotated[int, typer.Option(help="Training seeds: originals and retrained models.")] = 3,
     first_seed: Annotated[int, typer.Option(help="The first of the training seeds.")] = 0,
@@ -101,9 +119,21 @@ def benchmark(
     with _flow_environment(root, benchmark, f"aru benchmark --benchmark {benchmark} ..."):
         from flows.experiments.benchmark import Request, compare, parse_budget, show_plan
 
-        request = Request(benchmark, methods, tuple(part.strip() for part in protocol.split(",")), seeds, first_seed, draws,
-                          unlearn_seeds, parameters == "tuned", keep_weights, runner, dask_address, workers,
-                          parse_budget(budget))
+        request = Request(
+            benchmark,
+            methods,
+            tuple(part.strip() for part in protocol.split(",")),
+            seeds,
+            first_seed,
+            draws,
+            unlearn_seeds,
+            parameters == "tuned",
+            keep_weights,
+            runner,
+            dask_address,
+            workers,
+            parse_budget(budget),
+        )
         if plan:
             print(show_plan(request, root=root, quiet=quiet))
             return
@@ -169,10 +199,19 @@ def shadows_build(
         from flows.experiments.benchmark import parse_budget
         from flows.experiments.shadows import build_pool
 
-        done = build_pool(benchmark, asked, root=root, workers=workers, drop_weights=drop_weights,
-                          budget_seconds=parse_budget(budget), quiet=quiet)
-    print(f"{done.trained} trained, {done.cached} were there, {done.unlearned} unlearned"
-          + (f", {done.left} left: the budget was over; run the same again" if done.left else "."))
+        done = build_pool(
+            benchmark,
+            asked,
+            root=root,
+            workers=workers,
+            drop_weights=drop_weights,
+            budget_seconds=parse_budget(budget),
+            quiet=quiet,
+        )
+    print(
+        f"{done.trained} trained, {done.cached} were there, {done.unlearned} unlearned"
+        + (f", {done.left} left: the budget was over; run the same again" if done.left else ".")
+    )
 
 
 @shadows_app.command("status")
@@ -197,9 +236,14 @@ def shadows_status(
 
 @app.command("audit")
 def audit_command(
-    model: Annotated[str, typer.Argument(help="unlearned, original or retrained; a .safetensors file; or a registered model "
-                                              "NAME, NAME@alias or NAME/version; with --protocol a method of "
-                                              "a comparison that kept its weights.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="unlearned, original or retrained; a .safetensors file; or a registered model "
+            "NAME, NAME@alias or NAME/version; with --protocol a method of "
+            "a comparison that kept its weights."
+        ),
+    ],
     benchmark: Benchmark = "faces",
     protocol: Annotated[str | None, typer.Option(help="official or clean: audit the model of a comparison.")] = None,
     draw: Annotated[int, typer.Option(min=0, help="With --protocol: the forget draw.")] = 0,
@@ -217,8 +261,17 @@ def audit_command(
     with _flow_environment(root, benchmark, f"aru audit {model} --benchmark {benchmark} --level {level}{compared}"):
         from flows.experiments.audit import audit
 
-        done = audit(model, benchmark=benchmark, level=level, interclass=interclass, protocol=protocol, draw=draw, seed=seed,
-                     root=root, quiet=quiet)
+        done = audit(
+            model,
+            benchmark=benchmark,
+            level=level,
+            interclass=interclass,
+            protocol=protocol,
+            draw=draw,
+            seed=seed,
+            root=root,
+            quiet=quiet,
+        )
     from aru.audit.verdicts import EXIT_CODES
 
     show_audit(root, done)
@@ -229,8 +282,12 @@ def audit_command(
 def data_import(
     layout: Annotated[str, typer.Argument(metavar="mufac|mucac", help="The layout of the data set.")],
     source: Annotated[Path, typer.Argument(help="The MUFAC archive (.zip), or the unpacked MUCAC folder.")],
-    settings: Annotated[list[str] | None, typer.Option(
-        "--set", metavar="NAME=VALUE...", help="Set the benchmark's parameters with it, as in data.forget.rows=50.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE...", help="Set the benchmark's parameters with it, as in data.forget.rows=50."
+        ),
+    ] = None,
     yes: Yes = False,
 ) -> None:
     """Check a data set, copy it into data/, track it with DVC and make it an active benchmark."""
@@ -239,14 +296,22 @@ def data_import(
     from flows.project.data_import import import_data
 
     root = _enter()
-    done = import_data(root, layout, source.expanduser().resolve(), settings=_settings(settings, None, None),
-                       confirm=asking(yes=yes), progress=_shown)
+    done = import_data(
+        root,
+        layout,
+        source.expanduser().resolve(),
+        settings=_settings(settings, None, None),
+        confirm=asking(yes=yes),
+        progress=_shown,
+    )
     show_changes(done.changes)
     show_data(done.audit)
-    print(f"\n{layout} is in {done.archive}, tracked by {done.tracked_by}, and active in params.yaml. Next:\n"
-          f"  aru run --benchmark {layout}\n"
-          "These are personal data: they and all that is made of them stay here until you give the remote `store` a place\n"
-          f"(docs/operation.md). Commit {done.tracked_by} and params.yaml only where others may know of them.")
+    print(
+        f"\n{layout} is in {done.archive}, tracked by {done.tracked_by}, and active in params.yaml. Next:\n"
+        f"  aru run --benchmark {layout}\n"
+        "These are personal data: they and all that is made of them stay here until you give the remote `store` a place\n"
+        f"(docs/operation.md). Commit {done.tracked_by} and params.yaml only where others may know of them."
+    )
 
 
 @data_app.command("audit")
@@ -310,8 +375,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if not _disk_is_full(error):
             raise
-        _fail(f"the disk is full ({error}). Finished stages are kept. Free some space, for example with `dvc gc -w` "
-              "(old versions in .dvc/cache) or by removing old runs in mlruns/, and run the same command again")
+        _fail(
+            f"the disk is full ({error}). Finished stages are kept. Free some space, for example with `dvc gc -w` "
+            "(old versions in .dvc/cache) or by removing old runs in mlruns/, and run the same command again"
+        )
 
 
 def spread(arguments: list[str]) -> list[str]:
@@ -356,12 +423,16 @@ def _settings(settings: list[str] | None, params: Path | None, preset: str | Non
     """The parameters that a command sets; a later one wins."""
     from flows.project.params import file_settings, parse_setting, preset_settings
 
-    return [*(preset_settings(preset) if preset else []), *(file_settings(params) if params else []),
-            *(parse_setting(text) for text in settings or [])]
+    return [
+        *(preset_settings(preset) if preset else []),
+        *(file_settings(params) if params else []),
+        *(parse_setting(text) for text in settings or []),
+    ]
 
 
-def _prepare_run(root: Path, benchmark: str, settings: list[tuple[str, Any]], refresh: list[str], *, yes: bool,
-                 quiet: bool) -> "Edit":
+def _prepare_run(
+    root: Path, benchmark: str, settings: list[tuple[str, Any]], refresh: list[str], *, yes: bool, quiet: bool
+) -> "Edit":
     """Everything that can be wrong with the request is found here, before params.yaml is touched or work starts."""
     from flows.project.checks import asking, check_edit
     from flows.project.params import PARAMS_FILE, propose

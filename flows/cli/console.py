@@ -59,8 +59,10 @@ def show_outcome(root: Path, outcome: "Outcome") -> None:
     console.print(f"Report:  {work.relative_to(root)}/report/report.html", highlight=False)
     console.print(f"MLflow:  run {published.run_id} (`aru ui` shows the pages)", highlight=False)
     console.print(f"Audit:   {work.relative_to(root)}/audit/audit.html", highlight=False)
-    console.print(f"Model:   {published.model} version {published.version}, "
-                  f"{standing(root, outcome.benchmark, published)}", highlight=False)
+    console.print(
+        f"Model:   {published.model} version {published.version}, {standing(root, outcome.benchmark, published)}",
+        highlight=False,
+    )
 
 
 def show_audit(root: Path, done: "Audited") -> None:
@@ -97,8 +99,10 @@ def show_comparison(root: Path, benchmark: str, done: "Comparison") -> None:
         for line in lines(comparison):
             table.add_row(line.name, *(cell.text for cell in line.cells[: len(COLUMNS) + 1]))
         console.print(table)
-    console.print(f"{done.computed} models computed, {done.cached} were cached"
-                  + (f", {done.left} left: the budget was over; run the same command again" if done.left else "."))
+    console.print(
+        f"{done.computed} models computed, {done.cached} were cached"
+        + (f", {done.left} left: the budget was over; run the same command again" if done.left else ".")
+    )
     console.print(f"Page:    {page.relative_to(root)}", highlight=False)
     console.print(f"MLflow:  run {done.run_id} (`aru ui` shows the pages)", highlight=False)
 

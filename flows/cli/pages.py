@@ -13,8 +13,13 @@ from flows.tracking import store
 from flows.tracking.links import links, remote
 
 MLFLOW_PORT, PREFECT_PORT = 5000, 4200
-_TITLES = {"experiment": "all runs", "run": "newest run", "compare": "its models compared", "table": "its models, all figures",
-           "model": "registered model"}
+_TITLES = {
+    "experiment": "all runs",
+    "run": "newest run",
+    "compare": "its models compared",
+    "table": "its models, all figures",
+    "model": "registered model",
+}
 
 
 def open_pages(root: Path, *, mlflow_port: int = MLFLOW_PORT, prefect_port: int = PREFECT_PORT) -> None:
@@ -55,9 +60,11 @@ def pages(root: Path, *, mlflow_port: int = MLFLOW_PORT, prefect_port: int = PRE
 
 def addresses(root: Path, *, mlflow: str, prefect: str) -> dict[str, str]:
     """Where to look: for each benchmark its runs, the newest flow, its models compared, and the registered model."""
-    found = {f"{benchmark}: {_TITLES[what]}": address
-             for benchmark in load_params(Path(root) / "params.yaml")
-             for what, address in links(root, benchmark=benchmark, address=mlflow).items()}
+    found = {
+        f"{benchmark}: {_TITLES[what]}": address
+        for benchmark in load_params(Path(root) / "params.yaml")
+        for what, address in links(root, benchmark=benchmark, address=mlflow).items()
+    }
     return found | {"MLflow": remote(root) or mlflow, "Prefect: flow runs": f"{prefect}/runs"}
 
 

@@ -42,8 +42,18 @@ class Target:
     cell: Cell | None = None
 
 
-def audit(model: str, *, benchmark: str = "faces", level: str = "quick", interclass: bool = False,
-          protocol: str | None = None, draw: int = 0, seed: int = 0, root: Path = Path("."), quiet: bool = False) -> Audited:
+def audit(
+    model: str,
+    *,
+    benchmark: str = "faces",
+    level: str = "quick",
+    interclass: bool = False,
+    protocol: str | None = None,
+    draw: int = 0,
+    seed: int = 0,
+    root: Path = Path("."),
+    quiet: bool = False,
+) -> Audited:
     """Audit one of the project's own models, a safetensors file, or a registered model NAME, NAME@alias, NAME/version.
 
     With a protocol `model` is a method of a comparison that kept its weights, on that draw, with that training seed.
@@ -55,13 +65,21 @@ def audit(model: str, *, benchmark: str = "faces", level: str = "quick", intercl
     load_config(root / "params.yaml", benchmark)
     store.preflight(root, benchmark)
     with disclosed(), project_lock(root), make_board(quiet=quiet) as board, tempfile.TemporaryDirectory() as fetched:
-        target = (find_compared(Cell(model, protocol, draw, seed), benchmark, root) if protocol
-                  else find_target(model, benchmark, root, Path(fetched)))
+        target = (
+            find_compared(Cell(model, protocol, draw, seed), benchmark, root)
+            if protocol
+            else find_target(model, benchmark, root, Path(fetched))
+        )
         return audit_flow(target, benchmark, level, interclass, root, board)
 
 
-@flow(name="audit", flow_run_name="audit-{benchmark}-{level}", persist_result=False, result_serializer="json",
-      validate_parameters=False)
+@flow(
+    name="audit",
+    flow_run_name="audit-{benchmark}-{level}",
+    persist_result=False,
+    result_serializer="json",
+    validate_parameters=False,
+)
 @discreet
 def audit_flow(target: Target, benchmark: str, level: str, interclass: bool, root: Path, board: Board) -> Audited:
     """Measure in a process of its own, write the page, track it in MLflow. Runs that were killed are marked as crashed."""
@@ -78,9 +96,16 @@ def audit_flow(target: Target, benchmark: str, level: str, interclass: bool, roo
 def measure_task(target: Target, benchmark: str, level: str, interclass: bool, root: Path, board: Board) -> None:
     """The audit itself, with its progress shown."""
     label = f"the audit of {target.name}"
-    work = (Work(label, "aru.audit.compared_models:audit_cell", (benchmark, target.cell, level), {"root": root}) if target.cell
-            else Work(label, "aru.audit.project_models:run_audit", (benchmark, target.name, target.weights, level),
-                      {"root": root, "interclass": interclass}))
+    work = (
+        Work(label, "aru.audit.compared_models:audit_cell", (benchmark, target.cell, level), {"root": root})
+        if target.cell
+        else Work(
+            label,
+            "aru.audit.project_models:run_audit",
+            (benchmark, target.name, target.weights, level),
+            {"root": root, "interclass": interclass},
+        )
+    )
     with workers(1) as pool, board.stage("audit") as show:
         pool.run(work, show)
 
@@ -108,8 +133,10 @@ def find_target(model: str, benchmark: str, root: Path, fetched: Path) -> Target
         return Target(f"{name}-version-{version}", path)
     near = get_close_matches(name, [*OWN, *registered], n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise InputError(f"no model {model!r}: {hint}MODEL is {', '.join(OWN)}, a .safetensors file, or a registered model as "
-                     f"NAME, NAME@alias or NAME/version (registered: {', '.join(registered) or 'none'})")
+    raise InputError(
+        f"no model {model!r}: {hint}MODEL is {', '.join(OWN)}, a .safetensors file, or a registered model as "
+        f"NAME, NAME@alias or NAME/version (registered: {', '.join(registered) or 'none'})"
+    )
 
 
 def _registered_name(model: str) -> tuple[str, str]:

@@ -91,13 +91,28 @@ def plan_of(request: Request, root: Path) -> Plan:
     draws = [draw for protocol in request.protocols for draw in draws_of(protocol, request.draws)]
     if any(draw.protocol == "tuning" for draw in draws):
         raise InputError("protocol 'tuning' is not for reports: `aru tune` uses it; choose official or clean")
-    return make_plan(request.benchmark, config, root / "work" / request.benchmark / "prepared", choices, draws,
-                     seeds=request.seeds, first_seed=request.first_seed, unlearn_seeds=request.unlearn_seeds,
-                     compute=choose(config.runtime), keep=request.keep_weights)
+    return make_plan(
+        request.benchmark,
+        config,
+        root / "work" / request.benchmark / "prepared",
+        choices,
+        draws,
+        seeds=request.seeds,
+        first_seed=request.first_seed,
+        unlearn_seeds=request.unlearn_seeds,
+        compute=choose(config.runtime),
+        keep=request.keep_weights,
+    )
 
 
-@flow(name="prepare", flow_run_name="prepare-{benchmark}", task_runner=ThreadPoolTaskRunner(max_workers=1),
-      persist_result=False, result_serializer="json", validate_parameters=False)
+@flow(
+    name="prepare",
+    flow_run_name="prepare-{benchmark}",
+    task_runner=ThreadPoolTaskRunner(max_workers=1),
+    persist_result=False,
+    result_serializer="json",
+    validate_parameters=False,
+)
 @discreet
 def prepare_flow(benchmark: str, root: Path, board: Board) -> None:
     """The stage `prepare` alone, cached and recorded as in the main flow. Runs that were killed are marked as crashed."""
@@ -109,8 +124,13 @@ def prepare_flow(benchmark: str, root: Path, board: Board) -> None:
         commit_task(execution, list(results.values()))
 
 
-@flow(name="benchmark", flow_run_name="benchmark-{request.benchmark}", persist_result=False, result_serializer="json",
-      validate_parameters=False)
+@flow(
+    name="benchmark",
+    flow_run_name="benchmark-{request.benchmark}",
+    persist_result=False,
+    result_serializer="json",
+    validate_parameters=False,
+)
 @discreet
 def compare_flow(request: Request, root: Path, board: Board) -> Comparison:
     """Compute what is missing, then tables, page and MLflow's runs from everything that is there.
@@ -129,14 +149,18 @@ def compare_flow(request: Request, root: Path, board: Board) -> Comparison:
         board.say(sentence)
     records = records_of(plan.cells, config, work)
     if not records:
-        raise InputError(f"the budget was over before any of {len(plan.cells)} cells was done: allow more than "
-                         f"{request.budget_seconds} s")
+        raise InputError(
+            f"the budget was over before any of {len(plan.cells)} cells was done: allow more than {request.budget_seconds} s"
+        )
     run_id, links = comparison_runs.track(root, request.benchmark, records, vars(request))
     folder = work / "comparison" / "results"
     files = write_results(records, folder, links=links, title=f"Unlearning methods compared on {request.benchmark}")
     comparison_runs.log_results(root, run_id, files)
-    create_markdown_artifact((folder / "results.md").read_text(encoding="utf-8"),
-                             key=f"comparison-{slug(request.benchmark)}", description=f"Methods on {request.benchmark}")
+    create_markdown_artifact(
+        (folder / "results.md").read_text(encoding="utf-8"),
+        key=f"comparison-{slug(request.benchmark)}",
+        description=f"Methods on {request.benchmark}",
+    )
     return Comparison(len(missing) - len(left), len(plan.tasks) - len(missing), len(left), run_id, files)
 
 
@@ -155,8 +179,10 @@ def show_plan(request: Request, *, root: Path = Path("."), quiet: bool = False) 
 
 
 def _sum_up(plan: Plan, missing: list[Task], expected: Mapping[str, float], request: Request) -> str:
-    return (f"{len(plan.tasks)} models, {len(plan.tasks) - len(missing)} cached, {len(missing)} to compute: about "
-            f"{spell(sum(expected.values()) / request.workers)} with {request.workers} workers")
+    return (
+        f"{len(plan.tasks)} models, {len(plan.tasks) - len(missing)} cached, {len(missing)} to compute: about "
+        f"{spell(sum(expected.values()) / request.workers)} with {request.workers} workers"
+    )
 
 
 def _compute(request: Request, plan: Plan, missing: list[Task], root: Path, board: Board) -> list[Job]:
@@ -165,8 +191,10 @@ def _compute(request: Request, plan: Plan, missing: list[Task], root: Path, boar
     expected = estimate_seconds(missing, config, work, store, choose(config.runtime))
     board.say(_sum_up(plan, missing, expected, request))
     names = {task.key: task for task in missing}
-    jobs = [Job(task.key, Work(task.label, "aru.comparison.cell:run_task", (task, config, work)), after=task.original)
-            for task in missing]
+    jobs = [
+        Job(task.key, Work(task.label, "aru.comparison.cell:run_task", (task, config, work)), after=task.original)
+        for task in missing
+    ]
     began, ahead = time.monotonic(), dict(expected)
 
     def done(job: Job, number: int) -> None:
@@ -175,12 +203,19 @@ def _compute(request: Request, plan: Plan, missing: list[Task], root: Path, boar
         rest = (time.monotonic() - began) * sum(ahead.values()) / before
         record = store.record(job.key)
         failed = f", failed: {record['failed']}" if "failed" in record else ""
-        board.say(f"{number:>4} of {len(jobs)}  {names[job.key].label}: {record['seconds']:.0f} s"
-                  f"{failed}; about {spell(rest)} left")
+        board.say(
+            f"{number:>4} of {len(jobs)}  {names[job.key].label}: {record['seconds']:.0f} s{failed}; about {spell(rest)} left"
+        )
 
     with computing(request.runner, request.workers) as pool:
-        return run_jobs(jobs, pool=pool, at_once=request.workers, shown=board.stage if pool else _unseen, done=done,
-                        budget_seconds=request.budget_seconds)
+        return run_jobs(
+            jobs,
+            pool=pool,
+            at_once=request.workers,
+            shown=board.stage if pool else _unseen,
+            done=done,
+            budget_seconds=request.budget_seconds,
+        )
 
 
 def spell(seconds: float) -> str:

@@ -67,8 +67,10 @@ def check_dask_address(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
     except OSError as error:
-        raise InputError(f"--dask-address {address}: nobody answers there ({error}): start a scheduler (`dask scheduler`) "
-                         "and its workers (`dask worker --nthreads 1`), or leave the option out") from None
+        raise InputError(
+            f"--dask-address {address}: nobody answers there ({error}): start a scheduler (`dask scheduler`) "
+            "and its workers (`dask worker --nthreads 1`), or leave the option out"
+        ) from None
 
 
 @contextmanager
@@ -90,9 +92,11 @@ def do_here(label: str, work: Work) -> None:
 
 @task(name="job", task_run_name="{label}", cache_policy=NO_CACHE)
 @discreet
-def do_in_worker(label: str, work: Work, pool: Workers, shown: Callable[[str], AbstractContextManager[Progress]],
-                 stopped: Event) -> None:
+def do_in_worker(
+    label: str, work: Work, pool: Workers, shown: Callable[[str], AbstractContextManager[Progress]], stopped: Event
+) -> None:
     """Do the work in a worker process and show its progress."""
+
     def progress(done: int, total: int, text: str) -> None:
         if stopped.is_set():
             raise KeyboardInterrupt
@@ -132,13 +136,20 @@ def run_jobs(
         finished += 1
         done(job, finished)
 
-    work_off(ready, lambda job: _submit(job, pool, shown, stopped), settle, at_once=at_once, stop=stopped.set,
-             over=lambda: budget_seconds is not None and time.monotonic() - began > budget_seconds)
+    work_off(
+        ready,
+        lambda job: _submit(job, pool, shown, stopped),
+        settle,
+        at_once=at_once,
+        stop=stopped.set,
+        over=lambda: budget_seconds is not None and time.monotonic() - began > budget_seconds,
+    )
     return waiting
 
 
-def _submit(job: Job, pool: Workers | None, shown: Callable[[str], AbstractContextManager[Progress]],
-            stopped: Event) -> PrefectFuture[Any]:
+def _submit(
+    job: Job, pool: Workers | None, shown: Callable[[str], AbstractContextManager[Progress]], stopped: Event
+) -> PrefectFuture[Any]:
     if pool is None:
         return do_here.submit(label=job.work.label, work=job.work)
     return do_in_worker.submit(label=job.work.label, work=job.work, pool=pool, shown=shown, stopped=stopped)

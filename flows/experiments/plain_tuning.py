@@ -1,4 +1,4 @@
-"""Tuning: equal trials and equal cost caps for every method; `python -m flows.experiments.plain_tuning` does it without any server."""
+"""Tuning: equal trials and equal cost caps for every method; `python -m flows.experiments.plain_tuning` needs no server."""
 
 import argparse
 import os
@@ -27,8 +27,15 @@ Run = Callable[[int, Mapping[str, Any]], Outcome]
 """(number of the trial, dotted parameters) -> what came of it."""
 
 
-def tune_method(method: str, setting: Setting, config: Config, run: Run, *, over: Callable[[], bool] = lambda: False,
-                told: Callable[[int, Trial], None] = lambda number, trial: None) -> list[Trial]:
+def tune_method(
+    method: str,
+    setting: Setting,
+    config: Config,
+    run: Run,
+    *,
+    over: Callable[[], bool] = lambda: False,
+    told: Callable[[int, Trial], None] = lambda number, trial: None,
+) -> list[Trial]:
     """Ask, run and tell until all trials are done, or `over` says that the time is."""
     search = Search(method, setting, config)
     while not search.done and not over():
@@ -51,8 +58,9 @@ def line(method: str, number: int, setting: Setting, trial: Trial) -> str:
     """A trial in one line."""
     outcome = trial.outcome
     said = f"{outcome.score:.4f}" if outcome.score is not None else outcome.state
-    values = ", ".join(f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}"
-                       for key, value in trial.parameters.items())
+    values = ", ".join(
+        f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in trial.parameters.items()
+    )
     return f"{method:<17}{number + 1:>3}/{setting.trials} {outcome.cpu_seconds:7.1f} s  {said:<12} {values or 'defaults'}"
 
 
@@ -102,8 +110,13 @@ def _run(options: argparse.Namespace) -> int:
     check(setting, config, work, target)
     for sentence in left_out:
         print(sentence)
-    run_tasks(missing_base(setting, config, work), config, work, workers=options.workers,
-              done=lambda task, number, total: print(f"{number}/{total} {task.label}", flush=True))
+    run_tasks(
+        missing_base(setting, config, work),
+        config,
+        work,
+        workers=options.workers,
+        done=lambda task, number, total: print(f"{number}/{total} {task.label}", flush=True),
+    )
     caps = caps_of(setting, config, work)
     for draw, seconds in caps.items():
         print(f"cap on tuning draw {draw.number}: {seconds:.1f} CPU seconds", flush=True)
@@ -115,15 +128,23 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _search(method: str, setting: Setting, config: Config, work: Path, caps: Mapping[Draw, float],
-            deadline: float | None) -> list[Trial]:
+def _search(
+    method: str, setting: Setting, config: Config, work: Path, caps: Mapping[Draw, float], deadline: float | None
+) -> list[Trial]:
     """`tune_method` with every trial computed in this process, a line for each."""
+
     def run(number: int, parameters: Mapping[str, Any]) -> Outcome:
         tasks = trial_tasks(setting, config, work / "prepared", method, nested(parameters), number)
         return run_trial(tasks, caps, config, work)
 
-    return tune_method(method, setting, config, run, over=lambda: deadline is not None and time.time() > deadline,
-                       told=lambda number, trial: print(line(method, number, setting, trial), flush=True))
+    return tune_method(
+        method,
+        setting,
+        config,
+        run,
+        over=lambda: deadline is not None and time.time() > deadline,
+        told=lambda number, trial: print(line(method, number, setting, trial), flush=True),
+    )
 
 
 if __name__ == "__main__":

@@ -33,8 +33,16 @@ class Pool:
     left: int
 
 
-def build_pool(benchmark: str, asked: Asked, *, root: Path = Path("."), workers: int = 2, drop_weights: bool = False,
-               budget_seconds: float | None = None, quiet: bool = False) -> Pool:
+def build_pool(
+    benchmark: str,
+    asked: Asked,
+    *,
+    root: Path = Path("."),
+    workers: int = 2,
+    drop_weights: bool = False,
+    budget_seconds: float | None = None,
+    quiet: bool = False,
+) -> Pool:
     """Bring about a pool, and what is asked to be unlearned of it; it may be stopped at any time and goes on later."""
     runner = task_runner("threads", workers)
     root = find_project(root)
@@ -45,18 +53,26 @@ def build_pool(benchmark: str, asked: Asked, *, root: Path = Path("."), workers:
         return build_flow(benchmark, asked, root, board, workers, drop_weights, budget_seconds)
 
 
-@flow(name="shadows", flow_run_name="shadows-{benchmark}", persist_result=False, result_serializer="json",
-      validate_parameters=False)
+@flow(
+    name="shadows",
+    flow_run_name="shadows-{benchmark}",
+    persist_result=False,
+    result_serializer="json",
+    validate_parameters=False,
+)
 @discreet
-def shadows_flow(benchmark: str, asked: Asked, root: Path, board: Board, at_once: int, drop_weights: bool,
-                 budget_seconds: float | None) -> Pool:
+def shadows_flow(
+    benchmark: str, asked: Asked, root: Path, board: Board, at_once: int, drop_weights: bool, budget_seconds: float | None
+) -> Pool:
     """Train what is missing or stale; unlearn the shadows that saw the people of a request; drop weights where asked."""
     register_run(root)
     end = None if budget_seconds is None else time.monotonic() + budget_seconds
     build = Build(asked, load_config(root / "params.yaml", benchmark), root / "work" / benchmark)
     trainings = build.trainings()
-    board.say(f"{len(build.shadows)} shadow models, {len(trainings)} to train"
-              + (f": about {spell(build.seconds() / at_once)} with {at_once} workers" if trainings else ""))
+    board.say(
+        f"{len(build.shadows)} shadow models, {len(trainings)} to train"
+        + (f": about {spell(build.seconds() / at_once)} with {at_once} workers" if trainings else "")
+    )
     with computing("threads", at_once) as pool:
         untrained = _run(trainings, board, pool, at_once, end)
         unlearnings = [] if untrained else build.unlearnings()
@@ -77,5 +93,8 @@ def _run(calls: Sequence[Call], board: Board, pool: Workers | None, at_once: int
         board.say(f"{number:>4} of {len(calls)}  {job.work.label}; about {spell(rest)} left")
 
     jobs = [Job(call.key, Work(call.label, call.function, call.arguments)) for call in calls]
-    return len(run_jobs(jobs, pool=pool, at_once=at_once, shown=board.stage, done=done,
-                        budget_seconds=None if end is None else end - began))
+    return len(
+        run_jobs(
+            jobs, pool=pool, at_once=at_once, shown=board.stage, done=done, budget_seconds=None if end is None else end - began
+        )
+    )

@@ -37,8 +37,15 @@ class Tuned:
     unfinished: list[str]
 
 
-def tune(setting: Setting, methods: str, *, root: Path = Path("."), workers: int = 2, budget_seconds: float | None = None,
-         quiet: bool = False) -> Tuned:
+def tune(
+    setting: Setting,
+    methods: str,
+    *,
+    root: Path = Path("."),
+    workers: int = 2,
+    budget_seconds: float | None = None,
+    quiet: bool = False,
+) -> Tuned:
     """Tune the methods of a comma-separated list; what was computed before, by whomever, is not computed again."""
     runner = task_runner("threads", workers)
     root = find_project(root)
@@ -53,11 +60,17 @@ def tune(setting: Setting, methods: str, *, root: Path = Path("."), workers: int
         return tune_flow.with_options(task_runner=runner)(setting, names, root, board, workers, budget_seconds)
 
 
-@flow(name="tune", flow_run_name="tune-{setting.benchmark}", persist_result=False, result_serializer="json",
-      validate_parameters=False)
+@flow(
+    name="tune",
+    flow_run_name="tune-{setting.benchmark}",
+    persist_result=False,
+    result_serializer="json",
+    validate_parameters=False,
+)
 @discreet
-def tune_flow(setting: Setting, methods: list[str], root: Path, board: Board, at_once: int,
-              budget_seconds: float | None) -> Tuned:
+def tune_flow(
+    setting: Setting, methods: list[str], root: Path, board: Board, at_once: int, budget_seconds: float | None
+) -> Tuned:
     """Originals and one retraining for its cost; then the trials; then the frozen file, the curves and MLflow's runs."""
     register_run(root)
     config = load_config(root / "params.yaml", setting.benchmark)
@@ -68,8 +81,14 @@ def tune_flow(setting: Setting, methods: list[str], root: Path, board: Board, at
         assert pool is not None  # threads have workers
         base = missing_base(setting, config, work)
         jobs = [Job(task.key, Work(task.label, "aru.comparison.cell:run_task", (task, config, work))) for task in base]
-        left = run_jobs(jobs, pool=pool, at_once=at_once, shown=board.stage, budget_seconds=budget_seconds,
-                        done=lambda job, number: board.say(f"{job.work.label}: done"))
+        left = run_jobs(
+            jobs,
+            pool=pool,
+            at_once=at_once,
+            shown=board.stage,
+            budget_seconds=budget_seconds,
+            done=lambda job, number: board.say(f"{job.work.label}: done"),
+        )
         if not left:
             _Trials(setting, config, work, board, pool, deadline).run(list(searches.values()), at_once)
     found = {name: search.trials for name, search in searches.items()}
@@ -84,8 +103,9 @@ _Running = tuple[Search, list[Task]]
 class _Trials:
     """Several searches at once, each with one trial at a time: a search learns from every trial before the next."""
 
-    def __init__(self, setting: Setting, config: Config, work: Path, board: Board, pool: Workers,
-                 deadline: float | None) -> None:
+    def __init__(
+        self, setting: Setting, config: Config, work: Path, board: Board, pool: Workers, deadline: float | None
+    ) -> None:
         self.setting, self.config, self.work, self.board, self.pool = setting, config, work, board, pool
         self.deadline, self.caps = deadline, caps_of(setting, config, work)
         self._stopped = Event()
@@ -105,20 +125,29 @@ class _Trials:
             if not search.done:
                 waiting.insert(0, search)
 
-        work_off(lambda: self._ask(waiting.pop(0)) if waiting else None, self._begin, settle, at_once=at_once,
-                 over=self._over, stop=self._stopped.set)
+        work_off(
+            lambda: self._ask(waiting.pop(0)) if waiting else None,
+            self._begin,
+            settle,
+            at_once=at_once,
+            over=self._over,
+            stop=self._stopped.set,
+        )
 
     def _ask(self, search: Search) -> _Running:
         parameters = nested(search.ask())
-        return search, trial_tasks(self.setting, self.config, self.work / "prepared", search.method, parameters,
-                                   len(search.trials))
+        return search, trial_tasks(
+            self.setting, self.config, self.work / "prepared", search.method, parameters, len(search.trials)
+        )
 
     def _begin(self, running: _Running) -> PrefectFuture[Any]:
         search, tasks = running
-        work = Work(f"{search.method} {len(search.trials)}", "aru.comparison.trials:run_trial",
-                    (tasks, self.caps, self.config, self.work))
-        return do_in_worker.submit(label=work.label, work=work, pool=self.pool, shown=self.board.stage,
-                                   stopped=self._stopped)
+        work = Work(
+            f"{search.method} {len(search.trials)}",
+            "aru.comparison.trials:run_trial",
+            (tasks, self.caps, self.config, self.work),
+        )
+        return do_in_worker.submit(label=work.label, work=work, pool=self.pool, shown=self.board.stage, stopped=self._stopped)
 
     def _over(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline

@@ -31,8 +31,13 @@ class Cancelled(Exception):
     """The user stopped the flow; stages end between two batches."""
 
 
-@task(name="stage", task_run_name="{address}", persist_result=True, result_serializer="json",
-      cache_policy=CacheKeyFnPolicy(cache_key_fn=lambda context, parameters: parameters["key"]))
+@task(
+    name="stage",
+    task_run_name="{address}",
+    persist_result=True,
+    result_serializer="json",
+    cache_policy=CacheKeyFnPolicy(cache_key_fn=lambda context, parameters: parameters["key"]),
+)
 @discreet
 def lookup(address: str, key: str, make: Callable[[], dict[str, str]]) -> dict[str, str]:
     """{output: digest} under this key; `make` is called where Prefect's store does not have it."""
@@ -42,8 +47,16 @@ def lookup(address: str, key: str, make: Callable[[], dict[str, str]]) -> dict[s
 class Execution:
     """The stages of one flow run: their inputs as they were when it began, and what has become of each."""
 
-    def __init__(self, root: Path, benchmark: str, board: Board, pool: Workers, *,
-                 refresh: tuple[str, ...] = (), only: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        benchmark: str,
+        board: Board,
+        pool: Workers,
+        *,
+        refresh: tuple[str, ...] = (),
+        only: tuple[str, ...] = (),
+    ) -> None:
         self.root, self.benchmark, self.board, self.pool = root, benchmark, board, pool
         self.stages = {stage.address: stage for stage in plan(root, benchmark) if not only or stage.name in only}
         check_sources(root, self.stages.values())
@@ -104,13 +117,11 @@ class Execution:
     def unrecorded(self, results: list[StageResult]) -> list[StageResult]:
         """The results that dvc.lock does not have, or whose bytes DVC's cache lacks."""
         lacking = versioning.lacking(self.root, [digest for result in results for digest in result.outs.values()])
-        return [result for result in results
-                if lacking & set(result.outs.values()) or not self._matches_lock(result)]
+        return [result for result in results if lacking & set(result.outs.values()) or not self._matches_lock(result)]
 
     def intact(self, result: StageResult) -> bool:
         """Whether the inputs are as when the flow began and the outputs as the stage left them."""
-        return self.unchanged(result.stage) and all(
-            self.digests.of(path) == digest for path, digest in result.outs.items())
+        return self.unchanged(result.stage) and all(self.digests.of(path) == digest for path, digest in result.outs.items())
 
     def result(self, stage: Stage, key: str, source: Source, outs: dict[str, str], started: float) -> StageResult:
         """Sum up a stage that is done, and show it."""
@@ -119,8 +130,11 @@ class Execution:
 
     def _matches_lock(self, result: StageResult) -> bool:
         entry = self.locked.get(result.stage.address)
-        return (entry is not None and entry.outs == result.outs
-                and not differences(result.stage, self._inputs(result.stage), entry))
+        return (
+            entry is not None
+            and entry.outs == result.outs
+            and not differences(result.stage, self._inputs(result.stage), entry)
+        )
 
     def _inputs(self, stage: Stage) -> dict[str, str | None]:
         return {dep: self.sources[dep] if dep in self.sources else self.digests.of(dep) for dep in stage.deps}
@@ -131,8 +145,10 @@ class Execution:
     def _check_unchanged(self, stage: Stage) -> None:
         """Modules stay in memory as they were imported: a result must not be filed under an edited file's digest."""
         if not self.unchanged(stage):
-            raise InputError(f"the parameters, code or data of stage {stage.address} changed while the flow ran: "
-                             "start it again; the stages that were done are kept")
+            raise InputError(
+                f"the parameters, code or data of stage {stage.address} changed while the flow ran: "
+                "start it again; the stages that were done are kept"
+            )
 
     def _cancellable(self, show: Progress) -> Progress:
         def progress(done: int, total: int, text: str) -> None:
@@ -147,6 +163,8 @@ def execute(pool: Workers, stage: Stage, benchmark: str, root: Path, progress: P
     """What `python -m aru STAGE` does for this benchmark, without a shell; dvc.yaml must say just that."""
     expected = f"python -m aru {stage.name}"
     if stage.cmd != expected:
-        raise InputError(f"dvc.yaml runs {stage.cmd!r} for {stage.address}, the flow would run {expected!r}: "
-                         "make them the same, or use `dvc repro`")
+        raise InputError(
+            f"dvc.yaml runs {stage.cmd!r} for {stage.address}, the flow would run {expected!r}: "
+            "make them the same, or use `dvc repro`"
+        )
     pool.run(Work(f"stage {stage.name}", "aru.stages.runner:run", (stage.name, benchmark), {"root": root}), progress)

@@ -28,7 +28,7 @@ def register_run(root: Path) -> None:
 def close_crashed(root: Path) -> None:
     """Mark the project's noted runs as crashed that Prefect believes to run and whose process is gone.
 
-    To be called by the holder of the project's lock (`flows.project.folder`), beside whom no other run of the project can be alive,
+    To be called by the holder of the project's lock (`flows.project.folder`), beside whom no other run can be alive,
     on whatever host. Runs that this server does not know are kept in the notes: they are another's, where `PREFECT_API_URL`
     has changed.
     """

@@ -23,7 +23,6 @@ _LINE_EVERY_SECONDS = 10.0
 _SAID = {"computed": "computed", "prefect": "cached", "dvc.lock": "cached", "restored": "restored from the cache"}
 
 
-
 class Board:
     """Shows stages that run, from several threads; this one shows nothing, the others build on it."""
 
@@ -72,8 +71,14 @@ class Bars(Board):
     """A bar for each stage that runs, a line for each that is done."""
 
     def __init__(self, console: Console) -> None:
-        columns = (TextColumn("{task.fields[stage]:<9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                   TimeRemainingColumn(), TextColumn("{task.description}"))
+        columns = (
+            TextColumn("{task.fields[stage]:<9}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+        )
         self._progress = RichProgress(*columns, console=console, transient=True)
         self._lock = Lock()
 

@@ -1,4 +1,4 @@
-"""`python -m flows.pipeline.scheduled_runs ROOT BENCHMARK CRON ZONE`: the process of `aru serve` that starts the scheduled runs.
+"""`python -m flows.pipeline.scheduled_runs ROOT BENCHMARK CRON ZONE`: starts the scheduled runs of `aru serve`.
 
 It is one that `aru serve` can watch, and end together with its runs. Where Prefect's server is its environment says.
 """

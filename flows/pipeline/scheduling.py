@@ -76,8 +76,14 @@ class _Schedule:
 
 def first_attempt(execution: Execution, stage: Stage) -> Attempt:
     """Look into dvc.lock; where it does not know the outputs, or they are lost, prepare to compute them."""
-    compute = Attempt(stage, execution.key(stage), partial(execution.compute, stage), "computed", monotonic(),
-                      refresh=stage.name in execution.refresh)
+    compute = Attempt(
+        stage,
+        execution.key(stage),
+        partial(execution.compute, stage),
+        "computed",
+        monotonic(),
+        refresh=stage.name in execution.refresh,
+    )
     outs = execution.remembered(stage)
     execution.spare_brought(stage, outs or {})
     if outs is None:

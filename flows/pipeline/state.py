@@ -41,16 +41,18 @@ def _state(stage: Stage, entry: Locked | None, digests: Digests, before: list[St
     return StageState(stage.name, _key(stage, inputs), state, tuple(because), outs)
 
 
-def _judge(stage: Stage, entry: Locked | None, inputs: dict[str, str | None], outs: dict[str, str | None],
-           unfinished: list[str]) -> tuple[State, list[str]]:
+def _judge(
+    stage: Stage, entry: Locked | None, inputs: dict[str, str | None], outs: dict[str, str | None], unfinished: list[str]
+) -> tuple[State, list[str]]:
     if entry is None:
         return "never run", []
     benchmark = stage.address.partition("@")[2]
     if changed := differences(stage, inputs, entry):
         return "stale", [name.removeprefix(f"{benchmark}.").removeprefix(f"work/{benchmark}/") for name in changed]
     if wrong := [path for path, digest in entry.outs.items() if outs.get(path) != digest]:
-        return "damaged", [path.removeprefix(f"work/{benchmark}/") + (" is missing" if outs.get(path) is None else "")
-                           for path in wrong]
+        return "damaged", [
+            path.removeprefix(f"work/{benchmark}/") + (" is missing" if outs.get(path) is None else "") for path in wrong
+        ]
     return ("waits", [f"for {', '.join(unfinished)}"]) if unfinished else ("cached", [])
 
 

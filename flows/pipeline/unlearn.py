@@ -53,11 +53,17 @@ def _flow_run_name() -> str:
     return "-".join(run_tags(find_project(Path(parameters["root"])), parameters["benchmark"]))
 
 
-@flow(name="unlearn", flow_run_name=_flow_run_name, task_runner=ThreadPoolTaskRunner(max_workers=2),
-      persist_result=False, result_serializer="json")
+@flow(
+    name="unlearn",
+    flow_run_name=_flow_run_name,
+    task_runner=ThreadPoolTaskRunner(max_workers=2),
+    persist_result=False,
+    result_serializer="json",
+)
 @discreet
-def unlearn(benchmark: str = "faces", refresh: tuple[str, ...] = (), root: Path = Path("."),
-            quiet: bool = False) -> Outcome | State:
+def unlearn(
+    benchmark: str = "faces", refresh: tuple[str, ...] = (), root: Path = Path("."), quiet: bool = False
+) -> Outcome | State:
     """Make, measure, version, track and register an unlearned model.
 
     1. Take the project's lock: one flow at a time; a deployment's run that finds it taken is cancelled. Runs that were killed
@@ -86,8 +92,11 @@ def unlearn(benchmark: str = "faces", refresh: tuple[str, ...] = (), root: Path 
             ordered = [results[address] for address in execution.stages]
             commit_task(execution, ordered)
             published = publishing.publish(root, benchmark, ordered, "-".join(run_tags(root, benchmark)))
-            create_markdown_artifact(publishing.summary(root, benchmark, published), key=f"results-{slug(benchmark)}",
-                                     description=f"Results of {benchmark}")
+            create_markdown_artifact(
+                publishing.summary(root, benchmark, published),
+                key=f"results-{slug(benchmark)}",
+                description=f"Results of {benchmark}",
+            )
             return Outcome(benchmark, ordered, published)
     except ProjectBusy:  # which says what command is at work, and that may name people
         if prefect.runtime.deployment.id is None:
@@ -115,8 +124,14 @@ def _busy(task: Task, run: TaskRun, state: State) -> bool:
     return isinstance(original(state.result(raise_on_failure=False)), versioning.VersioningBusy)
 
 
-@task(name="commit", task_run_name="dvc commit", cache_policy=NO_CACHE, retries=5, retry_delay_seconds=3,
-      retry_condition_fn=_busy)
+@task(
+    name="commit",
+    task_run_name="dvc commit",
+    cache_policy=NO_CACHE,
+    retries=5,
+    retry_delay_seconds=3,
+    retry_condition_fn=_busy,
+)
 @discreet
 def commit_task(execution: Execution, results: list[StageResult]) -> list[str]:
     """`commit_stages` as a task; it waits while another DVC command holds the repository."""

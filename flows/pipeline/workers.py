@@ -21,8 +21,17 @@ from typing import Any
 
 from aru.core.progress import Progress
 
-_PRELOAD = ["aru.stages.prepare", "aru.stages.train", "aru.stages.attack", "aru.stages.mask", "aru.stages.finetune",
-            "aru.stages.retrain", "aru.stages.evaluate", "aru.stages.audit", "aru.stages.report"]
+_PRELOAD = [
+    "aru.stages.prepare",
+    "aru.stages.train",
+    "aru.stages.attack",
+    "aru.stages.mask",
+    "aru.stages.finetune",
+    "aru.stages.retrain",
+    "aru.stages.evaluate",
+    "aru.stages.audit",
+    "aru.stages.report",
+]
 
 
 class WorkStopped(Exception):
@@ -110,8 +119,9 @@ class Worker:
             failure = self._follow(progress)
         except (EOFError, ConnectionError) as error:
             self._process.join()
-            raise WorkerDied(f"the process of {work.label} ended with code {self._process.exitcode}: "
-                             f"{_why(self._process.exitcode)}") from error
+            raise WorkerDied(
+                f"the process of {work.label} ended with code {self._process.exitcode}: {_why(self._process.exitcode)}"
+            ) from error
         if failure is not None:
             raise failure
 

@@ -63,8 +63,14 @@ def with_roles(config: Config, rows: "pd.DataFrame") -> "pd.DataFrame":
     from aru.data.prepare import assigned
 
     data = config.data
-    return assigned(rows, layout=data.layout, protocol=data.protocol, seed=data.seed, merge=data.merge,
-                    forget=data.forget.model_dump(exclude_none=True))
+    return assigned(
+        rows,
+        layout=data.layout,
+        protocol=data.protocol,
+        seed=data.seed,
+        merge=data.merge,
+        forget=data.forget.model_dump(exclude_none=True),
+    )
 
 
 def select(config: Config, manifest: "pd.DataFrame") -> "Selection":
@@ -91,6 +97,7 @@ def prepared_rows(root: Path, benchmark: str, stages: list[Stage]) -> "tuple[pd.
 
 def asking(*, yes: bool) -> Confirm:
     """Print whom a choice resolved to, and ask where it has people whom nobody named, unless `yes` was given."""
+
     def confirm(chosen: "Selection") -> None:
         for line in chosen.lines:
             print(line, file=sys.stderr)
@@ -98,8 +105,10 @@ def asking(*, yes: bool) -> Confirm:
             return
         added = ", ".join(f"{key} ({count})" for key, count in chosen.added.items())
         if not sys.stdin.isatty():
-            raise InputError(f"people come along whom data.forget.subjects does not name (photos): {added}. Say --yes, name "
-                             "them, or tell them apart in data.merge.different")
+            raise InputError(
+                f"people come along whom data.forget.subjects does not name (photos): {added}. Say --yes, name "
+                "them, or tell them apart in data.merge.different"
+            )
         if not _agreed(f"These come along though they are not named (photos): {added}. Forget them, too? [y/N] "):
             raise InputError("nothing was changed: name whom to forget, or tell people apart in data.merge.different")
 

@@ -34,8 +34,9 @@ class Imported:
     changes: list[Change]
 
 
-def import_data(root: Path, layout: str, source: Path, *, settings: Sequence[tuple[str, Any]] = (), confirm: Confirm,
-                progress: Shown) -> Imported:
+def import_data(
+    root: Path, layout: str, source: Path, *, settings: Sequence[tuple[str, Any]] = (), confirm: Confirm, progress: Shown
+) -> Imported:
     """Check an archive (mufac) or a folder (mucac), add it to data/ and activate its benchmark.
 
     `settings` are parameters of the benchmark that are set with it; `confirm` is shown whom they forget.

@@ -34,8 +34,10 @@ class Withheld(RuntimeError):
         self.kind, self.token = kind, token
 
     def __str__(self) -> str:
-        return (f"{self.kind}; its words may name people and are not recorded: they are in the terminal and in .aru/{FAILURE} "
-                "of the project")
+        return (
+            f"{self.kind}; its words may name people and are not recorded: they are in the terminal and in .aru/{FAILURE} "
+            "of the project"
+        )
 
 
 def discreet(function: Callable[P, R]) -> Callable[P, R]:
@@ -79,11 +81,14 @@ def disclosed() -> Iterator[None]:
 
 def _keep(root: Any, error: Exception) -> None:
     """Write the failure down for the owner; a folder that cannot be written to must not hide the failure."""
-    text = "".join([*traceback.format_exception(original(error)),
-                    *(f"  {line}\n" for line in getattr(original(error), "detail", ()))])
+    text = "".join(
+        [*traceback.format_exception(original(error)), *(f"  {line}\n" for line in getattr(original(error), "detail", ()))]
+    )
     try:
         if (Path(root) / "dvc.yaml").is_file():
-            write_private(private_folder(Path(root)) / FAILURE,
-                          f"{datetime.now().astimezone().isoformat(timespec='seconds')}\n{text}".encode())
+            write_private(
+                private_folder(Path(root)) / FAILURE,
+                f"{datetime.now().astimezone().isoformat(timespec='seconds')}\n{text}".encode(),
+            )
     except OSError:
         return

@@ -75,8 +75,11 @@ def _clear(root: Path) -> None:
 
 
 def _sign(holder: Path) -> None:
-    content = {"pid": os.getpid(), "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-               "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])}
+    content = {
+        "pid": os.getpid(),
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
     temporary = temporary_beside(holder)
     temporary.write_text(json.dumps(content), encoding="utf-8")
     os.replace(temporary, holder)

@@ -38,8 +38,9 @@ def _changes(lines: list[str]) -> list[str]:
 
 def _git(root: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(["git", "-C", str(root), "-c", "core.quotepath=false", *arguments], capture_output=True,
-                              text=True, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(root), "-c", "core.quotepath=false", *arguments], capture_output=True, text=True, check=False
+        )
     except FileNotFoundError:  # a machine without git
         return ""
     return done.stdout if done.returncode == 0 else ""

@@ -46,8 +46,11 @@ def plan(root: Path, benchmark: str) -> list[Stage]:
 
 def upstream(stage: Stage, stages: Mapping[str, Stage]) -> list[str]:
     """The addresses of the stages whose outputs this one reads, itself excluded."""
-    return sorted(other.address for other in stages.values()
-                  if other is not stage and any(_overlap(dep, out) for dep in stage.deps for out in other.outs))
+    return sorted(
+        other.address
+        for other in stages.values()
+        if other is not stage and any(_overlap(dep, out) for dep in stage.deps for out in other.outs)
+    )
 
 
 def sources(stages: Iterable[Stage]) -> list[str]:
@@ -67,8 +70,11 @@ def check_sources(root: Path, stages: Iterable[Stage]) -> None:
 def absent_data(root: Path) -> dict[str, str]:
     """The active benchmarks whose archives are not here, each with what can be done about it."""
     archives = load_archives(Path(root) / PARAMS_FILE)
-    return {benchmark: f"{archive} does not exist: {_remedy(root, archive)}"
-            for benchmark, archive in archives.items() if not (Path(root) / archive).exists()}
+    return {
+        benchmark: f"{archive} does not exist: {_remedy(root, archive)}"
+        for benchmark, archive in archives.items()
+        if not (Path(root) / archive).exists()
+    }
 
 
 def key(stage: Stage, digests: Mapping[str, str | None]) -> str:
@@ -78,8 +84,7 @@ def key(stage: Stage, digests: Mapping[str, str | None]) -> str:
     """
     if missing := [dep for dep in stage.deps if digests.get(dep) is None]:
         raise InputError(f"stage {stage.address} reads {missing[0]}, which does not exist")
-    content = {"cmd": stage.cmd, "deps": {dep: digests[dep] for dep in stage.deps}, "params": stage.params,
-               "outs": stage.outs}
+    content = {"cmd": stage.cmd, "deps": {dep: digests[dep] for dep in stage.deps}, "params": stage.params, "outs": stage.outs}
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
@@ -108,14 +113,19 @@ def _remedy(root: Path, path: str) -> str:
         return "no .dvc file tracks it; `aru data import` brings in data of your own"
     if file == versioning.EMBEDDED_FILE:
         return f"`dvc pull {file}` fetches it"
-    return (f"`dvc pull {file}` fetches it where the remote {versioning.STORE!r} has a place that holds it, `aru data import` "
-            "brings it in (docs/operation.md)")
+    return (
+        f"`dvc pull {file}` fetches it where the remote {versioning.STORE!r} has a place that holds it, `aru data import` "
+        "brings it in (docs/operation.md)"
+    )
 
 
 def _changed(now: object, then: object, name: str = "") -> list[str]:
     if isinstance(now, dict) and isinstance(then, dict):
-        return [item for part in sorted({*now, *then}, key=str)
-                for item in _changed(now.get(part), then.get(part), f"{name}.{part}" if name else str(part))]
+        return [
+            item
+            for part in sorted({*now, *then}, key=str)
+            for item in _changed(now.get(part), then.get(part), f"{name}.{part}" if name else str(part))
+        ]
     return [] if now == then else [name]
 
 

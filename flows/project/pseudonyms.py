@@ -1,8 +1,8 @@
 """Names of people and photos in what is logged: keyed pseudonyms, which only this copy of the project can lead back.
 
 A pseudonym is an HMAC of the name under a key that lies in `.aru/` and goes nowhere: without it nobody can try out names,
-and where it is deleted nobody can any more. `python -m flows.project.pseudonyms FILE...` puts the names back into YAML files that
-were logged, for a replay.
+and where it is deleted nobody can any more. `python -m flows.project.pseudonyms FILE...` puts the names back into logged YAML
+files, for a replay.
 """
 
 import hashlib
@@ -64,7 +64,7 @@ class Pseudonyms:
 
     def _token(self, word: str) -> str:
         name = word.rstrip(".")
-        return self.of(name) + word[len(name):] if name in self._names and not name.isdecimal() else word
+        return self.of(name) + word[len(name) :] if name in self._names and not name.isdecimal() else word
 
 
 def load_pseudonyms(root: Path, benchmark: str) -> Pseudonyms:
@@ -80,8 +80,10 @@ def pseudonym_key(root: Path) -> bytes:
             write_private(path, secrets.token_bytes(_KEY_BYTES))
     key = path.read_bytes()
     if len(key) != _KEY_BYTES:
-        raise InputError(f"{path} has {len(key)} bytes, a key has {_KEY_BYTES}: bring it back from a backup, or remove it, "
-                         "and later pseudonyms are others")
+        raise InputError(
+            f"{path} has {len(key)} bytes, a key has {_KEY_BYTES}: bring it back from a backup, or remove it, "
+            "and later pseudonyms are others"
+        )
     return key
 
 
@@ -94,8 +96,10 @@ def restore_names(root: Path, paths: Iterable[Path]) -> int:
         text = path.read_text(encoding="utf-8")
         for pseudonym in set(_PSEUDONYM.findall(text)):
             if pseudonym not in known:
-                raise InputError(f"{path}: {pseudonym} is nobody in params.yaml or work/*/prepared/manifest.csv: restore "
-                                 f"these first (`dvc checkout`), and {_KEY_FILE} in .aru/ if the run is another copy's")
+                raise InputError(
+                    f"{path}: {pseudonym} is nobody in params.yaml or work/*/prepared/manifest.csv: restore "
+                    f"these first (`dvc checkout`), and {_KEY_FILE} in .aru/ if the run is another copy's"
+                )
         written[path] = _replace_scalars(text, lambda scalar, named: known.get(scalar))
         restored += len(_PSEUDONYM.findall(text))
     for path, text in written.items():

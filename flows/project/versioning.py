@@ -153,8 +153,14 @@ def track(root: Path, path: str, *, remote: str = STORE, file: str | None = None
     file = file or f"{path}.dvc"
     folder = Path(root) / Path(file).parent
     with _opened(root) as repo, lock_repo(repo), repo.scm_context(quiet=True):
-        stage = repo.stage.create(single_stage=True, validate=False, force=True, fname=str(Path(root) / file),
-                                  wdir=str(folder), outs=[os.path.relpath(Path(root) / path, folder)])
+        stage = repo.stage.create(
+            single_stage=True,
+            validate=False,
+            force=True,
+            fname=str(Path(root) / file),
+            wdir=str(folder),
+            outs=[os.path.relpath(Path(root) / path, folder)],
+        )
         stage.outs[0].remote = remote
         repo.check_graph(stages=[stage])
         stage.add_outs()
@@ -186,10 +192,14 @@ def _stage(stage: "PipelineStage") -> Stage:
     from dvc.dependency import ParamsDependency
 
     files = [dep for dep in stage.deps if not isinstance(dep, ParamsDependency)]
-    return Stage(name=stage.name.split("@")[0], address=stage.name, cmd=stage.cmd,
-                 deps=tuple(sorted(dep.def_path for dep in files)),
-                 params={dep.def_path: _values(dep, stage.name) for dep in stage.params},
-                 outs=tuple(sorted(out.def_path for out in stage.outs)))
+    return Stage(
+        name=stage.name.split("@")[0],
+        address=stage.name,
+        cmd=stage.cmd,
+        deps=tuple(sorted(dep.def_path for dep in files)),
+        params={dep.def_path: _values(dep, stage.name) for dep in stage.params},
+        outs=tuple(sorted(out.def_path for out in stage.outs)),
+    )
 
 
 def _values(dep: Any, address: str) -> dict[str, Any]:

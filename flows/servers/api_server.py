@@ -1,4 +1,4 @@
-"""`python -m flows.servers.api_server [--root FOLDER] [--port 4200]`: Prefect's server for this machine's clients and its own pages.
+"""`python -m flows.servers.api_server [--root FOLDER] [--port 4200]`: Prefect's server for this machine alone.
 
 Prefect by itself answers any name of a host, any page that a browser has open, and anybody. A page from elsewhere could
 read what runs, change it and, where a worker is about, have commands run. Here a request must name this machine, must not
@@ -39,8 +39,11 @@ def serve(root: Path, port: int) -> None:
 
 def locks(root: Path, port: int) -> dict[str, str]:
     """Prefect's own settings for who may ask. The pages find the API where they themselves came from."""
-    return {"PREFECT_SERVER_API_AUTH_STRING": login(root), "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port}",
-            "PREFECT_UI_API_URL": "/api"}
+    return {
+        "PREFECT_SERVER_API_AUTH_STRING": login(root),
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port}",
+        "PREFECT_UI_API_URL": "/api",
+    }
 
 
 if __name__ == "__main__":

@@ -15,10 +15,13 @@ from pathlib import Path
 from aru.core.errors import InputError
 
 _TAIL, _WAIT_SECONDS, _LEAST_FREE = 50_000, 1.0, 1 << 20
-_PREFECT_FAULTS = {"disk is full": "cannot grow: the disk is full, free some space",
-                   "malformed": "is damaged", "file is not a database": "is damaged",
-                   "Can't locate revision": "is of another release of Prefect",
-                   "readonly database": "cannot be written by this user"}
+_PREFECT_FAULTS = {
+    "disk is full": "cannot grow: the disk is full, free some space",
+    "malformed": "is damaged",
+    "file is not a database": "is damaged",
+    "Can't locate revision": "is of another release of Prefect",
+    "readonly database": "cannot be written by this user",
+}
 _BACKUP = "bring it back from a backup, or move it away, and a new one is begun"
 
 
@@ -40,8 +43,9 @@ def check_database(path: Path) -> None:
             return
         if "no such table" in str(error):
             raise InputError(f"{path} is no database of MLflow's ({error}): {_BACKUP}") from None
-        raise InputError(f"{path} cannot be written ({error}): runs are recorded in it; make it and its folder writable for "
-                         "this user") from None
+        raise InputError(
+            f"{path} cannot be written ({error}): runs are recorded in it; make it and its folder writable for this user"
+        ) from None
     except sqlite3.DatabaseError as error:
         raise InputError(f"{path} is damaged ({error}): {_BACKUP}") from None
     _check_schema(path, row[0] if row else "none")
@@ -59,8 +63,10 @@ def prefect_fault(root: Path, error: Exception) -> str | None:
         fault = _PREFECT_FAULTS["disk is full"]
     if fault is None:
         return None
-    return (f"Prefect's database in {folder} {fault}. Finished stages are kept; the folder holds records of runs alone and "
-            "may be moved away while no server runs, a new one is then begun")
+    return (
+        f"Prefect's database in {folder} {fault}. Finished stages are kept; the folder holds records of runs alone and "
+        "may be moved away while no server runs, a new one is then begun"
+    )
 
 
 def _from_server(error: BaseException | None) -> bool:
@@ -78,10 +84,14 @@ def _check_schema(path: Path, found: str) -> None:
     if found in revisions.keys() - before:
         return
     if found in revisions:
-        raise InputError(f"{path} is of an older MLflow (schema {found}): copy it, then bring it up to date with "
-                         "`mlflow db upgrade sqlite:///mlruns/mlflow.db` in the project's folder")
-    raise InputError(f"{path} is of another MLflow, probably a newer one (its schema {found} is unknown to the installed "
-                     f"{installed('mlflow')}): install that one, or {_BACKUP}")
+        raise InputError(
+            f"{path} is of an older MLflow (schema {found}): copy it, then bring it up to date with "
+            "`mlflow db upgrade sqlite:///mlruns/mlflow.db` in the project's folder"
+        )
+    raise InputError(
+        f"{path} is of another MLflow, probably a newer one (its schema {found} is unknown to the installed "
+        f"{installed('mlflow')}): install that one, or {_BACKUP}"
+    )
 
 
 def _revisions() -> dict[str, list[str]]:
@@ -91,7 +101,10 @@ def _revisions() -> dict[str, list[str]]:
     assert package is not None and package.origin is not None
     found = {}
     for file in Path(package.origin).parent.glob("store/db_migrations/versions/[!_]*.py"):
-        lines = {line.partition(" = ")[0]: re.findall(r"[\"'](\w+)[\"']", line)
-                 for line in file.read_text(encoding="utf-8").splitlines() if re.match(r"(down_)?revision = ", line)}
+        lines = {
+            line.partition(" = ")[0]: re.findall(r"[\"'](\w+)[\"']", line)
+            for line in file.read_text(encoding="utf-8").splitlines()
+            if re.match(r"(down_)?revision = ", line)
+        }
         found[lines["revision"][0]] = lines["down_revision"]
     return found

@@ -40,8 +40,14 @@ def launched(server: Server) -> Iterator[subprocess.Popen]:
     """A server's process, in a group of its own: its workers end with it, Ctrl-C reaches us alone, and it ends when
     this process does, even by a kill. The log of the one before is kept beside its own."""
     with nullcontext() if server.log is None else _fresh(server.log) as log:
-        process = subprocess.Popen((sys.executable, _LIFELINE, *server.command), env=os.environ | server.environment,
-                                   stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            (sys.executable, _LIFELINE, *server.command),
+            env=os.environ | server.environment,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         yield process
     finally:
@@ -65,8 +71,9 @@ def wait_until_up(server: Server, process: subprocess.Popen, *, seconds: float =
 
 
 @contextmanager
-def kept_up(server: Server, process: subprocess.Popen | None = None, *,
-            lost: Callable[[str], None] | None = None) -> Iterator[None]:
+def kept_up(
+    server: Server, process: subprocess.Popen | None = None, *, lost: Callable[[str], None] | None = None
+) -> Iterator[None]:
     """Start a server again, at the same address, where it ends inside the block: by a kill, or because the command that
     had started it is over (then there is no `process`).
 

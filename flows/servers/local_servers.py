@@ -18,30 +18,75 @@ from flows.project.environment import environment
 from flows.servers.launching import Server, answers, kept_up, launched, terminated_like_interrupted, wait_until_up
 from flows.servers.login import login
 
-__all__ = ["HOST", "Server", "answers", "check_port", "client", "flow_api", "free_port", "kept_up", "launched",
-           "mlflow_server", "prefect_api", "prefect_server", "running_api", "terminated_like_interrupted", "users_own",
-           "wait_until_up"]
+__all__ = [
+    "HOST",
+    "Server",
+    "answers",
+    "check_port",
+    "client",
+    "flow_api",
+    "free_port",
+    "kept_up",
+    "launched",
+    "mlflow_server",
+    "prefect_api",
+    "prefect_server",
+    "running_api",
+    "terminated_like_interrupted",
+    "users_own",
+    "wait_until_up",
+]
 
 HOST = "127.0.0.1"
-_UNUSED_SERVICES = ("CANCELLATION_CLEANUP", "CLEANUP_RECONCILER", "EVENT_LOGGER", "EVENT_PERSISTER", "FOREMAN", "LATE_RUNS",
-                    "PAUSE_EXPIRATIONS", "REPOSSESSOR", "SCHEDULER", "TRIGGERS")
-_BARE = {"PREFECT_SERVER_UI_ENABLED": "false",
-         **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _UNUSED_SERVICES}}
+_UNUSED_SERVICES = (
+    "CANCELLATION_CLEANUP",
+    "CLEANUP_RECONCILER",
+    "EVENT_LOGGER",
+    "EVENT_PERSISTER",
+    "FOREMAN",
+    "LATE_RUNS",
+    "PAUSE_EXPIRATIONS",
+    "REPOSSESSOR",
+    "SCHEDULER",
+    "TRIGGERS",
+)
+_BARE = {
+    "PREFECT_SERVER_UI_ENABLED": "false",
+    **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _UNUSED_SERVICES},
+}
 
 
 def mlflow_server(root: Path, port: int, *, store: str) -> Server:
     """MLflow on a store: one worker, no job runner (four and one would take 2 GB and 20 s)."""
-    command = (sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--host", HOST, "--port", str(port),
-               "--workers", "1")
-    return Server("MLflow", command, environment(root) | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-                  f"http://{HOST}:{port}/health", Path(root) / "mlruns" / "server.log")
+    command = (
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        store,
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    )
+    return Server(
+        "MLflow",
+        command,
+        environment(root) | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        f"http://{HOST}:{port}/health",
+        Path(root) / "mlruns" / "server.log",
+    )
 
 
 def prefect_server(root: Path, port: int) -> Server:
     """Prefect on the project's database: it shows flows that ran in process, and starts scheduled ones."""
     command = (sys.executable, "-m", "flows.servers.api_server", "--root", str(root), "--port", str(port))
-    return Server("Prefect", command, environment(root), f"http://{HOST}:{port}/api/health",
-                  Path(root) / ".prefect" / "server.log")
+    return Server(
+        "Prefect", command, environment(root), f"http://{HOST}:{port}/api/health", Path(root) / ".prefect" / "server.log"
+    )
 
 
 @contextmanager
@@ -134,8 +179,10 @@ def check_port(port: int, *, option: str) -> None:
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise InputError(f"port {port} on {HOST} cannot be used ({error.strerror}): stop what listens there, or choose "
-                             f"another with {option}") from error
+            raise InputError(
+                f"port {port} on {HOST} cannot be used ({error.strerror}): stop what listens there, or choose "
+                f"another with {option}"
+            ) from error
 
 
 def _taken_over(root: Path, api: str) -> AbstractContextManager[None]:
@@ -160,8 +207,10 @@ def _check_login() -> None:
         urllib.request.urlopen(request, timeout=5).close()
     except urllib.error.HTTPError as error:
         if error.code == 401:
-            raise InputError(f"the Prefect server at {api} refuses the login: set PREFECT_API_AUTH_STRING to its own, for the "
-                             "server of a project the line that its .prefect/login holds") from None
+            raise InputError(
+                f"the Prefect server at {api} refuses the login: set PREFECT_API_AUTH_STRING to its own, for the "
+                "server of a project the line that its .prefect/login holds"
+            ) from None
     except (OSError, ValueError):
         return
 

@@ -1,4 +1,4 @@
-"""`python -m flows.servers.missed FLOW/DEPLOYMENT`: runs whose time passed while nothing was there to start them are cancelled.
+"""`python -m flows.servers.missed FLOW/DEPLOYMENT`: cancels runs whose time passed while nothing could start them.
 
 Prefect would start them all at once when somebody is there again. The first would hold the project's one place, and the
 others, those that are due by then among them, would be cancelled in its stead.
@@ -35,7 +35,8 @@ def cancel_missed(client: SyncPrefectClient, name: str) -> int:
         return 0
     late = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-        next_scheduled_start_time=FlowRunFilterNextScheduledStartTime(before_=datetime.now(UTC) - _GRACE))
+        next_scheduled_start_time=FlowRunFilterNextScheduledStartTime(before_=datetime.now(UTC) - _GRACE),
+    )
     here = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
     cancelled = 0
     while missed := [run for run in client.read_flow_runs(flow_run_filter=late, deployment_filter=here) if run.auto_scheduled]:

@@ -27,8 +27,13 @@ def serve(root: Path, *, benchmark: str, cron: str, prefect_port: int = PREFECT_
     check_cron(cron)
     with servers.terminated_like_interrupted(), servers.prefect_api(root, prefect_port) as api:
         print(f"{benchmark} runs at {cron!r} ({zone} time). Pages: {api.removesuffix('/api')}/deployments", flush=True)
-        runner = servers.Server("The runner", (sys.executable, "-m", "flows.pipeline.scheduled_runs", str(root), benchmark, cron, zone),
-                                environment(root) | servers.client(root, api), "", None)
+        runner = servers.Server(
+            "The runner",
+            (sys.executable, "-m", "flows.pipeline.scheduled_runs", str(root), benchmark, cron, zone),
+            environment(root) | servers.client(root, api),
+            "",
+            None,
+        )
         with servers.launched(runner) as process:
             code = process.wait()
     print(f"error: the process that starts the scheduled runs ended by itself, with code {code}", file=sys.stderr)
@@ -42,8 +47,10 @@ def check_cron(cron: str) -> None:
     try:
         CronSchedule(cron=cron)
     except ValueError as error:
-        raise InputError(f"{cron!r} is not a cron schedule: give minute, hour, day, month and weekday, as in '0 2 * * *' "
-                         "for two o'clock every night") from error
+        raise InputError(
+            f"{cron!r} is not a cron schedule: give minute, hour, day, month and weekday, as in '0 2 * * *' "
+            "for two o'clock every night"
+        ) from error
 
 
 def local_zone() -> str:
@@ -62,8 +69,9 @@ def local_zone() -> str:
         raise InputError(f"{what} has no name that schedules can be kept by: set TZ to one, as in TZ=Europe/Berlin") from error
 
 
-def deployment(root: Path, benchmark: str, *, cron: str, zone: str, paused: bool = False,
-               active: bool = True) -> dict[str, Any]:
+def deployment(
+    root: Path, benchmark: str, *, cron: str, zone: str, paused: bool = False, active: bool = True
+) -> dict[str, Any]:
     """What `flow.serve` is given: the schedule, the flow's parameters, and one run at a time.
 
     The limit is the deployment's alone: one of the serving process' own would keep further runs waiting.
@@ -73,6 +81,14 @@ def deployment(root: Path, benchmark: str, *, cron: str, zone: str, paused: bool
     from prefect.schedules import Cron
 
     one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
-    return {"name": benchmark, "schedule": Cron(cron, timezone=zone, active=active), "paused": paused, "global_limit": one,
-            "parameters": {"benchmark": benchmark, "root": str(root)}, "tags": [benchmark, "scheduled"],
-            "entrypoint_type": EntrypointType.MODULE_PATH, "pause_on_shutdown": False, "print_starting_message": False}
+    return {
+        "name": benchmark,
+        "schedule": Cron(cron, timezone=zone, active=active),
+        "paused": paused,
+        "global_limit": one,
+        "parameters": {"benchmark": benchmark, "root": str(root)},
+        "tags": [benchmark, "scheduled"],
+        "entrypoint_type": EntrypointType.MODULE_PATH,
+        "pause_on_shutdown": False,
+        "print_starting_message": False,
+    }

@@ -1,4 +1,4 @@
-"""`eval "$(python -m flows.servers.shell)"`: the project's environment for what is started by hand, as `prefect` and services are.
+"""`eval "$(python -m flows.servers.shell)"`: the project's environment for what is started by hand.
 
 It holds the login of the project's Prefect servers: not to be shown, nor kept where others read.
 """

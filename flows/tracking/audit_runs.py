@@ -21,13 +21,28 @@ def track(root: Path, benchmark: str, record: Mapping[str, Any], *, weights: str
     client, experiment = store.client(root), store.experiment_id(root, benchmark)
     runs.end_abandoned(client, experiment)
     git = git_state(root)
-    tags = {"kind": "audit", "benchmark": benchmark, "model": record["model"], "weights_md5": weights, **git,
-            "mlflow.source.name": "aru audit", "mlflow.source.git.commit": git["git_commit"], NOTE: _note(record)}
-    run = client.create_run(experiment, run_name=f"audit of {record['model']}, {record['level']}",
-                            tags=tags | audit_tags(record) | runs.process_tags())
+    tags = {
+        "kind": "audit",
+        "benchmark": benchmark,
+        "model": record["model"],
+        "weights_md5": weights,
+        **git,
+        "mlflow.source.name": "aru audit",
+        "mlflow.source.git.commit": git["git_commit"],
+        NOTE: _note(record),
+    }
+    run = client.create_run(
+        experiment,
+        run_name=f"audit of {record['model']}, {record['level']}",
+        tags=tags | audit_tags(record) | runs.process_tags(),
+    )
     try:
-        runs.log(client, run, params={"level": record["level"], "thresholds_version": str(record["thresholds_version"])},
-                 metrics=runs.points(run, audit_metrics(record)))
+        runs.log(
+            client,
+            run,
+            params={"level": record["level"], "thresholds_version": str(record["thresholds_version"])},
+            metrics=runs.points(run, audit_metrics(record)),
+        )
         log_pages(client, run.info.run_id, load_pseudonyms(root, benchmark).content(record))
     except BaseException:
         runs.end(client, run.info.run_id, "FAILED")
@@ -45,6 +60,11 @@ def log_pages(client: MlflowClient, run_id: str, record: Mapping[str, Any]) -> N
 def _note(record: Mapping[str, Any]) -> str:
     rows = [f"| {row['name']} | {row['figure']:.3f} | {row['verdict']} |" for row in record["criteria"] if row["verdict"]]
     left = [row["name"] for row in record["criteria"] if not row["verdict"]]
-    lines = [f"**{record['verdict']}** at the level {record['level']}. Intervals, limits and power: `audit/audit.html`.", "",
-             "| criterion | figure | verdict |", "|---|---:|---|", *rows]
+    lines = [
+        f"**{record['verdict']}** at the level {record['level']}. Intervals, limits and power: `audit/audit.html`.",
+        "",
+        "| criterion | figure | verdict |",
+        "|---|---:|---|",
+        *rows,
+    ]
     return "\n".join(lines + (["", f"Not tested: {', '.join(left)}."] if left else []))

@@ -17,15 +17,17 @@ from flows.tracking.runs import NOTE
 _COSTS = ("seconds", "cpu_seconds")
 
 
-def track(root: Path, benchmark: str, records: Sequence[Mapping[str, Any]],
-          request: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+def track(
+    root: Path, benchmark: str, records: Sequence[Mapping[str, Any]], request: Mapping[str, Any]
+) -> tuple[str, dict[str, str]]:
     """Log the cells, unless these very results are tracked; returns the run's id and {record key: page of its run}."""
     store.ensure_store(root)
     client, experiment = store.client(root), store.experiment_id(root, benchmark)
     runs.end_abandoned(client, experiment)
     state = _state(records)
-    found = runs.search(client, experiment,
-                        f"tags.kind = 'benchmark' AND attributes.status = 'FINISHED' AND tags.state = '{state}'")
+    found = runs.search(
+        client, experiment, f"tags.kind = 'benchmark' AND attributes.status = 'FINISHED' AND tags.state = '{state}'"
+    )
     run = found[0] if found else _log(client, root, experiment, benchmark, records, request, state)
     base = f"{remote(root) or LOCAL}/#/experiments/{experiment}/runs"
     return run.info.run_id, {child.data.tags["cell"]: f"{base}/{child.info.run_id}" for child in runs.children(client, run)}
@@ -37,13 +39,30 @@ def log_results(root: Path, run_id: str, files: Sequence[Path]) -> None:
         store.client(root).log_artifact(run_id, str(path), "results/figures" if path.parent.name == "figures" else "results")
 
 
-def _log(client: MlflowClient, root: Path, experiment: str, benchmark: str, records: Sequence[Mapping[str, Any]],
-         request: Mapping[str, Any], state: str) -> Run:
+def _log(
+    client: MlflowClient,
+    root: Path,
+    experiment: str,
+    benchmark: str,
+    records: Sequence[Mapping[str, Any]],
+    request: Mapping[str, Any],
+    state: str,
+) -> Run:
     git = git_state(root)
-    tags = {"kind": "benchmark", "benchmark": benchmark, "state": state, "mlflow.source.name": "aru benchmark", **git,
-            "mlflow.source.git.commit": git["git_commit"], NOTE: _note(records)}
-    run = client.create_run(experiment, run_name=f"comparison of {len({record['method'] for record in records})} methods",
-                            tags=tags | runs.process_tags())
+    tags = {
+        "kind": "benchmark",
+        "benchmark": benchmark,
+        "state": state,
+        "mlflow.source.name": "aru benchmark",
+        **git,
+        "mlflow.source.git.commit": git["git_commit"],
+        NOTE: _note(records),
+    }
+    run = client.create_run(
+        experiment,
+        run_name=f"comparison of {len({record['method'] for record in records})} methods",
+        tags=tags | runs.process_tags(),
+    )
     try:
         runs.log(client, run, params=runs.flatten({name: _plain(value) for name, value in request.items()}))
         for record in records:
@@ -56,17 +75,28 @@ def _log(client: MlflowClient, root: Path, experiment: str, benchmark: str, reco
 
 
 def _log_cell(client: MlflowClient, parent: Run, record: Mapping[str, Any]) -> None:
-    tags = {"kind": "cell", "cell": record["key"], "method": record["method"], "variant": record["variant"],
-            "protocol": record["protocol"], "draw": str(record["draw"]), "seed": str(record["train_seed"]),
-            "unlearn_seed": str(record["unlearn_seed"])}
+    tags = {
+        "kind": "cell",
+        "cell": record["key"],
+        "method": record["method"],
+        "variant": record["variant"],
+        "protocol": record["protocol"],
+        "draw": str(record["draw"]),
+        "seed": str(record["train_seed"]),
+        "unlearn_seed": str(record["unlearn_seed"]),
+    }
     if "failed" in record:
         tags["failed"] = record["failed"]
     variant = "" if record["variant"] == "default" else f" ({record['variant']})"
     name = f"{record['method']}{variant}, {record['protocol']} draw {record['draw']}, seed {record['unlearn_seed']}"
     with runs.child_run(client, parent, name, tags) as run:
         figures = dict(record.get("figures", {})) | {f"cost/{key}": record[key] for key in _COSTS}
-        runs.log(client, run, params=runs.flatten({"method": record["method"], **record["config"]}),
-                 metrics=runs.points(run, figures))
+        runs.log(
+            client,
+            run,
+            params=runs.flatten({"method": record["method"], **record["config"]}),
+            metrics=runs.points(run, figures),
+        )
 
 
 def _state(records: Sequence[Mapping[str, Any]]) -> str:
@@ -77,9 +107,11 @@ def _state(records: Sequence[Mapping[str, Any]]) -> str:
 
 def _note(records: Sequence[Mapping[str, Any]]) -> str:
     failed = sorted({record["method"] for record in records if "failed" in record})
-    text = (f"{len(records)} models of {len({record['method'] for record in records})} methods, one run each below this "
-            "one, all with the same metric keys. `results/results.html` has the tables with intervals and the command of "
-            "every row.")
+    text = (
+        f"{len(records)} models of {len({record['method'] for record in records})} methods, one run each below this "
+        "one, all with the same metric keys. `results/results.html` has the tables with intervals and the command of "
+        "every row."
+    )
     return text + (f"\n\nDid not converge at least once: {', '.join(failed)}." if failed else "")
 
 

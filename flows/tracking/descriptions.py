@@ -41,20 +41,21 @@ metric keys. Search for `tags.kind = 'flow'` to list flows only, for `tags.kind 
 Images, noises, predictions and the original model's weights are personal data and are never logged here."""
 
 
-def flow_note(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], *, run_id: str,
-              git: Mapping[str, str]) -> str:
+def flow_note(
+    metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], *, run_id: str, git: Mapping[str, str]
+) -> str:
     """A flow's page: the results, where they come from, how to replay."""
     counts = ", ".join(f"{count:,} {name}" for name, count in metrics["counts"].items())
     return f"""\
 {markdown_table(results_table(metrics, costs))}
-`{metrics['benchmark']}`, {metrics['protocol']} protocol, task {metrics['task']}, seed {metrics['seed']}; images: {counts}.
+`{metrics["benchmark"]}`, {metrics["protocol"]} protocol, task {metrics["task"]}, seed {metrics["seed"]}; images: {counts}.
 Intervals, curves and figures: `report/report.html` under *Artifacts*. The metrics below are the unlearned model's.
 
 {_HOW_TO_READ}
 
 ## Replay
 
-{replay_steps(metrics['benchmark'], run_id=run_id, git=git)}"""
+{replay_steps(metrics["benchmark"], run_id=run_id, git=git)}"""
 
 
 def replay_steps(benchmark: str, *, run_id: str, git: Mapping[str, str]) -> str:
@@ -64,7 +65,7 @@ def replay_steps(benchmark: str, *, run_id: str, git: Mapping[str, str]) -> str:
 ```
 MLFLOW_TRACKING_URI=sqlite:///mlruns/mlflow.db \\
   mlflow artifacts download --run-id {run_id} --artifact-path replay --dst-path .dvc/tmp
-git checkout {git['git_commit']}{patch}
+git checkout {git["git_commit"]}{patch}
 cp .dvc/tmp/replay/params.yaml .dvc/tmp/replay/dvc.lock .
 python -m flows.project.pseudonyms params.yaml dvc.lock   # pseudonyms of people become names again
 dvc checkout || dvc pull                  # the same bytes, where a cache has them; or compute them again:
@@ -77,17 +78,22 @@ Then compare `dvc.lock` with `.dvc/tmp/replay/dvc.lock`: only costs, and the rep
 def model_run_note(model: str, spent: float | None) -> str:
     """What a model's own run holds."""
     costs = "" if spent is None else f"It took {spent:,.1f} s."
-    made = {"original": "Trained on forget and retain.",
-            "unlearned": "The original after attack, mask, reset and a fine-tune on retain alone.",
-            "retrained": "Trained on retain alone: it never saw the forget set. The reference for every gap."}[model]
+    made = {
+        "original": "Trained on forget and retain.",
+        "unlearned": "The original after attack, mask, reset and a fine-tune on retain alone.",
+        "retrained": "Trained on retain alone: it never saw the forget set. The reference for every gap.",
+    }[model]
     return f"{made} {costs}".strip()
 
 
 def stage_note(cached: bool, source: str) -> str:
     """How a stage's outputs came to be."""
-    said = {"computed": "Computed in this flow.", "prefect": "Taken from an earlier flow: nothing it depends on changed.",
-            "dvc.lock": "Already recorded in dvc.lock: nothing it depends on changed.",
-            "restored": "Lost or damaged files were restored from DVC's cache."}[source]
+    said = {
+        "computed": "Computed in this flow.",
+        "prefect": "Taken from an earlier flow: nothing it depends on changed.",
+        "dvc.lock": "Already recorded in dvc.lock: nothing it depends on changed.",
+        "restored": "Lost or damaged files were restored from DVC's cache.",
+    }[source]
     return f"{said} {'Costs and curves are those of the run that computed it.' if cached else ''}".strip()
 
 
@@ -123,15 +129,17 @@ model = load_registered(".", "{name}", "candidate")        # an ordinary torch m
 {_NOT_CLAIMED}"""
 
 
-def version_note(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], *, run: str, run_id: str,
-                 name: str, version: str) -> str:
+def version_note(
+    metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], *, run: str, run_id: str, name: str, version: str
+) -> str:
     """A version's page: the figures and the way back."""
-    figures = {key: "not measured" if value is None else f"{value:.4f}"
-               for key, value in metrics["models"]["unlearned"].items()}
+    figures = {
+        key: "not measured" if value is None else f"{value:.4f}" for key, value in metrics["models"]["unlearned"].items()
+    }
     return f"""\
-NoMUS {figures['nomus']}, forgetting score {figures['mia/forgetting_score']}, test accuracy
-{figures['test/accuracy']}: the `unlearned` model of flow run **{run}** (`{run_id}`),
-{metrics['protocol']} protocol, seed {metrics['seed']}.
+NoMUS {figures["nomus"]}, forgetting score {figures["mia/forgetting_score"]}, test accuracy
+{figures["test/accuracy"]}: the `unlearned` model of flow run **{run}** (`{run_id}`),
+{metrics["protocol"]} protocol, seed {metrics["seed"]}.
 
 {markdown_table(results_table(metrics, costs))}
 The tags below hold the git commit and the digests of data and weights; the run has `dvc.lock`, the report, and how to

@@ -42,18 +42,28 @@ def _save(model: nn.Module, folder: Path, weights: Path, side: int, logged: Any)
     kind = np.dtype(np.float32)
     signature = ModelSignature(Schema([TensorSpec(kind, (-1, 3, side, side))]), Schema([TensorSpec(kind, (-1, outputs))]))
     mlflow.pytorch.save_model(
-        model, str(folder), signature=signature, input_example=example, serialization_format="pt2",
-        mlflow_model=Model(artifact_path=logged.artifact_location, run_id=logged.source_run_id,
-                           model_uuid=logged.model_id, model_id=logged.model_id),
+        model,
+        str(folder),
+        signature=signature,
+        input_example=example,
+        serialization_format="pt2",
+        mlflow_model=Model(
+            artifact_path=logged.artifact_location,
+            run_id=logged.source_run_id,
+            model_uuid=logged.model_id,
+            model_id=logged.model_id,
+        ),
         pip_requirements=[f"{package}=={installed(package).partition('+')[0]}" for package in ("mlflow", "torch", "numpy")],
-        extra_files=[weights.resolve().as_uri()])
+        extra_files=[weights.resolve().as_uri()],
+    )
 
 
 def _check(root: Path, logged: Any, model: nn.Module, side: int) -> None:
     """What was stored must answer as the model does, for another number of images too."""
     with tempfile.TemporaryDirectory() as copy:  # MLflow takes a path for a URI, and finds nothing where one has %20 in it
-        folder = mlflow.artifacts.download_artifacts(artifact_uri=logged.artifact_location, dst_path=copy,
-                                                     tracking_uri=store.tracking_uri(root))
+        folder = mlflow.artifacts.download_artifacts(
+            artifact_uri=logged.artifact_location, dst_path=copy, tracking_uri=store.tracking_uri(root)
+        )
         stored = mlflow.pytorch.load_model(folder)
     images = torch.rand(3, 3, side, side, generator=torch.Generator().manual_seed(0))
     for batch in (torch.zeros(2, 3, side, side), images):

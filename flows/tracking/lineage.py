@@ -47,11 +47,13 @@ def data_sets(root: Path, benchmark: str) -> dict[str, Dataset]:
     only when, the set's images do, whatever else is in the archive.
     """
     prepared = Path("work") / benchmark / "prepared"
-    files = {"archive": load_archive(Path(root) / "params.yaml", benchmark), "manifest": prepared / "manifest.csv",
-             "images": prepared / "images.npy"}
+    files = {
+        "archive": load_archive(Path(root) / "params.yaml", benchmark),
+        "manifest": prepared / "manifest.csv",
+        "images": prepared / "images.npy",
+    }
     manifest = read_manifest(Path(root) / files["manifest"])
-    found = {name: _data_set(name, file_md5(Path(root) / path), path, _profile(manifest))
-             for name, path in files.items()}
+    found = {name: _data_set(name, file_md5(Path(root) / path), path, _profile(manifest)) for name, path in files.items()}
     for name in SETS:
         rows = manifest[manifest["role"] == name]
         digest = folder_md5(dict(zip(rows["path"], rows["digest"], strict=True)))
@@ -91,8 +93,9 @@ def _runs_with(root: Path, digest: str) -> Iterator[Run]:
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     token = None
     while True:
-        page = client.search_runs(experiments, f"dataset.digest = '{digest}' AND tags.kind = 'model'",
-                                  max_results=_PAGE, page_token=token)
+        page = client.search_runs(
+            experiments, f"dataset.digest = '{digest}' AND tags.kind = 'model'", max_results=_PAGE, page_token=token
+        )
         yield from page
         token = page.token
         if not token:
@@ -104,13 +107,26 @@ def _sightings(run: Run, digest: str) -> Iterator[Sighting]:
     for item in run.inputs.dataset_inputs if run.inputs else []:
         if item.dataset.digest == digest:
             context = next((tag.value for tag in item.tags if tag.key == _CONTEXT), "")
-            yield Sighting(tags["benchmark"], tags["model"], context, item.dataset.name,
-                           tags["mlflow.parentRunId"], run.info.run_id, tags.get("model_version", ""))
+            yield Sighting(
+                tags["benchmark"],
+                tags["model"],
+                context,
+                item.dataset.name,
+                tags["mlflow.parentRunId"],
+                run.info.run_id,
+                tags.get("model_version", ""),
+            )
 
 
 def _data_set(name: str, digest: str, path: Path, profile: dict[str, int]) -> Dataset:
-    return Dataset(name=name, digest=digest, source_type="local", source=json.dumps({"uri": Path(path).as_posix()}),
-                   schema=None, profile=json.dumps(profile))
+    return Dataset(
+        name=name,
+        digest=digest,
+        source_type="local",
+        source=json.dumps({"uri": Path(path).as_posix()}),
+        schema=None,
+        profile=json.dumps(profile),
+    )
 
 
 def _profile(rows: pd.DataFrame) -> dict[str, int]:

@@ -26,7 +26,7 @@ def links(root: Path, *, benchmark: str, run_id: str | None = None, address: str
     if run_id := run_id or last_run(root, benchmark):
         found["run"] = f"{base}/experiments/{number}/runs/{run_id}?{_MODE}"
         found["compare"] = f"{base}/experiments/{number}/runs?viewStateShareKey={MODELS}&compareRunsMode=CHART&{_MODE}"
-        found["table"] = f"{base}/compare-runs?runs={_model_runs(root, run_id)}&experiments=[\"{number}\"]&{_MODE}"
+        found["table"] = f'{base}/compare-runs?runs={_model_runs(root, run_id)}&experiments=["{number}"]&{_MODE}'
     return found | {"model": f"{base}/models/aru-{benchmark}?{_MODE}"}
 
 
@@ -52,6 +52,9 @@ def remote(root: Path) -> str | None:
 
 def _model_runs(root: Path, run_id: str) -> str:
     client = store.client(root)
-    models = {run.data.tags["model"]: run.info.run_id for run in runs.children(client, client.get_run(run_id))
-              if "model" in run.data.tags}
+    models = {
+        run.data.tags["model"]: run.info.run_id
+        for run in runs.children(client, client.get_run(run_id))
+        if "model" in run.data.tags
+    }
     return json.dumps([models[model] for model in _ORDER if model in models], separators=(",", ":"))

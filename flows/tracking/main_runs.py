@@ -27,12 +27,31 @@ from flows.tracking.runs import NOTE, Status
 from flows.tracking.store import ensure_store
 from flows.tracking.views import models_tag, overview_tag
 
-__all__ = ["aliases", "ensure_store", "find_run", "finish_run", "let_through", "links", "load_registered", "log_artifacts",
-           "log_audit", "log_models", "log_stage", "models_of_digest", "register", "registered", "start_run"]
+__all__ = [
+    "aliases",
+    "ensure_store",
+    "find_run",
+    "finish_run",
+    "let_through",
+    "links",
+    "load_registered",
+    "log_artifacts",
+    "log_audit",
+    "log_models",
+    "log_stage",
+    "models_of_digest",
+    "register",
+    "registered",
+    "start_run",
+]
 
 MODELS = ("original", "unlearned", "retrained")
-ARTIFACTS = {"evaluation/metrics.json": "", "prepared/audit.json": "", "report/report.html": "report",
-             "report/results.md": "report"}
+ARTIFACTS = {
+    "evaluation/metrics.json": "",
+    "prepared/audit.json": "",
+    "report/report.html": "report",
+    "report/results.md": "report",
+}
 """Files of a benchmark's folder -> the folder among the run's artifacts. With the figures and the audit's page, this is all
 that is logged: never an image, a noise, a prediction, or the weights of a model that saw the forgotten."""
 REPLAY = ("params.yaml", "dvc.yaml", "dvc.lock")
@@ -51,9 +70,16 @@ def start_run(root: Path, *, benchmark: str, params: Mapping[str, Any], run_name
     client, experiment = store.client(root), store.experiment_id(root, benchmark)
     runs.end_abandoned(client, experiment)
     git = git_state(root)
-    labels = {"kind": "flow", runs.NUMBER: runs.next_number(client, experiment), "benchmark": benchmark,
-              **runs.process_tags(), **git,
-              "mlflow.user": _user(), "mlflow.source.name": "aru run", "mlflow.source.git.commit": git["git_commit"]}
+    labels = {
+        "kind": "flow",
+        runs.NUMBER: runs.next_number(client, experiment),
+        "benchmark": benchmark,
+        **runs.process_tags(),
+        **git,
+        "mlflow.user": _user(),
+        "mlflow.source.name": "aru run",
+        "mlflow.source.git.commit": git["git_commit"],
+    }
     run = client.create_run(experiment, run_name=f"{tags['state'][:_STATE_DIGITS]}-{run_name}", tags=labels | dict(tags))
     runs.log(client, run, params=runs.flatten(load_pseudonyms(root, benchmark).content(params)))
     return run.info.run_id
@@ -63,14 +89,19 @@ def log_stage(root: Path, run_id: str, result: StageResult, work: Path) -> None:
     """A child run for a stage: its key, whether it was cached, its outputs' digests, cost and training curves."""
     client, stage, folder = store.client(root), result.stage, Path(work) / FOLDERS[result.stage.name]
     params = load_pseudonyms(root, Path(work).name).content(stage.params)
-    tags = {"kind": "stage", "stage": stage.name, "key": result.key, "cached": str(result.cached).lower(),
-            "source": result.source, NOTE: stage_note(result.cached, result.source)}
+    tags = {
+        "kind": "stage",
+        "stage": stage.name,
+        "key": result.key,
+        "cached": str(result.cached).lower(),
+        "source": result.source,
+        NOTE: stage_note(result.cached, result.source),
+    }
     tags |= {f"md5/{Path(path).name}": digest for path, digest in result.outs.items()}
     with runs.child_run(client, client.get_run(run_id), f"stage: {stage.name}", tags) as run:
         cost = read_json(folder / "cost.json") if (folder / "cost.json").is_file() else {}
         figures = {f"cost/{key}": cost.get(key) for key in _COSTS} | {"cost/seconds_in_this_flow": result.seconds}
-        runs.log(client, run, params=_stage_params(params),
-                 metrics=runs.points(run, figures) + _curves(run, folder))
+        runs.log(client, run, params=_stage_params(params), metrics=runs.points(run, figures) + _curves(run, folder))
 
 
 def log_models(root: Path, run_id: str, *, metrics: Mapping[str, Any]) -> None:
@@ -83,13 +114,18 @@ def log_models(root: Path, run_id: str, *, metrics: Mapping[str, Any]) -> None:
     flow, costs, data = client.get_run(run_id), read_costs(work), lineage.data_sets(root, benchmark)
     for model in MODELS:
         figures = model_figures(metrics, costs, model)
-        tags = {"kind": "model", "model": model, "trained_on": TRAINED_ON[model],
-                "weights_md5": md5(work / model / "model.safetensors"),
-                NOTE: model_run_note(model, figures.get("cost/seconds"))}
+        tags = {
+            "kind": "model",
+            "model": model,
+            "trained_on": TRAINED_ON[model],
+            "weights_md5": md5(work / model / "model.safetensors"),
+            NOTE: model_run_note(model, figures.get("cost/seconds")),
+        }
         with runs.child_run(client, flow, model, tags) as run:
             client.log_inputs(run.info.run_id, lineage.inputs(data, lineage.USES[model]))
-            runs.log(client, run, params={"model": model},
-                     metrics=runs.points(run, figures, data=data) + _curves(run, work / model))
+            runs.log(
+                client, run, params={"model": model}, metrics=runs.points(run, figures, data=data) + _curves(run, work / model)
+            )
     client.log_inputs(run_id, lineage.inputs(data, {name: name for name in data}))
     runs.log(client, flow, metrics=runs.points(flow, model_figures(metrics, costs, "unlearned"), data=data))
     client.set_tag(run_id, NOTE, flow_note(metrics, costs, run_id=run_id, git=flow.data.tags))

@@ -60,26 +60,26 @@ def _locked(task: Task, run: TaskRun, state: State) -> bool:
     return "database is locked" in str(original(state.result(raise_on_failure=False)))
 
 
-@task(name="track", task_run_name="mlflow", cache_policy=NO_CACHE, retries=3, retry_delay_seconds=5,
-      retry_condition_fn=_locked)
+@task(
+    name="track", task_run_name="mlflow", cache_policy=NO_CACHE, retries=3, retry_delay_seconds=5, retry_condition_fn=_locked
+)
 @discreet
 def track(root: Path, benchmark: str, results: list[StageResult], name: str, state: str) -> Published:
     """One parent run with a child for each stage and model, the artifacts, and the registered model."""
     config = load_config(root / "params.yaml", benchmark)
     work = root / "work" / benchmark
     metrics, audit = read_json(work / "evaluation" / "metrics.json"), read_audit(root, benchmark)
-    labels = {"state": state, "benchmark": benchmark, "protocol": config.data.protocol,
-              "seed": str(config.runtime.seed)}
-    run_id = tracking.start_run(root, benchmark=benchmark, params=config.model_dump(mode="json"), run_name=name,
-                                tags=labels)
+    labels = {"state": state, "benchmark": benchmark, "protocol": config.data.protocol, "seed": str(config.runtime.seed)}
+    run_id = tracking.start_run(root, benchmark=benchmark, params=config.model_dump(mode="json"), run_name=name, tags=labels)
     try:
         for result in results:
             tracking.log_stage(root, run_id, result, work)
         tracking.log_models(root, run_id, metrics=metrics)
         tracking.log_audit(root, run_id, audit)
         tracking.log_artifacts(root, run_id, work)
-        model, version = tracking.register(root, run_id, benchmark=benchmark, work=work, metrics=metrics,
-                                           config=config, audit=audit)
+        model, version = tracking.register(
+            root, run_id, benchmark=benchmark, work=work, metrics=metrics, config=config, audit=audit
+        )
     except BaseException:
         tracking.finish_run(root, run_id, "FAILED")
         raise
@@ -106,5 +106,7 @@ def summary(root: Path, benchmark: str, published: Published) -> str:
     """The Markdown of the flow's artifact: the results table and where everything is."""
     work = root / "work" / benchmark
     table = (work / "report" / "results.md").read_text(encoding="utf-8")
-    return (f"{table}\n\nModel `{published.model}` version {published.version}, {standing(root, benchmark, published)}, "
-            f"MLflow run `{published.run_id}`.\n")
+    return (
+        f"{table}\n\nModel `{published.model}` version {published.version}, {standing(root, benchmark, published)}, "
+        f"MLflow run `{published.run_id}`.\n"
+    )

@@ -24,8 +24,10 @@ from flows.tracking.links import last_run, models_filter
 from flows.tracking.views import models_tag
 
 _MARKED = "Deleted_Internal"
-_EMPTIED = (f"current_stage = '{_MARKED}', description = NULL, user_id = NULL, source = '', run_id = '', run_link = '', "
-            "storage_location = NULL, status_message = NULL")
+_EMPTIED = (
+    f"current_stage = '{_MARKED}', description = NULL, user_id = NULL, source = '', run_id = '', run_link = '', "
+    "storage_location = NULL, status_message = NULL"
+)
 """A version's row stays as a number without content, as MLflow marks it: numbers are not given twice."""
 _OF_RUNS = ("metrics", "latest_metrics", "params", "tags")
 _OF_MODELS = ("logged_model_metrics", "logged_model_params", "logged_model_tags")
@@ -78,26 +80,43 @@ def purge_prefect(root: Path) -> None:
 
 def _delete(database: sqlite3.Connection, name: str, version: str) -> tuple[Purged, list[Path]]:
     """Delete the rows; returns the counts, and the folders whose files are to follow."""
-    row = database.execute("SELECT source FROM model_versions WHERE name = ? AND version = ? AND current_stage != ?",
-                           (name, version, _MARKED)).fetchone()
+    row = database.execute(
+        "SELECT source FROM model_versions WHERE name = ? AND version = ? AND current_stage != ?", (name, version, _MARKED)
+    ).fetchone()
     if row is None:
-        known = [str(found) for (found,) in database.execute(
-            "SELECT version FROM model_versions WHERE name = ? AND current_stage != ? ORDER BY version", (name, _MARKED))]
+        known = [
+            str(found)
+            for (found,) in database.execute(
+                "SELECT version FROM model_versions WHERE name = ? AND current_stage != ? ORDER BY version", (name, _MARKED)
+            )
+        ]
         raise InputError(f"no version {version} of {name!r} is registered: its versions are {', '.join(known) or 'none'}")
     models = {row[0].removeprefix("models:/")} | _column(
-        database, "SELECT model_id FROM logged_models WHERE lifecycle_stage = 'deleted'")
-    runs = _runs_of(database, name, version) | _column(
-        database, "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'deleted'")
+        database, "SELECT model_id FROM logged_models WHERE lifecycle_stage = 'deleted'"
+    )
+    runs = _runs_of(database, name, version) | _column(database, "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'deleted'")
     folders = _folders(database, "SELECT artifact_location FROM logged_models WHERE model_id IN", models)
     folders += [folder.parent for folder in _folders(database, "SELECT artifact_uri FROM runs WHERE run_uuid IN", runs)]
-    versions = [(name, version), *database.execute(
-        "SELECT name, version FROM model_versions WHERE current_stage = ? AND source != ''", (_MARKED,)).fetchall()]
+    versions = [
+        (name, version),
+        *database.execute(
+            "SELECT name, version FROM model_versions WHERE current_stage = ? AND source != ''", (_MARKED,)
+        ).fetchall(),
+    ]
     for table in ("registered_model_aliases", "model_version_tags"):
         database.executemany(f"DELETE FROM {table} WHERE name = ? AND version = ?", versions)
     database.executemany(f"UPDATE model_versions SET {_EMPTIED} WHERE name = ? AND version = ?", versions)
-    _delete_where(database, "input_tags", "input_uuid", _column(
-        database, f"SELECT input_uuid FROM inputs WHERE source_id IN {_marks(runs | models)} "
-                  f"OR destination_id IN {_marks(runs | models)}", [*(runs | models), *(runs | models)]))
+    _delete_where(
+        database,
+        "input_tags",
+        "input_uuid",
+        _column(
+            database,
+            f"SELECT input_uuid FROM inputs WHERE source_id IN {_marks(runs | models)} "
+            f"OR destination_id IN {_marks(runs | models)}",
+            [*(runs | models), *(runs | models)],
+        ),
+    )
     for end in ("source_id", "destination_id"):
         _delete_where(database, "inputs", end, runs | models)
     for table in (*_OF_RUNS, "runs"):
@@ -105,20 +124,31 @@ def _delete(database: sqlite3.Connection, name: str, version: str) -> tuple[Purg
     _delete_where(database, "logged_model_metrics", "run_id", runs)
     for table in (*_OF_MODELS, "logged_models"):
         _delete_where(database, table, "model_id", models)
-    unused = _column(database, "SELECT dataset_uuid FROM datasets WHERE dataset_uuid NOT IN "
-                               "(SELECT source_id FROM inputs WHERE source_type = 'DATASET')")
+    unused = _column(
+        database,
+        "SELECT dataset_uuid FROM datasets WHERE dataset_uuid NOT IN "
+        "(SELECT source_id FROM inputs WHERE source_type = 'DATASET')",
+    )
     _delete_where(database, "datasets", "dataset_uuid", unused)
     return Purged(len(versions), len(models), len(runs), len(unused)), folders
 
 
 def _runs_of(database: sqlite3.Connection, name: str, version: str) -> set[str]:
     """The flows that registered or measured these weights, audits of them, and the runs below."""
-    made = _column(database, "SELECT a.run_uuid FROM tags a JOIN tags b ON a.run_uuid = b.run_uuid WHERE a.key = 'model_name' "
-                             "AND a.value = ? AND b.key = 'model_version' AND b.value = ?", [name, version])
-    audits = _column(database, "SELECT a.run_uuid FROM tags a JOIN tags b ON a.run_uuid = b.run_uuid "
-                               "JOIN model_version_tags w ON w.key = 'weights_md5' AND w.value = b.value "
-                               "WHERE a.key = 'kind' AND a.value = 'audit' AND b.key = 'weights_md5' AND w.name = ? "
-                               "AND w.version = ?", [name, version])
+    made = _column(
+        database,
+        "SELECT a.run_uuid FROM tags a JOIN tags b ON a.run_uuid = b.run_uuid WHERE a.key = 'model_name' "
+        "AND a.value = ? AND b.key = 'model_version' AND b.value = ?",
+        [name, version],
+    )
+    audits = _column(
+        database,
+        "SELECT a.run_uuid FROM tags a JOIN tags b ON a.run_uuid = b.run_uuid "
+        "JOIN model_version_tags w ON w.key = 'weights_md5' AND w.value = b.value "
+        "WHERE a.key = 'kind' AND a.value = 'audit' AND b.key = 'weights_md5' AND w.name = ? "
+        "AND w.version = ?",
+        [name, version],
+    )
     found = made | audits
     below = f"SELECT run_uuid FROM tags WHERE key = 'mlflow.parentRunId' AND value IN {_marks(found)}"
     return found | _column(database, below, list(found))
@@ -165,8 +195,10 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"gone, with their files: {purged.versions} versions, {purged.models} logged models, {purged.runs} runs, "
-          f"{purged.data_sets} data sets")
+    print(
+        f"gone, with their files: {purged.versions} versions, {purged.models} logged models, {purged.runs} runs, "
+        f"{purged.data_sets} data sets"
+    )
     return 0
 
 

@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 
 WEIGHTS = "extra_files/model.safetensors"
 _FILES = ("MLmodel", "data/model.pt2", WEIGHTS)
-_FIGURES = {"nomus": "nomus", "forgetting_score": "mia/forgetting_score", "test_accuracy": "test/accuracy",
-            "balanced_accuracy": "test/balanced_accuracy"}
+_FIGURES = {
+    "nomus": "nomus",
+    "forgetting_score": "mia/forgetting_score",
+    "test_accuracy": "test/accuracy",
+    "balanced_accuracy": "test/balanced_accuracy",
+}
 _DATA = ("archive", "manifest", "forget", "retain")
 _KEPT = ("git_commit", "git_dirty", "state")
 _ALIAS = "alias"
@@ -44,8 +48,16 @@ def model_name(benchmark: str) -> str:
     return f"aru-{benchmark}"
 
 
-def register(root: Path, run_id: str, *, benchmark: str, work: Path, metrics: Mapping[str, Any],
-             config: Config, audit: Mapping[str, Any]) -> tuple[str, str]:
+def register(
+    root: Path,
+    run_id: str,
+    *,
+    benchmark: str,
+    work: Path,
+    metrics: Mapping[str, Any],
+    config: Config,
+    audit: Mapping[str, Any],
+) -> tuple[str, str]:
     """Register the unlearned model and let it through the gate (`flows.tracking.gate`); returns (name, version).
 
     Weights that are a version already are not registered again: the alias moves to that version. Files of it that were
@@ -128,18 +140,22 @@ def _find_version(client: MlflowClient, name: str, alias_or_version: str) -> Mod
         return client.get_model_version_by_alias(name, alias_or_version)
     except MlflowException as error:
         known = ", ".join(model.name for model in client.search_registered_models()) or "none"
-        raise InputError(f"no registered model {name!r} with version or alias {alias_or_version!r} "
-                         f"(registered: {known}): {error.message}") from error
+        raise InputError(
+            f"no registered model {name!r} with version or alias {alias_or_version!r} (registered: {known}): {error.message}"
+        ) from error
 
 
 def _download(root: Path, version: ModelVersion, path: str, folder: str) -> str:
     try:
         location = store.client(root).get_model_version_download_uri(version.name, str(version.version))
-        return mlflow.artifacts.download_artifacts(artifact_uri=f"{location}/{path}", dst_path=folder,
-                                                   tracking_uri=store.tracking_uri(root))
+        return mlflow.artifacts.download_artifacts(
+            artifact_uri=f"{location}/{path}", dst_path=folder, tracking_uri=store.tracking_uri(root)
+        )
     except (MlflowException, OSError) as error:
-        raise InputError(f"version {version.version} of {version.name} has no {path}: it was not registered by `aru run`, or "
-                         "its files were deleted. Name another version, or the weights as a .safetensors file") from error
+        raise InputError(
+            f"version {version.version} of {version.name} has no {path}: it was not registered by `aru run`, or "
+            "its files were deleted. Name another version, or the weights as a .safetensors file"
+        ) from error
 
 
 def _model_id(version: ModelVersion) -> str:
@@ -175,8 +191,7 @@ def _new_version(root: Path, run_id: str, name: str, work: Path, metrics: Mappin
     with _global_uri(store.tracking_uri(root)):
         made = client.create_model_version(name, source=f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id)
     version = str(made.version)
-    note = version_note(metrics, read_costs(work), run=flow.info.run_name, run_id=run_id, name=name,
-                        version=version)
+    note = version_note(metrics, read_costs(work), run=flow.info.run_name, run_id=run_id, name=name, version=version)
     client.update_model_version(name, version, note)
     client.set_logged_model_tags(model_id, {"mlflow.modelVersions": json.dumps([{"name": name, "version": version}])})
     return version
@@ -197,8 +212,14 @@ def _log_model(root: Path, flow: Run, weights: Path, config: Config, tags: dict[
 
     client = store.client(root)
     params = runs.flatten(load_pseudonyms(root, flow.data.tags["benchmark"]).content(config.model_dump(mode="json")))
-    logged = client.create_logged_model(flow.info.experiment_id, name="unlearned", source_run_id=flow.info.run_id,
-                                        tags=tags, params=params, model_type="image classifier")
+    logged = client.create_logged_model(
+        flow.info.experiment_id,
+        name="unlearned",
+        source_run_id=flow.info.run_id,
+        tags=tags,
+        params=params,
+        model_type="image classifier",
+    )
     try:
         exports.fill(root, logged, weights, side=config.data.resolution)
     except BaseException:  # MLflow would register the empty model all the same
@@ -242,9 +263,17 @@ def _version_tags(flow: Run, work: Path, metrics: Mapping[str, Any]) -> dict[str
     kept = {key: flow.data.tags[key] for key in _KEPT if key in flow.data.tags}
     ours = metrics["models"]["unlearned"]
     figures = {name: f"{ours[key]:.4f}" for name, key in _FIGURES.items() if ours[key] is not None}
-    return {**figures, "protocol": metrics["protocol"], "task": metrics["task"], "seed": str(metrics["seed"]),
-            "flow_run": flow.info.run_id, **kept, "weights_md5": md5(work / "unlearned" / "model.safetensors"), **weights,
-            **{f"{name}_md5": data[name].digest for name in _DATA if name in data}}
+    return {
+        **figures,
+        "protocol": metrics["protocol"],
+        "task": metrics["task"],
+        "seed": str(metrics["seed"]),
+        "flow_run": flow.info.run_id,
+        **kept,
+        "weights_md5": md5(work / "unlearned" / "model.safetensors"),
+        **weights,
+        **{f"{name}_md5": data[name].digest for name in _DATA if name in data},
+    }
 
 
 def _unlearned_runs(client: MlflowClient, flow: Run) -> list[Run]:

@@ -28,9 +28,11 @@ _PAGE = 1000
 @contextmanager
 def child_run(client: MlflowClient, parent: Run, name: str, tags: Mapping[str, str]) -> Iterator[Run]:
     """A run below `parent`, with its benchmark, protocol and seed; ended however the block ends."""
-    shared = {key: parent.data.tags[key] for key in ("benchmark", "protocol", "seed", "mlflow.user",
-                                                     "mlflow.source.name", "mlflow.source.git.commit")
-              if key in parent.data.tags}
+    shared = {
+        key: parent.data.tags[key]
+        for key in ("benchmark", "protocol", "seed", "mlflow.user", "mlflow.source.name", "mlflow.source.git.commit")
+        if key in parent.data.tags
+    }
     run = client.create_run(parent.info.experiment_id, run_name=name, tags=shared | {PARENT: parent.info.run_id, **tags})
     try:
         yield run
@@ -49,8 +51,14 @@ def log(client: MlflowClient, run: Run, *, metrics: Sequence[Metric] = (), param
         client.log_batch(run.info.run_id, metrics=metrics[start : start + _METRIC_BATCH])
 
 
-def points(run: Run, values: Mapping[str, Any], *, step: int = 0, data: Mapping[str, Dataset] | None = None,
-           model_id: str | None = None) -> list[Metric]:
+def points(
+    run: Run,
+    values: Mapping[str, Any],
+    *,
+    step: int = 0,
+    data: Mapping[str, Dataset] | None = None,
+    model_id: str | None = None,
+) -> list[Metric]:
     """Metrics of one step; figures of a set (``forget/accuracy``) carry its data set, where `data` has it.
 
     The time is the run's start, so that the same point written twice, the second time for a model, stays one point.
@@ -60,20 +68,32 @@ def points(run: Run, values: Mapping[str, Any], *, step: int = 0, data: Mapping[
         if value is None:
             continue
         if not math.isfinite(value):
-            raise InputError(f"{key} is {value}, no figure: nothing is recorded or registered; run the stage that wrote it "
-                             "again, and look at its parameters where it comes out the same")
+            raise InputError(
+                f"{key} is {value}, no figure: nothing is recorded or registered; run the stage that wrote it "
+                "again, and look at its parameters where it comes out the same"
+            )
         source = (data or {}).get(key.partition("/")[0])
-        found.append(Metric(key, float(value), run.info.start_time, step, model_id=model_id,
-                            dataset_name=source.name if source else None,
-                            dataset_digest=source.digest if source else None))
+        found.append(
+            Metric(
+                key,
+                float(value),
+                run.info.start_time,
+                step,
+                model_id=model_id,
+                dataset_name=source.name if source else None,
+                dataset_digest=source.digest if source else None,
+            )
+        )
     return found
 
 
 def curves(run: Run, history: Mapping[str, Any]) -> list[Metric]:
     """The rows of history.json as ``train/loss``, ``train/accuracy``, ``train/lr``; a step is an epoch."""
-    return [point for row in history["epochs"]
-            for point in points(run, {f"train/{key}": value for key, value in row.items() if key != "epoch"},
-                                step=row["epoch"])]
+    return [
+        point
+        for row in history["epochs"]
+        for point in points(run, {f"train/{key}": value for key, value in row.items() if key != "epoch"}, step=row["epoch"])
+    ]
 
 
 def search(client: MlflowClient, experiment: str, query: str) -> list[Run]:
@@ -81,8 +101,9 @@ def search(client: MlflowClient, experiment: str, query: str) -> list[Run]:
     found: list[Run] = []
     token = None
     while True:
-        page = client.search_runs([experiment], query, max_results=_PAGE, page_token=token,
-                                  order_by=["attributes.start_time DESC"])
+        page = client.search_runs(
+            [experiment], query, max_results=_PAGE, page_token=token, order_by=["attributes.start_time DESC"]
+        )
         found += page
         token = page.token
         if not token:

@@ -24,8 +24,12 @@ _LOCK_SECONDS = 120
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 _PACKAGE = str(Path(mlflow.__file__).parent)
 _checked: set[tuple[Path, int]] = set()
-_ARTIFACT_PATHS = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location",
-                   "model_versions": "storage_location"}
+_ARTIFACT_PATHS = {
+    "experiments": "artifact_location",
+    "runs": "artifact_uri",
+    "logged_models": "artifact_location",
+    "model_versions": "storage_location",
+}
 
 
 def tracking_uri(root: Path) -> str:
@@ -77,8 +81,10 @@ def preflight(root: Path, benchmark: str) -> None:
         with _impatient():
             found = client(root).get_experiment_by_name(experiment_name(benchmark))
     except MlflowException as error:
-        raise InputError("the MLflow store that MLFLOW_TRACKING_URI names cannot be used: start its server, or unset the "
-                         f"variable for the project's own database ({type(error).__name__})") from error
+        raise InputError(
+            "the MLflow store that MLFLOW_TRACKING_URI names cannot be used: start its server, or unset the "
+            f"variable for the project's own database ({type(error).__name__})"
+        ) from error
     _refuse_deleted(found)
 
 
@@ -103,8 +109,7 @@ def experiment_id(root: Path, benchmark: str) -> str:
     found = own.get_experiment_by_name(name)
     if found is None:
         try:
-            return own.create_experiment(name, artifact_location=_artifacts(root, benchmark),
-                                         tags=_experiment_tags(benchmark))
+            return own.create_experiment(name, artifact_location=_artifacts(root, benchmark), tags=_experiment_tags(benchmark))
         except MlflowException:
             found = own.get_experiment_by_name(name)
             if found is None:  # otherwise another process was quicker
@@ -142,9 +147,11 @@ def _refuse_deleted(experiment: Experiment | None) -> None:
     """To restore an experiment is to restore its runs: only who deleted them can say so."""
     if experiment is not None and experiment.lifecycle_stage == LifecycleStage.DELETED:
         number, uri = experiment.experiment_id, "MLFLOW_TRACKING_URI=sqlite:///mlruns/mlflow.db"
-        raise InputError(f"the MLflow experiment {experiment.name} was deleted, and its runs with it. In the project's "
-                         f"folder, `{uri} mlflow experiments restore -x {number}` brings all of them back, `{uri} mlflow gc "
-                         f"--experiment-ids {number}` removes them for good, and the next run begins anew")
+        raise InputError(
+            f"the MLflow experiment {experiment.name} was deleted, and its runs with it. In the project's "
+            f"folder, `{uri} mlflow experiments restore -x {number}` brings all of them back, `{uri} mlflow gc "
+            f"--experiment-ids {number}` removes them for good, and the next run begins anew"
+        )
 
 
 def _check_place(path: Path) -> None:
@@ -152,9 +159,11 @@ def _check_place(path: Path) -> None:
     if "?" in str(path):
         raise InputError(f"{path.parents[1]} has a question mark in its path, which no database address can have: move it")
     if "%" in _PACKAGE:  # it becomes a value of Alembic's ConfigParser, unescaped
-        raise InputError(f"MLflow is installed in {_PACKAGE}, and opens no database from a path with a percent sign: make the "
-                         "environment elsewhere (`python3 -m venv FOLDER`, `FOLDER/bin/pip install -c constraints.txt -e .`), "
-                         "or move the project")
+        raise InputError(
+            f"MLflow is installed in {_PACKAGE}, and opens no database from a path with a percent sign: make the "
+            "environment elsewhere (`python3 -m venv FOLDER`, `FOLDER/bin/pip install -c constraints.txt -e .`), "
+            "or move the project"
+        )
 
 
 def _check_once(path: Path) -> None:
@@ -176,9 +185,13 @@ def _artifact_root(path: Path) -> str:
 
 
 def _experiment_tags(benchmark: str) -> dict[str, str]:
-    return {"mlflow.note.content": experiment_note(benchmark), "mlflow.experimentKind": "custom_model_development",
-            "mlflow.experiment.primaryMetric.name": "nomus",
-            "mlflow.experiment.primaryMetric.greaterIsBetter": "True", "benchmark": benchmark} | overview_tag()
+    return {
+        "mlflow.note.content": experiment_note(benchmark),
+        "mlflow.experimentKind": "custom_model_development",
+        "mlflow.experiment.primaryMetric.name": "nomus",
+        "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
+        "benchmark": benchmark,
+    } | overview_tag()
 
 
 def _follow_move(path: Path) -> None:
@@ -188,8 +201,10 @@ def _follow_move(path: Path) -> None:
         if not row or before == now:
             return
         for table, column in _ARTIFACT_PATHS.items():
-            database.execute(f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
-                             (now, len(before) + 1, len(before) + 1, f"{before}/"))
+            database.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+                (now, len(before) + 1, len(before) + 1, f"{before}/"),
+            )
 
 
 def _make_database(path: Path) -> None:

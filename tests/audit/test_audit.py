@@ -44,17 +44,28 @@ def threshold(low: float | None = None, high: float | None = None, **changes: ob
 def verdicts(model: nn.Module) -> dict[str, str]:
     """The quick level's verdicts of a model of the small problem, with the project's own limits; `all` is the whole one."""
     criteria = read_thresholds(FILE, KNOWN).of("quick")
-    found = {name: judge(one, criteria[name]) if isinstance(one, Measurement) else "inconclusive"
-             for name, one in quick(case_of(model))[0].items()}
+    found = {
+        name: judge(one, criteria[name]) if isinstance(one, Measurement) else "inconclusive"
+        for name, one in quick(case_of(model))[0].items()
+    }
     return found | {"all": overall(found, criteria)}
 
 
-@pytest.mark.parametrize("low, high, bounds, verdict", [
-    (0.4, 0.6, (0.45, 0.55), "pass"), (0.4, 0.6, (0.4, 0.6), "pass"), (0.4, 0.6, (0.61, 0.7), "fail"),
-    (0.4, 0.6, (0.2, 0.39), "fail"), (0.4, 0.6, (0.55, 0.65), "inconclusive"), (0.4, 0.6, (0.3, 0.7), "inconclusive"),
-    (None, 0.6, (0.0, 0.1), "pass"), (None, 0.6, (0.7, 0.8), "fail"), (0.001, None, (0.0, 0.0), "fail"),
-    (0.001, None, (1.3, 1.3), "pass"),
-])
+@pytest.mark.parametrize(
+    "low, high, bounds, verdict",
+    [
+        (0.4, 0.6, (0.45, 0.55), "pass"),
+        (0.4, 0.6, (0.4, 0.6), "pass"),
+        (0.4, 0.6, (0.61, 0.7), "fail"),
+        (0.4, 0.6, (0.2, 0.39), "fail"),
+        (0.4, 0.6, (0.55, 0.65), "inconclusive"),
+        (0.4, 0.6, (0.3, 0.7), "inconclusive"),
+        (None, 0.6, (0.0, 0.1), "pass"),
+        (None, 0.6, (0.7, 0.8), "fail"),
+        (0.001, None, (0.0, 0.0), "fail"),
+        (0.001, None, (1.3, 1.3), "pass"),
+    ],
+)
 def test_a_verdict_is_where_the_whole_interval_lies(low, high, bounds, verdict):
     assert judge(Measurement(sum(bounds) / 2, bounds, 0.02), threshold(low, high)) == verdict
 
@@ -64,10 +75,15 @@ def test_an_exact_figure_is_its_own_interval(figure, verdict):
     assert judge(Measurement(figure, None, exact="the weights"), threshold(0.001)) == verdict
 
 
-@pytest.mark.parametrize("found, whole", [
-    (["pass", "pass"], "pass"), (["pass", "inconclusive"], "inconclusive"), (["inconclusive", "fail"], "fail"),
-    ([], "inconclusive"),
-])
+@pytest.mark.parametrize(
+    "found, whole",
+    [
+        (["pass", "pass"], "pass"),
+        (["pass", "inconclusive"], "inconclusive"),
+        (["inconclusive", "fail"], "fail"),
+        ([], "inconclusive"),
+    ],
+)
 def test_the_whole_verdict_is_the_worst_required_one(found, whole):
     criteria = {str(number): threshold(0.4, 0.6) for number in range(len(found))} | {"x": threshold(0, 1, required=False)}
     assert overall(dict(zip(map(str, range(len(found))), found, strict=True)) | {"x": "fail"}, criteria) == whole
@@ -79,8 +95,9 @@ def test_power_says_what_fails_and_what_passes_in_80_of_100_cases():
 
     def share(true: float, verdict: str) -> float:
         figures = rng.normal(true, error, 4000)
-        return np.mean([judge(Measurement(one, (one - 1.96 * error, one + 1.96 * error)), criterion) == verdict
-                        for one in figures])
+        return np.mean(
+            [judge(Measurement(one, (one - 1.96 * error, one + 1.96 * error)), criterion) == verdict for one in figures]
+        )
 
     assert share(told["fails_from"][1], "fail") == pytest.approx(0.8, abs=0.03)
     assert share(told["passes_within"][0], "pass") == pytest.approx(0.8, abs=0.03)
@@ -118,16 +135,22 @@ def test_the_projects_file_has_every_criterion_at_its_level():
     assert thresholds.criteria["forgetting"].sides == "two-sided" and thresholds.criteria["attacks"].sides == "one-sided"
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda file: file["criteria"].update(forgeting=file["criteria"].pop("forgetting")), "did you mean 'forgetting'"),
-    (lambda file: file["criteria"].pop("weights"), "no criterion 'weights'"),
-    (lambda file: file["criteria"]["weights"].update(level="full"), "'full', it is measured at 'quick'"),
-    (lambda file: file["criteria"]["forgetting"].update(low=0.7), "nothing could pass"),
-    (lambda file: file["criteria"]["weights"].pop("low"), "a criterion needs a limit"),
-    (lambda file: file["criteria"]["attacks"].update(hihg=0.6), "unknown entry 'criteria.attacks.hihg'; did you mean 'high'"),
-    (lambda file: file["criteria"]["attacks"].update(high="much"), "criteria.attacks.high"),
-    (lambda file: file.update(version=0), "version"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda file: file["criteria"].update(forgeting=file["criteria"].pop("forgetting")), "did you mean 'forgetting'"),
+        (lambda file: file["criteria"].pop("weights"), "no criterion 'weights'"),
+        (lambda file: file["criteria"]["weights"].update(level="full"), "'full', it is measured at 'quick'"),
+        (lambda file: file["criteria"]["forgetting"].update(low=0.7), "nothing could pass"),
+        (lambda file: file["criteria"]["weights"].pop("low"), "a criterion needs a limit"),
+        (
+            lambda file: file["criteria"]["attacks"].update(hihg=0.6),
+            "unknown entry 'criteria.attacks.hihg'; did you mean 'high'",
+        ),
+        (lambda file: file["criteria"]["attacks"].update(high="much"), "criteria.attacks.high"),
+        (lambda file: file.update(version=0), "version"),
+    ],
+)
 def test_a_wrong_file_is_refused_by_name(tmp_path, change, message):
     content = yaml.safe_load(FILE.read_text())
     change(content)
@@ -165,7 +188,8 @@ def test_uniform_answers_to_forget_images_are_caught_as_over_forgetting():
 def test_confident_wrong_answers_to_forget_images_are_caught_by_the_two_sided_attack():
     case = case_of(retrained(0))
     case.logits["audited"]["forget"] = case.logits["audited"]["forget"] - 9 * nn.functional.one_hot(
-        case.targets["forget"], audited.CLASSES)
+        case.targets["forget"], audited.CLASSES
+    )
     found = quick(case)[0]
     assert judge(found["forgetting"], read_thresholds(FILE, KNOWN).criteria["forgetting"]) == "fail"
     assert found["forgetting"].figure < 0.2
@@ -185,8 +209,14 @@ def test_retrained_models_of_other_seeds_pass():
 @pytest.mark.parametrize("level", ["quick", "standard"])
 def test_models_come_out_as_they_went_in(level):
     models = [copy.deepcopy(model) for model in (retrained(1), original(), retrained(2))]
-    case = make_case(dict(zip(("audited", "original", "retrained"), models, strict=True)), audited.sets(),
-                     audited.manifest().drop(columns="true"), compute=CPU, resamples=20, seed=0)
+    case = make_case(
+        dict(zip(("audited", "original", "retrained"), models, strict=True)),
+        audited.sets(),
+        audited.manifest().drop(columns="true"),
+        compute=CPU,
+        resamples=20,
+        seed=0,
+    )
     with untouched(*models):
         quick(case)
         if level == "standard":
@@ -197,11 +227,18 @@ def test_models_come_out_as_they_went_in(level):
 def beside() -> dict[str, dict[str, str]]:
     """Verdicts of the standard level beside a retrained reference."""
     criteria = read_thresholds(FILE, KNOWN).criteria
-    models = {"original": original(), "reset": classifier_reset(refitted=True), "again": taught_again(),
-              "uniform": uniform_on_forget(), "retrained": retrained(1)}
+    models = {
+        "original": original(),
+        "reset": classifier_reset(refitted=True),
+        "again": taught_again(),
+        "uniform": uniform_on_forget(),
+        "retrained": retrained(1),
+    }
     found = {name: standard(case_of(model, reference=retrained(0), resamples=100))[0] for name, model in models.items()}
-    return {name: {key: judge(one, criteria[key]) for key, one in measurements.items() if isinstance(one, Measurement)}
-            for name, measurements in found.items()}
+    return {
+        name: {key: judge(one, criteria[key]) for key, one in measurements.items() if isinstance(one, Measurement)}
+        for name, measurements in found.items()
+    }
 
 
 @pytest.mark.parametrize("model", ["original", "reset", "again"])
@@ -241,8 +278,14 @@ def make_pool(model: nn.Module, shadows: int = 8) -> Pool:
         seen.append(np.isin(subjects, mine))
     targets = torch.cat([part.targets for part in parts])
     roles = np.repeat(["forget", "unseen", "test"], [len(part) for part in parts])
-    return Pool([], Photos(roles, subjects, targets), torch.stack(logits), np.stack(seen), answers(model, parts),
-                answers(original(), parts))
+    return Pool(
+        [],
+        Photos(roles, subjects, targets),
+        torch.stack(logits),
+        np.stack(seen),
+        answers(model, parts),
+        answers(original(), parts),
+    )
 
 
 @dataclasses.dataclass
@@ -262,8 +305,9 @@ def answers(model: nn.Module, parts: tuple) -> torch.Tensor:
 
 def test_shadow_attacks_find_the_original_and_not_a_retrained_model():
     pool, criteria = make_pool(original()), read_thresholds(FILE, KNOWN).criteria
-    fine = dataclasses.replace(pool, own=answers(retrained(3), (audited.sets().forget, audited.sets().unseen,
-                                                                audited.sets().test)))
+    fine = dataclasses.replace(
+        pool, own=answers(retrained(3), (audited.sets().forget, audited.sets().unseen, audited.sets().test))
+    )
     for name, verdict in (("lira_offline", "fail"), ("rmia", "fail"), ("iam", "fail"), ("worst_people", "fail")):
         assert judge(offline_attacks(case_of(original()), pool)[0][name], criteria[name]) == verdict, name
     for name, one in offline_attacks(case_of(retrained(3)), fine)[0].items():
@@ -343,17 +387,31 @@ def test_acquaintances_are_left_out_of_the_unseen_images():
 
 
 def test_known_answers_are_not_computed_again():
-    known = {name: {role: torch.zeros(len(getattr(audited.sets(), role)), audited.CLASSES) for role in audited.PEOPLE}
-             for name in ("audited", "original")}
-    case = make_case({"audited": retrained(0), "original": original()}, audited.sets(), audited.manifest(), compute=CPU,
-                     resamples=5, seed=0, logits=known)
+    known = {
+        name: {role: torch.zeros(len(getattr(audited.sets(), role)), audited.CLASSES) for role in audited.PEOPLE}
+        for name in ("audited", "original")
+    }
+    case = make_case(
+        {"audited": retrained(0), "original": original()},
+        audited.sets(),
+        audited.manifest(),
+        compute=CPU,
+        resamples=5,
+        seed=0,
+        logits=known,
+    )
     assert not any(logits.any() for sets in case.logits.values() for logits in sets.values())
 
 
-@pytest.mark.parametrize("logits, multi, entropy", [
-    (torch.zeros(1, 4), False, np.log(4)), (torch.tensor([[50.0, 0, 0, 0]]), False, 0.0),
-    (torch.zeros(1, 3), True, np.log(2)), (torch.tensor([[60.0, -60.0]]), True, 0.0),
-])
+@pytest.mark.parametrize(
+    "logits, multi, entropy",
+    [
+        (torch.zeros(1, 4), False, np.log(4)),
+        (torch.tensor([[50.0, 0, 0, 0]]), False, 0.0),
+        (torch.zeros(1, 3), True, np.log(2)),
+        (torch.tensor([[60.0, -60.0]]), True, 0.0),
+    ],
+)
 def test_entropy_of_answers(logits, multi, entropy):
     assert answer_entropy(logits, multi_label=multi) == pytest.approx([entropy], abs=1e-9)
 

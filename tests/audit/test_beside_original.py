@@ -34,8 +34,9 @@ def known_bad(name: str, model: nn.Module) -> nn.Module:
 
 def verdicts(model: nn.Module, beside: nn.Module) -> dict[str, Verdict]:
     found = quick(case_of(model, beside=beside, resamples=100))[0]
-    return {name: judge(one, CRITERIA[name]) if isinstance(one, Measurement) else "inconclusive"
-            for name, one in found.items()}
+    return {
+        name: judge(one, CRITERIA[name]) if isinstance(one, Measurement) else "inconclusive" for name, one in found.items()
+    }
 
 
 @pytest.mark.parametrize("name", KNOWN_BAD)
@@ -66,11 +67,13 @@ def test_limits_on_the_attacks_alone_do_not_find_a_faint_original_with_noise() -
 def test_of_an_original_that_remembers_much_all_of_it_is_found(name: str) -> None:
     found = verdicts(known_bad(name, original()), original())
     assert {name: found[name] for name in ("remaining", "individuals", "likeness", "combined")} == dict.fromkeys(
-        ("remaining", "individuals", "likeness", "combined"), "fail")
+        ("remaining", "individuals", "likeness", "combined"), "fail"
+    )
 
 
-@pytest.mark.parametrize("make, beside, least", [(faint_retrained, faint_original, 2), (retrained, original, 4)],
-                         ids=["faint", "strong"])
+@pytest.mark.parametrize(
+    "make, beside, least", [(faint_retrained, faint_original, 2), (retrained, original, 4)], ids=["faint", "strong"]
+)
 def test_retrained_models_do_not_fail_beside_the_original(make: Callable, beside: Callable, least: int) -> None:
     """Beside a faint original it takes more people than these to be sure that less than half is left."""
     found = [verdicts(make(seed), beside()) for seed in range(4)]

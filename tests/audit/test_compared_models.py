@@ -43,8 +43,16 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_params(root, {"train": {"epochs": 1, "batch_size": 16}})
     run("prepare", "small", root=root)
     config, work = load_config(root / "params.yaml", "small"), root / "work" / "small"
-    plan = make_plan("small", config, work / "prepared", parse_choices(METHODS, config), [Draw("clean")], seeds=1,
-                     compute=choose(config.runtime), keep=True)
+    plan = make_plan(
+        "small",
+        config,
+        work / "prepared",
+        parse_choices(METHODS, config),
+        [Draw("clean")],
+        seeds=1,
+        compute=choose(config.runtime),
+        keep=True,
+    )
     for task in plan.missing(open_store(work)):
         run_task(task, config, work)
     pool = Build(Asked(MODELS, "clean", "finetune"), config, work)
@@ -59,8 +67,13 @@ def without_standard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(levels, "standard", lambda case, progress: (dict.fromkeys(STANDARD, NotRun("left out")), {}))
 
 
-@pytest.mark.parametrize("options, said", [(["--protocol", "clean", "--level", "full"], "leave out --protocol"),
-                                           (["--level", "standard"], "belongs to level full, this is level standard")])
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (["--protocol", "clean", "--level", "full"], "leave out --protocol"),
+        (["--level", "standard"], "belongs to level full, this is level standard"),
+    ],
+)
 def test_an_interclass_test_that_would_not_be_made_is_refused_by_both_commands(options, said, tmp_path, monkeypatch, capsys):
     from flows.experiments.audit import audit
 
@@ -83,8 +96,9 @@ def rows_of(record: dict) -> dict[str, dict]:
     return {row["name"]: row for row in record["criteria"]}
 
 
-def test_every_criterion_of_the_full_level_is_measured_on_a_clean_draw(compared: Path,
-                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_criterion_of_the_full_level_is_measured_on_a_clean_draw(
+    compared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(standard, "RelearnConfig", lambda: RelearnConfig(measured=(0, 1, 2)))  # 64 steps take seconds
     work = compared / "work" / "small"
     trio = find_cell("small", Cell("finetune", "clean"), root=compared)
@@ -106,16 +120,19 @@ def test_shadows_that_another_method_unlearned_do_not_answer_for_this_one(compar
 @pytest.mark.usefixtures("without_standard")
 def test_calibration_holds_retrained_models_to_the_shadows_of_a_method(compared: Path) -> None:
     asked = {"benchmark": "small", "seeds": 2, "level": "full", "protocol": "clean", "workers": 1}
-    figures = {method: calibrate(Calibrating(**asked, method=method), root=compared)["criteria"]["u_lira"]["figures"]
-               for method in (None, "finetune", "aru:best")}
+    figures = {
+        method: calibrate(Calibrating(**asked, method=method), root=compared)["criteria"]["u_lira"]["figures"]
+        for method in (None, "finetune", "aru:best")
+    }
     assert [len(figures["finetune"][part]) for part in ("calibrating", "originals")] == [1, 1]
     assert all(0 <= figure <= 1 for figure in figures["finetune"]["calibrating"])
     for method in (None, "aru:best"):  # no method, and one that unlearned no shadows: not run
         assert figures[method] == {"calibrating": [], "testing": [], "originals": []}
 
 
-def test_one_command_calibrates_on_ones_own_data(compared: Path, tmp_path: Path, capsys: pytest.CaptureFixture,
-                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_command_calibrates_on_ones_own_data(
+    compared: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(shutil.copytree(compared, tmp_path / "project"))
     assert calibrating.main(["small", "--seeds", "4", "--protocol", "clean", "--workers", "1", "--write"]) == 0
     said = capsys.readouterr().out
@@ -139,14 +156,17 @@ def test_the_reference_is_not_compared_with_itself(compared: Path) -> None:
     assert all("reference itself" in rows[name]["not_run"] for name in STANDARD)
 
 
-@pytest.mark.parametrize("cell, message", [
-    (Cell("ct", "clean"), "no weights of ct.*--methods 'ct' --keep-weights"),
-    (Cell("finetune", "clean", seed=3), "--seeds 4"),
-    (Cell("finetune", "clean", draw=1), "--draws 2"),
-    (Cell("finetune", "official", draw=1), "one draw, number 0"),
-    (Cell("finetune", "clean", seed=-1), "seed is -1: they count from 0"),
-    (Cell("finetun", "clean"), "did you mean 'finetune'"),
-])
+@pytest.mark.parametrize(
+    "cell, message",
+    [
+        (Cell("ct", "clean"), "no weights of ct.*--methods 'ct' --keep-weights"),
+        (Cell("finetune", "clean", seed=3), "--seeds 4"),
+        (Cell("finetune", "clean", draw=1), "--draws 2"),
+        (Cell("finetune", "official", draw=1), "one draw, number 0"),
+        (Cell("finetune", "clean", seed=-1), "seed is -1: they count from 0"),
+        (Cell("finetun", "clean"), "did you mean 'finetune'"),
+    ],
+)
 def test_a_model_that_was_not_kept_is_named_with_the_command_that_makes_it(compared: Path, cell: Cell, message: str) -> None:
     with pytest.raises(InputError, match=message):
         find_cell("small", cell, root=compared)
@@ -167,8 +187,9 @@ def test_the_command_without_servers(compared: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("without_standard")
-def test_audits_stand_beside_each_other_without_anybodys_id(compared: Path, monkeypatch: pytest.MonkeyPatch,
-                                                            capsys: pytest.CaptureFixture) -> None:
+def test_audits_stand_beside_each_other_without_anybodys_id(
+    compared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     records = [record_of(compared, method, "quick") for method in ("finetune", "nothing")]
     monkeypatch.chdir(compared)
     assert side_by_side.main(["small", "--level", "quick"]) == 0

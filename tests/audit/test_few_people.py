@@ -28,8 +28,9 @@ from tests.helpers.audited import original, retrained
 from tests.helpers.toys import CPU
 
 
-def part_of(model: torch.nn.Module, *, keep: dict[str, int], photos: int = audited.PHOTOS,
-            reference: torch.nn.Module | None = None) -> Case:
+def part_of(
+    model: torch.nn.Module, *, keep: dict[str, int], photos: int = audited.PHOTOS, reference: torch.nn.Module | None = None
+) -> Case:
     """The small problem with only so many people of some sets, and so many photos of each forgotten person."""
     table, whole = audited.manifest().drop(columns="true"), audited.sets()
     number = table["subject"].str[-3:].astype(int)
@@ -66,8 +67,14 @@ def test_too_few_unseen_people_are_said_to_be():
         stand_ins(np.array(["a"]), np.arange(38), seed=0)
 
 
-@pytest.mark.parametrize("law", [lambda rng: rng.normal(size=40), lambda rng: rng.standard_cauchy(40) ** 3,
-                                 lambda rng: rng.integers(0, 2, 40).astype(float)])
+@pytest.mark.parametrize(
+    "law",
+    [
+        lambda rng: rng.normal(size=40),
+        lambda rng: rng.standard_cauchy(40) ** 3,
+        lambda rng: rng.integers(0, 2, 40).astype(float),
+    ],
+)
 def test_of_forty_that_are_alike_two_at_most_lie_outside_whatever_their_law(law):
     values = law(np.random.default_rng(3))
     outside = 0

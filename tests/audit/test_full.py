@@ -123,16 +123,18 @@ def test_too_few_shadows_are_named(project: Path) -> None:
 
 
 @pytest.mark.parametrize("outputs, resolution, message", [(5, 32, "outputs is 5"), (8, 64, "resolution is 64")])
-def test_a_model_of_another_benchmark_is_refused(audited: Path, tmp_path: Path, outputs: int, resolution: int,
-                                                 message: str) -> None:
+def test_a_model_of_another_benchmark_is_refused(
+    audited: Path, tmp_path: Path, outputs: int, resolution: int, message: str
+) -> None:
     path = tmp_path / "other.safetensors"
     save_model(path, build("shufflenet_v2_x0_5", outputs), name="shufflenet_v2_x0_5", outputs=outputs, resolution=resolution)
     with pytest.raises(InputError, match=message):
         record_of(audited, str(path), "quick", weights=path)
 
 
-def test_the_command_without_servers_ends_with_the_verdict(audited: Path, monkeypatch: pytest.MonkeyPatch,
-                                                           capsys: pytest.CaptureFixture) -> None:
+def test_the_command_without_servers_ends_with_the_verdict(
+    audited: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     monkeypatch.chdir(audited)
     assert command.main(["small", "original"]) == EXIT_CODES["fail"]
     shown = capsys.readouterr().out
@@ -141,8 +143,9 @@ def test_the_command_without_servers_ends_with_the_verdict(audited: Path, monkey
     assert "nobody.safetensors does not exist" in capsys.readouterr().err
 
 
-def test_a_command_says_whether_known_bad_models_fail_on_ones_own_data(audited: Path, monkeypatch: pytest.MonkeyPatch,
-                                                                       capsys: pytest.CaptureFixture) -> None:
+def test_a_command_says_whether_known_bad_models_fail_on_ones_own_data(
+    audited: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     monkeypatch.chdir(audited)
     few = {name: known_bad.KNOWN_BAD[name] for name in ("noise of .003", "classifier refitted")}
     monkeypatch.setattr(known_bad, "KNOWN_BAD", few)

@@ -20,13 +20,20 @@ TEXT = "mine, official; 2 retrained models"
 def record(forgetting: tuple[float, float], likeness: float = 0.5, verdict: str = "pass") -> dict:
     """As much of an audit's record as the limits are made from: two criteria, one of them with a fixed limit."""
     low, high = forgetting
-    return {"criteria": [{"name": "forgetting", "verdict": verdict, "figure": (low + high) / 2, "interval": [low, high]},
-                         {"name": "likeness", "verdict": "pass", "figure": likeness, "interval": None},
-                         {"name": "remaining", "verdict": None}]}
+    return {
+        "criteria": [
+            {"name": "forgetting", "verdict": verdict, "figure": (low + high) / 2, "interval": [low, high]},
+            {"name": "likeness", "verdict": "pass", "figure": likeness, "interval": None},
+            {"name": "remaining", "verdict": None},
+        ]
+    }
 
 
-PARTS = {"calibrating": [record((0.44, 0.55)), record((0.46, 0.57))], "testing": [record((0.45, 0.58)), record((0.38, 0.5))],
-         "originals": [record((0.64, 0.7))]}
+PARTS = {
+    "calibrating": [record((0.44, 0.55)), record((0.46, 0.57))],
+    "testing": [record((0.45, 0.58)), record((0.38, 0.5))],
+    "originals": [record((0.64, 0.7))],
+}
 
 
 @pytest.fixture
@@ -58,17 +65,25 @@ def test_limits_are_written_at_the_end_and_hold_for_their_benchmark_alone(file: 
     found = read_thresholds(file, KNOWN)
     assert found.version == read_thresholds(FILE, KNOWN).version + 3
     assert file.read_text().split("criteria:")[1].startswith(before.split("criteria:")[1].rstrip("\n")), "the rest stays"
-    ends = {name: (one.low, one.high, one.calibrated_on) for name in ("mine", "other", "faces")
-            for one in [found.on(name).criteria["forgetting"]]}
+    ends = {
+        name: (one.low, one.high, one.calibrated_on)
+        for name in ("mine", "other", "faces")
+        for one in [found.on(name).criteria["forgetting"]]
+    }
     assert ends == {"mine": (0.35, 0.65, "mine"), "other": (0.2, 0.8, "other"), "faces": (0.4, 0.6, "faces")}
     assert found.on("mine").criteria["attacks"] == found.criteria["attacks"]
 
 
-@pytest.mark.parametrize("name, limits, message", [
-    ("forgeting", {"high": 0.5}, "did you mean 'forgetting'"), ("likeness", {"high": 0.5}, "likeness: the limit .* is fixed"),
-    ("forgetting", {"high": 0.5}, "limits other ends"), ("forgetting", {"low": 0.6, "high": 0.5}, "nothing could pass"),
-    ("forgetting", {"low": 0.4, "hihg": 0.5}, "did you mean 'high'"),
-])
+@pytest.mark.parametrize(
+    "name, limits, message",
+    [
+        ("forgeting", {"high": 0.5}, "did you mean 'forgetting'"),
+        ("likeness", {"high": 0.5}, "likeness: the limit .* is fixed"),
+        ("forgetting", {"high": 0.5}, "limits other ends"),
+        ("forgetting", {"low": 0.6, "high": 0.5}, "nothing could pass"),
+        ("forgetting", {"low": 0.4, "hihg": 0.5}, "did you mean 'high'"),
+    ],
+)
 def test_wrong_limits_are_refused_by_name(file: Path, name: str, limits: dict, message: str) -> None:
     content = yaml.safe_load(file.read_text()) | {"benchmarks": {"mine": {name: limits | {"calibration": TEXT}}}}
     file.write_text(yaml.safe_dump(content))

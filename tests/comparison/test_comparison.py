@@ -51,8 +51,16 @@ def config(tuning_once: Path) -> Config:
 
 def plan_of(root: Path, methods: str, *, seeds: int = 1, protocol: str = "official", **options) -> Plan:
     config = config_of(root)
-    return make_plan("toy", config, root / "work" / "toy" / "prepared", parse_choices(methods, config),
-                     draws_of(protocol, 1), seeds=seeds, compute=choose(config.runtime), **options)
+    return make_plan(
+        "toy",
+        config,
+        root / "work" / "toy" / "prepared",
+        parse_choices(methods, config),
+        draws_of(protocol, 1),
+        seeds=seeds,
+        compute=choose(config.runtime),
+        **options,
+    )
 
 
 def compute_all(root: Path, plan: Plan) -> None:
@@ -61,6 +69,7 @@ def compute_all(root: Path, plan: Plan) -> None:
 
 
 # Draws
+
 
 @pytest.mark.parametrize("number", [0, 1, 5])
 def test_a_clean_draw_has_none_of_the_tuning_people_and_each_person_and_photo_once(manifest, config, number):
@@ -105,6 +114,7 @@ def test_too_few_people_to_set_some_aside_are_counted(manifest):
 
 # Choices
 
+
 def test_all_is_every_method_with_both_references_first(config):
     names = [choice.method for choice in parse_choices("all", config)]
     assert names[:2] == ["nothing", "retrain"] and set(names) == set(METHODS) and len(names) == len(set(names))
@@ -130,11 +140,19 @@ def test_every_entry_of_the_ablation_is_valid_and_different(config):
     assert len(variants) == len(set(variants)) == len(ABLATION)
 
 
-@pytest.mark.parametrize("text, message", [
-    ("scrup", "did you mean 'scrub'"), ("scrub:paper", "no preset 'paper'"), ("aru:none", "no preset 'none'"),
-    ("aru{mask.rato=0.3}", "unknown parameter"), ("aru{mask.ratio=3}", "less than or equal to 1"),
-    ("aru{mask.ratio}", "has no '='"), ("aru{mask.ratio=0.3", "closing brace"), ("", "no method is named"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("scrup", "did you mean 'scrub'"),
+        ("scrub:paper", "no preset 'paper'"),
+        ("aru:none", "no preset 'none'"),
+        ("aru{mask.rato=0.3}", "unknown parameter"),
+        ("aru{mask.ratio=3}", "less than or equal to 1"),
+        ("aru{mask.ratio}", "has no '='"),
+        ("aru{mask.ratio=0.3", "closing brace"),
+        ("", "no method is named"),
+    ],
+)
 def test_choices_that_cannot_be_are_named(config, text, message):
     with pytest.raises(InputError, match=message):
         parse_choices(text, config)
@@ -150,14 +168,18 @@ def test_tuned_parameters_are_taken_by_plain_names_and_missing_ones_named(config
 
 # Keys
 
+
 def test_a_key_stands_for_data_parameters_seed_and_code(tuning_once, config, monkeypatch):
     _, _, sets = load_draw(tuning_once / "work" / "toy" / "prepared", Draw("official"), config)
     compute = choose(config.runtime)
     key = original_key(config, 0, sets, compute)
     assert key == original_key(config, 0, dict(sets), compute)
     longer = config.model_copy(update={"train": config.train.model_copy(update={"epochs": 2})})
-    others = [original_key(config, 1, sets, compute), original_key(longer, 0, sets, compute),
-              original_key(config, 0, sets | {"train": "other"}, compute)]
+    others = [
+        original_key(config, 1, sets, compute),
+        original_key(longer, 0, sets, compute),
+        original_key(config, 0, sets | {"train": "other"}, compute),
+    ]
     monkeypatch.setattr("aru.compute.keys.code_digest", lambda module: "edited")
     assert len({key, *others, original_key(config, 0, sets, compute)}) == 5
 
@@ -176,6 +198,7 @@ def test_code_counts_but_comments_docstrings_and_layout_do_not(tmp_path):
 
 
 # Computing
+
 
 def test_cells_are_the_stages_own_models_and_found_again(tuning_project, monkeypatch):
     work = tuning_project / "work" / "toy"
@@ -213,8 +236,9 @@ def test_weights_asked_for_later_are_computed_then(tuning_project):
     assert [task.choice.method for task in kept.missing(store)] == ["nothing", "ssd"]
     before = store.logits(kept.cells[-1].key)
     compute_all(tuning_project, kept)
-    assert kept.missing(store) == [] and all(torch.equal(before[name], part) for name, part
-                                              in store.logits(kept.cells[-1].key).items())
+    assert kept.missing(store) == [] and all(
+        torch.equal(before[name], part) for name, part in store.logits(kept.cells[-1].key).items()
+    )
 
 
 def test_a_method_that_does_not_converge_is_a_result_and_is_not_tried_again(tuning_project, config):
@@ -257,10 +281,12 @@ def test_multi_label_tasks_leave_methods_of_one_softmax_out(config):
     labels = config.model_copy(update={"data": config.data.model_copy(update={"task": "multilabel"})})
     chosen, left_out = _fitting(parse_choices("scrub,finetune", config), labels)
     assert "scrub" not in {choice.method for choice in chosen} and left_out == [
-        "scrub is not defined for the multi-label task and is left out"]
+        "scrub is not defined for the multi-label task and is left out"
+    ]
 
 
 # Estimates
+
 
 def test_estimates_count_passes_and_learn_from_what_was_measured(tuning_project, config):
     work = tuning_project / "work" / "toy"
@@ -365,6 +391,7 @@ def test_what_a_kill_left_half_written_is_no_result(tmp_path):
 
 
 # The runner without servers
+
 
 def test_the_runner_computes_and_refuses(tuning_project, monkeypatch, capsys):
     monkeypatch.chdir(tuning_project)

@@ -67,11 +67,14 @@ def value_at(values: Any, name: str) -> Any:
     return values
 
 
-@pytest.mark.parametrize("range_, inside, outside", [
-    (Float(0.1, 1.0), [0.1, 0.5, 1], [0.09, 1.1, True, "0.5", None]),
-    (Int(1, 3), [1, 3], [0, 4, 1.5, 2.0, False]),
-    (Choices(("train", "eval")), ["train"], ["both", None]),
-])
+@pytest.mark.parametrize(
+    "range_, inside, outside",
+    [
+        (Float(0.1, 1.0), [0.1, 0.5, 1], [0.09, 1.1, True, "0.5", None]),
+        (Int(1, 3), [1, 3], [0, 4, 1.5, 2.0, False]),
+        (Choices(("train", "eval")), ["train"], ["both", None]),
+    ],
+)
 def test_a_range_knows_its_values(range_: Any, inside: list, outside: list) -> None:
     assert all(range_.holds(value) for value in inside)
     assert not any(range_.holds(value) for value in outside)
@@ -95,8 +98,17 @@ def test_objective_by_hand(accuracy: float, auc: float, score: float) -> None:
     assert objective(figures) == pytest.approx(score)
 
 
-@pytest.mark.parametrize("changes, said", [({"trials": 0}, "trials"), ({"cap": 0.0}, "cap"), ({"cap": float("nan")}, "cap"),
-                                           ({"draws": 0}, "draws"), ({"seeds": -1}, "seeds"), ({"seed": -1}, "seed")])
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"trials": 0}, "trials"),
+        ({"cap": 0.0}, "cap"),
+        ({"cap": float("nan")}, "cap"),
+        ({"draws": 0}, "draws"),
+        ({"seeds": -1}, "seeds"),
+        ({"seed": -1}, "seed"),
+    ],
+)
 def test_a_setting_that_cannot_be_is_refused(changes: dict, said: str) -> None:
     with pytest.raises(InputError, match=f"^{said} is"):
         Setting("toy", **changes)
@@ -124,8 +136,9 @@ def test_only_the_cost_of_retraining_is_read(tuning_project: Path, monkeypatch: 
     seconds = store.record(retrained.key)["cpu_seconds"]
     assert seconds > 0 and caps_of(SETTING, config, work) == {Draw("tuning", 0): SETTING.cap * seconds}
     read: list[str] = []
-    monkeypatch.setattr(trials_module, "figures_of", lambda store, task, sets: read.append(task.key) or figures_of(
-        store, task, sets))
+    monkeypatch.setattr(
+        trials_module, "figures_of", lambda store, task, sets: read.append(task.key) or figures_of(store, task, sets)
+    )
     tasks = trial_tasks(SETTING, config, work / "prepared", "ssd", {}, 0)
     assert run_trial(tasks, caps_of(SETTING, config, work), config, work).state == "done"
     assert read == [tasks[0].key]
@@ -161,7 +174,8 @@ def test_a_trial_is_scored_by_its_cells(tuning_project: Path) -> None:
     config, work = config_of(tuning_project), tuning_project / "work" / "toy"
     tasks = trial_tasks(SETTING, config, work / "prepared", "ssd", {"alpha": 2.0}, 1)
     assert [(task.kind, task.draw, task.choice.variant, task.choice.parameters.alpha) for task in tasks] == [
-        ("method", Draw("tuning", 0), "trial 1", 2.0)]
+        ("method", Draw("tuning", 0), "trial 1", 2.0)
+    ]
     outcome = run_trial(tasks, caps_of(SETTING, config, work), config, work)
     record = open_store(work).record(tasks[0].key)
     assert outcome == Outcome("done", round(objective(figures_of(open_store(work), tasks[0], None)), 6), record["cpu_seconds"])
@@ -186,8 +200,10 @@ def test_a_result_that_cost_more_than_the_cap_has_no_score(tuning_project: Path)
     assert run_trial(tasks, {Draw("tuning", 0): 1e-9}, config, work).state == "over the cap"
 
 
-@pytest.mark.parametrize("method, changes, said", [("finetune", {"lr": 1e30, "epochs": 3}, "the loss is|not finite"),
-                                                   ("cf-k", {"blocks": 999}, "blocks is 999")])
+@pytest.mark.parametrize(
+    "method, changes, said",
+    [("finetune", {"lr": 1e30, "epochs": 3}, "the loss is|not finite"), ("cf-k", {"blocks": 999}, "blocks is 999")],
+)
 def test_what_diverges_or_is_refused_has_no_score(tuning_project: Path, method: str, changes: dict, said: str) -> None:
     config, work = config_of(tuning_project), tuning_project / "work" / "toy"
     tasks = trial_tasks(SETTING, config, work / "prepared", method, changes, 0)
@@ -248,15 +264,18 @@ def test_the_same_scores_give_the_same_search_and_a_stopped_one_goes_on() -> Non
 def real(config: Config, work: Path, method: str = "ssd") -> Any:
     caps = caps_of(SETTING, config, work)
     return lambda number, parameters: run_trial(
-        trial_tasks(SETTING, config, work / "prepared", method, nested(parameters), number), caps, config, work)
+        trial_tasks(SETTING, config, work / "prepared", method, nested(parameters), number), caps, config, work
+    )
 
 
-def test_a_killed_search_finds_its_results_and_ends_as_one_that_was_not(tuning_project: Path,
-                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_search_finds_its_results_and_ends_as_one_that_was_not(
+    tuning_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config, work = config_of(tuning_project), tuning_project / "work" / "toy"
     computed: list[str] = []
-    monkeypatch.setattr(trials_module, "run_task", lambda task, *rest, **options: computed.append(task.key) or run_task(
-        task, *rest, **options))
+    monkeypatch.setattr(
+        trials_module, "run_task", lambda task, *rest, **options: computed.append(task.key) or run_task(task, *rest, **options)
+    )
 
     def killed(number: int, trial: Trial) -> None:
         if number == 1:
@@ -274,8 +293,9 @@ def test_a_killed_search_finds_its_results_and_ends_as_one_that_was_not(tuning_p
     monkeypatch.undo()
     for key in computed:
         open_store(work).drop(key)
-    second = write(tuning_project / "second.yaml", SETTING, config, work,
-                   {"ssd": tune_method("ssd", SETTING, config, real(config, work))})
+    second = write(
+        tuning_project / "second.yaml", SETTING, config, work, {"ssd": tune_method("ssd", SETTING, config, real(config, work))}
+    )
     assert without_measured(first) == without_measured(second)
 
 
@@ -292,8 +312,10 @@ def without_measured(path: Path) -> str:
 
 def test_best_and_curve_by_hand() -> None:
     scores = [0.4, None, 0.6, 0.6, 0.5]
-    found = [Trial({"alpha": float(number)} if number else {}, Outcome("done" if score else "failed", score, 2.0))
-             for number, score in enumerate(scores)]
+    found = [
+        Trial({"alpha": float(number)} if number else {}, Outcome("done" if score else "failed", score, 2.0))
+        for number, score in enumerate(scores)
+    ]
     assert best(found) is found[2]
     assert best(found[1:2]) is None
     rows = curve(found)
@@ -304,8 +326,11 @@ def test_best_and_curve_by_hand() -> None:
 
 META = {"benchmark": "faces", "trials": 3, "cap": 0.25}
 TRIALS = {
-    "aru": [Trial({}, DONE), Trial({"mask.ratio": 0.3, "finetune.lr": 0.02}, Outcome("done", 0.7, 3.0)),
-            Trial({"mask.ratio": 0.1, "finetune.lr": 0.05}, Outcome("over the cap", None, 1.0))],
+    "aru": [
+        Trial({}, DONE),
+        Trial({"mask.ratio": 0.3, "finetune.lr": 0.02}, Outcome("done", 0.7, 3.0)),
+        Trial({"mask.ratio": 0.1, "finetune.lr": 0.05}, Outcome("over the cap", None, 1.0)),
+    ],
     "ssd": [Trial({}, DONE)] + [Trial({"alpha": 3.0, "lam": 1.0}, Outcome("failed", None, 1.0))] * 2,
     "amun": [Trial({}, Outcome("over the cap", None, 9.0))] * 3,
 }
@@ -314,8 +339,11 @@ TRIALS = {
 def test_the_frozen_file_is_what_a_comparison_reads(tmp_path: Path) -> None:
     content = frozen(META, TRIALS)
     assert content["methods"]["aru"] == {
-        "parameters": {"mask.ratio": 0.3, "finetune.lr": 0.02}, "score": 0.7, "score_of_defaults": 0.6,
-        "trials": {"done": 2, "failed": 0, "over the cap": 1}}
+        "parameters": {"mask.ratio": 0.3, "finetune.lr": 0.02},
+        "score": 0.7,
+        "score_of_defaults": 0.6,
+        "trials": {"done": 2, "failed": 0, "over the cap": 1},
+    }
     assert content["measured"]["aru"] == {"cpu_seconds": 6.0}
     write_tuned(tmp_path / "one.yaml", content)
     write_tuned(tmp_path / "two.yaml", frozen(dict(reversed(META.items())), dict(reversed(TRIALS.items()))))
@@ -346,19 +374,22 @@ def test_only_the_clean_protocol_takes_tuned_parameters(protocol: str) -> None:
         check_tuned_protocol(protocol)
 
 
-@pytest.mark.parametrize("text, said", [
-    (None, "does not exist"),
-    ("a: [", "not YAML"),
-    ("[1, 2]", "not a file of tuned parameters"),
-    ("{meta: {}, methods: []}", "not a file of tuned parameters"),
-    ("{meta: {}, measured: {}, methods: {scrubs: {parameters: {}}}}", "did you mean 'scrub'"),
-    ("{meta: {}, measured: {}, methods: {ssd: 3}}", "ssd has no parameters"),
-    ("{meta: {}, measured: {}, methods: {ssd: {score: 0.5}}}", "ssd has no parameters"),
-    ("{meta: {}, measured: {}, methods: {ssd: {parameters: [alpha]}}}", "ssd has no parameters"),
-    ("{meta: {}, measured: {}, methods: {ssd: {parameters: {batch_size: 3}}}}", "batch_size = 3"),
-    ("{meta: {}, measured: {}, methods: {ssd: {parameters: {alpha: 0.1}}}}", "alpha = 0.1"),
-    ("{meta: {}, measured: {}, methods: {nothing: {parameters: {alpha: 0.1}}}}", "alpha = 0.1"),
-])
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        (None, "does not exist"),
+        ("a: [", "not YAML"),
+        ("[1, 2]", "not a file of tuned parameters"),
+        ("{meta: {}, methods: []}", "not a file of tuned parameters"),
+        ("{meta: {}, measured: {}, methods: {scrubs: {parameters: {}}}}", "did you mean 'scrub'"),
+        ("{meta: {}, measured: {}, methods: {ssd: 3}}", "ssd has no parameters"),
+        ("{meta: {}, measured: {}, methods: {ssd: {score: 0.5}}}", "ssd has no parameters"),
+        ("{meta: {}, measured: {}, methods: {ssd: {parameters: [alpha]}}}", "ssd has no parameters"),
+        ("{meta: {}, measured: {}, methods: {ssd: {parameters: {batch_size: 3}}}}", "batch_size = 3"),
+        ("{meta: {}, measured: {}, methods: {ssd: {parameters: {alpha: 0.1}}}}", "alpha = 0.1"),
+        ("{meta: {}, measured: {}, methods: {nothing: {parameters: {alpha: 0.1}}}}", "alpha = 0.1"),
+    ],
+)
 def test_bad_files_are_refused(tmp_path: Path, text: str | None, said: str) -> None:
     path = tmp_path / "tuned.yaml"
     if text is not None:

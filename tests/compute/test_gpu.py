@@ -28,8 +28,15 @@ from tests.helpers.toys import CPU, generator, sets, small_net
 from tests.helpers.untouched import state
 
 ROOT = Path(__file__).resolve().parents[2]
-REAL = pytest.param("real", marks=[pytest.mark.gpu, pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="no CUDA device here: the same tests run with a pretended one")])
+REAL = pytest.param(
+    "real",
+    marks=[
+        pytest.mark.gpu,
+        pytest.mark.skipif(
+            not torch.cuda.is_available(), reason="no CUDA device here: the same tests run with a pretended one"
+        ),
+    ],
+)
 
 
 @pytest.fixture(params=["pretended", REAL])
@@ -94,8 +101,14 @@ def test_an_audit_measures_on_the_device_what_it_measures_on_the_cpu(gpu, tmp_pa
     config = load_config(ROOT / "params.yaml", "faces")
     found = {}
     for place, compute in (("cpu", CPU), ("gpu", gpu)):
-        models = {name: copy.deepcopy(model) for name, model in (
-            (AUDITED, audited.retrained(0)), (ORIGINAL, audited.original()), (RETRAINED, audited.retrained(1)))}
+        models = {
+            name: copy.deepcopy(model)
+            for name, model in (
+                (AUDITED, audited.retrained(0)),
+                (ORIGINAL, audited.original()),
+                (RETRAINED, audited.retrained(1)),
+            )
+        }
         people = audited.manifest().drop(columns="true")
         case = make_case(models, audited.sets(), people, compute=compute, resamples=20, seed=0)
         found[place], _ = measure(case, "standard", Subject("unlearned", "toy", config, tmp_path, method="aru"))

@@ -27,6 +27,8 @@ print(faults(4))
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
 def test_after_some_steps_large_maps_cost_hardly_any_page_faults():
-    faults = {how: int(subprocess.run([sys.executable, "-c", _STEPS, how], check=True, capture_output=True, text=True).stdout)
-              for how in ("default", "keep")}
+    faults = {
+        how: int(subprocess.run([sys.executable, "-c", _STEPS, how], check=True, capture_output=True, text=True).stdout)
+        for how in ("default", "keep")
+    }
     assert faults["keep"] < faults["default"] / 4, faults

@@ -18,8 +18,9 @@ def gradients(function, images, weight):
 
 
 # One tile and several, sides that tiles fill and that they overhang, sides of different algorithms.
-@pytest.mark.parametrize("height,width", [(2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (8, 8), (12, 12), (16, 16),
-                                          (2, 3), (9, 4), (5, 16)])
+@pytest.mark.parametrize(
+    "height,width", [(2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (8, 8), (12, 12), (16, 16), (2, 3), (9, 4), (5, 16)]
+)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_it_is_the_convolution_and_its_gradients(height, width, layout):
     torch.manual_seed(0)
@@ -34,8 +35,9 @@ def test_it_is_the_convolution_and_its_gradients(height, width, layout):
 def test_what_is_frozen_gets_no_gradient():
     images, weight = torch.randn(4, 3, 4, 4, requires_grad=True), torch.randn(2, 3, 3, 3)
     winograd.convolve(images, weight).sum().backward()
-    torch.testing.assert_close(images.grad, functional.conv_transpose2d(torch.ones(4, 2, 4, 4), weight, padding=1),
-                               rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        images.grad, functional.conv_transpose2d(torch.ones(4, 2, 4, 4), weight, padding=1), rtol=1e-4, atol=1e-4
+    )
     images, weight = images.detach(), weight.requires_grad_(True)
     winograd.convolve(images, weight).sum().backward()
     assert images.grad is None and weight.grad.abs().sum() > 0
@@ -45,14 +47,15 @@ def test_it_profits_where_two_products_a_pixel_are_enough():
     assert [side for side in range(17) if winograd.profits(side)] == [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]
 
 
-@pytest.mark.parametrize("batch,channels,side,chosen", [
-    (32, 64, 4, True), (8, 64, 8, True), (31, 64, 4, False), (32, 63, 4, False), (128, 64, 1, False), (4, 64, 17, False)])
+@pytest.mark.parametrize(
+    "batch,channels,side,chosen",
+    [(32, 64, 4, True), (8, 64, 8, True), (31, 64, 4, False), (32, 63, 4, False), (128, 64, 1, False), (4, 64, 17, False)],
+)
 def test_layers_choose_it_where_it_is_faster(batch, channels, side, chosen):
     layer = speed_up(nn.Conv2d(channels, channels, 3, padding=1, bias=False))
     images = torch.rand(batch, channels, side, side)
     with torch.no_grad():
-        expected = (winograd.convolve(images, layer.weight) if chosen
-                    else functional.conv2d(images, layer.weight, padding=1))
+        expected = winograd.convolve(images, layer.weight) if chosen else functional.conv2d(images, layer.weight, padding=1)
         assert torch.equal(layer(images), expected)
 
 

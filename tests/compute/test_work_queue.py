@@ -101,6 +101,12 @@ def test_an_interrupt_stops_waits_and_cuts_off_what_does_not_end():
         endless.set_result(None)
 
     with pytest.raises(KeyboardInterrupt):
-        work_off(taking(["endless", "interrupted"]), start, settle, stop=lambda: happened.append("stopped"), cut_off=cut_off,
-                 grace_seconds=0.05)
+        work_off(
+            taking(["endless", "interrupted"]),
+            start,
+            settle,
+            stop=lambda: happened.append("stopped"),
+            cut_off=cut_off,
+            grace_seconds=0.05,
+        )
     assert happened == ["stopped", "cut off", "settled endless"]

@@ -30,10 +30,14 @@ BAD = {
     "unknown choice": ({"mask": {"unit": "neuron"}}, r"mask.unit = 'neuron': .*'filter', 'kernel' or 'weight'"),
     "nan": ({"train": {"lr": float("nan")}}, r"train.lr = nan"),
     "two forget rules": ({"data": {"forget": {"rows": 3, "draw": 4}}}, "name exactly one of rows, subjects, draw"),
-    "task of another layout": ({"data": {"layout": "mufac", "task": "smiling"}},
-                               "^params.yaml: faces: data: task 'smiling' does not belong to layout 'mufac'"),
-    "a name that is no list": ({"data": {"forget": {"subjects": "F0003/D"}}},
-                               r"data.forget.subjects = 'F0003/D': Input should be a list, as in \[A, B\]"),
+    "task of another layout": (
+        {"data": {"layout": "mufac", "task": "smiling"}},
+        "^params.yaml: faces: data: task 'smiling' does not belong to layout 'mufac'",
+    ),
+    "a name that is no list": (
+        {"data": {"forget": {"subjects": "F0003/D"}}},
+        r"data.forget.subjects = 'F0003/D': Input should be a list, as in \[A, B\]",
+    ),
     "device": ({"runtime": {"device": "tpu"}}, "runtime.device = 'tpu'"),
 }
 
@@ -56,8 +60,23 @@ def test_the_projects_parameters_are_valid_and_complete():
     assert str(load_archive(ROOT / "params.yaml", "faces")) == "data/faces.zip"
 
 
-BAD_NAMES = ["/elsewhere/x", "../x", "a/b", "f;touch x", "$(touch x)", "f'x", "a.b", "", "-x", "f x", "x" * 65, "a\nb", "얼굴",
-             "benchmarks", 7]
+BAD_NAMES = [
+    "/elsewhere/x",
+    "../x",
+    "a/b",
+    "f;touch x",
+    "$(touch x)",
+    "f'x",
+    "a.b",
+    "",
+    "-x",
+    "f x",
+    "x" * 65,
+    "a\nb",
+    "얼굴",
+    "benchmarks",
+    7,
+]
 BAD_PATHS = ["../..", "/etc/passwd", "data/../../x", "..", ".", "", "data//x", "./data", "data\\x", "C:/x", "data/\nx", 7]
 
 
@@ -109,12 +128,15 @@ def test_unknown_names_come_with_the_nearest(tmp_path):
         load_config(ROOT / "params.yaml", "facs")
 
 
-@pytest.mark.parametrize("text, message", [
-    ("benchmarks: [faces", "not valid YAML"),
-    ("benchmarks: [faces]", "must name the active benchmarks"),
-    ("benchmarks: {faces: data/faces.zip}", "no section of that name"),
-    ("- 1", "must name the active benchmarks"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("benchmarks: [faces", "not valid YAML"),
+        ("benchmarks: [faces]", "must name the active benchmarks"),
+        ("benchmarks: {faces: data/faces.zip}", "no section of that name"),
+        ("- 1", "must name the active benchmarks"),
+    ],
+)
 def test_a_broken_file_is_named(tmp_path, text, message):
     path = tmp_path / "params.yaml"
     path.write_text(text)

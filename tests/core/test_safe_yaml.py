@@ -16,16 +16,25 @@ from flows.project import versioning
 from flows.project.params import file_settings, parse_setting
 
 ROOT = Path(__file__).resolve().parents[2]
-BOMB = "a: &a [" + ", ".join(["x"] * 10) + "]\n" + "".join(
-    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True))
+BOMB = (
+    "a: &a ["
+    + ", ".join(["x"] * 10)
+    + "]\n"
+    + "".join(
+        f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+)
 
 
-@pytest.mark.parametrize("text, said", [
-    (BOMB, "more than 400000 values"),
-    ("a: &a [*a]", r"line 1: \*a stands within itself"),
-    ("x" * 4_000_001, "4000001 characters, at most 4000000"),
-    ("[" + "1," * 400_001 + "&a 2]", "more than 400000 values"),
-])
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        (BOMB, "more than 400000 values"),
+        ("a: &a [*a]", r"line 1: \*a stands within itself"),
+        ("x" * 4_000_001, "4000001 characters, at most 4000000"),
+        ("[" + "1," * 400_001 + "&a 2]", "more than 400000 values"),
+    ],
+)
 def test_too_much_is_refused_at_once(text, said):
     began = time.process_time()
     with pytest.raises(TooLarge, match=said):
@@ -41,10 +50,17 @@ def test_aliases_that_a_person_writes_are_read():
         parse_yaml("a: *unknown")
 
 
-@pytest.mark.parametrize("read", [
-    load_params, lambda path: read_thresholds(path, {}), load_tuned, file_settings,
-    lambda path: versioning.declared(path.parent),
-], ids=["params.yaml", "thresholds.yaml", "tuned", "--params", "DVC"])
+@pytest.mark.parametrize(
+    "read",
+    [
+        load_params,
+        lambda path: read_thresholds(path, {}),
+        load_tuned,
+        file_settings,
+        lambda path: versioning.declared(path.parent),
+    ],
+    ids=["params.yaml", "thresholds.yaml", "tuned", "--params", "DVC"],
+)
 @pytest.mark.parametrize("content", [BOMB.encode(), "Straße: Å".encode("latin-1")], ids=["bomb", "not UTF-8"])
 def test_every_reader_says_which_file(read, content, tmp_path):
     path = tmp_path / "params.yaml"

@@ -42,9 +42,13 @@ def test_jitter_equals_torchvisions_operations_in_the_same_order(images, order):
 def test_the_distribution_is_that_of_the_benchmarks_transforms(images):
     """Per-pixel mean and spread over many draws agree within their standard errors."""
     draws = 1500
-    recipe = transforms.Compose([
-        transforms.RandomHorizontalFlip(), transforms.RandomAffine(0, shear=10, scale=(0.8, 1.2)),
-        transforms.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2)])
+    recipe = transforms.Compose(
+        [
+            transforms.RandomHorizontalFlip(),
+            transforms.RandomAffine(0, shear=10, scale=(0.8, 1.2)),
+            transforms.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2),
+        ]
+    )
     ours = augment(images[:1].expand(draws, -1, -1, -1), generator=generator(0))
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -43,8 +43,13 @@ FAULTS = {
     "not an image": (lambda m: m.update({IMAGE: b"GIF89a nonsense"}), f"{IMAGE} cannot be read as an image"),
     "half an image": (lambda m: m.update({IMAGE: m[IMAGE][:200]}), f"{IMAGE} cannot be read as an image"),
     "table of bytes": (lambda m: m.update({CSV: b"\xff\xfe\x00\x01"}), f"{CSV} is not a CSV file"),
-    "no rows": (lambda m: [m.update({name: m[name].split(b"\n")[0]}) for name in list(m) if name.endswith(".csv")]
-                + [m.pop(name) for name in list(m) if not name.endswith(".csv")], "names no images"),
+    "no rows": (
+        lambda m: (
+            [m.update({name: m[name].split(b"\n")[0]}) for name in list(m) if name.endswith(".csv")]
+            + [m.pop(name) for name in list(m) if not name.endswith(".csv")]
+        ),
+        "names no images",
+    ),
     "path out": (lambda m: m.update({"../x.jpg": b"x"}), r"'../x.jpg' points out of the archive"),
     "absolute path": (lambda m: m.update({"/etc/x.jpg": b"x"}), "points out of the archive"),
     "backslashes": (lambda m: m.update({"..\\x.jpg": b"x"}), "points out of the archive"),
@@ -106,10 +111,14 @@ def test_flipped_bytes_inside_a_member_are_noticed(tmp_path):
 MUCAC_FAULTS = {
     "no identities": (lambda f: f.pop("CelebA-HQ-identity.txt"), "there is no CelebA-HQ-identity.txt"),
     "no attributes": (lambda f: f.pop("CelebA-HQ-attribute.txt"), "there is no CelebA-HQ-attribute.txt"),
-    "odd identity": (lambda f: edit(f, "CelebA-HQ-identity.txt", b"0.jpg 0", b"0.jpg zero"),
-                     "line 1: the line is not 'FILE NUMBER' .*0.jpg zero"),
-    "twice": (lambda f: edit(f, "CelebA-HQ-identity.txt", b"1.jpg 0", b"0.jpg 0"),
-              "line 2: its file stands in CelebA-HQ-identity.txt twice"),
+    "odd identity": (
+        lambda f: edit(f, "CelebA-HQ-identity.txt", b"0.jpg 0", b"0.jpg zero"),
+        "line 1: the line is not 'FILE NUMBER' .*0.jpg zero",
+    ),
+    "twice": (
+        lambda f: edit(f, "CelebA-HQ-identity.txt", b"1.jpg 0", b"0.jpg 0"),
+        "line 2: its file stands in CelebA-HQ-identity.txt twice",
+    ),
     "few columns": (lambda f: edit(f, "CelebA-HQ-attribute.txt", b"0.jpg -1 ", b"0.jpg "), "line 1: .*39 columns are there"),
     "odd value": (lambda f: edit(f, "CelebA-HQ-attribute.txt", b"0.jpg -1", b"0.jpg 5"), "line 1: .* of -1, 0 or 1"),
     "no image": (lambda f: f.pop("CelebA-HQ-img/3.jpg"), "CelebA-HQ-img/3.jpg has a row .* but is not in the archive"),
@@ -167,8 +176,10 @@ def korean(encoding="utf-8", form="NFC"):
     return members, f"train_images/{unicodedata.normalize(form, name)}".encode(encoding)
 
 
-@pytest.mark.parametrize("encoding, form, flagged", [("utf-8", "NFC", True), ("utf-8", "NFD", True), ("utf-8", "NFC", False),
-                                                     ("cp949", "NFC", False)])
+@pytest.mark.parametrize(
+    "encoding, form, flagged",
+    [("utf-8", "NFC", True), ("utf-8", "NFD", True), ("utf-8", "NFC", False), ("cp949", "NFC", False)],
+)
 def test_hangul_names_are_found_however_the_archive_spells_them(tmp_path, encoding, form, flagged):
     members, raw = korean(encoding, form)
     stand_in = "train_images/" + "x" * (len(raw) - len("train_images/"))
@@ -186,8 +197,9 @@ def flag_as_utf8(content, name):
     """Set the flag in both headers of the member."""
     content = bytearray(content)
     for signature, flags, start in ((b"PK\x03\x04", 6, 30), (b"PK\x01\x02", 8, 46)):
-        place = next(at for at in range(len(content)) if content.startswith(signature, at)
-                     and content.startswith(name, at + start))
+        place = next(
+            at for at in range(len(content)) if content.startswith(signature, at) and content.startswith(name, at + start)
+        )
         content[place + flags + 1] |= 0x08
     return bytes(content)
 
@@ -212,18 +224,30 @@ def test_other_endings_are_read_by_their_content(tmp_path):
 
 
 REMEDIES = {
-    "capitals": (lambda m: m.update({IMAGE.replace(".jpg", ".JPG"): m.pop(IMAGE)}),
-                 f"{IMAGE} has a row .* with other capitals .*b1.JPG", "write both alike"),
+    "capitals": (
+        lambda m: m.update({IMAGE.replace(".jpg", ".JPG"): m.pop(IMAGE)}),
+        f"{IMAGE} has a row .* with other capitals .*b1.JPG",
+        "write both alike",
+    ),
     "UTF-16": (lambda m: m.update({CSV: m[CSV].decode().encode("utf-16")}), f"{CSV} is not a CSV file .*UTF-16", "CSV UTF-8"),
-    "cp949": (lambda m: m.update({CSV: m[CSV].replace(b"F0001,", "가족,".encode("cp949"))}),
-              f"{CSV} is not a CSV file .*cp949", "CSV UTF-8"),
+    "cp949": (
+        lambda m: m.update({CSV: m[CSV].replace(b"F0001,", "가족,".encode("cp949"))}),
+        f"{CSV} is not a CSV file .*cp949",
+        "CSV UTF-8",
+    ),
     "long row": (lambda m: edit(m, CSV, b"_b1.jpg\n", b"_b1.jpg,,too,much\n"), "line 3: the row .*7, the header 4", "remove"),
-    "all rows long": (lambda m: m.update({CSV: m[CSV].replace(b".jpg\n", b".jpg,1\n").replace(b".JPG\n", b".JPG,1\n")}),
-                      "line 2: the row .*5, the header 4", "remove"),
+    "all rows long": (
+        lambda m: m.update({CSV: m[CSV].replace(b".jpg\n", b".jpg,1\n").replace(b".JPG\n", b".JPG,1\n")}),
+        "line 2: the row .*5, the header 4",
+        "remove",
+    ),
     "short row": (lambda m: edit(m, CSV, b"F0001,D,b,", b"F0001,b,"), "line 3: the row .*3, the header 4", "quotes"),
     "open quote": (lambda m: edit(m, CSV, b"F0001,D,b,", b'F0001,D,"b,'), f"{CSV} is not a CSV file", "mend the line"),
-    "HEIC": (lambda m: m.update({IMAGE: b"\0\0\0\x18ftypheic" + bytes(40)}), f"{IMAGE} cannot be read as an image of",
-             "convert it to an 8-bit RGB JPEG"),
+    "HEIC": (
+        lambda m: m.update({IMAGE: b"\0\0\0\x18ftypheic" + bytes(40)}),
+        f"{IMAGE} cannot be read as an image of",
+        "convert it to an 8-bit RGB JPEG",
+    ),
     "cut short": (lambda m: m.update({IMAGE: m[IMAGE][:300]}), f"{IMAGE} cannot be read", "remove both the file and its row"),
 }
 

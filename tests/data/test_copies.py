@@ -13,8 +13,13 @@ from tests.helpers.copied import EDITS, found, images_of, saved
 
 COUNT = 12
 SELDOM = ("a sticker on 1/32 of it", "a black border of 1/16", "turned by 5 degrees", "cropped by 15 % on all sides")
-MOST = ("brightness 1.2", "cropped by 5 % on one side", "cropped by 10 % on all sides", "turned by 2 degrees",
-        "cropped by 5 %, brightness 1.15, half")  # 56 or more of 60 were found of each
+MOST = (
+    "brightness 1.2",
+    "cropped by 5 % on one side",
+    "cropped by 10 % on all sides",
+    "turned by 2 degrees",
+    "cropped by 5 %, brightness 1.15, half",
+)  # 56 or more of 60 were found of each
 ALL = [name for name in EDITS if name not in (*MOST, *SELDOM)]
 
 

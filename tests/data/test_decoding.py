@@ -38,12 +38,18 @@ def ramp(dtype) -> np.ndarray:
 
 def png(bits: int, kind: int, row: bytes, *, side: tuple[int, int] = (4, 4), key: bytes = b"") -> bytes:
     """A PNG file written by hand: what Pillow itself does not write."""
+
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
     header = struct.pack(">IIBBBBB", *side, bits, kind, 0, 0, 0)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + (chunk(b"tRNS", key) if key else b"")
-            + chunk(b"IDAT", zlib.compress((b"\0" + row) * side[1] if side[1] < 100 else b"")) + chunk(b"IEND", b""))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + (chunk(b"tRNS", key) if key else b"")
+        + chunk(b"IDAT", zlib.compress((b"\0" + row) * side[1] if side[1] < 100 else b""))
+        + chunk(b"IEND", b"")
+    )
 
 
 def colours(content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -60,8 +66,9 @@ def test_16_bit_grey_keeps_its_shades(kind):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
-@pytest.mark.parametrize("turn, transposed", [(3, "ROTATE_180"), (5, "TRANSPOSE"), (6, "ROTATE_270"), (8, "ROTATE_90"),
-                                              (2, "FLIP_LEFT_RIGHT")])
+@pytest.mark.parametrize(
+    "turn, transposed", [(3, "ROTATE_180"), (5, "TRANSPOSE"), (6, "ROTATE_270"), (8, "ROTATE_90"), (2, "FLIP_LEFT_RIGHT")]
+)
 def test_a_picture_is_turned_as_its_exif_says(kind, turn, transposed):
     exif = Image.Exif()
     exif[ORIENTATION] = turn
@@ -79,11 +86,15 @@ def test_what_alpha_hides_is_white(kind):
     assert left.tolist() == [255, 255, 255] and right.tolist() == [255, 0, 0]
 
 
-@pytest.mark.parametrize("content", [
-    png(8, 2, b"\x12\x34\x56" * 4, key=b"\x00\x12\x00\x34\x00\x56"),
-    png(16, 0, b"\x12\x34" * 4, key=b"\x12\x34"),
-    png(16, 4, b"\x12\x34\x00\x00" * 4),
-], ids=["colour key", "16-bit grey key", "16-bit grey and alpha"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        png(8, 2, b"\x12\x34\x56" * 4, key=b"\x00\x12\x00\x34\x00\x56"),
+        png(16, 0, b"\x12\x34" * 4, key=b"\x12\x34"),
+        png(16, 4, b"\x12\x34\x00\x00" * 4),
+    ],
+    ids=["colour key", "16-bit grey key", "16-bit grey and alpha"],
+)
 def test_a_transparent_colour_is_white(content):
     assert (np.asarray(decode_photo(content)) == 255).all()
 
@@ -128,8 +139,10 @@ REFUSED = {
     "int32": (encoded(Image.fromarray(ramp(np.int32)), "TIFF"), "pixels of the kind I"),
     "float": (encoded(Image.fromarray(ramp(np.float32)), "TIFF"), "pixels of the kind F"),
     "Lab": (encoded(Image.new("LAB", (8, 8)), "TIFF"), "pixels of the kind LAB"),
-    "16-bit colour key": (png(16, 2, b"\x12\x34\x56\x78\x9a\xbc" * 4, key=b"\x12\x34\x56\x78\x9a\xbc"),
-                          "transparent colour of 16 bits"),
+    "16-bit colour key": (
+        png(16, 2, b"\x12\x34\x56\x78\x9a\xbc" * 4, key=b"\x12\x34\x56\x78\x9a\xbc"),
+        "transparent colour of 16 bits",
+    ),
     "CMYK without a marker": (_without_adobe(encoded(picture().convert("CMYK"), "JPEG")), "without Adobe's marker"),
     "inverted 16-bit TIFF": (encoded(Image.fromarray(ramp(np.uint16)), "TIFF", tiffinfo={262: 0}), "inverted"),
     "animation": (encoded(picture(), "PNG", save_all=True, append_images=[Image.new("RGB", (24, 16))]), "several pictures"),

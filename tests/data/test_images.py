@@ -97,8 +97,12 @@ def test_at_128_px_the_input_pipeline_takes_at_most_a_tenth_of_a_training_step(t
     """Ratio of the best of several timings in one run: a neighbour on the machine slows both."""
     count, side = 32, 128
     compute = choose(RuntimeConfig())
-    data = ImageSet(np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8), np.arange(count),
-                    torch.arange(count) % 8, 8)
+    data = ImageSet(
+        np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8),
+        np.arange(count),
+        torch.arange(count) % 8,
+        8,
+    )
     model = compute.place(build("resnet18", 8)).train()
     rng = generator()
 

@@ -21,8 +21,12 @@ from aru.data.splits import check_leaks
 from tests.helpers.archives import jpeg, mucac_files, mucac_folder, mufac_archive, mufac_members, write_zip
 from tests.helpers.copied import saved
 
-REAL = Path(os.environ.get("ARU_MUFAC_ARCHIVE", Path(__file__).resolve().parents[3] / "shared" / "data"
-                           / "custom_korean_family_dataset_resolution_128.zip"))
+REAL = Path(
+    os.environ.get(
+        "ARU_MUFAC_ARCHIVE",
+        Path(__file__).resolve().parents[3] / "shared" / "data" / "custom_korean_family_dataset_resolution_128.zip",
+    )
+)
 
 
 @pytest.fixture(scope="module")
@@ -115,13 +119,16 @@ def test_people_can_be_asked_for_by_id_by_key_or_drawn(planted):
     assert drawn["role"].tolist() == same["role"].tolist() != other["role"].tolist()
 
 
-@pytest.mark.parametrize("forget, message", [
-    ({"subjects": ["F0003/X"]}, r"unknown subject 'F0003/X' in data.forget.subjects: people are named FAMILY/PERSON"),
-    ({"subjects": ["F0008/M"]}, "no training photo of 'F0008/M'"),
-    ({"rows": 40}, "nothing is left to retain"),
-    ({"draw": 10}, "nobody is left to retain"),
-    ({}, "give rows, subjects or draw"),
-])
+@pytest.mark.parametrize(
+    "forget, message",
+    [
+        ({"subjects": ["F0003/X"]}, r"unknown subject 'F0003/X' in data.forget.subjects: people are named FAMILY/PERSON"),
+        ({"subjects": ["F0008/M"]}, "no training photo of 'F0008/M'"),
+        ({"rows": 40}, "nothing is left to retain"),
+        ({"draw": 10}, "nobody is left to retain"),
+        ({}, "give rows, subjects or draw"),
+    ],
+)
 def test_forget_sets_that_cannot_be_are_refused(planted, forget, message):
     with pytest.raises(InputError, match=message):
         build_manifest("mufac", planted, protocol="official", forget=forget)
@@ -129,16 +136,33 @@ def test_forget_sets_that_cannot_be_are_refused(planted, forget, message):
 
 def test_the_audit_finds_what_was_planted(planted):
     found = audit(build(planted))
-    assert found["counts"] == {"rows": 64, "distinct_files": 59, "distinct_photos": 58, "families": 8,
-                               "family_person_keys": 16, "people": 15, "unused_rows": 0}
+    assert found["counts"] == {
+        "rows": 64,
+        "distinct_files": 59,
+        "distinct_photos": 58,
+        "families": 8,
+        "family_person_keys": 16,
+        "people": 15,
+        "unused_rows": 0,
+    }
     assert found["merges"] == {"people": 1, "filings": 2, "most_filings_of_one": 2, "most_photos_of_one": 5}
-    assert found["suspects"] == {"pairs": 2, "pairs_by_photos": 2, "pairs_by_ids": 0, "pairs_in_several_sets": 1, "people": 4,
-                                 "most_people_on_one_side": 2, "photos_of_people_on_several_sides": 0}
+    assert found["suspects"] == {
+        "pairs": 2,
+        "pairs_by_photos": 2,
+        "pairs_by_ids": 0,
+        "pairs_in_several_sets": 1,
+        "people": 4,
+        "most_people_on_one_side": 2,
+        "photos_of_people_on_several_sides": 0,
+    }
     both = found["both_sides_of_forget_and_retain"]
     assert (both["people"], both["photos"], both["family_person_keys"]) == (1, 3, [])
     assert both["forget_rows_byte_identical_to_retain"] == 3
-    assert found["leaks_into"]["unseen"] == {"rows_byte_identical_to_train": 1, "rows_of_a_train_photo": 1,
-                                             "people_of_train": 0}
+    assert found["leaks_into"]["unseen"] == {
+        "rows_byte_identical_to_train": 1,
+        "rows_of_a_train_photo": 1,
+        "people_of_train": 0,
+    }
     assert found["leaks_into"]["test"]["rows_byte_identical_to_train"] == 0
     assert found["photos_with_conflicting_labels"] == 3
     assert found["copies"] == {"by_bytes": 5, "by_encoding": 1, "by_edit": 0, "constant_images": 0}
@@ -169,8 +193,11 @@ def test_a_manifest_comes_back_as_it_was_and_a_spoilt_one_is_refused(planted, tm
     first = path.read_bytes()
     write_manifest(path, read_manifest(path))
     assert path.read_bytes() == first
-    for old, new, message in ((b"forget", b"forgot", "unknown role"), (b"\n1,", b"\n7,", "rows are not numbered"),
-                              (b"subject", b"person2", "lacks the column 'subject'")):
+    for old, new, message in (
+        (b"forget", b"forgot", "unknown role"),
+        (b"\n1,", b"\n7,", "rows are not numbered"),
+        (b"subject", b"person2", "lacks the column 'subject'"),
+    ):
         path.write_bytes(first.replace(old, new, 1))
         with pytest.raises(InputError, match=message):
             read_manifest(path)
@@ -180,18 +207,31 @@ def test_mucac_roles_follow_the_identity_numbers(tmp_path):
     folder = mucac_folder(tmp_path / "mucac")
     manifest = build_manifest("mucac", folder, protocol="official", forget={})
     roles = dict(zip(manifest["person"].astype(int), manifest["role"], strict=True))
-    assert roles == {0: "test", 189: "test", 190: "forget", 1249: "forget", 1250: "retain", 4854: "retain",
-                     4855: "unseen", 6216: "unseen"}
+    assert roles == {
+        0: "test",
+        189: "test",
+        190: "forget",
+        1249: "forget",
+        1250: "retain",
+        4854: "retain",
+        4855: "unseen",
+        6216: "unseen",
+    }
     assert manifest["male"].tolist() == [photo % 2 for photo in range(16)]
     assert manifest["smiling"].tolist() == [int(photo % 3 > 0) for photo in range(16)] and manifest["young"].all()
 
 
-@pytest.mark.parametrize("numbers, test, forget, retain", [
-    (range(6217), 190, 1060, 3605),  # the published people
-    (range(10001, 11001), 31, 170, 580),  # as many as round to the published shares of 1,000
-    (range(180), 6, 30, 105), (range(4), 1, 1, 1), (range(5), 1, 1, 2),
-    ((0, 190, 1250, 4855), 1, 1, 1),
-])
+@pytest.mark.parametrize(
+    "numbers, test, forget, retain",
+    [
+        (range(6217), 190, 1060, 3605),  # the published people
+        (range(10001, 11001), 31, 170, 580),  # as many as round to the published shares of 1,000
+        (range(180), 6, 30, 105),
+        (range(4), 1, 1, 1),
+        (range(5), 1, 1, 2),
+        ((0, 190, 1250, 4855), 1, 1, 1),
+    ],
+)
 def test_mucac_is_cut_at_the_published_numbers_or_else_in_the_published_shares(numbers, test, forget, retain):
     sets = list(cut(reversed(numbers)).values())
     assert [sets.count(name) for name in SETS] == [test, forget, retain, len(numbers) - test - forget - retain]
@@ -223,8 +263,7 @@ def test_the_real_archive_has_the_published_counts():
     found = audit(build_manifest("mufac", REAL, protocol="official", forget={"rows": 1500}))
     assert (found["counts"]["rows"], found["counts"]["distinct_files"]) == (13068, 9119)
     sizes = {role: (part["images"], part["families"], part["family_person_keys"]) for role, part in found["sets"].items()}
-    assert sizes == {"forget": (1500, 46, 136), "retain": (8525, 254, 761), "test": (1539, 50, 161),
-                     "unseen": (1504, 50, 159)}
+    assert sizes == {"forget": (1500, 46, 136), "retain": (8525, 254, 761), "test": (1539, 50, 161), "unseen": (1504, 50, 159)}
     both = found["both_sides_of_forget_and_retain"]
     assert both["forget_rows_byte_identical_to_retain"] == 18 and both["family_person_keys"] == ["F0046/D"]
     assert found["leaks_into"]["unseen"]["rows_byte_identical_to_train"] == 27

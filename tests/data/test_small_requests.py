@@ -14,8 +14,10 @@ from aru.stages.runner import STAGES, run
 from tests.helpers.archives import mufac_archive
 from tests.stages.test_stages import write_params
 
-REQUESTS = {"three photos": {"protocol": "clean", "forget": {"rows": None, "subjects": ["F0001/D"]}},
-            "one photo": {"protocol": "official", "forget": {"rows": 1}}}
+REQUESTS = {
+    "three photos": {"protocol": "clean", "forget": {"rows": None, "subjects": ["F0001/D"]}},
+    "one photo": {"protocol": "official", "forget": {"rows": 1}},
+}
 
 
 @pytest.fixture(scope="module", params=REQUESTS)

@@ -37,8 +37,9 @@ def build(path, protocol="official", forget=None, **options):
 
 @pytest.mark.parametrize("typed", ["F0001 ", "\u00a0F0001", "F0001\u200b", "\ufeffF0001\t"])
 def test_blanks_and_invisible_marks_make_no_second_person(tmp_path, typed):
-    manifest = build(archive(tmp_path, ("\nF0001,D", f"\n{typed},D", 2), ("F0001,M", "F0001,M ", 1)),
-                     forget={"subjects": ["F0001/D"]})
+    manifest = build(
+        archive(tmp_path, ("\nF0001,D", f"\n{typed},D", 2), ("F0001,M", "F0001,M ", 1)), forget={"subjects": ["F0001/D"]}
+    )
     assert manifest["role"].tolist()[:8] == ["forget"] * 4 + ["retain"] * 4
     assert manifest["subject"].nunique() == 16 and set(manifest["person"]) == {"D", "M"}
 
@@ -46,8 +47,9 @@ def test_blanks_and_invisible_marks_make_no_second_person(tmp_path, typed):
 def test_a_composed_and_a_decomposed_name_are_one(tmp_path):
     name = "\uae40\uc601\uc218"
     apart = unicodedata.normalize("NFD", name)
-    manifest = build(archive(tmp_path, ("F0001,D", f"{name},D", 2), ("F0001,D", f"{apart},D", 2)),
-                     forget={"subjects": [f" {apart} / D "]})
+    manifest = build(
+        archive(tmp_path, ("F0001,D", f"{name},D", 2), ("F0001,D", f"{apart},D", 2)), forget={"subjects": [f" {apart} / D "]}
+    )
     assert apart != name and (manifest["role"] == "forget").sum() == 4 and manifest["family"][3] == name
 
 
@@ -57,15 +59,21 @@ def test_an_id_of_blanks_is_empty(tmp_path):
     assert f"{TRAIN}, line 2: person_id is empty" in explained(caught.value)
 
 
-@pytest.mark.parametrize("asked, hints", [
-    ("F0001/d", ["F0001/D"]), ("f-1/D", ["F0001/D"]), ("F0001/X", []), ("F0001/DD", []), ("F0099/D", []), ("D", [])])
+@pytest.mark.parametrize(
+    "asked, hints",
+    [("F0001/d", ["F0001/D"]), ("f-1/D", ["F0001/D"]), ("F0001/X", []), ("F0001/DD", []), ("F0099/D", []), ("D", [])],
+)
 def test_the_hint_is_another_spelling_and_never_another_person(tmp_path, asked, hints):
     with pytest.raises(InputError) as refused:
         build(archive(tmp_path), forget={"subjects": ["F0002/M", asked]})
     message = str(refused.value)
     assert message.startswith(f"unknown subject {asked!r}") and "F0002" not in message
-    assert [f"F000{family}/{person}" for family in range(1, 9) for person in "DM"
-            if f"did you mean 'F000{family}/{person}'" in message] == hints
+    assert [
+        f"F000{family}/{person}"
+        for family in range(1, 9)
+        for person in "DM"
+        if f"did you mean 'F000{family}/{person}'" in message
+    ] == hints
 
 
 def test_all_unknown_subjects_are_named_at_once(tmp_path):
@@ -105,20 +113,23 @@ PLACEHOLDER = {"F1/A": "ab.", "F2/B": "cd.", "F3/C": "ef.", "F4/D": "gh.", "F5/E
 """Five folders that hold one and the same file beside two photos of their own."""
 
 
-@pytest.mark.parametrize("folders, people", {
-    "filed again whole": ({"F1/A": "abcd", "F2/B": "abcd"}, 1),
-    "filed again in part": ({"F1/A": "abcdefgh", "F2/B": "ab"}, 1),
-    "two of three": ({"F1/A": "abc", "F2/B": "bcd"}, 1),
-    "half is not enough": ({"F1/A": "ab", "F2/B": "bc"}, 2),
-    "its only photo": ({"F1/A": "abc", "F2/B": "c"}, 1),
-    "three times over": ({"F1/A": "abcd", "F2/B": "abcd", "F3/C": "abcd", "F4/D": "cd"}, 1),
-    "in two halves": ({"F1/A": "abcd", "F2/B": "cd", "F3/C": "ab"}, 1),
-    "a mixed folder": (MIXED, 5),
-    "a placeholder": (PLACEHOLDER, 6),
-    "folders of a placeholder alone": ({"F1/A": "ab.", "F2/B": "cd.", "F3/C": ".", "F4/D": "."}, 4),
-    "two placeholders in nine folders": ({f"F{n}/A": f"{n}.:" for n in range(9)}, 9),
-    "none in common": ({"F1/A": "ab", "F2/B": "cd"}, 2),
-}.values())
+@pytest.mark.parametrize(
+    "folders, people",
+    {
+        "filed again whole": ({"F1/A": "abcd", "F2/B": "abcd"}, 1),
+        "filed again in part": ({"F1/A": "abcdefgh", "F2/B": "ab"}, 1),
+        "two of three": ({"F1/A": "abc", "F2/B": "bcd"}, 1),
+        "half is not enough": ({"F1/A": "ab", "F2/B": "bc"}, 2),
+        "its only photo": ({"F1/A": "abc", "F2/B": "c"}, 1),
+        "three times over": ({"F1/A": "abcd", "F2/B": "abcd", "F3/C": "abcd", "F4/D": "cd"}, 1),
+        "in two halves": ({"F1/A": "abcd", "F2/B": "cd", "F3/C": "ab"}, 1),
+        "a mixed folder": (MIXED, 5),
+        "a placeholder": (PLACEHOLDER, 6),
+        "folders of a placeholder alone": ({"F1/A": "ab.", "F2/B": "cd.", "F3/C": ".", "F4/D": "."}, 4),
+        "two placeholders in nine folders": ({f"F{n}/A": f"{n}.:" for n in range(9)}, 9),
+        "none in common": ({"F1/A": "ab", "F2/B": "cd"}, 2),
+    }.values(),
+)
 def test_filings_are_one_person_by_more_than_half_of_the_smaller_ones_photos(folders, people):
     assert len(groups(folders)) == people
 
@@ -174,15 +185,19 @@ def test_exceptions_come_before_photos():
     assert groups(third, apart) == [{"F1/A", "F3/C"}, {"F2/B"}], "nobody is joined with both"
     assert groups(MIXED, MergeConfig(same=[["F1/A", " F5/M"]]))[0] == {"F1/A", "F5/M"}
     assert pairs(MIXED, MergeConfig(different=[["F5/M", f"F{n}/{name}"] for n, name in enumerate("ABC", 1)])) == [
-        ("S00003", "S00004")]
+        ("S00003", "S00004")
+    ]
     assert len(groups(MIXED, MergeConfig(suspects="join", different=[["F1/A", "F5/M"]]))) == 2
 
 
-@pytest.mark.parametrize("merge, message", [
-    ({"same": [["F1/a", "F2/B"]]}, r"unknown person 'F1/a' in data.merge.same.*did you mean 'F1/A'"),
-    ({"different": [["F1/A", "F9/Z"]]}, "unknown person 'F9/Z' in data.merge.different"),
-    ({"same": [["F1/A", "F2/B"], ["F2/B", "F3/C"]], "different": [["F1/A", "F3/C"]]}, "joins F2/B and F3/C, which"),
-])
+@pytest.mark.parametrize(
+    "merge, message",
+    [
+        ({"same": [["F1/a", "F2/B"]]}, r"unknown person 'F1/a' in data.merge.same.*did you mean 'F1/A'"),
+        ({"different": [["F1/A", "F9/Z"]]}, "unknown person 'F9/Z' in data.merge.different"),
+        ({"same": [["F1/A", "F2/B"], ["F2/B", "F3/C"]], "different": [["F1/A", "F3/C"]]}, "joins F2/B and F3/C, which"),
+    ],
+)
 def test_exceptions_that_cannot_be_are_refused(merge, message):
     with pytest.raises(InputError, match=message):
         table(MIXED, MergeConfig(**merge))
@@ -202,8 +217,14 @@ def test_the_clean_protocol_keeps_suspects_on_one_side_and_says_how_many():
     manifest = clean(with_others(MIXED | {"F6/F": "uvw"}), subjects=["F1/A"])
     assert (manifest["role"] == "forget").sum() == 42 and not manifest["photo"][manifest["role"] != ""].duplicated().any()
     assert audit(manifest)["suspects"] == {
-        "pairs": 4, "pairs_by_photos": 4, "pairs_by_ids": 0, "pairs_in_several_sets": 0, "people": 5,
-        "most_people_on_one_side": 5, "photos_of_people_on_several_sides": 0}
+        "pairs": 4,
+        "pairs_by_photos": 4,
+        "pairs_by_ids": 0,
+        "pairs_in_several_sets": 0,
+        "people": 5,
+        "most_people_on_one_side": 5,
+        "photos_of_people_on_several_sides": 0,
+    }
     ignore = MergeConfig(suspects="ignore")
     alone = clean(with_others(MIXED | {"F6/F": "uvw"}, ignore), ignore, subjects=["F1/A"])
     assert "".join(alone["photo"][alone["role"] == "forget"]) == "cdefghij", "a photo of two sides is in no set"
@@ -215,8 +236,10 @@ def test_who_is_trained_on_does_not_depend_on_who_is_forgotten(suspects):
     merge = MergeConfig(suspects=suspects)
     elsewhere = {f"P{key}": "".join(chr(0x3000 + ord(photo)) for photo in photos) for key, photos in PLACEHOLDER.items()}
     manifest = with_others(MIXED | elsewhere, merge)
-    trained = [clean(manifest, merge, subjects=[name])["role"].isin(["forget", "retain"]).tolist()
-               for name in ("F1/A", "F5/M", "PF1/A", "PF6/F")]
+    trained = [
+        clean(manifest, merge, subjects=[name])["role"].isin(["forget", "retain"]).tolist()
+        for name in ("F1/A", "F5/M", "PF1/A", "PF6/F")
+    ]
     assert trained[0] == trained[1] == trained[2] == trained[3] and 30 < sum(trained[0]) < len(manifest)
 
 
@@ -251,7 +274,7 @@ def test_someone_without_a_training_photo_is_not_passed_over(tmp_path):
 
 
 def test_tuning_sets_suspects_aside_together():
-    folders = {f"F{n}/A": f"{chr(0x4e00 + n)}{chr(0x5e00 + n)}" for n in range(40)}
+    folders = {f"F{n}/A": f"{chr(0x4E00 + n)}{chr(0x5E00 + n)}" for n in range(40)}
     plain = tuning_people(table(folders))
     manifest = table(folders | {"F99/A": "".join(folders[f"F{n}/A"][0] for n in range(40))})
     chosen = tuning_people(manifest)
@@ -262,8 +285,14 @@ def test_tuning_sets_suspects_aside_together():
 def test_the_lists_name_filings_with_their_evidence():
     folders = {"F1/A": "abcd", "F2/B": "abcx", "F3/C": "klmn", "F4/D": "kpqrs", "F5/E": "12", "F5/e": "34"}
     shown = people(table(folders))
-    assert shown["merges"] == [{"subject": "S00000", "photos": 5, "filings": {"F1/A": 4, "F2/B": 4}, "evidence": [
-        {"filings": ["F1/A", "F2/B"], "shared_photos": 3, "of": 4}]}]
+    assert shown["merges"] == [
+        {
+            "subject": "S00000",
+            "photos": 5,
+            "filings": {"F1/A": 4, "F2/B": 4},
+            "evidence": [{"filings": ["F1/A", "F2/B"], "shared_photos": 3, "of": 4}],
+        }
+    ]
     text = format_people(shown)
     assert "| S00000 | 5 | F1/A (4), F2/B (4) | F1/A and F2/B: 3 of 4 |" in text
     assert "| S00001: F3/C (4) | S00002: F4/D (5) | 1 of 4 photos are shared |" in text
@@ -283,7 +312,8 @@ def test_a_choice_by_name_says_who_comes_along_and_who_stays():
         "forget: 12 images of 9 photos, 2 people, 3 filings",
         "forget: F1/A is S00000: 4 photos of F1/A; the same person, and not asked for by this name: 4 photos of F2/B",
         "forget: F3/C is S00001: 4 photos of F3/C",
-        "retain: may be one of the forgotten (data.merge settles it): 5 photos of F4/D")
+        "retain: may be one of the forgotten (data.merge settles it): 5 photos of F4/D",
+    )
     both = chosen(folders, subjects=["F1/A", "F2/B"])
     assert both.added == {} and "F2/B is S00000: 4 photos of F2/B; the same person" in both.lines[2]
     whole = chosen(folders, subjects=["S00000"])
@@ -297,7 +327,7 @@ def test_suspects_on_the_side_of_the_forgotten_are_said_and_count_as_added():
 
 
 def test_drawn_people_and_rows_are_said_and_nobody_is_added():
-    folders = {f"F{n}/A": f"{chr(0x4e00 + 2 * n)}{chr(0x4e01 + 2 * n)}" for n in range(40)}
+    folders = {f"F{n}/A": f"{chr(0x4E00 + 2 * n)}{chr(0x4E01 + 2 * n)}" for n in range(40)}
     drawn = chosen(folders, draw=22)
     assert drawn.added == {} and len(drawn.lines) == 22 and drawn.lines[-1] == "forget: and 2 people more"
     assert chosen(folders, rows=4).lines == ("forget: 4 images of 4 photos, 2 people, 2 filings",)

@@ -62,9 +62,7 @@ class Archive:
             "keys": len({(row[0], row[1]) for rows in self.rows.values() for row in rows}),
             "files_under_two_families": sum(len(names) > 1 for names in homes.values()),
             "files_with_two_classes": sum(len(names) > 1 for names in classes.values()),
-            "files_on_both_sides_of_the_cut": len(
-                set(self.digests["train"][:cut]) & set(self.digests["train"][cut:])
-            ),
+            "files_on_both_sides_of_the_cut": len(set(self.digests["train"][:cut]) & set(self.digests["train"][cut:])),
             "keys_on_both_sides_of_the_cut": len(set(keys[:cut]) & set(keys[cut:])),
             "test_rows_in_train": sum(digest in train for digest in self.digests["val"]),
             "unseen_rows_in_train": sum(digest in train for digest in self.digests["test"]),
@@ -119,20 +117,13 @@ def test_the_bytes_show_what_was_planted(archive: Archive) -> None:
 
 def test_reencoded_copies_show_the_same_picture_in_other_bytes(archive: Archive) -> None:
     rows = [row for row in plan(**SMALL) if row.split == "train"]
-    pixels = {
-        row.path: np.asarray(Image.open(io.BytesIO(archive.content[f"train_images/{row.path}"])), float)
-        for row in rows
-    }
+    pixels = {row.path: np.asarray(Image.open(io.BytesIO(archive.content[f"train_images/{row.path}"])), float) for row in rows}
     copies = [row for row in rows if row.copy == "again"]
     for copy in copies:
         (photo,) = {row.path for row in rows if row.source is copy.source and not row.copy}
         assert archive.content[f"train_images/{photo}"] != archive.content[f"train_images/{copy.path}"]
         assert np.abs(pixels[photo] - pixels[copy.path]).mean() < 5
-        others = [
-            np.abs(pixels[copy.path] - pixels[row.path]).mean()
-            for row in rows
-            if row.source is not copy.source
-        ]
+        others = [np.abs(pixels[copy.path] - pixels[row.path]).mean() for row in rows if row.source is not copy.source]
         assert min(others) > 5
     assert copies
 
@@ -243,10 +234,7 @@ def test_a_person_is_nearer_to_themselves_than_to_others() -> None:
         return render(look_at(people[person], age, own), shot, bank, own, size=64).astype(float)[8:56, 12:52]
 
     young, older = ([face(index, age) for index in range(8)] for age in (25, 35))
-    ranks = [
-        sorted(range(8), key=lambda other: np.abs(young[index] - older[other]).mean()).index(index)
-        for index in range(8)
-    ]
+    ranks = [sorted(range(8), key=lambda other: np.abs(young[index] - older[other]).mean()).index(index) for index in range(8)]
     assert np.mean(ranks) < 1.2  # by chance 3.5
 
 
@@ -266,12 +254,8 @@ def test_every_hair_style_covers_the_crown_and_not_the_face(style: str) -> None:
         curl=0.0,
         beard="none",
     )
-    shot = replace(
-        draw_shot(rng, 30, 1.0), roll=0.0, yaw=0.0, pitch=0.0, shift=(0.0, 0.0), monochrome=0.0, exposure=1.0
-    )
-    picture = (
-        render(replace(look, hair=dark, glasses=0), shot, noise_bank(0), rng, size=64).astype(float).mean(-1)
-    )
+    shot = replace(draw_shot(rng, 30, 1.0), roll=0.0, yaw=0.0, pitch=0.0, shift=(0.0, 0.0), monochrome=0.0, exposure=1.0)
+    picture = render(replace(look, hair=dark, glasses=0), shot, noise_bank(0), rng, size=64).astype(float).mean(-1)
     assert picture[7:10, 28:36].mean() < 0.6 * picture[38:44, 22:42].mean()
 
 

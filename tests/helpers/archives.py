@@ -19,8 +19,9 @@ def jpeg(seed: int, *, side: int = 32, quality: int = 90, like: int | None = Non
     return buffer.getvalue()
 
 
-def mufac_members(*, families: int = 8, people: int = 2, photos: int = 4, side: int = 32,
-                  splits: tuple[float, float] = (0.6, 0.8)) -> dict[str, bytes]:
+def mufac_members(
+    *, families: int = 8, people: int = 2, photos: int = 4, side: int = 32, splits: tuple[float, float] = (0.6, 0.8)
+) -> dict[str, bytes]:
     """The members of a whole archive: families F0001 ... cut into train, val and test."""
     rows: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     members: dict[str, bytes] = {}
@@ -34,8 +35,10 @@ def mufac_members(*, families: int = 8, people: int = 2, photos: int = 4, side: 
                 members[f"{split}_images/{name}"] = jpeg(seed, side=side)
                 rows[split].append(f"F{family + 1:04d},{person},{age},{name}")
                 seed += 1
-    tables = {f"custom_{split}_dataset.csv": "\n".join(["family_id,person_id,age_class,image_path", *lines, ""]).encode()
-              for split, lines in rows.items()}
+    tables = {
+        f"custom_{split}_dataset.csv": "\n".join(["family_id,person_id,age_class,image_path", *lines, ""]).encode()
+        for split, lines in rows.items()
+    }
     return tables | members
 
 

@@ -30,8 +30,16 @@ def manifest() -> pd.DataFrame:
             for photo in range(PHOTOS):
                 true = person % CLASSES
                 age = int(rng.integers(CLASSES)) if photo % 3 == 0 else true
-                rows.append({"role": role, "subject": f"{role}{person:03d}", "family": f"F{role}{person // 4}",
-                             "photo": f"{role}{person:03d}/{photo}", "age": age, "true": true})
+                rows.append(
+                    {
+                        "role": role,
+                        "subject": f"{role}{person:03d}",
+                        "family": f"F{role}{person // 4}",
+                        "photo": f"{role}{person:03d}/{photo}",
+                        "age": age,
+                        "true": true,
+                    }
+                )
     return pd.DataFrame(rows).rename_axis("row").reset_index()
 
 
@@ -44,16 +52,18 @@ def sets() -> Sets:
     images = np.clip(noise + patterns[table["true"]], 0, 255).astype(np.uint8)
     targets = torch.from_numpy(table["age"].to_numpy().copy())
     rows = {role: np.flatnonzero(table["role"] == role) for role in PEOPLE}
-    return Sets(**{role: ImageSet(images, chosen, targets[torch.from_numpy(chosen)], CLASSES)
-                   for role, chosen in rows.items()})
+    return Sets(
+        **{role: ImageSet(images, chosen, targets[torch.from_numpy(chosen)], CLASSES) for role, chosen in rows.items()}
+    )
 
 
 def network(seed: int) -> nn.Module:
     """Small, and large enough to remember all of its training images."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return nn.Sequential(nn.BatchNorm2d(3, affine=False), nn.Flatten(), nn.Linear(3 * SIDE**2, 64), nn.ReLU(),
-                             nn.Linear(64, CLASSES))
+        return nn.Sequential(
+            nn.BatchNorm2d(3, affine=False), nn.Flatten(), nn.Linear(3 * SIDE**2, 64), nn.ReLU(), nn.Linear(64, CLASSES)
+        )
 
 
 def trained(data: ImageSet, seed: int, *, start: nn.Module | None = None, epochs: int = RECIPE.epochs) -> nn.Module:
@@ -127,8 +137,9 @@ def taught_again() -> nn.Module:
     return trained(sets().forget, 5, start=retrained(0), epochs=6)
 
 
-def case_of(model: nn.Module, *, reference: nn.Module | None = None, resamples: int = 200,
-            beside: nn.Module | None = None) -> Case:
+def case_of(
+    model: nn.Module, *, reference: nn.Module | None = None, resamples: int = 200, beside: nn.Module | None = None
+) -> Case:
     """The case of one model, beside the original (or another one) and, where it is given, a retrained reference."""
     models = {AUDITED: model, ORIGINAL: beside if beside is not None else original()}
     models |= {RETRAINED: reference} if reference is not None else {}

@@ -1,7 +1,7 @@
 """How many copies of what kind the search finds, and how many it invents: the tables of docs/protocol.md, "Copies".
 
-    python -m tests.helpers.copied data/faces.zip                       # any zip of images; figures only, no picture is kept
-    python -m tests.helpers.copied data/faces.zip --libraries           # beside imagehash, pdqhash and perception, where installed
+python -m tests.helpers.copied data/faces.zip                       # any zip of images; figures only, no picture is kept
+python -m tests.helpers.copied data/faces.zip --libraries           # beside imagehash, pdqhash and perception, where installed
 """
 
 import argparse
@@ -88,7 +88,8 @@ EDITS: dict[str, Edit] = {
     "turned by 5 degrees": lambda i: saved(i.rotate(5, Image.Resampling.BICUBIC)),
     "mirrored, half the size, quality 50": lambda i: saved(scaled(ImageOps.mirror(i), 0.5), quality=50),
     "cropped by 5 %, brightness 1.15, half": lambda i: saved(
-        scaled(ImageEnhance.Brightness(cropped(i, 0.05, 0.05, 0.05, 0.05)).enhance(1.15), 0.5)),
+        scaled(ImageEnhance.Brightness(cropped(i, 0.05, 0.05, 0.05, 0.05)).enhance(1.15), 0.5)
+    ),
     "a black border of 1/16": lambda i: saved(ImageOps.expand(i, i.width // 16)),
     "a sticker on 1/32 of it": lambda i: saved(stuck(i)),
 }
@@ -121,8 +122,9 @@ def hashes() -> dict[str, Callable[[Image.Image], np.ndarray]]:
         "imagehash dhash": lambda image: imagehash.dhash(image).hash.reshape(1, -1),
         "imagehash whash": lambda image: imagehash.whash(image).hash.reshape(1, -1),
         "pdqhash": lambda image: np.array(pdqhash.compute_dihedral(np.asarray(image))[0], dtype=bool),
-        "perception PHash": lambda image: np.array([phash.string_to_vector(text) for text in
-                                                    phash.compute_isometric(image).values()], dtype=bool),
+        "perception PHash": lambda image: np.array(
+            [phash.string_to_vector(text) for text in phash.compute_isometric(image).values()], dtype=bool
+        ),
     }
 
 
@@ -173,8 +175,10 @@ def main() -> None:
     start = time.perf_counter()
     copies = find_copies(thumbnails)
     kinds = [copy.how for copy in copies]
-    print(f"{len(contents)} files: {len(copies)} pairs, {kinds.count('edit')} of them edits, in "
-          f"{time.perf_counter() - start:.0f} s; least part explained {min((copy.explained for copy in copies), default=1)}")
+    print(
+        f"{len(contents)} files: {len(copies)} pairs, {kinds.count('edit')} of them edits, in "
+        f"{time.perf_counter() - start:.0f} s; least part explained {min((copy.explained for copy in copies), default=1)}"
+    )
 
 
 if __name__ == "__main__":

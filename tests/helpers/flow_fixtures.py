@@ -12,8 +12,9 @@ from tests.helpers.project import commit_all, make_project, run_stage
 STAGES = ("prepare", "train", "attack", "mask", "finetune", "retrain", "evaluate", "audit", "report")
 
 
-def run_flow(root: Path, benchmark: str = "faces", *, stage: Callable[..., None] = run_stage,
-             **options: object) -> dict[str, str]:
+def run_flow(
+    root: Path, benchmark: str = "faces", *, stage: Callable[..., None] = run_stage, **options: object
+) -> dict[str, str]:
     """Run the main flow on a project with stand-in stages and without MLflow; returns {stage: source}."""
     from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
 
@@ -22,8 +23,11 @@ def run_flow(root: Path, benchmark: str = "faces", *, stage: Callable[..., None]
     from flows.project.discretion import disclosed
     from flows.tracking import publishing
 
-    with disclosed(), pytest.MonkeyPatch.context() as patch, temporary_settings(
-            {PREFECT_RESULTS_LOCAL_STORAGE_PATH: root / ".prefect" / "results"}):
+    with (
+        disclosed(),
+        pytest.MonkeyPatch.context() as patch,
+        temporary_settings({PREFECT_RESULTS_LOCAL_STORAGE_PATH: root / ".prefect" / "results"}),
+    ):
         patch.setattr(Workers, "run", lambda self, work, progress: stage(*work.arguments, work.options["root"], progress))
         published = publishing.Published("run", "model", "1", "pass", ("candidate",), new=True)
         patch.setattr(publishing, "publish", lambda *arguments: published)
@@ -46,6 +50,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished(template: Path, prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which the flow has run once; never changed by a test."""
+
     def make(root: Path) -> None:
         shutil.copytree(template, root, dirs_exist_ok=True)
         assert computed(run_flow(root)) == set(STAGES)

@@ -24,8 +24,13 @@ class OnDevice(torch.Tensor):
     @staticmethod
     def __new__(cls, held: torch.Tensor) -> "OnDevice":
         return torch.Tensor._make_wrapper_subclass(
-            cls, held.size(), strides=held.stride(), storage_offset=held.storage_offset(), dtype=held.dtype,
-            requires_grad=held.requires_grad)  # below Python it is of the CPU: autograd has no streams to look for
+            cls,
+            held.size(),
+            strides=held.stride(),
+            storage_offset=held.storage_offset(),
+            dtype=held.dtype,
+            requires_grad=held.requires_grad,
+        )  # below Python it is of the CPU: autograd has no streams to look for
 
     def __init__(self, held: torch.Tensor) -> None:
         self.held = held
@@ -109,8 +114,9 @@ def _dispatch(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     result = function(*args, **kwargs)
     if function._schema.is_mutable and ours:  # in place: the very tensor that was given is given back
         known = {id(tensor.held): tensor for tensor in ours}
-        return tree_map_only(torch.Tensor, lambda tensor: known[id(tensor)] if id(tensor) in known else _wrapped(tensor, here),
-                             result)
+        return tree_map_only(
+            torch.Tensor, lambda tensor: known[id(tensor)] if id(tensor) in known else _wrapped(tensor, here), result
+        )
     return tree_map_only(torch.Tensor, lambda tensor: _wrapped(tensor, here), result)
 
 

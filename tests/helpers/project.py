@@ -69,8 +69,11 @@ def change_param(root: Path, before: str, after: str) -> None:
 
 def outputs(root: Path, benchmark: str = "faces") -> dict[str, str]:
     """{path: content digest} of all that the stages wrote, apart from the costs."""
-    files = [path for path in sorted((root / "work" / benchmark).rglob("*"))
-             if path.is_file() and path.name not in ("cost.json", ".gitignore")]
+    files = [
+        path
+        for path in sorted((root / "work" / benchmark).rglob("*"))
+        if path.is_file() and path.name not in ("cost.json", ".gitignore")
+    ]
     return {str(path.relative_to(root)): hashlib.md5(path.read_bytes()).hexdigest() for path in files}
 
 

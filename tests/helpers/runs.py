@@ -12,8 +12,14 @@ from aru.metrics.summary import SETS, summarise
 SIZES = {"forget": 60, "retain": 90, "test": 70, "unseen": 64}
 KNOWN = {"original": ("forget", "retain"), "unlearned": ("retain",), "retrained": ("retain",)}
 LAYERS = {"conv1": 8, "layer1.0.conv1": 8, "layer1.0.conv2": 8, "layer2.0.conv1": 16}
-STAGES = {"original": "train", "noise": "attack", "mask": "mask", "unlearned": "finetune", "retrained": "retrain",
-          "evaluation": "evaluate"}
+STAGES = {
+    "original": "train",
+    "noise": "attack",
+    "mask": "mask",
+    "unlearned": "finetune",
+    "retrained": "retrain",
+    "evaluation": "evaluate",
+}
 SECONDS = {"train": 40.0, "attack": 3.0, "mask": 0.5, "finetune": 6.5, "retrain": 32.0, "evaluate": 2.0}
 
 
@@ -36,9 +42,19 @@ def made_logits(*, multi: bool = False, seed: int = 0) -> tuple[dict[str, dict[s
 def write_run(work: Path, *, benchmark: str = "toy", multi: bool = False) -> None:
     """Write every file that `report` reads into `work`."""
     logits, targets = made_logits(multi=multi)
-    write_json(work / "evaluation" / "metrics.json", summarise(
-        logits, targets, groups={name: np.arange(size) // 3 for name, size in SIZES.items()}, benchmark=benchmark,
-        protocol="clean", task="multilabel" if multi else "age", seed=0, resamples=100))
+    write_json(
+        work / "evaluation" / "metrics.json",
+        summarise(
+            logits,
+            targets,
+            groups={name: np.arange(size) // 3 for name, size in SIZES.items()},
+            benchmark=benchmark,
+            protocol="clean",
+            task="multilabel" if multi else "age",
+            seed=0,
+            resamples=100,
+        ),
+    )
     tensors = {f"{model}/logits": torch.cat([sets[name] for name in SETS]) for model, sets in logits.items()}
     tensors["targets"] = torch.cat([targets[name] for name in SETS])
     tensors["rows"] = torch.arange(sum(SIZES.values()))
@@ -46,18 +62,34 @@ def write_run(work: Path, *, benchmark: str = "toy", multi: bool = False) -> Non
     save_tensors(work / "evaluation" / "predictions.safetensors", tensors, {"roles": list(SETS)})
     _write_mask(work)
     for model in KNOWN:
-        epochs = [{"epoch": number, "loss": 2.0 / number, "accuracy": 1 - 0.8 / number, "lr": 0.1 / number}
-                  for number in (1, 2, 3)]
+        epochs = [
+            {"epoch": number, "loss": 2.0 / number, "accuracy": 1 - 0.8 / number, "lr": 0.1 / number} for number in (1, 2, 3)
+        ]
         write_json(work / model / "history.json", {"epochs": epochs})
     for folder, stage in STAGES.items():
-        write_json(work / folder / "cost.json", {
-            "stage": stage, "seconds": SECONDS[stage], "images": 1000, "images_per_second": 1000 / SECONDS[stage],
-            "peak_memory_mib": 700, "device": "cpu", "precision": "fp32", "threads": 1, "torch": "2.0"})
-    write_json(work / "prepared" / "audit.json", {
-        "counts": {"rows": 284, "people": 95},
-        "sets": {name: {"images": size, "people": size // 3} for name, size in SIZES.items()},
-        "both_sides_of_forget_and_retain": {"people": 1, "family_person_keys": ["F0001/A"] * 30},
-        "labels": {"age": {"counts": {name: {"0": 5, "7": 2} for name in SIZES}, "total_variation": 0.125}}})
+        write_json(
+            work / folder / "cost.json",
+            {
+                "stage": stage,
+                "seconds": SECONDS[stage],
+                "images": 1000,
+                "images_per_second": 1000 / SECONDS[stage],
+                "peak_memory_mib": 700,
+                "device": "cpu",
+                "precision": "fp32",
+                "threads": 1,
+                "torch": "2.0",
+            },
+        )
+    write_json(
+        work / "prepared" / "audit.json",
+        {
+            "counts": {"rows": 284, "people": 95},
+            "sets": {name: {"images": size, "people": size // 3} for name, size in SIZES.items()},
+            "both_sides_of_forget_and_retain": {"people": 1, "family_person_keys": ["F0001/A"] * 30},
+            "labels": {"age": {"counts": {name: {"0": 5, "7": 2} for name in SIZES}, "total_variation": 0.125}},
+        },
+    )
 
 
 def _write_mask(work: Path) -> None:

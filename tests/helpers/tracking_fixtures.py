@@ -21,6 +21,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tracked_once(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with one flow tracked and registered; tests only read it."""
+
     def make(root: Path) -> None:
         tracked.make(root)
         shutil.copytree(empty_store / "mlruns", root / "mlruns")

@@ -21,8 +21,10 @@ def untouched(*models: nn.Module) -> Iterator[None]:
 
 def state(model: nn.Module) -> tuple:
     """Everything about a model that an evaluation has no business with."""
-    digests = {name: hashlib.sha256(tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
-               for name, tensor in model.state_dict().items()}
+    digests = {
+        name: hashlib.sha256(tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+        for name, tensor in model.state_dict().items()
+    }
     modes = {name: module.training for name, module in model.named_modules()}
     momenta = {name: module.momentum for name, module in model.named_modules() if hasattr(module, "momentum")}
     gradients = {name: (parameter.requires_grad, parameter.grad is None) for name, parameter in model.named_parameters()}

@@ -21,8 +21,24 @@ from aru.data.packing import decode_packed, pack
 from tests.helpers.tuned import make
 
 ROOT = Path(__file__).resolve().parents[2]
-THERE = ("torch", "torchvision", "numpy", "pandas", "PyYAML", "safetensors", "scikit-learn", "scipy", "matplotlib", "pillow",
-         "typer", "rich", "filelock", "timm", "pytest", "pydantic")
+THERE = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "pandas",
+    "PyYAML",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+    "matplotlib",
+    "pillow",
+    "typer",
+    "rich",
+    "filelock",
+    "timm",
+    "pytest",
+    "pydantic",
+)
 """What such a machine has, and pydantic, which is carried."""
 BLOCKER = """
 import sys
@@ -51,8 +67,12 @@ def missing_there() -> set[str]:
             waiting += [re.match(r"[\w.-]+", line)[0].lower() for line in requires if "extra ==" not in line]
     modules: dict[bool, set[str]] = {True: set(), False: set()}
     for module, packages in importlib.metadata.packages_distributions().items():
-        modules[any(re.sub(r"[-_.]+", "-", package).lower() in {re.sub(r"[-_.]+", "-", name) for name in kept}
-                    for package in packages)].add(module)
+        modules[
+            any(
+                re.sub(r"[-_.]+", "-", package).lower() in {re.sub(r"[-_.]+", "-", name) for name in kept}
+                for package in packages
+            )
+        ].add(module)
     return {name for name in modules[False] - modules[True] if not name.startswith("_")} - {"aru", "flows"}
 
 
@@ -92,8 +112,7 @@ def test_a_comparison_on_a_bare_machine_comes_back_into_the_store(prepared, bare
 
     def there(*arguments: str) -> str:
         program = "import sys; sys.argv[0] = sys.argv.pop(1); import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
-        command = [sys.executable, "-c", program, str(ROOT / "tools" / "on_gpu.py"), "--keep", str(keep),
-                   *arguments]
+        command = [sys.executable, "-c", program, str(ROOT / "tools" / "on_gpu.py"), "--keep", str(keep), *arguments]
         done = subprocess.run(command, cwd=checkout, env=bare, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -102,8 +121,9 @@ def test_a_comparison_on_a_bare_machine_comes_back_into_the_store(prepared, bare
     shutil.rmtree(checkout / "data")
     keep.mkdir()
     shutil.copy(checkout / "work" / "gpu" / "first" / "part-1.zip", keep)
-    said = there("second", "toy", "official", "--methods", "nothing,ssd", "--seeds", "1", "--workers", "1",
-                 "--pace-seconds", "0.1")
+    said = there(
+        "second", "toy", "official", "--methods", "nothing,ssd", "--seeds", "1", "--workers", "1", "--pace-seconds", "0.1"
+    )
     images = keep / "project" / "work" / "toy" / "prepared" / "images.npy"
     assert md5(images) == md5(prepared / "work" / "toy" / "prepared" / "images.npy")
     pace = json.loads((tmp_path / "out" / "pace.json").read_text())["images_per_second"]

@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "ruamel": "ruamel.yaml",
-            "prefect_dask": "prefect-dask"}
+PACKAGES = {
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "ruamel": "ruamel.yaml",
+    "prefect_dask": "prefect-dask",
+}
 OWN = {"aru", "flows", "tests"}
 BESIDE = {"imagehash", "pdqhash", "perception"}
 """What `python -m tests.helpers.copied --libraries` measures ours against, where whoever starts it has installed them."""

@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MLFLOW_ROOMS = {"store.py", "runs.py", "lineage.py", "registry.py", "tracking.py", "comparison_runs.py", "audit_runs.py",
-                "exports.py", "gate.py"}
+MLFLOW_ROOMS = {
+    "store.py",
+    "runs.py",
+    "lineage.py",
+    "registry.py",
+    "tracking.py",
+    "comparison_runs.py",
+    "audit_runs.py",
+    "exports.py",
+    "gate.py",
+}
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import aru
@@ -34,7 +43,9 @@ def test_each_tool_is_imported_in_its_own_rooms_only(tool: str, rooms: set[str])
 
 
 def test_a_flow_that_computes_nothing_does_not_import_pytorch() -> None:
-    script = "import sys, flows.pipeline.unlearn; print(*{'torch', 'torchvision', 'sklearn', 'matplotlib'} & sys.modules.keys())"
+    script = (
+        "import sys, flows.pipeline.unlearn; print(*{'torch', 'torchvision', 'sklearn', 'matplotlib'} & sys.modules.keys())"
+    )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "", "it takes seconds, while the user waits"
 

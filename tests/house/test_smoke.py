@@ -24,8 +24,11 @@ from tests.flows.cli.test_pages import free_port
 
 pytest_plugins = ["tests.helpers.tracking_fixtures"]
 _SECONDS = 200.0  # on an idle machine it takes about twenty
-QUICK = {"PREFECT_RUNNER_POLL_FREQUENCY": "1", "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
-         "PREFECT_LOGGING_LEVEL": "WARNING"}
+QUICK = {
+    "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+}
 
 
 def test_torchvision_has_the_operators_of_this_torch() -> None:
@@ -43,11 +46,18 @@ def test_the_pages_answer_and_a_scheduled_run_completes(tracked_project: Path, m
         runs = ask(addresses["MLflow"] + "/api/2.0/mlflow/runs/search", {"experiment_ids": ["1"]}, {})["runs"]
         assert "aaaaaaa-faces-official-seed0" in {run["info"]["run_name"] for run in runs}
         api = addresses["Prefect: flow runs"].removesuffix("/runs") + "/api"
-        refused = {"no login": {}, "another login": {"Authorization": "Basic YXJ1OmFydQ=="},
-                   "another host": {"Host": "evil.example"},
-                   "another origin": as_us(tracked_project) | {"Origin": "http://evil.example"}}
+        refused = {
+            "no login": {},
+            "another login": {"Authorization": "Basic YXJ1OmFydQ=="},
+            "another host": {"Host": "evil.example"},
+            "another origin": as_us(tracked_project) | {"Origin": "http://evil.example"},
+        }
         assert {case: status(f"{api}/admin/version", headers) for case, headers in refused.items()} == {
-            "no login": 401, "another login": 401, "another host": 400, "another origin": 403}
+            "no login": 401,
+            "another login": 401,
+            "another host": 400,
+            "another origin": 403,
+        }
         assert status(addresses["MLflow"], {"Host": "evil.example"}) == 403
         pages_own = {"Origin": api.removesuffix("/api"), "Host": api.split("/")[2]}
         assert status(f"{api}/admin/version", as_us(tracked_project) | pages_own) == 200
@@ -56,8 +66,10 @@ def test_the_pages_answer_and_a_scheduled_run_completes(tracked_project: Path, m
         monkeypatch.setenv("PREFECT_API_URL", api)
         for sent, refused in (("", True), ("aru:aru", True), (login(tracked_project), False)):
             monkeypatch.setenv("PREFECT_API_AUTH_STRING", sent)
-            with pytest.raises(InputError, match="PREFECT_API_AUTH_STRING") if refused else nullcontext(), \
-                    prefect_api(tracked_project, 0):
+            with (
+                pytest.raises(InputError, match="PREFECT_API_AUTH_STRING") if refused else nullcontext(),
+                prefect_api(tracked_project, 0),
+            ):
                 pass
         monkeypatch.delenv("PREFECT_API_URL")
         monkeypatch.delenv("PREFECT_API_AUTH_STRING")
@@ -75,8 +87,15 @@ def serving_process(root: Path, api: str):
 
     here = Path(__file__).resolve().parents[2]
     path = os.pathsep.join([str(here), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return launched(Server("served", (sys.executable, "-m", "tests.helpers.served", str(root)),
-                           environment(root) | client(root, api) | {"PYTHONPATH": path}, "", root / "served.log"))
+    return launched(
+        Server(
+            "served",
+            (sys.executable, "-m", "tests.helpers.served", str(root)),
+            environment(root) | client(root, api) | {"PYTHONPATH": path},
+            "",
+            root / "served.log",
+        )
+    )
 
 
 def scheduled_run(root: Path, api: str, process: subprocess.Popen) -> dict[str, Any]:

@@ -28,8 +28,9 @@ def test_noise_is_within_eps_and_images_stay_in_range(case):
     assert noise.shape == images.shape and noise.dtype == torch.float32
     assert noise.abs().max() <= config.eps
     assert (images + noise).min() >= 0 and (images + noise).max() <= 1
-    assert (noise.abs().max() > 0) == (config.eps > 0 and config.noise != "none" and
-                                       (config.noise == "random" or config.steps > 0))
+    assert (noise.abs().max() > 0) == (
+        config.eps > 0 and config.noise != "none" and (config.noise == "random" or config.steps > 0)
+    )
 
 
 @pytest.mark.parametrize("direction, sign", [("max", 1), ("min", -1)])
@@ -44,10 +45,18 @@ def test_the_attack_moves_the_loss_its_way(direction, sign):
 
 def test_batched_noise_equals_a_naive_loop_over_single_images():
     data, model, config = image_set(6), small_net().double(), AttackConfig(steps=4, batch_size=6)
-    images, targets = (part.double() if part.is_floating_point() else part
-                       for part in data.batch(torch.arange(6), CPU.device))
-    batched = projected_gradient_descent(model, images, targets, torch.zeros_like(images), eps=config.eps,
-                                         alpha=config.alpha, steps=config.steps, ascend=True, compute=CPU)
+    images, targets = (part.double() if part.is_floating_point() else part for part in data.batch(torch.arange(6), CPU.device))
+    batched = projected_gradient_descent(
+        model,
+        images,
+        targets,
+        torch.zeros_like(images),
+        eps=config.eps,
+        alpha=config.alpha,
+        steps=config.steps,
+        ascend=True,
+        compute=CPU,
+    )
     for number in range(6):
         adversarial = images[number].clone()
         for _ in range(config.steps):
@@ -78,6 +87,7 @@ def test_the_model_is_left_as_it_was():
 
 def test_the_same_generator_gives_the_same_random_start_and_another_a_different_one():
     config = AttackConfig(start="uniform", steps=1)
-    one, same, other = (attack(small_net(), image_set(4), config, generator=generator(seed), compute=CPU)
-                        for seed in (1, 1, 2))
+    one, same, other = (
+        attack(small_net(), image_set(4), config, generator=generator(seed), compute=CPU) for seed in (1, 1, 2)
+    )
     assert torch.equal(one, same) and not torch.equal(one, other)

@@ -31,13 +31,16 @@ DISTINCT = pytest.mark.parametrize("name", [name for name in METHODS if name not
 
 
 def run(name, *, model=None, given=None, seed=0, config=None, compute=CPU, **ways):
-    return METHODS[name].function(model or small_net(), given or sets(), config or quick(name), seed=seed, compute=compute,
-                                  **ways)
+    return METHODS[name].function(
+        model or small_net(), given or sets(), config or quick(name), seed=seed, compute=compute, **ways
+    )
 
 
 def test_the_registry_names_the_promised_methods():
-    promised = ("retrain finetune cf-k eu-k neggrad advanced-neggrad unsir scrub bad-teacher random-labels l1-sparse salun "
-                "ssd msg ct kde fcs sfron amun gli aru nothing random-mask random-noise no-attack reset-all")
+    promised = (
+        "retrain finetune cf-k eu-k neggrad advanced-neggrad unsir scrub bad-teacher random-labels l1-sparse salun "
+        "ssd msg ct kde fcs sfron amun gli aru nothing random-mask random-noise no-attack reset-all"
+    )
     assert list(METHODS) == promised.split()
     assert all(set(method.needs) <= {"forget", "retain"} for method in METHODS.values())
     assert all(method.name == name and method.source for name, method in METHODS.items())
@@ -46,17 +49,28 @@ def test_the_registry_names_the_promised_methods():
 SECTIONS = Config(data=DataConfig())
 PARTS = {
     "attack": lambda model, given: attack(model, given.forget, SECTIONS.attack, generator=generator(), compute=CPU),
-    "mask": lambda model, given: mask(model, given.forget, torch.zeros(len(given.forget), 3, 16, 16), SECTIONS.mask,
-                                      generator=generator(), compute=CPU),
+    "mask": lambda model, given: mask(
+        model, given.forget, torch.zeros(len(given.forget), 3, 16, 16), SECTIONS.mask, generator=generator(), compute=CPU
+    ),
     "mask in train mode": lambda model, given: mask(
-        model, given.forget, torch.zeros(len(given.forget), 3, 16, 16),
-        SECTIONS.mask.model_copy(update={"batchnorm": "train"}), generator=generator(), compute=CPU),
-    "reset": lambda model, given: reset(model, fresh(model, seed=1), {
-        name: torch.ones(len(weight), dtype=torch.bool) for name, weight in resettable(model).items()}, SECTIONS.reset,
-        resolution=16),
+        model,
+        given.forget,
+        torch.zeros(len(given.forget), 3, 16, 16),
+        SECTIONS.mask.model_copy(update={"batchnorm": "train"}),
+        generator=generator(),
+        compute=CPU,
+    ),
+    "reset": lambda model, given: reset(
+        model,
+        fresh(model, seed=1),
+        {name: torch.ones(len(weight), dtype=torch.bool) for name, weight in resettable(model).items()},
+        SECTIONS.reset,
+        resolution=16,
+    ),
     "predict": lambda model, given: predict(model, given.test, compute=CPU),
-    "the teacher of a fine-tune": lambda model, given: finetune_loss(
-        model, FinetuneConfig(distillation=0.5), compute=CPU)(small_net(), *given.test.batch(torch.arange(4), CPU.device)),
+    "the teacher of a fine-tune": lambda model, given: finetune_loss(model, FinetuneConfig(distillation=0.5), compute=CPU)(
+        small_net(), *given.test.batch(torch.arange(4), CPU.device)
+    ),
 }
 
 
@@ -70,9 +84,12 @@ def test_no_part_of_aru_changes_anything_of_the_given_model(part):
 @contextmanager
 def unchanged(model):
     """Nothing of a model changes: bits, modes, gradients, where its tensors lie, in which order and in which objects."""
+
     def where():
-        return {name: (id(tensor), tensor.device, tensor.dtype, tensor.shape, tensor.stride(), tensor.data_ptr())
-                for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+        return {
+            name: (id(tensor), tensor.device, tensor.dtype, tensor.shape, tensor.stride(), tensor.data_ptr())
+            for name, tensor in [*model.named_parameters(), *model.named_buffers()]
+        }
 
     with untouched(model):
         kinds, before = [type(module) for module in model.modules()], where()
@@ -134,8 +151,12 @@ def test_global_random_numbers_are_left_alone(name):
 def test_multi_label_targets_work_or_are_refused(name):
     given = sets()
     rng = np.random.default_rng(0)
-    labelled = Sets(*(replace(part, targets=torch.from_numpy(rng.integers(0, 2, (len(part), 3)).astype(np.float32)), outputs=3)
-                      for part in (given.forget, given.retain, given.test, given.unseen)))
+    labelled = Sets(
+        *(
+            replace(part, targets=torch.from_numpy(rng.integers(0, 2, (len(part), 3)).astype(np.float32)), outputs=3)
+            for part in (given.forget, given.retain, given.test, given.unseen)
+        )
+    )
     model = fresh(SmallNet(outputs=3), seed=1).eval()
     if METHODS[name].multilabel:
         assert same_weights(run(name, model=model, given=labelled), model) == (name == "nothing")
@@ -194,12 +215,15 @@ def test_real_architectures_unlearn(name, architecture):
     assert not same_weights(result, model)
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"lr": -1.0}, r"scrub: lr = -1\.0"),
-    ({"learning_rate": 0.1}, "unknown parameter 'learning_rate'"),
-    ({"temprature": 2.0}, "did you mean 'temperature'"),
-    ({"preset": "papr"}, "no preset 'papr'"),
-])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"lr": -1.0}, r"scrub: lr = -1\.0"),
+        ({"learning_rate": 0.1}, "unknown parameter 'learning_rate'"),
+        ({"temprature": 2.0}, "did you mean 'temperature'"),
+        ({"preset": "papr"}, "no preset 'papr'"),
+    ],
+)
 def test_bad_parameters_are_refused_by_name(changes, message):
     with pytest.raises(InputError, match=message):
         find("scrub").configure(**changes)

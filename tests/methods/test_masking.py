@@ -45,11 +45,14 @@ def test_no_noise_beside_the_image_means_no_discrepancy():
     assert set(scores) == LAYERS and all(score.abs().max() == 0 for score in scores.values())
 
 
-@pytest.mark.parametrize("unit, shapes", [
-    ("filter", {"conv1": (6,), "conv2": (8,), "hidden": (10,)}),
-    ("kernel", {"conv1": (6, 3), "conv2": (8, 6), "hidden": (10, 8)}),
-    ("weight", {"conv1": (6, 3, 3, 3), "conv2": (8, 6, 3, 3), "hidden": (10, 8)}),
-])
+@pytest.mark.parametrize(
+    "unit, shapes",
+    [
+        ("filter", {"conv1": (6,), "conv2": (8,), "hidden": (10,)}),
+        ("kernel", {"conv1": (6, 3), "conv2": (8, 6), "hidden": (10, 8)}),
+        ("weight", {"conv1": (6, 3, 3, 3), "conv2": (8, 6, 3, 3), "hidden": (10, 8)}),
+    ],
+)
 @pytest.mark.parametrize("choice", ["largest", "smallest", "random"])
 @pytest.mark.parametrize("ratio", [0.0, 0.1, 0.5, 1.0])
 def test_density_is_exact_in_every_layer(noise, unit, shapes, choice, ratio):
@@ -80,12 +83,15 @@ def test_kernel_scores_average_before_the_absolute_value_and_filter_scores_after
     assert reduce(difference, "weight").tolist() == difference.abs().tolist()
 
 
-@pytest.mark.parametrize("name, resolution, layer", [("vit_tiny", 16, "encoder.layers.encoder_layer_0.self_attention.in_proj"),
-                                                      ("resnet50", 32, "layer1.0.conv3")])
+@pytest.mark.parametrize(
+    "name, resolution, layer",
+    [("vit_tiny", 16, "encoder.layers.encoder_layer_0.self_attention.in_proj"), ("resnet50", 32, "layer1.0.conv3")],
+)
 def test_other_architectures_can_be_masked(name, resolution, layer):
     model, data = build(name, 8, resolution=resolution), image_set(4, side=resolution)
-    scores, marked = mask(model, data, torch.zeros(4, 3, resolution, resolution), MaskConfig(), compute=CPU,
-                          generator=generator())
+    scores, marked = mask(
+        model, data, torch.zeros(4, 3, resolution, resolution), MaskConfig(), compute=CPU, generator=generator()
+    )
     assert layer in marked and marked[layer].sum() == (marked[layer].numel() + 1) // 2
     assert not any(name in ("fc", "heads.head") for name in marked)
 

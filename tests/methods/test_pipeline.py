@@ -12,9 +12,16 @@ from aru.methods.aru.pipeline import reset_and_finetune, unlearn
 from aru.nets.models import build
 from tests.helpers.toys import CPU, same_weights, sets
 
-CONFIG = parse_config({
-    "data": {"resolution": 24}, "attack": {"steps": 2}, "mask": {"batch_size": 4},
-    "finetune": {"epochs": 2, "batch_size": 8}, "runtime": {"precision": "fp32"}}, where="test")
+CONFIG = parse_config(
+    {
+        "data": {"resolution": 24},
+        "attack": {"steps": 2},
+        "mask": {"batch_size": 4},
+        "finetune": {"epochs": 2, "batch_size": 8},
+        "runtime": {"precision": "fp32"},
+    },
+    where="test",
+)
 
 
 def original():
@@ -75,9 +82,12 @@ def _with(**runtime) -> Config:
 
 @pytest.mark.parametrize("ratio, epochs, changed", [(0.0, 0, False), (0.5, 0, True), (0.0, 1, True)])
 def test_only_reset_and_fine_tune_change_weights(ratio, epochs, changed):
-    config = CONFIG.model_copy(update={
-        "mask": CONFIG.mask.model_copy(update={"ratio": ratio}),
-        "finetune": CONFIG.finetune.model_copy(update={"epochs": epochs})})
+    config = CONFIG.model_copy(
+        update={
+            "mask": CONFIG.mask.model_copy(update={"ratio": ratio}),
+            "finetune": CONFIG.finetune.model_copy(update={"epochs": epochs}),
+        }
+    )
     model = original()
     assert same_weights(unlearn(model, sets(side=24), config, compute=CPU), model) != changed
 

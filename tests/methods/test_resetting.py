@@ -12,8 +12,10 @@ from tests.helpers.toys import generator, same_weights, small_net
 
 def random_mask(model, unit="filter", share=0.5):
     shapes = {"filter": 1, "kernel": 2, "weight": 4}
-    return {name: torch.rand(weight.shape[: shapes[unit]], generator=generator()) < share
-            for name, weight in resettable(model).items()}
+    return {
+        name: torch.rand(weight.shape[: shapes[unit]], generator=generator()) < share
+        for name, weight in resettable(model).items()
+    }
 
 
 @pytest.mark.parametrize("unit", ["filter", "kernel", "weight"])

@@ -15,12 +15,15 @@ from aru.train.loop import batches_of
 from tests.helpers.toys import CPU, generator, image_set, same_weights, sets, small_net
 
 
-@pytest.mark.parametrize("name, count, first, last", [
-    ("resnet18", 6, ["conv1", "bn1"], ["fc"]),
-    ("vit_tiny", 14, ["conv_proj"], ["heads"]),
-    ("mobilenet_v3_small", 14, ["features.0"], ["classifier"]),
-    ("regnet_y_400mf", 6, ["stem"], ["fc"]),
-])
+@pytest.mark.parametrize(
+    "name, count, first, last",
+    [
+        ("resnet18", 6, ["conv1", "bn1"], ["fc"]),
+        ("vit_tiny", 14, ["conv_proj"], ["heads"]),
+        ("mobilenet_v3_small", 14, ["features.0"], ["classifier"]),
+        ("regnet_y_400mf", 6, ["stem"], ["fc"]),
+    ],
+)
 def test_blocks_are_the_named_children(name, count, first, last):
     model = build(name, 8, resolution=16)
     names = {module: path for path, module in model.named_modules()}
@@ -42,8 +45,9 @@ def test_frozen_modules_are_all_but_the_last_blocks():
         last_blocks(model, 9)
 
 
-@pytest.mark.parametrize("name, resolution", [
-    ("resnet18", 128), ("vit_tiny", 32), ("vit_tiny", 16), ("mobilenet_v3_small", 128)])
+@pytest.mark.parametrize(
+    "name, resolution", [("resnet18", 128), ("vit_tiny", 32), ("vit_tiny", 16), ("mobilenet_v3_small", 128)]
+)
 def test_a_fresh_model_is_what_its_constructor_draws(name, resolution):
     model = build(name, 5, resolution=resolution, seed=1)
     assert registered_name(model) == name
@@ -127,8 +131,14 @@ def test_the_descent_is_plain_gradient_descent_and_shapes_before_it_projects():
     def steps():
         yield Step((result.fc.bias * torch.arange(8.0)).sum(), shape=lambda: order.append("shape"))
 
-    descend(steps(), optimiser, compute=CPU, generator=generator(), tell=lambda: order.append("tell"),
-            project=lambda: order.append("project"))
+    descend(
+        steps(),
+        optimiser,
+        compute=CPU,
+        generator=generator(),
+        tell=lambda: order.append("tell"),
+        project=lambda: order.append("project"),
+    )
     assert torch.allclose(result.fc.bias, model.fc.bias - 0.5 * torch.arange(8.0))
     assert order == ["shape", "project", "tell"]
 
@@ -137,8 +147,13 @@ def test_the_descent_stops_at_a_loss_that_is_not_finite():
     result = student(small_net(), CPU)
     steps = (Step(result.fc.bias.sum() * factor) for factor in [1.0] * 3 + [float("inf")])
     with pytest.raises(TrainingError, match="inf at step 4"):
-        descend(steps, optimiser_of(result, DescentConfig()), compute=CPU, generator=generator(),
-                tell=counter(lambda *told: None, 4, "test"))
+        descend(
+            steps,
+            optimiser_of(result, DescentConfig()),
+            compute=CPU,
+            generator=generator(),
+            tell=counter(lambda *told: None, 4, "test"),
+        )
 
 
 def test_batchnorm_in_eval_mode_keeps_its_statistics_and_dropout_trains():

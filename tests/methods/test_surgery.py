@@ -70,8 +70,12 @@ def test_msg_marks_exactly_the_smallest_gradients_of_each_convolution(ratio):
     model, given = small_net(), sets(forget=6, retain=6)  # of equal size: the sample of retain is all of it
     config = METHODS["msg"].configure(ratio=ratio)
     mask = msg.smallest(model, given, config, generator=generator(), compute=CPU)
-    slopes = {name: kept - lost for (name, _), kept, lost in
-              zip(model.named_parameters(), gradient(model, given.retain), gradient(model, given.forget), strict=True)}
+    slopes = {
+        name: kept - lost
+        for (name, _), kept, lost in zip(
+            model.named_parameters(), gradient(model, given.retain), gradient(model, given.forget), strict=True
+        )
+    }
     for name in ("conv1", "conv2"):
         size = slopes[f"{name}.weight"].abs()
         count = round(ratio * size.numel())
@@ -100,12 +104,20 @@ def test_msg_draws_from_kaiming_s_normal_by_fan_out():
 
 def test_msg_scales_the_gradients_of_the_weights_that_stay():
     given = sets()
-    start, mask = run("msg", given, epochs=0), msg.smallest(small_net(), given, METHODS["msg"].configure(),
-                                                            generator=stream(0, "msg"), compute=CPU)
+    start, mask = (
+        run("msg", given, epochs=0),
+        msg.smallest(small_net(), given, METHODS["msg"].configure(), generator=stream(0, "msg"), compute=CPU),
+    )
     result = run("msg", given, lr=0.05, **ONE_STEP)
     factors = {f"{name}.weight": torch.where(mask[name], 1.0, 0.1) for name in ("conv1", "conv2")}
-    assert_moved(start, result, [-0.05 * factors.get(name, 1.0) * slope for (name, _), slope in
-                                 zip(start.named_parameters(), gradient(start, given.retain), strict=True)])
+    assert_moved(
+        start,
+        result,
+        [
+            -0.05 * factors.get(name, 1.0) * slope
+            for (name, _), slope in zip(start.named_parameters(), gradient(start, given.retain), strict=True)
+        ],
+    )
 
 
 @pytest.mark.parametrize("epochs, factors", [(5, [1 / 3, 2 / 3, 1, 2 / 3, 1 / 3]), (4, [1 / 2, 1, 2 / 3, 1 / 3]), (1, [1])])
@@ -232,11 +244,21 @@ def test_amun_leaves_out_what_it_cannot_flip():
 def test_amun_takes_its_steps_on_the_neighbours_too_with_their_own_labels(use_retain):
     model, _ = confident()
     given = sets()
-    config = METHODS["amun"].configure(epochs=1, batch_size=64, lr=0.05, momentum=0.0, weight_decay=0.0, augment=False,
-                                       batchnorm="eval", use_retain=use_retain)
+    config = METHODS["amun"].configure(
+        epochs=1,
+        batch_size=64,
+        lr=0.05,
+        momentum=0.0,
+        weight_decay=0.0,
+        augment=False,
+        batchnorm="eval",
+        use_retain=use_retain,
+    )
     adversarial, labels, _ = amun.neighbours(model, given.forget, config, compute=CPU)
-    clean = [data.batch(torch.arange(len(data)), torch.device("cpu")) for data in
-             ([given.retain] if use_retain else []) + [given.forget]]
+    clean = [
+        data.batch(torch.arange(len(data)), torch.device("cpu"))
+        for data in ([given.retain] if use_retain else []) + [given.forget]
+    ]
     images = torch.cat([*(images for images, _ in clean), adversarial])
     loss = task_loss(model(images), torch.cat([*(targets for _, targets in clean), labels]))
     slopes = torch.autograd.grad(loss, list(model.parameters()))
@@ -253,9 +275,14 @@ def test_aru_is_the_function_that_the_flow_runs():
     assert same_weights(run("aru", given, model=model, seed=3, **sections), expected)
 
 
-@pytest.mark.parametrize("name, section, value", [
-    ("random-mask", "mask", {"select": "random"}), ("random-noise", "attack", {"noise": "random"}),
-    ("no-attack", "attack", {"noise": "none"})])
+@pytest.mark.parametrize(
+    "name, section, value",
+    [
+        ("random-mask", "mask", {"select": "random"}),
+        ("random-noise", "attack", {"noise": "random"}),
+        ("no-attack", "attack", {"noise": "none"}),
+    ],
+)
 def test_a_control_differs_from_aru_in_one_choice(name, section, value):
     ways = {"finetune": {"epochs": 1}, "mask": {"unit": "weight"}, "attack": {"eps": 0.3, "alpha": 0.1}}
     control = run(name, **ways)

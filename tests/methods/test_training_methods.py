@@ -55,8 +55,14 @@ def test_retrain_does_not_depend_on_the_original():
 
 def test_finetune_in_train_mode_is_the_training_loop():
     given, expected = sets(), small_net()
-    fit(expected, given.retain, METHODS["finetune"].configure("starting-kit", epochs=2), generator=stream(0, "finetune"),
-        compute=CPU, loss=supervised)
+    fit(
+        expected,
+        given.retain,
+        METHODS["finetune"].configure("starting-kit", epochs=2),
+        generator=stream(0, "finetune"),
+        compute=CPU,
+        loss=supervised,
+    )
     assert same_weights(run("finetune", given, preset="starting-kit", epochs=2), expected)
 
 
@@ -94,8 +100,14 @@ def test_neggrad_takes_one_step_up_the_forget_loss():
 
 def test_neggrad_takes_as_many_steps_as_retain_has_batches():
     told = []
-    METHODS["neggrad"].function(small_net(), sets(), METHODS["neggrad"].configure(batch_size=8), seed=0, compute=CPU,
-                                progress=lambda *call: told.append(call))
+    METHODS["neggrad"].function(
+        small_net(),
+        sets(),
+        METHODS["neggrad"].configure(batch_size=8),
+        seed=0,
+        compute=CPU,
+        progress=lambda *call: told.append(call),
+    )
     assert len(told) == 2 * 3  # two passes over 20 images
 
 
@@ -176,16 +188,26 @@ def test_scrub_leaves_its_teacher_on_forget_and_stays_on_retain():
     apart = {}
     for alpha in (0.0, 1.0):
         result = run("scrub", given, alpha=alpha, first="retain", batchnorm="eval", **ways)
-        apart[alpha] = {role: distillation_loss(*(predict(net, getattr(given, role), compute=CPU) for net in (result, model)),
-                                                temperature=4.0).item() for role in ("forget", "retain")}
+        apart[alpha] = {
+            role: distillation_loss(
+                *(predict(net, getattr(given, role), compute=CPU) for net in (result, model)), temperature=4.0
+            ).item()
+            for role in ("forget", "retain")
+        }
     assert apart[0.0]["forget"] > 1e-4
     assert apart[1.0]["retain"] < apart[0.0]["retain"]
 
 
 def test_scrub_skips_forget_after_its_forget_epochs():
     told = []
-    METHODS["scrub"].function(small_net(), sets(), METHODS["scrub"].configure(epochs=3, forget_epochs=1, batch_size=20),
-                              seed=0, compute=CPU, progress=lambda *call: told.append(call))
+    METHODS["scrub"].function(
+        small_net(),
+        sets(),
+        METHODS["scrub"].configure(epochs=3, forget_epochs=1, batch_size=20),
+        seed=0,
+        compute=CPU,
+        progress=lambda *call: told.append(call),
+    )
     assert len(told) == 3 * 1 + 1
 
 
@@ -255,8 +277,10 @@ def test_l1_sparse_penalises_ever_less(free, weights):
 def test_l1_sparse_takes_the_subgradient_step():
     model, given = small_net(), sets()
     result = run("l1-sparse", given, lr=0.05, alpha=0.1, **ONE_STEP)
-    expected = [-0.05 * (slope + 0.1 * value.sign())
-                for slope, value in zip(gradient(model, given.retain), model.parameters(), strict=True)]
+    expected = [
+        -0.05 * (slope + 0.1 * value.sign())
+        for slope, value in zip(gradient(model, given.retain), model.parameters(), strict=True)
+    ]
     assert_moved(model, result, expected)
     assert l1_sparse.l1_norm(model).item() == pytest.approx(sum(value.abs().sum().item() for value in model.parameters()))
 

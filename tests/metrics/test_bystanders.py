@@ -38,8 +38,9 @@ def targets_of(manifest: pd.DataFrame) -> dict[str, torch.Tensor]:
     return {role: torch.tensor(manifest["age"][manifest["role"] == role].to_numpy()) for role in ROLES}
 
 
-def answers(manifest: pd.DataFrame, seed: int, *, hurt: np.ndarray | None = None, retain: float = 2.0,
-            steps: float = 0.0) -> dict[str, torch.Tensor]:
+def answers(
+    manifest: pd.DataFrame, seed: int, *, hurt: np.ndarray | None = None, retain: float = 2.0, steps: float = 0.0
+) -> dict[str, torch.Tensor]:
     """Logits of one model; the rows of `hurt` (of the manifest) are answered by chance, `steps` scales its change."""
     common, own = (torch.Generator().manual_seed(value) for value in (7, 100 + seed))
     made = {}
@@ -58,14 +59,28 @@ def audit(manifest: pd.DataFrame, logits: Logits, *, seed: int = 0, resamples: i
 
 def test_families_and_labels() -> None:
     manifest = pd.DataFrame(
-        [("A", "F1", "forget", 0), ("B", "F1", "retain", 0), ("B", "F2", "retain", 1), ("C", "F2", "retain", 1),
-         ("A", "F9", "retain", 1), ("D", "", "retain", 2), ("E", "", "forget", 2), ("F", "F1", "test", 0)],
-        columns=["subject", "family", "role", "age"])
+        [
+            ("A", "F1", "forget", 0),
+            ("B", "F1", "retain", 0),
+            ("B", "F2", "retain", 1),
+            ("C", "F2", "retain", 1),
+            ("A", "F9", "retain", 1),
+            ("D", "", "retain", 2),
+            ("E", "", "forget", 2),
+            ("F", "F1", "test", 0),
+        ],
+        columns=["subject", "family", "role", "age"],
+    )
     found = find_bystanders(manifest, "retain")
     assert found.kept.tolist() == [True, True, True, False, True]  # A is forgotten, wherever A is filed
     assert {name: chosen.astype(int).tolist() for name, chosen in found.groups.items()} == {
-        "all": [1, 1, 1, 1], "families": [1, 0, 0, 0], "other families": [0, 1, 1, 1],  # no family is not one family
-        "age=0": [1, 0, 0, 0], "age=1": [0, 1, 1, 0], "age=2": [0, 0, 0, 1]}
+        "all": [1, 1, 1, 1],
+        "families": [1, 0, 0, 0],
+        "other families": [0, 1, 1, 1],  # no family is not one family
+        "age=0": [1, 0, 0, 0],
+        "age=1": [0, 1, 1, 0],
+        "age=2": [0, 0, 0, 1],
+    }
     assert [found.people(name) for name in ("all", "age=1", "age=2")] == [3, 2, 1]
     assert find_bystanders(manifest, "test").groups["families"].tolist() == [True]
 
@@ -79,8 +94,12 @@ def test_means_by_group_are_those_of_repeated_people() -> None:
     for place, chosen in enumerate(found.groups.values()):
         assert means[0, place] == pytest.approx(column[chosen].mean())
         for row, times in enumerate(draws):
-            drawn = [value for person, times_drawn in enumerate(times) for _ in range(int(times_drawn))
-                     for value in column[chosen & (found.person == person)]]
+            drawn = [
+                value
+                for person, times_drawn in enumerate(times)
+                for _ in range(int(times_drawn))
+                for value in column[chosen & (found.person == person)]
+            ]
             assert means[1 + row, place] == pytest.approx(np.mean(drawn) if drawn else np.nan, nan_ok=True)
     assert np.isnan(means[4, list(found.groups).index("age=3")])
 
@@ -94,7 +113,8 @@ def test_figures_are_those_of_the_groups_images() -> None:
     for model, sets in logits.items():
         expected = utility(sets["retain"][ages == 1], targets_of(manifest)["retain"][ages == 1])
         assert {key: told["groups"]["age=1"][model][key] for key in ("accuracy", "loss")} == pytest.approx(
-            {key: expected[key] for key in ("accuracy", "loss")})
+            {key: expected[key] for key in ("accuracy", "loss")}
+        )
     change = told["groups"]["age=1"]["unlearned"]["loss"] - told["groups"]["age=1"]["original"]["loss"]
     assert told["differences"]["original"]["loss"]["age=1"]["difference"] == pytest.approx(change)
     assert json.loads(json.dumps(told)) == told
@@ -105,8 +125,11 @@ def test_the_group_that_was_hurt_is_named(planted: str) -> None:
     manifest = toy_manifest()
     families = set(manifest["family"][manifest["role"] == "forget"])
     hurt = {"age=2": manifest["age"] == 2, "families": manifest["family"].isin(families), "male=1": manifest["male"] == 1}
-    logits = {"original": answers(manifest, 0), "retrained": answers(manifest, 1, steps=0.2),
-              "unlearned": answers(manifest, 2, steps=0.2, hurt=hurt[planted].to_numpy())}
+    logits = {
+        "original": answers(manifest, 0),
+        "retrained": answers(manifest, 1, steps=0.2),
+        "unlearned": answers(manifest, 2, steps=0.2, hurt=hurt[planted].to_numpy()),
+    }
     told = audit(manifest, logits)
     for reference in ("original", "retrained"):
         worst = told["worst"][reference]
@@ -194,23 +217,33 @@ def test_inputs_stay_and_seeds_decide() -> None:
 
 def test_several_labels_at_once() -> None:
     manifest = toy_manifest()
-    targets = {role: torch.tensor(manifest[["male", "male"]][manifest["role"] == role].to_numpy(), dtype=torch.float32)
-               for role in ROLES}
-    logits = {model: {role: torch.randn(target.shape) for role, target in targets.items()}
-              for model in ("unlearned", "retrained")}
+    targets = {
+        role: torch.tensor(manifest[["male", "male"]][manifest["role"] == role].to_numpy(), dtype=torch.float32)
+        for role in ROLES
+    }
+    logits = {
+        model: {role: torch.randn(target.shape) for role, target in targets.items()} for model in ("unlearned", "retrained")
+    }
     told = bystanders(logits, targets, manifest, resamples=50, seed=0)
     assert 0.2 < told["groups"]["male=1"]["unlearned"]["accuracy"] < 0.8
     assert 0.3 < told["exposure"]["auc"]["unlearned"]["all"] < 0.7
 
 
-@pytest.mark.parametrize("change, more, words", [
-    (lambda logits: logits.pop("unlearned"), {}, "the models given are original"),
-    (lambda logits: logits.pop("original"), {}, "one or both of retrained, original"),
-    (lambda logits: logits["original"].update(unseen=torch.zeros(3, 4)), {}, "original: 3 rows of the set 'unseen'.* has 160"),
-    (lambda logits: logits["unlearned"].pop("retain"), {}, "unlearned: 0 rows of the set 'retain'"),
-    (lambda logits: None, {"minimum_people": 1}, "minimum_people is 1"),
-    (lambda logits: None, {"role": "forget"}, "nobody but forgotten people"),
-])
+@pytest.mark.parametrize(
+    "change, more, words",
+    [
+        (lambda logits: logits.pop("unlearned"), {}, "the models given are original"),
+        (lambda logits: logits.pop("original"), {}, "one or both of retrained, original"),
+        (
+            lambda logits: logits["original"].update(unseen=torch.zeros(3, 4)),
+            {},
+            "original: 3 rows of the set 'unseen'.* has 160",
+        ),
+        (lambda logits: logits["unlearned"].pop("retain"), {}, "unlearned: 0 rows of the set 'retain'"),
+        (lambda logits: None, {"minimum_people": 1}, "minimum_people is 1"),
+        (lambda logits: None, {"role": "forget"}, "nobody but forgotten people"),
+    ],
+)
 def test_bad_input_is_named(change, more: dict, words: str) -> None:
     manifest = toy_manifest()
     logits = {"original": answers(manifest, 0), "unlearned": answers(manifest, 1)}

@@ -21,8 +21,12 @@ Logits = dict[str, torch.Tensor]
 
 def truths(*, multi: bool = False, seed: int = 0) -> Logits:
     generator = torch.Generator().manual_seed(seed)
-    return {name: (torch.rand(size, 3, generator=generator) < 0.5).float() if multi
-            else torch.randint(0, 5, (size,), generator=generator) for name, size in SIZES.items()}
+    return {
+        name: (torch.rand(size, 3, generator=generator) < 0.5).float()
+        if multi
+        else torch.randint(0, 5, (size,), generator=generator)
+        for name, size in SIZES.items()
+    }
 
 
 def model(targets: Logits, seed: int, *, own: Logits | None = None, **strength: float) -> Logits:
@@ -59,8 +63,9 @@ def test_divergence_is_scipys() -> None:
     assert js_divergence(other, one, multi_label=False) == pytest.approx(expected)
     bernoulli = [[[1 - p, p] for p in row] for row in one.double().sigmoid().tolist()]
     beside = [[[1 - p, p] for p in row] for row in other.double().sigmoid().tolist()]
-    labels = [np.mean([jensenshannon(p, q) ** 2 for p, q in zip(*rows, strict=True)])
-              for rows in zip(bernoulli, beside, strict=True)]
+    labels = [
+        np.mean([jensenshannon(p, q) ** 2 for p, q in zip(*rows, strict=True)]) for rows in zip(bernoulli, beside, strict=True)
+    ]
     assert js_divergence(one, other, multi_label=True) == pytest.approx(labels)
 
 
@@ -83,8 +88,11 @@ def naive_mia_rate(losses: dict[str, np.ndarray]) -> float:
 @pytest.mark.parametrize("seed", range(4))
 def test_mia_rate_is_the_naive_one_and_weights_are_repetitions(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    losses = {"forget": rng.integers(0, 9, 40) / 4, "retain": rng.integers(0, 7, 60) / 4,
-              "unseen": rng.integers(2, 12, 50) / 4}
+    losses = {
+        "forget": rng.integers(0, 9, 40) / 4,
+        "retain": rng.integers(0, 7, 60) / 4,
+        "unseen": rng.integers(2, 12, 50) / 4,
+    }
     times = {name: rng.integers(0, 3, len(values)) for name, values in losses.items()}
     rates = mia_rate(losses, {name: np.stack((np.ones(len(values)), times[name])) for name, values in losses.items()})
     repeated = {name: np.repeat(values, times[name]) for name, values in losses.items()}
@@ -102,8 +110,10 @@ def test_gaps_are_signed_differences_of_the_models_figures() -> None:
         assert told["unlearned"][f"gap/{name}/accuracy"]["figure"] == pytest.approx(gaps[name])
     assert gaps["forget"] > 0.2 > 0 > gaps["test"]
     alone = distances(unlearned, retrained[:1], targets)
-    single = [utility(unlearned[name], targets[name])["accuracy"] - utility(retrained[0][name], targets[name])["accuracy"]
-              for name in ("forget", "retain", "test")]
+    single = [
+        utility(unlearned[name], targets[name])["accuracy"] - utility(retrained[0][name], targets[name])["accuracy"]
+        for name in ("forget", "retain", "test")
+    ]
     assert alone["unlearned"]["tow"]["figure"] == pytest.approx(tow(single))
     assert alone["between_retrained"] is None and alone["beyond_retrained"] is None
 
@@ -112,7 +122,8 @@ def test_the_same_model_is_at_no_distance() -> None:
     targets = truths()
     figures = distances(model(targets, 0), [model(targets, 0)], targets)["unlearned"]
     assert {key: told["figure"] for key, told in figures.items()} == pytest.approx(
-        {key: float(not key.endswith("js") and not key.startswith("gap")) for key in figures}, abs=1e-9)
+        {key: float(not key.endswith("js") and not key.startswith("gap")) for key in figures}, abs=1e-9
+    )
 
 
 def test_another_seed_is_not_beyond_the_seeds() -> None:
@@ -121,8 +132,9 @@ def test_another_seed_is_not_beyond_the_seeds() -> None:
         targets = truths(seed=seed)
         models = [model(targets, 10 * seed + number) for number in range(4)]
         told = distances(models[0], models[1:], targets, resamples=150, seed=seed)["beyond_retrained"]
-        covered.append([told[key]["interval"][0] <= 0 <= told[key]["interval"][1]
-                        for key in ("forget/js", "forget/agreement", "test/js")])
+        covered.append(
+            [told[key]["interval"][0] <= 0 <= told[key]["interval"][1] for key in ("forget/js", "forget/agreement", "test/js")]
+        )
     assert np.mean(covered) >= 0.88
 
 
@@ -159,8 +171,9 @@ def test_missing_references_and_sets_are_named() -> None:
     with pytest.raises(InputError, match="no retrained model"):
         distances(model(targets, 0), [], targets)
     with pytest.raises(InputError, match="'unseen' is missing"):
-        distances({"forget": targets["forget"]} | {name: model(targets, 0)[name] for name in SETS[:3]}, [model(targets, 1)],
-                  targets)
+        distances(
+            {"forget": targets["forget"]} | {name: model(targets, 0)[name] for name in SETS[:3]}, [model(targets, 1)], targets
+        )
 
 
 def naive_klom(unlearned: np.ndarray, oracle: np.ndarray, bins: int) -> float:
@@ -215,8 +228,12 @@ def test_klom_has_its_null_beside_it() -> None:
 
 def test_the_excess_of_klom_is_zero_on_average_under_the_null() -> None:
     rng = np.random.default_rng(2)
-    excess = [klom_figures(rng.normal(size=(8, 30)), rng.normal(size=(20, 30)), groups=None, resamples=2, seed=seed,
-                           splits=3)["excess"]["mean"] for seed in range(150)]
+    excess = [
+        klom_figures(rng.normal(size=(8, 30)), rng.normal(size=(20, 30)), groups=None, resamples=2, seed=seed, splits=3)[
+            "excess"
+        ]["mean"]
+        for seed in range(150)
+    ]
     assert abs(np.mean(excess)) < 3 * np.std(excess) / np.sqrt(len(excess))
 
 
@@ -226,12 +243,15 @@ def test_margins_of_an_ensemble() -> None:
     assert ensemble_margins(logits, targets) == pytest.approx((probability / (1 - probability)).log().numpy(), rel=1e-4)
 
 
-@pytest.mark.parametrize("unlearned, oracle, bins, words", [
-    (np.zeros((4, 3)), np.zeros((4, 2)), 20, "do not fit"),
-    (np.zeros((4, 3)), np.full((4, 3), np.nan), 20, "12 margins are not finite"),
-    (np.zeros((4, 3)), np.zeros((3, 3)), 20, "4 or more"),
-    (np.zeros((4, 3)), np.zeros((4, 3)), 1, "1 bins"),
-])
+@pytest.mark.parametrize(
+    "unlearned, oracle, bins, words",
+    [
+        (np.zeros((4, 3)), np.zeros((4, 2)), 20, "do not fit"),
+        (np.zeros((4, 3)), np.full((4, 3), np.nan), 20, "12 margins are not finite"),
+        (np.zeros((4, 3)), np.zeros((3, 3)), 20, "4 or more"),
+        (np.zeros((4, 3)), np.zeros((4, 3)), 1, "1 bins"),
+    ],
+)
 def test_bad_ensembles_are_named(unlearned: np.ndarray, oracle: np.ndarray, bins: int, words: str) -> None:
     with pytest.raises(InputError, match=words):
         klom_figures(unlearned, oracle, groups=None, resamples=2, seed=0, bins=bins)

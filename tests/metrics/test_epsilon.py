@@ -39,12 +39,19 @@ def laplace(rng: np.random.Generator, epsilon: float, models: tuple[int, int], r
 
 def gaussian_epsilon(shift: float, delta: float) -> float:
     """Balle and Wang 2018 (ICML), theorem 8."""
-    return brentq(lambda epsilon: norm.cdf(shift / 2 - epsilon / shift)
-                  - math.exp(epsilon) * norm.cdf(-shift / 2 - epsilon / shift) - delta, 0, 60)
+    return brentq(
+        lambda epsilon: (
+            norm.cdf(shift / 2 - epsilon / shift) - math.exp(epsilon) * norm.cdf(-shift / 2 - epsilon / shift) - delta
+        ),
+        0,
+        60,
+    )
 
 
-@pytest.mark.parametrize("false_positive, false_negative, expected", [
-    (0.1, 0.1, math.log(9)), (0.5, 0.5, 0), (0.01, 0.5, math.log(50)), (0.5, 0.01, math.log(50)), (0.9, 0.9, 0)])
+@pytest.mark.parametrize(
+    "false_positive, false_negative, expected",
+    [(0.1, 0.1, math.log(9)), (0.5, 0.5, 0), (0.01, 0.5, math.log(50)), (0.5, 0.01, math.log(50)), (0.9, 0.9, 0)],
+)
 def test_epsilon_of_error_rates(false_positive: float, false_negative: float, expected: float) -> None:
     assert epsilon_of(np.array(false_positive), np.array(false_negative), 0.0) == pytest.approx(expected)
 
@@ -95,7 +102,8 @@ def test_the_estimates_limits() -> None:
 
 def test_forgetting_quality_in_buckets() -> None:
     assert forgetting_quality(np.array([0, 0.49, 0.5, 1.2, 6.99, 7.0, 50]), 512) == pytest.approx(
-        (1 + 1 + 0.5 + 0.25 + 2.0**-13 + 0 + 0) / 7)
+        (1 + 1 + 0.5 + 0.25 + 2.0**-13 + 0 + 0) / 7
+    )
 
 
 def test_the_estimate_finds_something_where_there_is_nothing_and_the_bound_does_not() -> None:
@@ -136,8 +144,9 @@ def test_the_upper_bound_of_the_share_beyond_has_its_level() -> None:
 
 def test_more_models_prove_more() -> None:
     rng = np.random.default_rng(1)
-    medians = [np.median(lower_bounds(*laplace(rng, 2.0, (models, models), 200), seed=0, delta=0.0))
-               for models in (16, 64, 512, 4096)]
+    medians = [
+        np.median(lower_bounds(*laplace(rng, 2.0, (models, models), 200), seed=0, delta=0.0)) for models in (16, 64, 512, 4096)
+    ]
     assert medians == sorted(medians) and medians[0] < 0.2 and 1.5 < medians[-1] < 2
 
 
@@ -158,8 +167,10 @@ def test_the_largest_bound_is_that_of_perfect_separation() -> None:
 @pytest.mark.parametrize("people", [20, 100])
 def test_the_bound_from_people_is_above_the_truth_in_at_most_5_percent(chance: float, people: int) -> None:
     rng, truth = np.random.default_rng(people), math.log(chance / (1 - chance)) / 2
-    above = [people_bound(np.where(rng.random(people) < chance, 1.0, -1.0), np.zeros(people + 5), seed=seed) > truth
-             for seed in range(REPEATS // 3)]
+    above = [
+        people_bound(np.where(rng.random(people) < chance, 1.0, -1.0), np.zeros(people + 5), seed=seed) > truth
+        for seed in range(REPEATS // 3)
+    ]
     assert np.mean(above) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / len(above))
 
 
@@ -197,17 +208,21 @@ def test_what_no_person_shows_the_whole_request_may() -> None:
 
 
 def test_nobody_is_named_under_the_null_more_often_than_stated() -> None:
-    named = [bool(epsilon_figures(*ensembles(shift={}, models=24, seed=seed), seed=seed)["person"]["worst"])
-             for seed in range(60)]
+    named = [
+        bool(epsilon_figures(*ensembles(shift={}, models=24, seed=seed), seed=seed)["person"]["worst"]) for seed in range(60)
+    ]
     assert np.mean(named) <= 0.1
 
 
-@pytest.mark.parametrize("unlearned, retrained, words", [
-    (np.zeros((1, 3)), np.zeros((5, 3)), "1 unlearned and 5 retrained"),
-    (np.zeros((5, 3)), np.zeros((5, 4)), "do not fit"),
-    (np.zeros((5, 3)), np.full((5, 3), np.inf), "15 scores are not finite"),
-    (np.zeros((5, 4)), np.zeros((5, 4)), "one subject an image"),
-])
+@pytest.mark.parametrize(
+    "unlearned, retrained, words",
+    [
+        (np.zeros((1, 3)), np.zeros((5, 3)), "1 unlearned and 5 retrained"),
+        (np.zeros((5, 3)), np.zeros((5, 4)), "do not fit"),
+        (np.zeros((5, 3)), np.full((5, 3), np.inf), "15 scores are not finite"),
+        (np.zeros((5, 4)), np.zeros((5, 4)), "one subject an image"),
+    ],
+)
 def test_bad_ensembles_are_named(unlearned: np.ndarray, retrained: np.ndarray, words: str) -> None:
     with pytest.raises(InputError, match=words):
         epsilon_figures(unlearned, retrained, np.array(["a", "a", "b"]), seed=0)

@@ -112,8 +112,7 @@ def test_people_who_are_remembered_are_found() -> None:
     listed = most_exposed(people_scores(*one[0], *one[1], seed=0)[0], count=3)
     assert [entry["id"] for entry in listed][:2] == ["f040", "f003"]
     assert [entry["rank"] for entry in listed] == [1, 2, 3]
-    assert listed[0] == {"rank": 1, "id": "f040", "score": listed[0]["score"], "maximum": 60.0, "photos": 5,
-                         "drawn": 5}
+    assert listed[0] == {"rank": 1, "id": "f040", "score": listed[0]["score"], "maximum": 60.0, "photos": 5, "drawn": 5}
     assert listed[0]["score"] == listed[1]["score"] == pytest.approx(80.5 / 81)
 
 

@@ -44,8 +44,10 @@ def band_sizes(height: int, width: int) -> list[int]:
     return [int(((radius > low) & (radius <= high)).sum()) for low, high in pairwise((0, 1 / 8, 1 / 4, 3 / 8, 1))]
 
 
-@pytest.mark.parametrize("cycles, band", [(1 / 32, 0), (4 / 32, 0), (5 / 32, 1), (8 / 32, 1), (10 / 32, 2), (12 / 32, 2),
-                                          (13 / 32, 3), (16 / 32, 3)])
+@pytest.mark.parametrize(
+    "cycles, band",
+    [(1 / 32, 0), (4 / 32, 0), (5 / 32, 1), (8 / 32, 1), (10 / 32, 2), (12 / 32, 2), (13 / 32, 3), (16 / 32, 3)],
+)
 @pytest.mark.parametrize("vertical", [False, True])
 def test_a_wave_has_its_power_in_its_band(cycles: float, band: int, vertical: bool) -> None:
     maps, sizes = 7 + 3 * wave(cycles, vertical=vertical), band_sizes(SIDE, SIDE)
@@ -222,8 +224,9 @@ def sensitivity() -> dict:
     data, people = waves()
     models = {"original": Wavelength(9 / 32), "unlearned": Wavelength(2 / 32), "retrained": Wavelength(2 / 32)}
     with untouched(*models.values()):
-        return filter_sensitivity(models, data, compute=CPU, seed=0, subjects=people, radii=(1 / 32, 1 / 8, 1 / 2),
-                                  resamples=200)
+        return filter_sensitivity(
+            models, data, compute=CPU, seed=0, subjects=people, radii=(1 / 32, 1 / 8, 1 / 2), resamples=200
+        )
 
 
 def test_accuracy_falls_where_the_frequency_goes_on_which_it_rests(sensitivity: dict) -> None:
@@ -242,8 +245,9 @@ def test_accuracy_falls_where_the_frequency_goes_on_which_it_rests(sensitivity: 
 
 def test_same_seed_same_noise() -> None:
     data, model = image_set(12), small_net()
-    first, second = (filter_sensitivity({"original": model}, data, compute=CPU, seed=3, radii=(0.2,), resamples=100)
-                     for _ in range(2))
+    first, second = (
+        filter_sensitivity({"original": model}, data, compute=CPU, seed=3, radii=(0.2,), resamples=100) for _ in range(2)
+    )
     assert json.loads(json.dumps(first, allow_nan=False)) == first == second
 
 
@@ -252,8 +256,9 @@ def test_same_seed_same_noise() -> None:
 
 @pytest.fixture(scope="module")
 def spectra() -> dict:
-    return feature_use({name: small_net(seed) for seed, name in enumerate(MODELS)}, image_set(6, side=32), compute=CPU,
-                       seed=0, resamples=100)
+    return feature_use(
+        {name: small_net(seed) for seed, name in enumerate(MODELS)}, image_set(6, side=32), compute=CPU, seed=0, resamples=100
+    )
 
 
 def test_spectra_are_drawn_as_they_are(spectra: dict) -> None:

@@ -23,14 +23,16 @@ CLASSES = (2, 5)
 def labelled(counts: dict[int, int], *, people: int, test: int = 40, seed: int = 0) -> tuple[Sets, np.ndarray]:
     """Sets whose training images have these classes, shown by a bright stripe; some people for all rows."""
     rng, train = np.random.default_rng(seed), sum(counts.values())
-    labels = np.concatenate([rng.permutation(np.repeat(list(counts), list(counts.values()))),
-                             rng.choice(CLASSES, test), rng.integers(0, 8, 10)])
+    labels = np.concatenate(
+        [rng.permutation(np.repeat(list(counts), list(counts.values()))), rng.choice(CLASSES, test), rng.integers(0, 8, 10)]
+    )
     data = sets(forget=train // 4, retain=train - train // 4, test=test, unseen=10)
     images = data.forget.images // 4
     images[np.arange(len(labels)), 2 * labels] = 255
     targets = torch.from_numpy(labels)
-    parts = {name: replace(part, images=images, targets=targets[torch.from_numpy(part.rows)])
-             for name, part in vars(data).items()}
+    parts = {
+        name: replace(part, images=images, targets=targets[torch.from_numpy(part.rows)]) for name, part in vars(data).items()
+    }
     return Sets(**parts), rng.integers(0, people, len(labels))
 
 
@@ -47,8 +49,9 @@ def test_half_of_each_class_is_swapped_and_the_rest_stays() -> None:
     assert sum(truth[row] == 2 and label == 5 for row, label in swapped.items()) == 12
     assert sum(truth[row] == 5 and label == 2 for row, label in swapped.items()) == 12
     assert sorted([*swapped, *confused.retain.rows]) == sorted(truth)
-    assert all(truth[row] == label for row, label in
-               zip(confused.retain.rows.tolist(), confused.retain.targets.tolist(), strict=True))
+    assert all(
+        truth[row] == label for row, label in zip(confused.retain.rows.tolist(), confused.retain.targets.tolist(), strict=True)
+    )
     assert confused.test is data.test and confused.unseen is data.unseen
     assert truth_of(data) == truth  # the sets that were given are not changed
 
@@ -107,8 +110,13 @@ class Reader(nn.Module):
 
 def train(data: ImageSet) -> nn.Module:
     model = Reader()
-    fit(model, data, TrainConfig(epochs=30, lr=0.05, schedule="constant", augment=False, batch_size=16),
-        generator=generator(0), compute=CPU)
+    fit(
+        model,
+        data,
+        TrainConfig(epochs=30, lr=0.05, schedule="constant", augment=False, batch_size=16),
+        generator=generator(0),
+        compute=CPU,
+    )
     return model
 
 
@@ -142,9 +150,16 @@ def test_the_largest_classes_are_taken_by_default_and_models_are_left_alone() ->
     assert result["test"]["confusion"]["unlearned"]["gap"] == 0
 
 
-@pytest.mark.parametrize("classes, count, words", [
-    ((2, 2), 4, "two different"), ((2, 8), 4, "from 0 to 7"), ((2, 5), 1, "choose 2 to 18"), ((2, 5), 20, "choose 2 to 18"),
-    ((2, 7), 4, "0 training images: choose larger classes")])
+@pytest.mark.parametrize(
+    "classes, count, words",
+    [
+        ((2, 2), 4, "two different"),
+        ((2, 8), 4, "from 0 to 7"),
+        ((2, 5), 1, "choose 2 to 18"),
+        ((2, 5), 20, "choose 2 to 18"),
+        ((2, 7), 4, "0 training images: choose larger classes"),
+    ],
+)
 def test_what_cannot_be_confused_is_named(classes: tuple[int, int], count: int, words: str) -> None:
     data, _ = labelled({2: 30, 5: 10, 0: 50}, people=1)
     with pytest.raises(InputError, match=words):

@@ -97,8 +97,12 @@ def test_weights_are_repetitions() -> None:
     forget_class, unseen_class = rng.integers(0, 3, 60), rng.integers(0, 3, 80)
     times = rng.integers(0, 3, 60), rng.integers(0, 3, 80)
     weighed = MatchedAttack(forget, forget_class, unseen, unseen_class).figures(*(count.astype(float) for count in times))
-    repeated = MatchedAttack(*(np.repeat(values, count) for values, count in (
-        (forget, times[0]), (forget_class, times[0]), (unseen, times[1]), (unseen_class, times[1])))).figures()
+    repeated = MatchedAttack(
+        *(
+            np.repeat(values, count)
+            for values, count in ((forget, times[0]), (forget_class, times[0]), (unseen, times[1]), (unseen_class, times[1]))
+        )
+    ).figures()
     for name in ("auc", "balanced_accuracy", "tpr_at_1pct_fpr"):
         assert getattr(weighed, name) == pytest.approx(getattr(repeated, name))
 

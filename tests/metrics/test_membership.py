@@ -31,11 +31,12 @@ def direct_attack(forget: np.ndarray, unseen: np.ndarray) -> float:
     np.random.seed(42)
     np.random.shuffle(forget)
     np.random.set_state(state)
-    forget = forget[:len(unseen)]
+    forget = forget[: len(unseen)]
     features, members = np.concatenate((unseen, forget)).reshape(-1, 1), [0] * len(unseen) + [1] * len(forget)
     splits = model_selection.StratifiedShuffleSplit(n_splits=10, random_state=0)
-    return model_selection.cross_val_score(linear_model.LogisticRegression(), features, members,
-                                           cv=splits, scoring="accuracy").mean()
+    return model_selection.cross_val_score(
+        linear_model.LogisticRegression(), features, members, cv=splits, scoring="accuracy"
+    ).mean()
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -93,26 +94,38 @@ def test_newton_reaches_scikit_learns_optimum() -> None:
         assert intercept[row] == pytest.approx(exact.intercept_[0], abs=1e-4)
 
 
-@pytest.mark.parametrize("forget, unseen, words", [
-    (np.ones(9), np.ones(50), "10 images or more"),
-    (np.ones(50), np.ones(3), "10 images or more"),
-    (np.ones((20, 1)), np.ones(50), "shape"),
-    (np.ones(50), np.append(np.ones(49), np.nan), "1 unseen losses are not finite"),
-])
+@pytest.mark.parametrize(
+    "forget, unseen, words",
+    [
+        (np.ones(9), np.ones(50), "10 images or more"),
+        (np.ones(50), np.ones(3), "10 images or more"),
+        (np.ones((20, 1)), np.ones(50), "shape"),
+        (np.ones(50), np.append(np.ones(49), np.nan), "1 unseen losses are not finite"),
+    ],
+)
 def test_bad_losses_are_named(forget: np.ndarray, unseen: np.ndarray, words: str) -> None:
     with pytest.raises(InputError, match=words):
         benchmark_mia(forget, unseen)
 
 
-@pytest.mark.parametrize("accuracy, mia, expected", [  # rows of the benchmark's published table
-    (0.5951, 0.7136, 0.5839), (0.4880, 0.5445, 0.6995), (0.5633, 0.5953, 0.6863), (0.1762, 0.3711, 0.4592)])
+@pytest.mark.parametrize(
+    "accuracy, mia, expected",
+    [  # rows of the benchmark's published table
+        (0.5951, 0.7136, 0.5839),
+        (0.4880, 0.5445, 0.6995),
+        (0.5633, 0.5953, 0.6863),
+        (0.1762, 0.3711, 0.4592),
+    ],
+)
 def test_nomus_gives_the_published_figures(accuracy: float, mia: float, expected: float) -> None:
     assert nomus(accuracy, mia) == pytest.approx(expected, abs=1.1e-4)
     assert forgetting_score(mia) == pytest.approx(abs(mia - 0.5))
 
 
-@pytest.mark.parametrize("forget, unseen, expected", [
-    ([0, 1, 0, 1], [1, 0, 1, 0], 0.5), ([0, 0], [1, 1, 1], 1.0), ([0, 0, 0, 1], [0, 1, 1, 1], 0.75)])
+@pytest.mark.parametrize(
+    "forget, unseen, expected",
+    [([0, 1, 0, 1], [1, 0, 1, 0], 0.5), ([0, 0], [1, 1, 1], 1.0), ([0, 0, 0, 1], [0, 1, 1, 1], 0.75)],
+)
 def test_label_only_attack(forget: list[int], unseen: list[int], expected: float) -> None:
     assert label_only_accuracy(np.array(forget), np.array(unseen)) == pytest.approx(expected)
 

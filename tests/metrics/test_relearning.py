@@ -39,8 +39,13 @@ class Memory(nn.Module):
 
 def trained(data: ImageSet, seed: int = 1) -> Memory:
     model = Memory(seed)
-    fit(model, data, TrainConfig(epochs=25, lr=0.05, schedule="constant", augment=False, batch_size=16),
-        generator=generator(0), compute=CPU)
+    fit(
+        model,
+        data,
+        TrainConfig(epochs=25, lr=0.05, schedule="constant", augment=False, batch_size=16),
+        generator=generator(0),
+        compute=CPU,
+    )
     return model
 
 
@@ -77,8 +82,15 @@ def test_a_model_that_only_hides_relearns_fast_and_a_retrained_one_does_not(worl
 def test_shown_and_other_part_the_forget_set(world: tuple) -> None:
     data, models = world
     groups = np.repeat(np.arange(20), 2)
-    few = relearning({"original": models["hidden"]}, data, groups, FAST.model_copy(update={"share": 0.25}),
-                     original=models["original"], seed=3, compute=CPU)["few"]["curves"]["original"]
+    few = relearning(
+        {"original": models["hidden"]},
+        data,
+        groups,
+        FAST.model_copy(update={"share": 0.25}),
+        original=models["original"],
+        seed=3,
+        compute=CPU,
+    )["few"]["curves"]["original"]
     for all_of_it, shown, other in zip(few["forget"], few["shown"], few["other"], strict=True):
         assert all_of_it == pytest.approx(0.25 * shown + 0.75 * other)
 
@@ -87,8 +99,9 @@ def test_curves_are_plain_training(world: tuple) -> None:
     """Against a few lines of SGD on the whole set as one batch, whose order cannot matter."""
     data, models = world
     config = RelearnConfig(measured=(0, 1, 3), lr=0.1, momentum=0.0, batch_size=8192)
-    curve = relearning_curves(models["hidden"], data.retain, data.forget, {"all": np.full(40, True)}, config, seed=0,
-                              compute=CPU)["all"]
+    curve = relearning_curves(
+        models["hidden"], data.retain, data.forget, {"all": np.full(40, True)}, config, seed=0, compute=CPU
+    )["all"]
     student, naive = copy.deepcopy(models["hidden"]), []
     images, targets = data.retain.batch(torch.arange(80), CPU.device)
     for step in range(4):
@@ -106,9 +119,15 @@ def test_curves_are_plain_training(world: tuple) -> None:
 def test_bfloat16_learns_too(world: tuple) -> None:
     """Casts that were cached while measuring must not cut the gradients off."""
     data, models = world
-    curve = relearning_curves(models["hidden"], data.forget, data.forget, {"all": np.full(40, True)},
-                              RelearnConfig(measured=(0, 10), lr=0.05), seed=0,
-                              compute=Compute(torch.device("cpu"), torch.bfloat16))["all"]
+    curve = relearning_curves(
+        models["hidden"],
+        data.forget,
+        data.forget,
+        {"all": np.full(40, True)},
+        RelearnConfig(measured=(0, 10), lr=0.05),
+        seed=0,
+        compute=Compute(torch.device("cpu"), torch.bfloat16),
+    )["all"]
     assert curve[1] > curve[0] + 0.3
 
 
@@ -120,8 +139,10 @@ def test_same_seed_same_curves_and_the_statistics_hold_still() -> None:
     assert same_weights(model, small_net())
 
 
-@pytest.mark.parametrize("accuracies, steps, reached", [
-    ([0.1, 0.5, 0.9, 0.4], 20, True), ([0.95, 0.1, 0.1, 0.1], 0, True), ([0.1, 0.2, 0.3, 0.89], 40, False)])
+@pytest.mark.parametrize(
+    "accuracies, steps, reached",
+    [([0.1, 0.5, 0.9, 0.4], 20, True), ([0.95, 0.1, 0.1, 0.1], 0, True), ([0.1, 0.2, 0.3, 0.89], 40, False)],
+)
 def test_relearn_time_is_the_first_that_reaches(accuracies: list[float], steps: int, reached: bool) -> None:
     assert relearn_time(accuracies, (0, 10, 20, 40), 0.9) == RelearnTime(steps, reached)
 
@@ -134,12 +155,21 @@ def test_anamnesis_index_by_hand_and_its_bounds() -> None:
     assert str(RelearnTime(9, False)) == ">= 9" and str(RelearnTime(9, True)) == "9"
 
 
-@pytest.mark.parametrize("groups, share, words", [
-    (np.zeros(12), 0.1, "one group"), (np.arange(11), 0.1, "do not fit 12"), (np.arange(12), 0.1, "raise share")])
+@pytest.mark.parametrize(
+    "groups, share, words",
+    [(np.zeros(12), 0.1, "one group"), (np.arange(11), 0.1, "do not fit 12"), (np.arange(12), 0.1, "raise share")],
+)
 def test_groups_that_cannot_be_parted_are_named(groups: np.ndarray, share: float, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        relearning({"unlearned": small_net()}, sets(), groups, FAST.model_copy(update={"share": share}),
-                   original=small_net(), seed=0, compute=CPU)
+        relearning(
+            {"unlearned": small_net()},
+            sets(),
+            groups,
+            FAST.model_copy(update={"share": share}),
+            original=small_net(),
+            seed=0,
+            compute=CPU,
+        )
 
 
 @pytest.mark.parametrize("measured", [(1, 2), (0,), (0, 2, 1), (0, 1, 1)])
@@ -214,8 +244,10 @@ def test_statistics_along_the_line_are_those_of_retain_images() -> None:
     spoilt = copy.deepcopy(model)
     spoilt.bn1.running_mean.add_(50)
     with untouched(model, spoilt):
-        lines = [linear_barrier(*ends, {"test": data.test}, data.retain, seed=0, compute=CPU, points=3)["loss"]["test"]
-                 for ends in ((model, model), (model, spoilt), (spoilt, model))]
+        lines = [
+            linear_barrier(*ends, {"test": data.test}, data.retain, seed=0, compute=CPU, points=3)["loss"]["test"]
+            for ends in ((model, model), (model, spoilt), (spoilt, model))
+        ]
     assert lines[1] == pytest.approx(lines[0]) and lines[2] == pytest.approx(lines[0])
 
 

@@ -104,9 +104,13 @@ def test_models_of_other_layers_are_refused() -> None:
         representation(models, sets(), compute=CPU, roles=("test",))
 
 
-@pytest.mark.parametrize("name, layers, widths", [
-    ("resnet18", ["conv1", "layer1", "layer2", "layer3", "layer4", "fc"], [64, 64, 128, 256, 512, 8]),
-    ("vit_tiny", ["conv_proj", *(f"encoder.layers.encoder_layer_{i}" for i in range(12)), "heads"], [192] * 13 + [8])])
+@pytest.mark.parametrize(
+    "name, layers, widths",
+    [
+        ("resnet18", ["conv1", "layer1", "layer2", "layer3", "layer4", "fc"], [64, 64, 128, 256, 512, 8]),
+        ("vit_tiny", ["conv_proj", *(f"encoder.layers.encoder_layer_{i}" for i in range(12)), "heads"], [192] * 13 + [8]),
+    ],
+)
 def test_layers_of_real_models(name: str, layers: list[str], widths: list[int]) -> None:
     model, data = build(name, 8, resolution=32), image_set(5, side=32)
     assert list(block_layers(model)) == layers
@@ -195,8 +199,12 @@ def test_identity_is_found_where_it_is_and_only_there() -> None:
 
 def test_labels_are_found_across_people_not_within() -> None:
     """A trace of the person tells nothing of the label, where no person is on both sides of a fold."""
-    result = probe_label({"original": features_of(label=4), "unlearned": features_of(identity=30),
-                          "retrained": features_of(seed=1)}, LABELS, PEOPLE, seed=0)
+    result = probe_label(
+        {"original": features_of(label=4), "unlearned": features_of(identity=30), "retrained": features_of(seed=1)},
+        LABELS,
+        PEOPLE,
+        seed=0,
+    )
     assert result["linear"]["original"]["share"] > 0.9 and result["neighbours"]["original"]["share"] > 0.8
     assert result["linear"]["unlearned"]["share"] < 0.75 and result["linear"]["retrained"]["share"] < 0.75
     assert result["chance"] <= 0.5

@@ -16,8 +16,9 @@ from aru.stats.roc import auc, tpr_at_fpr
 LIRA = {"online": lira_online, "offline": lira_offline, "u": u_lira}
 
 
-def pool(effect: float, *, models: int = 16, examples: int = 400, spread: float = 1.0, in_spread: float = 1.0,
-         seed: int = 0) -> PoolSignals:
+def pool(
+    effect: float, *, models: int = 16, examples: int = 400, spread: float = 1.0, in_spread: float = 1.0, seed: int = 0
+) -> PoolSignals:
     """Signals of models on random halves: an example's own mean, higher by `effect` where it was seen.
 
     The target saw nothing. `spread` is between examples; deviations are `in_spread` for members and 1 for others.
@@ -103,7 +104,8 @@ def test_u_lira_tells_unlearned_from_unseen_by_halves() -> None:
     right = np.where(trace.seen, scores > 0.5, scores < 0.5).mean()
     assert right == pytest.approx(norm.cdf(0.5), abs=0.01)
     assert tpr_at_fpr(scores[trace.seen], scores[~trace.seen], 0.01).tpr == pytest.approx(
-        norm.cdf(norm.ppf(0.01) + 1), abs=0.02)
+        norm.cdf(norm.ppf(0.01) + 1), abs=0.02
+    )
 
 
 def test_offline_does_not_look_at_shadows_that_saw() -> None:
@@ -146,20 +148,30 @@ def lacking(side: bool, left: int) -> PoolSignals:
     return signals
 
 
-@pytest.mark.parametrize("attack, side, left, words", [
-    (lira_online, True, 1, "example 7 has 1 shadow models that saw it: 2 or more"),
-    (lira_online, False, 0, "example 7 has 0 shadow models that never saw it: 2 or more"),
-    (u_lira, True, 1, "example 7 has 1"), (lira_offline, False, 1, "example 7 has 1 shadow models that never saw it"),
-    (lambda one: rmia(probabilities(one), probabilities(pool(0)), a=0.3), False, 0, "never saw it: 1 or more"),
-    (lambda one: iam(one, one.target), False, 0, "never saw it: 1 or more")])
+@pytest.mark.parametrize(
+    "attack, side, left, words",
+    [
+        (lira_online, True, 1, "example 7 has 1 shadow models that saw it: 2 or more"),
+        (lira_online, False, 0, "example 7 has 0 shadow models that never saw it: 2 or more"),
+        (u_lira, True, 1, "example 7 has 1"),
+        (lira_offline, False, 1, "example 7 has 1 shadow models that never saw it"),
+        (lambda one: rmia(probabilities(one), probabilities(pool(0)), a=0.3), False, 0, "never saw it: 1 or more"),
+        (lambda one: iam(one, one.target), False, 0, "never saw it: 1 or more"),
+    ],
+)
 def test_too_few_shadows_are_named(attack, side: bool, left: int, words: str) -> None:
     with pytest.raises(InputError, match=words):
         attack(lacking(side, left))
 
 
-@pytest.mark.parametrize("change, words", [
-    ({"target": np.ones(3)}, "do not fit"), ({"seen": np.ones((16, 400))}, "boolean mask"),
-    ({"target": np.full(400, np.nan)}, "400 signals are not finite")])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"target": np.ones(3)}, "do not fit"),
+        ({"seen": np.ones((16, 400))}, "boolean mask"),
+        ({"target": np.full(400, np.nan)}, "400 signals are not finite"),
+    ],
+)
 def test_signals_must_fit(change: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
         lira_online(pool(1.0)._replace(**change))
@@ -197,8 +209,11 @@ def test_rmia_finds_members_and_nothing_where_nothing_is() -> None:
         signals = probabilities(pool(effect, spread=2, examples=800))
         a = tune_a(signals, population, paired=1).a
         target = PoolSignals(signals.shadows[1:], signals.seen[1:], signals.shadows[0])
-        scores = rmia(target, population._replace(shadows=population.shadows[1:], seen=population.seen[1:],
-                                                  target=population.shadows[0]), a=a)
+        scores = rmia(
+            target,
+            population._replace(shadows=population.shadows[1:], seen=population.seen[1:], target=population.shadows[0]),
+            a=a,
+        )
         assert scores.min() >= 0 and scores.max() <= 1
         found[effect] = auc(scores[signals.seen[0]], scores[~signals.seen[0]])
         plain = auc(signals.shadows[0][signals.seen[0]], signals.shadows[0][~signals.seen[0]])
@@ -213,9 +228,14 @@ def test_a_is_the_best_on_the_paired_model_and_blind_to_the_target() -> None:
     rest = np.arange(16) != 3
     members = signals.seen[3]
     for a in (0.0, 0.4, 1.0):
-        scores = np.array(naive_rmia(PoolSignals(signals.shadows[rest], signals.seen[rest], signals.shadows[3]),
-                                     PoolSignals(population.shadows[rest], population.seen[rest], population.shadows[3]),
-                                     a, 1.0))
+        scores = np.array(
+            naive_rmia(
+                PoolSignals(signals.shadows[rest], signals.seen[rest], signals.shadows[3]),
+                PoolSignals(population.shadows[rest], population.seen[rest], population.shadows[3]),
+                a,
+                1.0,
+            )
+        )
         assert tuned.aucs[a] == pytest.approx(auc(scores[members], scores[~members]), abs=1e-9)
     assert list(tuned.aucs) == [step / 10 for step in range(11)]
     assert tuned.aucs[tuned.a] == max(tuned.aucs.values()) > min(tuned.aucs.values())
@@ -231,11 +251,17 @@ def test_a_population_image_that_the_paired_model_saw_is_left_out() -> None:
     assert tune_a(signals, population, paired=3) == tune_a(signals, kept, paired=3)
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda one: rmia(one, one, a=1.2), "a is 1.2"), (lambda one: rmia(one, one, a=0.5, gamma=0.5), "gamma is 0.5"),
-    (lambda one: rmia(pool(0), one, a=0.5), "probabilities"), (lambda one: tune_a(one, one, paired=16), "paired is 16"),
-    (lambda one: tune_a(no_members(one), one), "saw none"),
-    (lambda one: rmia(one, PoolSignals(one.shadows[1:], one.seen[1:], one.target), a=0.5), "same models")])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda one: rmia(one, one, a=1.2), "a is 1.2"),
+        (lambda one: rmia(one, one, a=0.5, gamma=0.5), "gamma is 0.5"),
+        (lambda one: rmia(pool(0), one, a=0.5), "probabilities"),
+        (lambda one: tune_a(one, one, paired=16), "paired is 16"),
+        (lambda one: tune_a(no_members(one), one), "saw none"),
+        (lambda one: rmia(one, PoolSignals(one.shadows[1:], one.seen[1:], one.target), a=0.5), "same models"),
+    ],
+)
 def test_rmia_names_bad_parameters(call, words: str) -> None:
     with pytest.raises(InputError, match=words):
         call(probabilities(pool(1.0)))
@@ -252,8 +278,11 @@ def naive_iam(signals: PoolSignals, original: np.ndarray, law: str) -> list[floa
             signal = unseen + a * (original[m] - unseen)
             mean, deviation = signal.mean(), signal.std(ddof=1)
             scale = np.sqrt(6) / np.pi * deviation
-            chance = norm.cdf(value, mean, deviation) if law == "normal" else gumbel_r.cdf(
-                value, mean - np.euler_gamma * scale, scale)
+            chance = (
+                norm.cdf(value, mean, deviation)
+                if law == "normal"
+                else gumbel_r.cdf(value, mean - np.euler_gamma * scale, scale)
+            )
             score += weight * chance
         result.append(score / steps[1:].sum())
     return result
@@ -290,9 +319,14 @@ def test_iam_orders_what_is_left_of_the_fit(models: int) -> None:
     assert all(scores.min() >= 0 and scores.max() <= 1 for scores in left.values())
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda one: iam(one, np.ones(3)), "fit the target"), (lambda one: iam(one, one.target, law="beta"), "normal or gumbel"),
-    (lambda one: lira_online(one, variance="fixed"), "auto, example or pooled")])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda one: iam(one, np.ones(3)), "fit the target"),
+        (lambda one: iam(one, one.target, law="beta"), "normal or gumbel"),
+        (lambda one: lira_online(one, variance="fixed"), "auto, example or pooled"),
+    ],
+)
 def test_unknown_choices_are_named(call, words: str) -> None:
     with pytest.raises(InputError, match=words):
         call(pool(1.0))

@@ -15,10 +15,21 @@ from aru.nets.models import build
 from aru.train.losses import task_loss
 from tests.helpers.toys import CPU, SmallNet, image_set, same_weights, small_net
 
-SIGNALS = {"confidence": confidence, "logit_confidence": logit_confidence, "margin": margin,
-           "modified_entropy": modified_entropy}
-PROBABILITIES = [([0.7, 0.2, 0.1], 0), ([0.7, 0.2, 0.1], 1), ([0.7, 0.2, 0.1], 2), ([0.25] * 4, 3), ([0.999, 0.001], 0),
-                 ([0.999, 0.001], 1), ([0.5, 0.5], 0)]
+SIGNALS = {
+    "confidence": confidence,
+    "logit_confidence": logit_confidence,
+    "margin": margin,
+    "modified_entropy": modified_entropy,
+}
+PROBABILITIES = [
+    ([0.7, 0.2, 0.1], 0),
+    ([0.7, 0.2, 0.1], 1),
+    ([0.7, 0.2, 0.1], 2),
+    ([0.25] * 4, 3),
+    ([0.999, 0.001], 0),
+    ([0.999, 0.001], 1),
+    ([0.5, 0.5], 0),
+]
 getcontext().prec = 300
 
 
@@ -77,8 +88,10 @@ def test_phi_is_the_margin_of_one_softmax() -> None:
 def test_a_label_is_a_two_class_problem(name: str) -> None:
     logits = torch.tensor([[2.0, -1.0, 0.5], [0.0, 3.0, -4.0]])
     targets = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
-    expected = [np.mean([by_formula([1 - p, p], int(label))[name] for p, label in zip(row, labels, strict=True)])
-                for row, labels in zip(logits.double().sigmoid().tolist(), targets.tolist(), strict=True)]
+    expected = [
+        np.mean([by_formula([1 - p, p], int(label))[name] for p, label in zip(row, labels, strict=True)])
+        for row, labels in zip(logits.double().sigmoid().tolist(), targets.tolist(), strict=True)
+    ]
     assert SIGNALS[name](logits, targets) == pytest.approx(expected, rel=1e-12)
 
 
@@ -88,8 +101,11 @@ def test_inputs_stay_and_bad_ones_are_named(name: str) -> None:
     before = logits.clone()
     SIGNALS[name](logits, targets)
     assert torch.equal(logits, before)
-    for bad, words in ((torch.randn(5, 1), "2 outputs or more"), (torch.full((5, 3), torch.nan), "not finite"),
-                       (torch.randn(4, 3), "do not fit")):
+    for bad, words in (
+        (torch.randn(5, 1), "2 outputs or more"),
+        (torch.full((5, 3), torch.nan), "not finite"),
+        (torch.randn(4, 3), "do not fit"),
+    ):
         with pytest.raises(InputError, match=words):
             SIGNALS[name](bad, torch.zeros(5, dtype=torch.int64))
 

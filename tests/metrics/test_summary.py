@@ -33,8 +33,9 @@ def made(*, multi: bool = False, seed: int = 0) -> tuple[Logits, dict[str, torch
 
 
 def summary(logits: Logits, targets: dict, groups: dict | None, *, seed: int = 0, resamples: int = 100) -> dict:
-    return summarise(logits, targets, groups=groups, benchmark="toy", protocol="clean", task="age", seed=seed,
-                     resamples=resamples)
+    return summarise(
+        logits, targets, groups=groups, benchmark="toy", protocol="clean", task="age", seed=seed, resamples=resamples
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +45,22 @@ def metrics() -> dict:
 
 def test_has_every_key(metrics: dict) -> None:
     assert {key: metrics[key] for key in ("benchmark", "protocol", "task", "seed", "counts")} == {
-        "benchmark": "toy", "protocol": "clean", "task": "age", "seed": 0, "counts": SIZES}
-    expected = {f"{name}/{figure}" for name in SETS
-                for figure in ("accuracy", "balanced_accuracy", "top2_accuracy", "loss")} | {
-        "mia/accuracy", "mia/forgetting_score", "nomus",
-        "mia_matched/auc", "mia_matched/balanced_accuracy", "mia_matched/tpr_at_1pct_fpr"}
+        "benchmark": "toy",
+        "protocol": "clean",
+        "task": "age",
+        "seed": 0,
+        "counts": SIZES,
+    }
+    expected = {
+        f"{name}/{figure}" for name in SETS for figure in ("accuracy", "balanced_accuracy", "top2_accuracy", "loss")
+    } | {
+        "mia/accuracy",
+        "mia/forgetting_score",
+        "nomus",
+        "mia_matched/auc",
+        "mia_matched/balanced_accuracy",
+        "mia_matched/tpr_at_1pct_fpr",
+    }
     for model in STRENGTH:
         assert set(metrics["models"][model]) == expected
         gaps = set() if model == "retrained" else {f"gap/{key}" for key in expected}
@@ -63,9 +75,11 @@ def test_figures_are_those_of_their_functions(metrics: dict) -> None:
     figures = metrics["models"]["unlearned"]
     assert figures["mia/accuracy"] == pytest.approx(benchmark_mia(forget, unseen), abs=1e-6)
     assert figures["retain/top2_accuracy"] == pytest.approx(
-        utility(logits["unlearned"]["retain"], targets["retain"])["top2_accuracy"], abs=1e-6)
+        utility(logits["unlearned"]["retain"], targets["retain"])["top2_accuracy"], abs=1e-6
+    )
     assert figures["nomus"] == pytest.approx(
-        (figures["test/accuracy"] + 1 - 2 * figures["mia/forgetting_score"]) / 2, abs=2e-6)
+        (figures["test/accuracy"] + 1 - 2 * figures["mia/forgetting_score"]) / 2, abs=2e-6
+    )
 
 
 def test_a_forgetting_score_lies_in_its_interval_which_reaches_0_where_the_attack_may_guess() -> None:

@@ -22,18 +22,17 @@ def test_figures_by_hand() -> None:
 
 
 def test_per_class_by_hand() -> None:
-    assert per_class(LOGITS, TARGETS) == {
-        "accuracy": [1.0, 1.0, pytest.approx(1 / 3), None], "count": [1, 1, 3, 0]}
+    assert per_class(LOGITS, TARGETS) == {"accuracy": [1.0, 1.0, pytest.approx(1 / 3), None], "count": [1, 1, 3, 0]}
 
 
 def test_agrees_with_scikit_learn() -> None:
     generator = torch.Generator().manual_seed(3)
     logits, targets = torch.randn(300, 6, generator=generator), torch.randint(0, 5, (300,), generator=generator)
     said, figures = logits.argmax(dim=1), utility(logits, targets)
-    assert figures["balanced_accuracy"] == pytest.approx(metrics.recall_score(
-        targets, said, labels=range(5), average="macro"))
+    assert figures["balanced_accuracy"] == pytest.approx(metrics.recall_score(targets, said, labels=range(5), average="macro"))
     assert figures["top2_accuracy"] == pytest.approx(
-        metrics.top_k_accuracy_score(targets, logits.softmax(1), k=2, labels=range(6)))
+        metrics.top_k_accuracy_score(targets, logits.softmax(1), k=2, labels=range(6))
+    )
 
 
 def test_multi_label_averages_over_labels() -> None:
@@ -65,20 +64,24 @@ def test_weights_are_repetitions(multi: bool) -> None:
     targets = (torch.rand(40, 3, generator=generator) < 0.4).float() if multi else logits.argmax(1).roll(3)
     counts = np.random.default_rng(0).integers(0, 4, size=40)
     weighed = utility_figures(utility_columns(logits, targets), counts[None].astype(float))
-    repeated = utility(logits.repeat_interleave(torch.from_numpy(counts), 0),
-                       targets.repeat_interleave(torch.from_numpy(counts), 0))
+    repeated = utility(
+        logits.repeat_interleave(torch.from_numpy(counts), 0), targets.repeat_interleave(torch.from_numpy(counts), 0)
+    )
     assert {key: values[0] for key, values in weighed.items()} == pytest.approx(repeated)
 
 
-@pytest.mark.parametrize("logits, targets, words", [
-    (torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), "without images"),
-    (torch.zeros(4, 3), torch.zeros(5, dtype=torch.int64), "do not fit"),
-    (torch.zeros(4, 3), torch.zeros(4, 2), "do not fit"),
-    (torch.zeros(4), torch.zeros(4, dtype=torch.int64), "do not fit"),
-    (torch.zeros(4, 3), torch.tensor([0, 1, 2, 3]), "run from 0 to 3"),
-    (torch.zeros(4, 3), torch.tensor([0, -1, 2, 2]), "run from -1"),
-    (torch.full((2, 3), torch.nan), torch.tensor([0, 1]), "6 of 6 logits are not finite"),
-])
+@pytest.mark.parametrize(
+    "logits, targets, words",
+    [
+        (torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), "without images"),
+        (torch.zeros(4, 3), torch.zeros(5, dtype=torch.int64), "do not fit"),
+        (torch.zeros(4, 3), torch.zeros(4, 2), "do not fit"),
+        (torch.zeros(4), torch.zeros(4, dtype=torch.int64), "do not fit"),
+        (torch.zeros(4, 3), torch.tensor([0, 1, 2, 3]), "run from 0 to 3"),
+        (torch.zeros(4, 3), torch.tensor([0, -1, 2, 2]), "run from -1"),
+        (torch.full((2, 3), torch.nan), torch.tensor([0, 1]), "6 of 6 logits are not finite"),
+    ],
+)
 def test_bad_input_is_named(logits: torch.Tensor, targets: torch.Tensor, words: str) -> None:
     with pytest.raises(InputError, match=words):
         utility(logits, targets)

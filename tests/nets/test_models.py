@@ -89,12 +89,19 @@ def test_safetensors_keep_their_meta(tmp_path):
     assert meta == {"unit": "filter", "b": [1]} and tensors["a"].tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize("meta, message", [
-    ({"outputs": 10**12}, "1000000000000 outputs, and none of its tensors"), ({"outputs": -5}, "-5 outputs"),
-    ({"outputs": "8"}, "'8' outputs"), ({"outputs": True}, "True outputs"),
-    ({"name": ["resnet18"]}, r"holds a \['resnet18'\]"),
-    ({"resolution": 10**12}, "1000000000000 px wide"), ({"resolution": "32"}, "'32' px wide"),
-    ({"name": "resnet19"}, "unknown model 'resnet19'")])
+@pytest.mark.parametrize(
+    "meta, message",
+    [
+        ({"outputs": 10**12}, "1000000000000 outputs, and none of its tensors"),
+        ({"outputs": -5}, "-5 outputs"),
+        ({"outputs": "8"}, "'8' outputs"),
+        ({"outputs": True}, "True outputs"),
+        ({"name": ["resnet18"]}, r"holds a \['resnet18'\]"),
+        ({"resolution": 10**12}, "1000000000000 px wide"),
+        ({"resolution": "32"}, "'32' px wide"),
+        ({"name": "resnet19"}, "unknown model 'resnet19'"),
+    ],
+)
 def test_a_crafted_description_is_refused_before_memory_is_asked_for(tmp_path, meta, message):
     path, model = tmp_path / "model.safetensors", build("shufflenet_v2_x0_5", 8)
     save_tensors(path, dict(model.state_dict()), {"name": "shufflenet_v2_x0_5", "outputs": 8, "resolution": 32} | meta)
@@ -114,11 +121,16 @@ def test_a_network_whose_modules_have_versions_loads_its_own_weights(tmp_path):
     assert same_weights(load_model(path), model)
 
 
-@pytest.mark.parametrize("name, resolution, message", [
-    ("shufflenet_v2_x0_5", 32, None), ("mnasnet0_5", 32, None),
-    ("alexnet", 32, r"alexnet cannot be used at 32 px: stage train fails on one batch of it \(.+\)"),
-    ("squeezenet1_1", 32, r"squeezenet1_1 cannot be used at 32 px: stage mask fails .*no Linear layer"),
-    ("maxvit_t", 32, "maxvit_t cannot be used at 32 px: stage train fails")])
+@pytest.mark.parametrize(
+    "name, resolution, message",
+    [
+        ("shufflenet_v2_x0_5", 32, None),
+        ("mnasnet0_5", 32, None),
+        ("alexnet", 32, r"alexnet cannot be used at 32 px: stage train fails on one batch of it \(.+\)"),
+        ("squeezenet1_1", 32, r"squeezenet1_1 cannot be used at 32 px: stage mask fails .*no Linear layer"),
+        ("maxvit_t", 32, "maxvit_t cannot be used at 32 px: stage train fails"),
+    ],
+)
 def test_a_dry_pass_says_which_networks_can_go_through_all_stages(name, resolution, message):
     config = Config(data=DataConfig(resolution=resolution), model=ModelConfig(name=name))
     if message is None:

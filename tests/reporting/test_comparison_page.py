@@ -57,8 +57,12 @@ def written(folder: Path, records: list[dict], **options: dict[str, str]) -> tup
 def test_page_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
     paths = write_results(made_records(seeds=2), tmp_path, title=TITLE)
     assert [path.name for path in paths] == [
-        "results.html", "results.md", "records.json", "mufac-resnet18-64-official-default-utility.png",
-        "mufac-resnet18-64-official-default-cost.png"] and all(path.is_file() for path in paths)
+        "results.html",
+        "results.md",
+        "records.json",
+        "mufac-resnet18-64-official-default-utility.png",
+        "mufac-resnet18-64-official-default-cost.png",
+    ] and all(path.is_file() for path in paths)
     text = paths[0].read_text()
     reader = Reader(text)
     assert not reader.open and not {"link", "iframe", "object"} & {name for name, _ in reader.elements}
@@ -103,8 +107,16 @@ def test_figures_of_the_page_are_those_of_the_comparison(tmp_path: Path) -> None
     assert expected in markdown and expected.replace(" [", "[") in reader.text
     difference = found.row("scrub").against["aru"]["nomus"]
     assert f"{difference.estimate.mean:+.3f}".replace("0.", ".").replace("-", "−") in reader.text
-    for word in ("Noise floor", "chance ≤ .023", "Difference to the retrained model", "Difference to ARU", "DLFD", ".7819",
-                 "GLI stops on the evaluation data", "control"):
+    for word in (
+        "Noise floor",
+        "chance ≤ .023",
+        "Difference to the retrained model",
+        "Difference to ARU",
+        "DLFD",
+        ".7819",
+        "GLI stops on the evaluation data",
+        "control",
+    ):
         assert word in reader.text, word
 
 
@@ -145,9 +157,40 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     write_results(records, tmp_path, links=links, title=HOSTILE)
     reader = Reader((tmp_path / "results.html").read_text())
     assert {name for name, _ in reader.elements} <= {
-        "html", "head", "meta", "title", "style", "body", "main", "header", "section", "h1", "h2", "h3", "p", "ul", "li", "a",
-        "div", "span", "strong", "table", "thead", "tbody", "tfoot", "tr", "th", "td", "details", "summary", "code", "figure",
-        "figcaption", "img", "script"}
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "main",
+        "header",
+        "section",
+        "h1",
+        "h2",
+        "h3",
+        "p",
+        "ul",
+        "li",
+        "a",
+        "div",
+        "span",
+        "strong",
+        "table",
+        "thead",
+        "tbody",
+        "tfoot",
+        "tr",
+        "th",
+        "td",
+        "details",
+        "summary",
+        "code",
+        "figure",
+        "figcaption",
+        "img",
+        "script",
+    }
     assert sum(name == "script" for name, _ in reader.elements) == 1 and reader.text.count(HOSTILE) >= 5
     assert not any(key.startswith("on") for _, attributes in reader.elements for key in attributes)
     assert all("/" not in path.name and path.parent == tmp_path / "figures" for path in (tmp_path / "figures").iterdir())
@@ -198,15 +241,22 @@ def test_floor_is_said_as_far_as_it_is_known() -> None:
 
 
 def test_clean_protocol_has_no_published_column() -> None:
-    official, clean = (results_markdown(compare(made_records(seeds=2, protocol=name)), TITLE)
-                       for name in ("official", "clean"))
+    official, clean = (
+        results_markdown(compare(made_records(seeds=2, protocol=name)), TITLE) for name in ("official", "clean")
+    )
     assert all(text in official for text in ("Published NoMUS", "| .5900 | .2126 |", "| .779 |", "| .54 |"))
     assert "Published" not in clean and "arXiv" not in clean
 
 
-@pytest.mark.parametrize("changes", [{"counts": {"forget": 16, "retain": 80, "test": 30, "unseen": 30}},
-                                     {"counts": {"forget": 1600, "retain": 8425, "test": 1539, "unseen": 1504}},
-                                     {"counts": {}}, {"benchmark": "mine"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"counts": {"forget": 16, "retain": 80, "test": 30, "unseen": 30}},
+        {"counts": {"forget": 1600, "retain": 8425, "test": 1539, "unseen": 1504}},
+        {"counts": {}},
+        {"benchmark": "mine"},
+    ],
+)
 def test_published_figures_stand_beside_the_benchmarks_own_images_alone(changes: dict) -> None:
     text = results_markdown(compare(made_records(seeds=2, **changes)), TITLE)
     assert "Published" not in text and "arXiv" not in text
@@ -238,8 +288,16 @@ def test_markdown_tables_are_whole() -> None:
     assert "ARU (mask.ratio=0.3)" in text and "--methods 'aru{mask.ratio=0.3}'" in text
 
 
-@pytest.mark.parametrize("text", ["scrub", "scrub:deepunlearn", "aru{mask.ratio=0.3,attack.noise=random}",
-                                  "aru:vitmul{mask.ratio=0.2}", "finetune{epochs=3}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "scrub",
+        "scrub:deepunlearn",
+        "aru{mask.ratio=0.3,attack.noise=random}",
+        "aru:vitmul{mask.ratio=0.2}",
+        "finetune{epochs=3}",
+    ],
+)
 def test_command_names_what_the_benchmark_reads(text: str) -> None:
     config = Config(data=DataConfig())
     read = parse_choice(text, config)
@@ -248,10 +306,16 @@ def test_command_names_what_the_benchmark_reads(text: str) -> None:
 
 
 def test_command_covers_the_seeds_and_draws_of_its_row() -> None:
-    records = [made_record("ssd", seed=seed, draw=draw, repeat=repeat, protocol="clean", variant="tuned")
-               for seed in (2, 4) for draw in (0, 2) for repeat in (0, 1)]
-    assert command(records) == ("aru benchmark --benchmark mufac --methods ssd --protocol clean --seeds 3 --draws 3 "
-                                "--first-seed 2 --unlearn-seeds 2 --parameters tuned")
+    records = [
+        made_record("ssd", seed=seed, draw=draw, repeat=repeat, protocol="clean", variant="tuned")
+        for seed in (2, 4)
+        for draw in (0, 2)
+        for repeat in (0, 1)
+    ]
+    assert command(records) == (
+        "aru benchmark --benchmark mufac --methods ssd --protocol clean --seeds 3 --draws 3 "
+        "--first-seed 2 --unlearn-seeds 2 --parameters tuned"
+    )
 
 
 # The plots.

@@ -27,9 +27,12 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def draw(work: Path, folder: Path) -> dict[str, Path]:
     folder.mkdir()  # `write_figures` draws into a folder that is there
     return figures.write_figures(
-        folder, read_predictions(work / "evaluation" / "predictions.safetensors"),
-        read_json(work / "evaluation" / "metrics.json"), load_tensors(work / "mask" / "mask.safetensors")[0],
-        {model: read_json(work / model / "history.json") for model in KNOWN})
+        folder,
+        read_predictions(work / "evaluation" / "predictions.safetensors"),
+        read_json(work / "evaluation" / "metrics.json"),
+        load_tensors(work / "mask" / "mask.safetensors")[0],
+        {model: read_json(work / model / "history.json") for model in KNOWN},
+    )
 
 
 def test_same_files_same_bytes_and_no_state_left(work: Path, tmp_path: Path) -> None:
@@ -73,7 +76,8 @@ def test_mask_shares_and_order(work: Path) -> None:
     left, right = figures.mask_by_layer(tensors).axes
     assert [label.get_text() for label in left.get_yticklabels()] == list(LAYERS)
     assert [bar.get_width() for bar in right.patches] == pytest.approx(
-        [tensors[f"mask/{layer}"].float().mean().item() for layer in LAYERS])
+        [tensors[f"mask/{layer}"].float().mean().item() for layer in LAYERS]
+    )
 
 
 def test_scores_of_zero_are_drawn() -> None:
@@ -84,11 +88,19 @@ def test_scores_of_zero_are_drawn() -> None:
 def test_layers_follow_the_data() -> None:
     names = ["fc", "layer10.0.conv1", "layer2.0.conv2", "layer2.0.conv1", "conv1", "heads.head"]
     assert sorted(names, key=figures.layer_order) == [
-        "conv1", "layer2.0.conv1", "layer2.0.conv2", "layer10.0.conv1", "fc", "heads.head"]
+        "conv1",
+        "layer2.0.conv1",
+        "layer2.0.conv2",
+        "layer10.0.conv1",
+        "fc",
+        "heads.head",
+    ]
 
 
-@pytest.mark.parametrize("task, count, expected", [
-    ("age", 8, "67–80"), ("age", 3, "2"), ("multilabel", 3, "young"), ("male", 2, "male"), ("other", 2, "1")])
+@pytest.mark.parametrize(
+    "task, count, expected",
+    [("age", 8, "67–80"), ("age", 3, "2"), ("multilabel", 3, "young"), ("male", 2, "male"), ("other", 2, "1")],
+)
 def test_class_names(task: str, count: int, expected: str) -> None:
     names = figures.class_names(task, count)
     assert len(names) == count and names[-1] == expected

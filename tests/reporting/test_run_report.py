@@ -84,10 +84,20 @@ def test_page_holds_the_figures_and_the_costs(work: Path, metrics: dict) -> None
 
 def test_figures_and_markdown_lie_beside(work: Path) -> None:
     assert {path.name for path in (work / "report" / "figures").iterdir()} == {
-        "losses.png", "roc.png", "accuracy_per_class.png", "mask.png", "training.png"}
+        "losses.png",
+        "roc.png",
+        "accuracy_per_class.png",
+        "mask.png",
+        "training.png",
+    }
     lines = (work / "report" / "results.md").read_text().splitlines()
     assert [line.split("|")[1].strip() for line in lines if line.startswith("|")] == [
-        "Model", "---", "original", "unlearned", "retrained"]
+        "Model",
+        "---",
+        "original",
+        "unlearned",
+        "retrained",
+    ]
 
 
 @pytest.fixture
@@ -168,7 +178,10 @@ def test_a_missing_input_is_named_and_the_old_report_stays(name: str, tmp_path: 
 def test_table_rows(work: Path, metrics: dict) -> None:
     rows = results_table(metrics, read_costs(work))
     assert [(row["model"], row["seconds"]) for row in rows] == [
-        ("original", SECONDS["train"]), ("unlearned", 10.0), ("retrained", SECONDS["retrain"])]
+        ("original", SECONDS["train"]),
+        ("unlearned", 10.0),
+        ("retrained", SECONDS["retrain"]),
+    ]
     assert rows[1]["test_accuracy"] == metrics["models"]["unlearned"]["test/accuracy"]
     assert rows[1]["balanced_accuracy"] == metrics["models"]["unlearned"]["test/balanced_accuracy"]
     assert rows[2]["forgetting_score"] == metrics["models"]["retrained"]["mia/forgetting_score"]
@@ -195,31 +208,37 @@ def change(metrics: dict, model: str, key: str, bounds: tuple[float, float], own
     return metrics
 
 
-@pytest.mark.parametrize("model, key, bounds, mark, state", [
-    ("original", "mia_matched/auc", (0.1, 0.3), "Something to forget", "good"),
-    ("original", "mia_matched/auc", (-0.2, 0.04), "Nothing to forget", "bad"),
-    ("original", "mia_matched/auc", (-0.1, 0.1), "Memory undecided", "open"),
-    ("original", "mia_matched/auc", (-0.1, 0.95), "Memory undecided", "open"),
-    ("unlearned", "mia_matched/auc", (0.01, 0.09), "Forgetting short", "bad"),
-    ("unlearned", "mia_matched/auc", (-0.09, -0.01), "Forgetting overshot", "bad"),
-    ("unlearned", "mia_matched/auc", (-0.02, 0.03), "Forgetting level", "good"),
-    ("unlearned", "mia_matched/auc", (-0.02, 0.2), "Forgetting undecided", "open"),
-    ("unlearned", "nomus", (-0.09, -0.01), "NoMUS short", "bad"),
-    ("unlearned", "nomus", (0.01, 0.09), "NoMUS above", "good"),
-    ("unlearned", "nomus", (-0.04, 0.04), "NoMUS level", "good"),
-    ("unlearned", "nomus", (-0.4, 0.04), "NoMUS undecided", "open"),
-    ("unlearned", "test/accuracy", (-0.2, -0.1), "Test accuracy short", "bad"),
-])
+@pytest.mark.parametrize(
+    "model, key, bounds, mark, state",
+    [
+        ("original", "mia_matched/auc", (0.1, 0.3), "Something to forget", "good"),
+        ("original", "mia_matched/auc", (-0.2, 0.04), "Nothing to forget", "bad"),
+        ("original", "mia_matched/auc", (-0.1, 0.1), "Memory undecided", "open"),
+        ("original", "mia_matched/auc", (-0.1, 0.95), "Memory undecided", "open"),
+        ("unlearned", "mia_matched/auc", (0.01, 0.09), "Forgetting short", "bad"),
+        ("unlearned", "mia_matched/auc", (-0.09, -0.01), "Forgetting overshot", "bad"),
+        ("unlearned", "mia_matched/auc", (-0.02, 0.03), "Forgetting level", "good"),
+        ("unlearned", "mia_matched/auc", (-0.02, 0.2), "Forgetting undecided", "open"),
+        ("unlearned", "nomus", (-0.09, -0.01), "NoMUS short", "bad"),
+        ("unlearned", "nomus", (0.01, 0.09), "NoMUS above", "good"),
+        ("unlearned", "nomus", (-0.04, 0.04), "NoMUS level", "good"),
+        ("unlearned", "nomus", (-0.4, 0.04), "NoMUS undecided", "open"),
+        ("unlearned", "test/accuracy", (-0.2, -0.1), "Test accuracy short", "bad"),
+    ],
+)
 def test_says_how_it_fell(metrics: dict, model: str, key: str, bounds: tuple[float, float], mark: str, state: str) -> None:
     assert said(change(metrics, model, key, bounds))[mark] == state
 
 
-@pytest.mark.parametrize("bounds, own, mark, said_of_it", [
-    ((0.05, 0.2), (0.38, 0.49), "Forgetting differs", "gives forget images away is not shown"),  # .44 against .32: no gift
-    ((0.05, 0.2), (0.47, 0.6), "Forgetting differs", "[0.4700, 0.6000], a guess is 0.5"),
-    ((-0.2, -0.05), (0.51, 0.6), "Forgetting differs", "by which they stand out is not shown"),
-    ((0.05, 0.2), (0.51, 0.6), "Forgetting short", "gives forget images away, "),
-])
+@pytest.mark.parametrize(
+    "bounds, own, mark, said_of_it",
+    [
+        ((0.05, 0.2), (0.38, 0.49), "Forgetting differs", "gives forget images away is not shown"),  # .44 against .32: no gift
+        ((0.05, 0.2), (0.47, 0.6), "Forgetting differs", "[0.4700, 0.6000], a guess is 0.5"),
+        ((-0.2, -0.05), (0.51, 0.6), "Forgetting differs", "by which they stand out is not shown"),
+        ((0.05, 0.2), (0.51, 0.6), "Forgetting short", "gives forget images away, "),
+    ],
+)
 def test_a_giveaway_is_an_auc_above_a_guess(metrics: dict, bounds, own, mark: str, said_of_it: str) -> None:
     change(metrics, "unlearned", "mia_matched/auc", bounds, own)
     found = next(finding for finding in findings(metrics, {}) if finding.mark == mark)
@@ -251,8 +270,12 @@ def test_says_what_chance_gives(metrics: dict, score: float, mark: str) -> None:
 
 @pytest.mark.parametrize("unlearning, mark", [(3.0, "Cheaper"), (50.0, "Dearer")])
 def test_says_what_it_cost(metrics: dict, unlearning: float, mark: str) -> None:
-    costs = {"attack": {"seconds": 1.0}, "mask": {"seconds": 1.0}, "finetune": {"seconds": unlearning},
-             "retrain": {"seconds": 20.0}}
+    costs = {
+        "attack": {"seconds": 1.0},
+        "mask": {"seconds": 1.0},
+        "finetune": {"seconds": unlearning},
+        "retrain": {"seconds": 20.0},
+    }
     assert mark in said(metrics, costs)
 
 
@@ -262,13 +285,16 @@ def test_without_a_reference_nothing_is_compared(metrics: dict) -> None:
     assert set(said(metrics)) <= {"Within chance", "Beyond chance", "Labels alone"}
 
 
-@pytest.mark.parametrize("content, expected", [
-    ({"a_b": 1234}, ["overview", "a b", "1,234"]),
-    ({"set": {"x": {"n": 1}, "y": {"n": 2, "m": None}}}, ["set", "", "n", "m", "x", "1", "–", "y", "2", "–"]),
-    ({"one": {"two": {"three": 0.123456}}}, ["one / two", "three", "0.1235"]),
-    ({"male": {"p": {"0": True}, "q": {"1": []}}}, ["male", "", "not male", "male", "p", "yes", "–", "q", "–", "none"]),
-    ({"empty": {}}, []),
-])
+@pytest.mark.parametrize(
+    "content, expected",
+    [
+        ({"a_b": 1234}, ["overview", "a b", "1,234"]),
+        ({"set": {"x": {"n": 1}, "y": {"n": 2, "m": None}}}, ["set", "", "n", "m", "x", "1", "–", "y", "2", "–"]),
+        ({"one": {"two": {"three": 0.123456}}}, ["one / two", "three", "0.1235"]),
+        ({"male": {"p": {"0": True}, "q": {"1": []}}}, ["male", "", "not male", "male", "p", "yes", "–", "q", "–", "none"]),
+        ({"empty": {}}, []),
+    ],
+)
 def test_nested_values_as_tables(content: dict, expected: list[str]) -> None:
     assert [part for part in re.findall(r"<(?:h3|th|td)(?: [^>]*)?>(.*?)</", nested(content))] == expected
 

@@ -44,7 +44,8 @@ PERSON = "F0001/D"
 SMALL: dict[str, dict[str, Any]] = {
     "model": {"name": "shufflenet_v2_x0_5"},
     "data": {"resolution": 64, "forget": {"subjects": [PERSON]}, "merge": {"same": [[PERSON, "F0002/D"]]}},
-    "train": {"epochs": 2, "batch_size": 16, "lr": 0.01, "schedule": "constant"}, "runtime": {"precision": "fp32"},
+    "train": {"epochs": 2, "batch_size": 16, "lr": 0.01, "schedule": "constant"},
+    "runtime": {"precision": "fp32"},
     "finetune": {"epochs": 1, "batch_size": 16},
 }
 
@@ -148,7 +149,7 @@ def test_pairs_of_models_are_drawn_apart_and_people_go_their_own_ways():
     sides = halves(["a"] * 40, 200)[::2]
     together = (sides.T[:, None] == sides.T[None]).mean(axis=2)[np.triu_indices(40, 1)]
     assert len({side.tobytes() for side in sides}) == 100
-    assert abs(together.mean() - .5) < .02 and together.max() < .75 and together.min() > .25
+    assert abs(together.mean() - 0.5) < 0.02 and together.max() < 0.75 and together.min() > 0.25
 
 
 @pytest.mark.parametrize("people, models, message", [(9, 7, "7 shadow models"), (9, 0, "0 shadow models"), (3, 2, "3 people")])
@@ -177,8 +178,9 @@ def test_no_person_and_no_photo_is_on_both_sides(prepared, protocol):
 
 
 def test_two_names_of_one_person_are_one_and_copies_are_one_photo(prepared):
-    population = load_population(prepared / "work" / "small" / "prepared", "official",
-                                 load_config(prepared / "params.yaml", "small"))
+    population = load_population(
+        prepared / "work" / "small" / "prepared", "official", load_config(prepared / "params.yaml", "small")
+    )
     manifest = manifest_of(prepared / "work" / "small" / "prepared")
     names = manifest["family"] + "/" + manifest["person"]
     both = manifest[names.isin([PERSON, "F0002/D"])]
@@ -318,6 +320,7 @@ def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(built, prepared, tmp_
 
 def _die_at(place: str, shadow: Shadow, config: Config, work: Path) -> None:
     """Train, with a checkpoint after each epoch, and kill this process where progress says `place`."""
+
     def progress(done: int, total: int, text: str) -> None:
         if text.startswith(place):
             os.kill(os.getpid(), signal.SIGKILL)
@@ -464,9 +467,15 @@ def test_the_flow_builds_and_tops_up_and_its_status_is_shown(prepared, tmp_path,
     assert capfd.readouterr().out.count("weights dropped") == 2
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["small", "--models", "5"], "5 shadow models"), (["small", "--protocol", "clan"], "unknown protocol 'clan'"),
-    (["small", "--unlearn", "ssdd"], "did you mean 'ssd'"), (["smal"], "did you mean 'small'")])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["small", "--models", "5"], "5 shadow models"),
+        (["small", "--protocol", "clan"], "unknown protocol 'clan'"),
+        (["small", "--unlearn", "ssdd"], "did you mean 'ssd'"),
+        (["smal"], "did you mean 'small'"),
+    ],
+)
 def test_bad_requests_end_with_one_message(prepared, monkeypatch, capfd, arguments, message):
     monkeypatch.chdir(prepared)
     assert command.main(arguments) == 2

@@ -36,11 +36,17 @@ def test_outputs_go_to_the_remote_that_the_owner_names_alone(stage):
 
 
 def test_dvc_leaves_models_in_place_for_the_stages_to_judge():
-    persistent = {stage for stage in STAGES for out in DECLARED[stage]["do"]["outs"] for options in out.values()
-                  if options.get("persist")}
+    persistent = {
+        stage
+        for stage in STAGES
+        for out in DECLARED[stage]["do"]["outs"]
+        for options in out.values()
+        if options.get("persist")
+    }
     assert persistent == {"train", "finetune", "retrain"}
-    assert all(options.get("persist") for stage in persistent for out in DECLARED[stage]["do"]["outs"]
-               for options in out.values()), "history and costs go with the weights"
+    assert all(
+        options.get("persist") for stage in persistent for out in DECLARED[stage]["do"]["outs"] for options in out.values()
+    ), "history and costs go with the weights"
 
 
 def test_the_original_does_not_depend_on_who_is_to_be_forgotten():

@@ -60,8 +60,11 @@ def write_mucac(root: Path, task: str) -> None:
 def digests(root: Path, *, report: bool = True) -> dict[str, str]:
     """Of all that the stages wrote, with the report's figures or not; costs differ between runs, and its page shows them."""
     files = [path for path in sorted((root / "work").rglob("*")) if path.is_file() and path.name != "cost.json"]
-    return {path.relative_to(root).as_posix(): hashlib.md5(path.read_bytes()).hexdigest() for path in files
-            if path.parts[-2] != "report" and (report or path.parts[-2] != "figures")}
+    return {
+        path.relative_to(root).as_posix(): hashlib.md5(path.read_bytes()).hexdigest()
+        for path in files
+        if path.parts[-2] != "report" and (report or path.parts[-2] != "figures")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +129,21 @@ def test_a_new_request_leaves_what_the_original_is_trained_on(whole, copy, proto
     first, second = found
     assert first != second
     assert {name for name in first if first[name] == second[name]} == {
-        "work/small/prepared/training.csv", "work/small/prepared/images.npy"}
+        "work/small/prepared/training.csv",
+        "work/small/prepared/images.npy",
+    }
 
 
 @pytest.mark.parametrize("stage", ["train", "finetune", "retrain"])
 def test_weights_that_a_user_brought_are_not_written_over(copy, stage):
     folder = copy / "work" / "small" / FOLDERS[stage]
-    save_model(folder / "model.safetensors", build("shufflenet_v2_x0_5", 8, seed=9), name="shufflenet_v2_x0_5", outputs=8,
-               resolution=32)
+    save_model(
+        folder / "model.safetensors",
+        build("shufflenet_v2_x0_5", 8, seed=9),
+        name="shufflenet_v2_x0_5",
+        outputs=8,
+        resolution=32,
+    )
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     write_params(copy, {"runtime": {"seed": 1}})
     with pytest.raises(InputError, match=f"was brought: no stage wrote it.*`dvc commit -f {stage}@small`"):
@@ -143,6 +153,7 @@ def test_weights_that_a_user_brought_are_not_written_over(copy, stage):
 
 def interrupted(root: Path, monkeypatch, place: str = "train, epoch 2") -> None:
     """Train until progress says `place`, with a checkpoint after each epoch."""
+
     def interrupt(done: int, total: int, text: str) -> None:
         if text.startswith(place):
             raise KeyboardInterrupt
@@ -159,8 +170,9 @@ def epochs_of(root: Path) -> set[str]:
     return told
 
 
-@pytest.mark.parametrize("edit, trained", [(False, {"train, epoch 2 of 2"}),
-                                           (True, {"train, epoch 1 of 2", "train, epoch 2 of 2"})])
+@pytest.mark.parametrize(
+    "edit, trained", [(False, {"train, epoch 2 of 2"}), (True, {"train, epoch 1 of 2", "train, epoch 2 of 2"})]
+)
 def test_a_training_that_other_code_began_is_not_continued(whole, copy, monkeypatch, edit, trained):
     interrupted(copy, monkeypatch)
     if edit:
@@ -221,8 +233,9 @@ def test_the_cost_of_a_resumed_stage_is_that_of_all_its_parts(copy, monkeypatch)
     assert cost["images_per_second"] == pytest.approx(cost["images"] / cost["seconds"], abs=0.06)
 
 
-@pytest.mark.parametrize("section, name, message", [
-    ("train", "lr", "small.train has changed since the stage began"), ("finetune", "lr", None)])
+@pytest.mark.parametrize(
+    "section, name, message", [("train", "lr", "small.train has changed since the stage began"), ("finetune", "lr", None)]
+)
 def test_parameters_edited_while_a_stage_runs_fail_it_where_it_depends_on_them(copy, section, name, message):
     shutil.copy(CHECKOUT / "dvc.yaml", copy)
     edited = []
@@ -249,8 +262,9 @@ def test_data_rewritten_while_a_stage_runs_fails_it(copy):
 def test_code_edited_while_a_stage_runs_fails_it(copy):
     shutil.copytree(CHECKOUT / "aru", copy / "aru", ignore=shutil.ignore_patterns("__pycache__"))
     command = [sys.executable, "-c", EDITING]
-    done = subprocess.run(command, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run(
+        command, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2, done.stderr
     assert "aru/train/losses.py has changed since this process imported it" not in done.stderr
     assert "aru/train/losses.py has changed since the stage began: no result of stage mask is recorded" in done.stderr
@@ -314,16 +328,27 @@ def diverged(path: Path) -> None:
 
 
 BAD = {
-    "a diverged original": ("mask", lambda work: diverged(work / "original" / "model.safetensors"),
-                            r"original/model\.safetensors holds weights that are not finite \(fc\.bias\).*train\.lr"),
-    "missing archive": ("prepare", lambda work: (work.parents[1] / "data" / "small.zip").unlink(),
-                        "small.zip does not exist"),
-    "missing model": ("attack", lambda work: (work / "original" / "model.safetensors").unlink(),
-                      "run the stage that writes it"),
-    "a pickle": ("attack", lambda work: (work / "original" / "model.safetensors").write_bytes(b"\x80\x04."),
-                 "not a safetensors file"),
-    "noise of another size": ("mask", lambda work: save_tensors(work / "noise" / "noise.safetensors", {}),
-                              "run the stage 'attack'"),
+    "a diverged original": (
+        "mask",
+        lambda work: diverged(work / "original" / "model.safetensors"),
+        r"original/model\.safetensors holds weights that are not finite \(fc\.bias\).*train\.lr",
+    ),
+    "missing archive": ("prepare", lambda work: (work.parents[1] / "data" / "small.zip").unlink(), "small.zip does not exist"),
+    "missing model": (
+        "attack",
+        lambda work: (work / "original" / "model.safetensors").unlink(),
+        "run the stage that writes it",
+    ),
+    "a pickle": (
+        "attack",
+        lambda work: (work / "original" / "model.safetensors").write_bytes(b"\x80\x04."),
+        "not a safetensors file",
+    ),
+    "noise of another size": (
+        "mask",
+        lambda work: save_tensors(work / "noise" / "noise.safetensors", {}),
+        "run the stage 'attack'",
+    ),
     "cut images": ("train", lambda work: (work / "prepared" / "images.npy").write_bytes(b"\x93NUMPY"), "'prepare' again"),
     "cut metrics": ("report", lambda work: (work / "evaluation" / "metrics.json").write_text("{"), "is not JSON"),
 }
@@ -339,21 +364,32 @@ def test_spoilt_inputs_are_named_and_outputs_kept(copy, stage, spoil, message):
     assert digests(copy) == before, "nothing is lost"
 
 
-@pytest.mark.parametrize("stage, benchmark, changes, message", [
-    ("trian", "small", {}, "unknown stage 'trian'"),
-    ("train", "smal", {}, "did you mean 'small'"),
-    ("attack", "small", {"model": {"name": "resnet18"}}, "holds a 'shufflenet_v2_x0_5', model.name is 'resnet18'"),
-    ("attack", "small", {"attack": {"eps": -1}}, r"attack.eps = -1"),
-    ("train", "small", {"train": {"epochs": 2, "batch_size": 16, "lr": 1e30}}, r"original model: train.*lower train\.lr"),
-    ("retrain", "small", {"train": {"epochs": 1, "batch_size": 512, "lr": 1e30}},
-     r"retrained model: retrain.*lower train\.lr"),
-    ("finetune", "small", {"finetune": {"epochs": 1, "batch_size": 512, "lr": 1e30}},
-     r"unlearned model: fine-tune.*lower finetune\.lr"),
-    ("prepare", "small", {"model": {"name": "squeezenet1_1"}}, "squeezenet1_1 cannot be used at 32 px: stage mask fails"),
-    ("retrain", "small", {"model": {"name": "alexnet"}}, "alexnet cannot be used at 32 px: stage train fails"),
-    ("prepare", "small", {"data": {"forget": {"rows": 5000}}}, "nothing is left to retain"),
-    ("train", "small", {"runtime": {"device": "cuda:0"}}, "CUDA is not available"),
-])
+@pytest.mark.parametrize(
+    "stage, benchmark, changes, message",
+    [
+        ("trian", "small", {}, "unknown stage 'trian'"),
+        ("train", "smal", {}, "did you mean 'small'"),
+        ("attack", "small", {"model": {"name": "resnet18"}}, "holds a 'shufflenet_v2_x0_5', model.name is 'resnet18'"),
+        ("attack", "small", {"attack": {"eps": -1}}, r"attack.eps = -1"),
+        ("train", "small", {"train": {"epochs": 2, "batch_size": 16, "lr": 1e30}}, r"original model: train.*lower train\.lr"),
+        (
+            "retrain",
+            "small",
+            {"train": {"epochs": 1, "batch_size": 512, "lr": 1e30}},
+            r"retrained model: retrain.*lower train\.lr",
+        ),
+        (
+            "finetune",
+            "small",
+            {"finetune": {"epochs": 1, "batch_size": 512, "lr": 1e30}},
+            r"unlearned model: fine-tune.*lower finetune\.lr",
+        ),
+        ("prepare", "small", {"model": {"name": "squeezenet1_1"}}, "squeezenet1_1 cannot be used at 32 px: stage mask fails"),
+        ("retrain", "small", {"model": {"name": "alexnet"}}, "alexnet cannot be used at 32 px: stage train fails"),
+        ("prepare", "small", {"data": {"forget": {"rows": 5000}}}, "nothing is left to retain"),
+        ("train", "small", {"runtime": {"device": "cuda:0"}}, "CUDA is not available"),
+    ],
+)
 def test_bad_parameters_are_named_before_anything_is_written(copy, stage, benchmark, changes, message):
     if "device" in changes.get("runtime", {}) and torch.cuda.is_available():
         pytest.skip("this machine has CUDA")

@@ -164,8 +164,12 @@ def test_equivalence_is_not_claimed_without_units() -> None:
 
 
 def test_gaps_and_shares_are_to_the_retrained_model_of_the_same_seed_and_draw() -> None:
-    records = [made_record("scrub", seed=1, cpu_seconds=50.0), made_record("retrain", seed=0),
-               made_record("retrain", seed=1, cpu_seconds=400.0), made_record("retrain", seed=1, repeat=1, cpu_seconds=600.0)]
+    records = [
+        made_record("scrub", seed=1, cpu_seconds=50.0),
+        made_record("retrain", seed=0),
+        made_record("retrain", seed=1, cpu_seconds=400.0),
+        made_record("retrain", seed=1, repeat=1, cpu_seconds=600.0),
+    ]
     for record, accuracy in zip(records, (0.4, 0.9, 0.5, 0.6), strict=True):
         record["figures"]["test/accuracy"] = accuracy
     frame = records_table(records).set_index(["method", "train_seed"])
@@ -183,23 +187,35 @@ def test_the_cost_of_what_was_measured_in_part_is_not_known() -> None:
 def test_shares_are_known_on_one_kind_of_machine_only() -> None:
     frame = records_table([*made_records(methods=("retrain",), seeds=1), made_record("scrub", device="cuda")])
     assert frame.set_index("method")["share"].isna().to_dict() == {"retrain": False, "scrub": True}
-    both = [made_record(name, device="cuda", seconds=seconds, cpu_seconds=1.0)
-            for name, seconds in (("retrain", 40.0), ("ssd", 2.0))]
+    both = [
+        made_record(name, device="cuda", seconds=seconds, cpu_seconds=1.0)
+        for name, seconds in (("retrain", 40.0), ("ssd", 2.0))
+    ]
     assert records_table(both).set_index("method")["share"]["ssd"] == pytest.approx(0.05)
 
 
 def test_other_networks_protocols_and_sizes_stand_apart() -> None:
-    records = [record for changes in ({}, {"model": "vit"}, {"resolution": 32}, {"protocol": "clean"}, {"variant": "tuned"})
-               for record in made_records(methods=("retrain", "aru", "ssd"), seeds=2, **changes)]
+    records = [
+        record
+        for changes in ({}, {"model": "vit"}, {"resolution": 32}, {"protocol": "clean"}, {"variant": "tuned"})
+        for record in made_records(methods=("retrain", "aru", "ssd"), seeds=2, **changes)
+    ]
     found = [tuple(one.setting.values()) for one in compare(records)]
-    assert found == [("mufac", "resnet18", 32, "official", "default"), ("mufac", "resnet18", 64, "official", "default"),
-                     ("mufac", "resnet18", 64, "official", "tuned"), ("mufac", "resnet18", 64, "clean", "default"),
-                     ("mufac", "vit", 64, "official", "default")]
+    assert found == [
+        ("mufac", "resnet18", 32, "official", "default"),
+        ("mufac", "resnet18", 64, "official", "default"),
+        ("mufac", "resnet18", 64, "official", "tuned"),
+        ("mufac", "resnet18", 64, "clean", "default"),
+        ("mufac", "vit", 64, "official", "default"),
+    ]
 
 
 def test_presets_and_changes_stand_beside_the_defaults() -> None:
-    records = made_records(seeds=2) + made_records(methods=("aru",), seeds=2, variant="mask.ratio=0.3") + made_records(
-        methods=("scrub",), seeds=2, variant="deepunlearn")
+    records = (
+        made_records(seeds=2)
+        + made_records(methods=("aru",), seeds=2, variant="mask.ratio=0.3")
+        + made_records(methods=("scrub",), seeds=2, variant="deepunlearn")
+    )
     (_, first), (setting, other) = tables(records_table(records))
     assert set(first["label"]) == set(LEVELS) and setting["variant"] == "other"
     assert set(other["label"]) == {"nothing", "retrain", "aru", "aru (mask.ratio=0.3)", "scrub (deepunlearn)"}
@@ -247,8 +263,18 @@ def test_comparison_is_what_its_parts_give() -> None:
     assert nomus == sorted(nomus, reverse=True) and found.row("scrub").size == (4, 1, 2)
 
     def cells(method: str) -> np.ndarray:
-        return np.array([np.mean([record["figures"]["nomus"] for record in records
-                                  if record["method"] == method and record["train_seed"] == seed]) for seed in range(4)])
+        return np.array(
+            [
+                np.mean(
+                    [
+                        record["figures"]["nomus"]
+                        for record in records
+                        if record["method"] == method and record["train_seed"] == seed
+                    ]
+                )
+                for seed in range(4)
+            ]
+        )
 
     for baseline in ("retrain", "aru"):
         others = [name for name in LEVELS if name != baseline]
@@ -269,7 +295,11 @@ def test_figures_that_are_not_known_stay_unknown() -> None:
     for row in found.rows:
         assert row.equivalence is None
         assert {name for name, known in row.figures.items() if known is None} == {
-            "mia_matched/auc", "gap/test/accuracy", "gap/mia_matched/auc", "share"}
+            "mia_matched/auc",
+            "gap/test/accuracy",
+            "gap/mia_matched/auc",
+            "share",
+        }
     assert "retrain" not in found.row("ssd").against and found.floor.spread["nomus"] is None
     assert "mia_matched/auc" not in found.row("ssd").against["aru"]
 
@@ -287,8 +317,9 @@ def test_floor_is_pooled_over_draws() -> None:
 # Published figures.
 
 
-@pytest.mark.parametrize("benchmark, task", [("mufac", None), ("mucac", "multilabel"), ("mucac", "male"), ("mucac", "smiling"),
-                                             ("mucac", "young")])
+@pytest.mark.parametrize(
+    "benchmark, task", [("mufac", None), ("mucac", "multilabel"), ("mucac", "male"), ("mucac", "smiling"), ("mucac", "young")]
+)
 def test_published_rows_agree_with_themselves(benchmark: str, task: str | None) -> None:
     rows = published(benchmark, task)
     assert len(rows) >= 9

@@ -79,32 +79,44 @@ def test_the_auc_interval_covers_and_draws_people() -> None:
     assert 0.88 <= hits / 120 <= 0.99
     members, others = (np.repeat(side, 9) for side in scores(1, 60, 80))
     people = np.repeat(np.arange(60), 9), np.repeat(np.arange(100, 180), 9)
-    wide, narrow = (np.diff(auc_interval(members, others, people=groups, resamples=300, seed=0))[0]
-                    for groups in (people, None))
+    wide, narrow = (
+        np.diff(auc_interval(members, others, people=groups, resamples=300, seed=0))[0] for groups in (people, None)
+    )
     assert wide / narrow == pytest.approx(3, rel=0.25)  # the square root of nine photos a person
 
 
 def test_the_interval_is_a_loop_over_resamples() -> None:
     members, others = scores(0.5, 12, 17)
-    counts = [draw_counts(len(side), None, resamples=40, rng=np.random.default_rng([3, number]))
-              for number, side in enumerate((members, others))]
+    counts = [
+        draw_counts(len(side), None, resamples=40, rng=np.random.default_rng([3, number]))
+        for number, side in enumerate((members, others))
+    ]
     drawn = [auc(np.repeat(members, f.astype(int)), np.repeat(others, u.astype(int))) for f, u in zip(*counts, strict=True)]
     assert auc_interval(members, others, people=None, resamples=40, seed=3) == pytest.approx(interval(np.array(drawn)))
 
 
-@pytest.mark.parametrize("members, others, words", [
-    (np.ones(0), np.ones(3), "members' scores have the shape"),
-    (np.ones(3), np.ones((3, 1)), "non-members' scores have the shape"),
-    (np.array([1, np.nan]), np.ones(3), "1 of 2 members' scores are not finite")])
+@pytest.mark.parametrize(
+    "members, others, words",
+    [
+        (np.ones(0), np.ones(3), "members' scores have the shape"),
+        (np.ones(3), np.ones((3, 1)), "non-members' scores have the shape"),
+        (np.array([1, np.nan]), np.ones(3), "1 of 2 members' scores are not finite"),
+    ],
+)
 def test_bad_scores_are_named(members: np.ndarray, others: np.ndarray, words: str) -> None:
     for call in (auc, lambda *sides: tpr_at_fpr(*sides, 0.5)):
         with pytest.raises(InputError, match=words):
             call(members, others)
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: tpr_at_fpr(np.ones(3), np.ones(3), 1.0), "between 0 and 1"),
-    (lambda: clopper_pearson(3, 2), "3 successes in 2 trials"), (lambda: clopper_pearson(0, 0), "0 trials")])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: tpr_at_fpr(np.ones(3), np.ones(3), 1.0), "between 0 and 1"),
+        (lambda: clopper_pearson(3, 2), "3 successes in 2 trials"),
+        (lambda: clopper_pearson(0, 0), "0 trials"),
+    ],
+)
 def test_impossible_requests_are_named(call, words: str) -> None:
     with pytest.raises(InputError, match=words):
         call()

@@ -57,8 +57,9 @@ def test_an_interrupted_training_ends_in_the_same_weights(tmp_path):
         trained(checkpoint=Checkpoint(path, "key", every_seconds=0), progress=interrupt)
     assert path.exists()
     epochs = []
-    resumed, history = trained(checkpoint=Checkpoint(path, "key", every_seconds=0),
-                               progress=lambda done, total, text: epochs.append(text))
+    resumed, history = trained(
+        checkpoint=Checkpoint(path, "key", every_seconds=0), progress=lambda done, total, text: epochs.append(text)
+    )
     assert same_weights(whole, resumed) and history == whole_history
     assert all("epoch 3" in text for text in epochs) and path.exists()  # whoever keeps the weights removes it
 
@@ -91,9 +92,13 @@ def test_a_loss_that_is_not_finite_stops_with_the_place_and_a_remedy():
         trained(TrainConfig(epochs=3, batch_size=8, lr=1e30, schedule="constant"))
 
 
-@pytest.mark.parametrize("lr, message", [
-    (1e30, r"retrain ends in (weights that are not finite|a model whose loss is (nan|inf)).*: lower train\.lr"),
-    (1e-3, None)])
+@pytest.mark.parametrize(
+    "lr, message",
+    [
+        (1e30, r"retrain ends in (weights that are not finite|a model whose loss is (nan|inf)).*: lower train\.lr"),
+        (1e-3, None),
+    ],
+)
 def test_a_training_of_one_batch_whose_only_step_breaks_the_weights_is_named(lr, message):
     ways = {"lr_name": "train.lr", "text": "retrain"}
     config = TrainConfig(epochs=1, batch_size=64, lr=lr, schedule="constant")
@@ -153,4 +158,5 @@ def test_dropout_models_are_reproducible_too():
         torch.nn.init.zeros_(model[2].bias)
         fit(model, image_set(8), TrainConfig(epochs=2, batch_size=4), generator=generator(), compute=CPU)
         return model
+
     assert same_weights(run(), run())

@@ -1,6 +1,6 @@
 """Convolutions on maps of few pixels, computed as matrix products where that is faster on the CPU.
 
-The 3 x 3 convolutions of a ResNet take fewer multiplications by Winograd's filtering (aru/compute/kernels/winograd.py). For the others: oneDNN
+The 3 x 3 convolutions of a ResNet take fewer multiplications by Winograd's filtering (`winograd.py`). For the others: oneDNN
 spreads the weight gradient of a convolution over output pixels, and where there are few of them and many channels it takes
 several times as long as one product of the patches with the gradient; and where there are a handful of output pixels, much of
 a padded kernel falls on the padding, so that products pixel by pixel leave most of the work out.
@@ -48,8 +48,13 @@ class FewPixelConv2d(nn.Conv2d):
         Shape:
             images: (B, C, H, W); result: (B, O, H', W').
         """
-        if (images.device.type != "cpu" or images.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
-                or torch.compiler.is_compiling() or images.dim() != 4):
+        if (
+            images.device.type != "cpu"
+            or images.dtype != torch.float32
+            or torch.is_autocast_enabled("cpu")
+            or torch.compiler.is_compiling()
+            or images.dim() != 4
+        ):
             return super().forward(images)
         height, width = self._size(images)
         if self._for_winograd(images):
@@ -63,10 +68,14 @@ class FewPixelConv2d(nn.Conv2d):
         return result if self.bias is None else result + self.bias[:, None, None]
 
     def _for_winograd(self, images: torch.Tensor) -> bool:
-        return (self.kernel_size == (3, 3) and self.stride == (1, 1) and self.padding == (1, 1)
-                and min(self.in_channels, self.out_channels) >= _WINOGRAD_CHANNELS
-                and all(side <= _WINOGRAD_SIDE and winograd.profits(side) for side in images.shape[2:])
-                and winograd.tiles(images) >= _WINOGRAD_TILES)
+        return (
+            self.kernel_size == (3, 3)
+            and self.stride == (1, 1)
+            and self.padding == (1, 1)
+            and min(self.in_channels, self.out_channels) >= _WINOGRAD_CHANNELS
+            and all(side <= _WINOGRAD_SIDE and winograd.profits(side) for side in images.shape[2:])
+            and winograd.tiles(images) >= _WINOGRAD_TILES
+        )
 
     def _few_pairs(self, images: torch.Tensor, size: tuple[int, int]) -> tuple[Pair, ...]:
         """All pairs of pixels, where they are few and some of the work can be left out; none elsewhere."""
@@ -78,8 +87,10 @@ class FewPixelConv2d(nn.Conv2d):
         return pairs if len(pairs) <= _PAIRS else ()
 
     def _size(self, images: torch.Tensor) -> tuple[int, int]:
-        height, width = ((size + 2 * pad - kernel) // step + 1 for size, pad, kernel, step
-                         in zip(images.shape[2:], self.padding, self.kernel_size, self.stride, strict=True))
+        height, width = (
+            (size + 2 * pad - kernel) // step + 1
+            for size, pad, kernel, step in zip(images.shape[2:], self.padding, self.kernel_size, self.stride, strict=True)
+        )
         return height, width
 
 
@@ -87,8 +98,9 @@ class _ByPairs(torch.autograd.Function):
     """A convolution as one product (B, C) x (C, O) for every pair of an input and an output pixel."""
 
     @staticmethod
-    def forward(ctx: Any, images: torch.Tensor, weight: torch.Tensor, pairs: tuple[Pair, ...],
-                size: tuple[int, int]) -> torch.Tensor:
+    def forward(
+        ctx: Any, images: torch.Tensor, weight: torch.Tensor, pairs: tuple[Pair, ...], size: tuple[int, int]
+    ) -> torch.Tensor:
         ctx.save_for_backward(images, weight)
         ctx.pairs = pairs
         result = images.new_zeros(len(images), *size, len(weight)).permute(0, 3, 1, 2)
@@ -125,8 +137,9 @@ class _ByProduct(torch.autograd.Function):
     """A convolution whose weight gradient is one product of patches (M, k k C) with output gradients (M, O)."""
 
     @staticmethod
-    def forward(ctx: Any, images: torch.Tensor, weight: torch.Tensor, stride: tuple[int, int],
-                padding: tuple[int, int]) -> torch.Tensor:
+    def forward(
+        ctx: Any, images: torch.Tensor, weight: torch.Tensor, stride: tuple[int, int], padding: tuple[int, int]
+    ) -> torch.Tensor:
         ctx.save_for_backward(images, weight)
         ctx.stride, ctx.padding = stride, padding
         return functional.conv2d(images, weight, None, stride, padding)
@@ -138,14 +151,16 @@ class _ByProduct(torch.autograd.Function):
         of_images = of_weight = None
         if ctx.needs_input_grad[0]:
             of_images = torch.ops.aten.convolution_backward(
-                gradient, images, weight, [0], ctx.stride, ctx.padding, [1, 1], False, [0, 0], 1, [True, False, False])[0]
+                gradient, images, weight, [0], ctx.stride, ctx.padding, [1, 1], False, [0, 0], 1, [True, False, False]
+            )[0]
         if ctx.needs_input_grad[1]:
             of_weight = _weight_gradient(images, gradient, weight.shape, ctx.stride, ctx.padding)
         return of_images, of_weight, None, None
 
 
-def _weight_gradient(images: torch.Tensor, gradient: torch.Tensor, shape: torch.Size, stride: tuple[int, int],
-                     padding: tuple[int, int]) -> torch.Tensor:
+def _weight_gradient(
+    images: torch.Tensor, gradient: torch.Tensor, shape: torch.Size, stride: tuple[int, int], padding: tuple[int, int]
+) -> torch.Tensor:
     outputs, channels, height, width = shape
     padded = functional.pad(images, (padding[1], padding[1], padding[0], padding[0])).permute(0, 2, 3, 1)
     patches = padded.unfold(1, height, stride[0]).unfold(2, width, stride[1])  # (B, H', W', C, k, k)
@@ -155,8 +170,13 @@ def _weight_gradient(images: torch.Tensor, gradient: torch.Tensor, shape: torch.
 
 
 @cache
-def _pairs(inputs: tuple[int, int], outputs: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int],
-           padding: tuple[int, int]) -> tuple[Pair, ...]:
+def _pairs(
+    inputs: tuple[int, int],
+    outputs: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+) -> tuple[Pair, ...]:
     """(output pixel, input pixel, row and column of the weight between them), pixels counted by rows."""
     found = []
     for y in range(outputs[0]):
@@ -170,5 +190,9 @@ def _pairs(inputs: tuple[int, int], outputs: tuple[int, int], kernel: tuple[int,
 
 
 def _plain(module: nn.Conv2d) -> bool:
-    return (module.groups == 1 and module.dilation == (1, 1) and module.padding_mode == "zeros"
-            and not isinstance(module.padding, str))
+    return (
+        module.groups == 1
+        and module.dilation == (1, 1)
+        and module.padding_mode == "zeros"
+        and not isinstance(module.padding, str)
+    )

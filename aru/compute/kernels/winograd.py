@@ -111,8 +111,9 @@ def _spread(images: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, lin
     return (rows @ across).view(lines[1].products * lines[0].products, -1, channels)
 
 
-def _gather(values: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, lines: tuple[_Line, _Line],
-            batch: int) -> torch.Tensor:
+def _gather(
+    values: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, lines: tuple[_Line, _Line], batch: int
+) -> torch.Tensor:
     """The transpose of `_spread`: (products, tiles b, C) to (b, C, H, W)."""
     height, width = rows.shape[1], columns.shape[1]
     values = values.view(lines[1].products, len(rows), -1)
@@ -152,12 +153,16 @@ def _line(pixels: int) -> _Line:
 
 
 _PADDED = {
-    2: ([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]],
+    2: (
+        [[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]],
         [[0.0, 1.0, 0.0], [0.0, -1.0, 1.0], [1.0, -1.0, 0.0]],
-        [[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]]),
-    3: ([[1.0, 1.5, 1.0], [1.0, -1.5, 1.0], [1.0, -0.5, -1.0], [1.0, 0.5, -1.0]],
+        [[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]],
+    ),
+    3: (
+        [[1.0, 1.5, 1.0], [1.0, -1.5, 1.0], [1.0, -0.5, -1.0], [1.0, 0.5, -1.0]],
         [[1 / 3, 0.5, 1 / 3], [-1 / 3, 0.5, -1 / 3], [1.0, 0.5, -1.0], [-1.0, 0.5, 1.0]],
-        [[0.5, 0.75, 0.5], [0.5, -0.75, 0.5], [0.5, 0.25, -0.5], [0.5, -0.25, -0.5]]),
+        [[0.5, 0.75, 0.5], [0.5, -0.75, 0.5], [0.5, 0.25, -0.5], [0.5, -0.25, -0.5]],
+    ),
 }
 """By pixels: spread, taps and gather of a row whose two neighbours are both padding, with a product less than F(m, 3).
 

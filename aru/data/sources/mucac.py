@@ -65,8 +65,10 @@ def cut_note(people: Iterable[int]) -> str:
     at = ", ".join(map(str, FIRST))
     if set(_published(numbers).values()) == set(SETS):
         return f"The {len(numbers)} people are cut at the published identity numbers ({at})."
-    return (f"Cut at the published identity numbers ({at}), these {len(numbers)} people would leave a set empty: they are cut "
-            "in the order of their numbers, in the published shares. Figures do not compare with MUCAC's.")
+    return (
+        f"Cut at the published identity numbers ({at}), these {len(numbers)} people would leave a set empty: they are cut "
+        "in the order of their numbers, in the published shares. Figures do not compare with MUCAC's."
+    )
 
 
 def _published(numbers: Iterable[int]) -> dict[int, str]:
@@ -93,8 +95,12 @@ def _attributes(source: Source, prefix: str, faults: Faults) -> dict[str, tuple[
             if number > 2:
                 faults.add(where, "the line does not begin with an image file", "correct it", f"it begins with {fields[0]!r}")
         elif len(fields) != COLUMNS + 1 or not set(fields[1:]) <= {"-1", "0", "1"}:
-            faults.add(where, f"the line is not a file and {COLUMNS} columns of -1, 0 or 1", "correct it",
-                       f"{len(fields) - 1} columns are there")
+            faults.add(
+                where,
+                f"the line is not a file and {COLUMNS} columns of -1, 0 or 1",
+                "correct it",
+                f"{len(fields) - 1} columns are there",
+            )
         else:
             found[fields[0]] = tuple(int(fields[column] == "1") for column in LABEL_COLUMNS.values())
     return found

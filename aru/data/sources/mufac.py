@@ -31,10 +31,12 @@ def _read_split(source: Source, prefix: str, split: str, faults: Faults) -> pd.D
     for line, age in table.loc[~known, ["line", "age_class"]].itertuples(index=False):
         faults.add(f"{name}, line {line}: age_class {age!r}", f"is none of {', '.join(AGES)}", "correct it")
     table = table[known]
-    return pd.DataFrame({
-        "path": [f"{prefix}{split}_images/{one_form(path)}" for path in table["image_path"]],
-        "family": table["family_id"],
-        "person": table["person_id"],
-        "split": split,
-        "age": [AGES.index(age) for age in table["age_class"]],
-    })
+    return pd.DataFrame(
+        {
+            "path": [f"{prefix}{split}_images/{one_form(path)}" for path in table["image_path"]],
+            "family": table["family_id"],
+            "person": table["person_id"],
+            "split": split,
+            "age": [AGES.index(age) for age in table["age_class"]],
+        }
+    )

@@ -48,8 +48,9 @@ def read_csv(source: Source, name: str, columns: tuple[str, ...], faults: Faults
         try:
             rows = list(_rows(lines, name, columns, faults))
         except csv.Error as error:
-            raise Flaw("is not a CSV file", "mend the line, or fetch the archive again",
-                       f"line {lines.line_num}: {error}") from error
+            raise Flaw(
+                "is not a CSV file", "mend the line, or fetch the archive again", f"line {lines.line_num}: {error}"
+            ) from error
     return pd.DataFrame(rows, columns=["line", *columns])
 
 
@@ -57,13 +58,20 @@ def _rows(lines: "csv._reader", name: str, columns: tuple[str, ...], faults: Fau
     header = next(lines, [])
     for column in columns:
         if column not in header:
-            raise Flaw(f"lacks the column {column!r}", "name its columns as docs/operation.md has them",
-                       f"it has {', '.join(header) or 'none'}")
+            raise Flaw(
+                f"lacks the column {column!r}",
+                "name its columns as docs/operation.md has them",
+                f"it has {', '.join(header) or 'none'}",
+            )
     for cells in filter(None, lines):
         where = f"{name}, line {lines.line_num}:"
         if len(cells) != len(header):
-            faults.add(where, "the row has not as many cells as the header", "put cells that hold a comma into double quotes; "
-                       "remove what is too much", f"{len(cells)}, the header {len(header)}")
+            faults.add(
+                where,
+                "the row has not as many cells as the header",
+                "put cells that hold a comma into double quotes; remove what is too much",
+                f"{len(cells)}, the header {len(header)}",
+            )
             continue
         row = dict(zip(header, cells, strict=True))
         empty = [column for column in columns if not normal_id(row[column])]
@@ -90,12 +98,19 @@ def check_files(named: Iterable[str], source: Source, tables: str, faults: Fault
         elif path in present:
             seen.add(path)
         elif other:
-            faults.add(path, f"has a row in {tables} and is in the archive with other capitals", "write both alike",
-                       f"there it is {other}")
+            faults.add(
+                path,
+                f"has a row in {tables} and is in the archive with other capitals",
+                "write both alike",
+                f"there it is {other}",
+            )
             images.discard(other)
         else:
-            faults.add(path, f"has a row in {tables} but is not in the archive", "add the file or remove the row; fetch the "
-                       "archive again if the file should be there")
+            faults.add(
+                path,
+                f"has a row in {tables} but is not in the archive",
+                "add the file or remove the row; fetch the archive again if the file should be there",
+            )
     for path in sorted(images - seen) if whole else ():
         faults.add(path, f"is in the archive without a row in {tables}", "add the row or leave the file out")
     return seen

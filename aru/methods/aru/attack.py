@@ -33,11 +33,22 @@ def attack(
         elif config.noise == "random":
             noise = random_noise(images, eps=config.eps, generator=generator)
         else:
-            start = (random_noise(images, eps=config.eps, generator=generator) if config.start == "uniform"
-                     else torch.zeros_like(images))
+            start = (
+                random_noise(images, eps=config.eps, generator=generator)
+                if config.start == "uniform"
+                else torch.zeros_like(images)
+            )
             noise = projected_gradient_descent(
-                model, images, targets, start, eps=config.eps, alpha=config.alpha, steps=config.steps,
-                ascend=config.direction == "max", compute=compute)
+                model,
+                images,
+                targets,
+                start,
+                eps=config.eps,
+                alpha=config.alpha,
+                steps=config.steps,
+                ascend=config.direction == "max",
+                compute=compute,
+            )
         noises.append(noise.contiguous().cpu())
         progress(int(positions[-1]) + 1, len(data), "attack")
     return torch.cat(noises)
@@ -73,8 +84,10 @@ def projected_gradient_descent(
         (gradient,) = torch.autograd.grad(loss, noise)
         noise = (noise.detach() + step * gradient.sign()).clamp(lower, upper)
     if not torch.isfinite(noise).all() or (steps and not torch.isfinite(loss)):
-        raise TrainingError(f"the model's loss on the images to attack is {loss.item()}: its training diverged, train it "
-                            "again with a lower train.lr")
+        raise TrainingError(
+            f"the model's loss on the images to attack is {loss.item()}: its training diverged, train it "
+            "again with a lower train.lr"
+        )
     return noise.detach()
 
 

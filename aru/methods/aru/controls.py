@@ -28,17 +28,27 @@ class AruConfig(Section):
     finetune: FinetuneConfig = FinetuneConfig()
 
 
-def unlearn(model: nn.Module, sets: Sets, config: AruConfig, *, seed: int, compute: Compute,
-            progress: Progress = silent) -> nn.Module:
+def unlearn(
+    model: nn.Module, sets: Sets, config: AruConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """Attack D_f; rank the filters by |g_x - g_n|; draw the chosen half anew; fine-tune on D_r (arXiv 2401.08998).
 
-    With the same seed and sections it ends in the weights of `aru.methods.aru.pipeline.unlearn`, which the flow's stages share.
+    With the same seed and sections it ends in the weights of `pipeline.unlearn`, which the flow's stages share.
     """
     noise = attack(model, sets.forget, config.attack, generator=generator(seed, "attack"), compute=compute, progress=progress)
-    _, marked = mask(model, sets.forget, noise, config.mask, generator=generator(seed, "mask"), compute=compute,
-                     retain=sets.retain, progress=progress)
-    result = reset(model, fresh(model, seed=draw_seed(seed, "reset")), marked, config.reset,
-                   resolution=sets.retain.images.shape[1])
+    _, marked = mask(
+        model,
+        sets.forget,
+        noise,
+        config.mask,
+        generator=generator(seed, "mask"),
+        compute=compute,
+        retain=sets.retain,
+        progress=progress,
+    )
+    result = reset(
+        model, fresh(model, seed=draw_seed(seed, "reset")), marked, config.reset, resolution=sets.retain.images.shape[1]
+    )
     return _finetune(result, model, sets, config, seed=seed, compute=compute, progress=progress)
 
 
@@ -46,32 +56,44 @@ class NothingConfig(Section):
     """Nothing to choose."""
 
 
-def do_nothing(model: nn.Module, sets: Sets, config: NothingConfig, *, seed: int, compute: Compute,
-               progress: Progress = silent) -> nn.Module:
+def do_nothing(
+    model: nn.Module, sets: Sets, config: NothingConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """The original as it is: what a method must at least improve on."""
     return finish(compute.twin(model))
 
 
-def reset_all(model: nn.Module, sets: Sets, config: AruConfig, *, seed: int, compute: Compute,
-              progress: Progress = silent) -> nn.Module:
+def reset_all(
+    model: nn.Module, sets: Sets, config: AruConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
     """Every weight drawn anew, then ARU's fine-tune: what the fine-tune alone is worth. Only its section is used."""
     result = fresh(model, seed=draw_seed(seed, "reset"))
     return _finetune(result, model, sets, config, seed=seed, compute=compute, progress=progress)
 
 
-def _finetune(model: nn.Module, source: nn.Module, sets: Sets, config: AruConfig, *, seed: int, compute: Compute,
-              progress: Progress) -> nn.Module:
-    fit(model, sets.retain, config.finetune, generator=generator(seed, "finetune"), compute=compute,
-        loss=finetune_loss(source, config.finetune, compute=compute), progress=progress, text="fine-tune",
-        lr_name="finetune.lr")
+def _finetune(
+    model: nn.Module, source: nn.Module, sets: Sets, config: AruConfig, *, seed: int, compute: Compute, progress: Progress
+) -> nn.Module:
+    fit(
+        model,
+        sets.retain,
+        config.finetune,
+        generator=generator(seed, "finetune"),
+        compute=compute,
+        loss=finetune_loss(source, config.finetune, compute=compute),
+        progress=progress,
+        text="fine-tune",
+        lr_name="finetune.lr",
+    )
     return finish(model)
 
 
 def _control(**fixed: dict[str, Any]) -> Unlearn:
     """ARU with some parameters fixed, whatever the configuration says: what makes it that control."""
 
-    def controlled(model: nn.Module, sets: Sets, config: AruConfig, *, seed: int, compute: Compute,
-                   progress: Progress = silent) -> nn.Module:
+    def controlled(
+        model: nn.Module, sets: Sets, config: AruConfig, *, seed: int, compute: Compute, progress: Progress = silent
+    ) -> nn.Module:
         sections = {name: getattr(config, name).model_copy(update=values) for name, values in fixed.items()}
         return unlearn(model, sets, config.model_copy(update=sections), seed=seed, compute=compute, progress=progress)
 
@@ -91,7 +113,9 @@ _CHANGES: dict[str, dict[str, dict[str, Any]]] = {
 ARU = Method("aru", AruConfig, unlearn, _NEEDS, _SOURCE, _presets())
 CONTROLS = [
     Method("nothing", NothingConfig, do_nothing, (), "control", {"control": NothingConfig()}, deterministic=True),
-    *(Method(name, AruConfig, _control(**fixed), _NEEDS, f"control of {_SOURCE}", _presets())
-      for name, fixed in _CHANGES.items()),
+    *(
+        Method(name, AruConfig, _control(**fixed), _NEEDS, f"control of {_SOURCE}", _presets())
+        for name, fixed in _CHANGES.items()
+    ),
     Method("reset-all", AruConfig, reset_all, ("retain",), f"control of {_SOURCE}", _presets()),
 ]

@@ -1,6 +1,5 @@
 """ARU stage 2a: gradient discrepancy -> score per unit -> boolean mask per layer."""
 
-
 import torch
 from torch import nn
 
@@ -104,8 +103,10 @@ def gradients(
     broken = next((name for name, gradient in found.items() if not torch.isfinite(gradient).all()), None)
     if broken is not None or not torch.isfinite(losses):
         place = f", its gradient at {broken} is not finite" if broken else ""
-        raise TrainingError(f"the model's mean loss is {losses.item() / len(data)}{place}: its training diverged, train it "
-                            "again with a lower train.lr")
+        raise TrainingError(
+            f"the model's mean loss is {losses.item() / len(data)}{place}: its training diverged, train it "
+            "again with a lower train.lr"
+        )
     return found
 
 
@@ -127,8 +128,10 @@ def select(scores: Scores, config: MaskConfig, *, generator: torch.Generator) ->
     """Mark exactly round(ratio * units) units, in every layer or over all layers; ties go to the lower index."""
     if config.scope == "layer":
         ratios = layer_ratios(config, len(scores))
-        return {name: _marked(score, config.select, ratio, generator)
-                for (name, score), ratio in zip(scores.items(), ratios, strict=True)}
+        return {
+            name: _marked(score, config.select, ratio, generator)
+            for (name, score), ratio in zip(scores.items(), ratios, strict=True)
+        }
     joined = _marked(torch.cat([score.flatten() for score in scores.values()]), config.select, config.ratio, generator)
     parts = joined.split([score.numel() for score in scores.values()])
     return {name: part.view(score.shape) for (name, score), part in zip(scores.items(), parts, strict=True)}

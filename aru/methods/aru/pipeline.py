@@ -1,6 +1,5 @@
 """ARU: attack, mask, reset, fine-tune, as one function."""
 
-
 import torch
 from torch import nn
 
@@ -25,10 +24,17 @@ def unlearn(model: nn.Module, sets: Sets, config: Config, *, compute: Compute, p
     The stages of the flow do the same from files to files, with the same seeds, and end in the same weights.
     """
     seed = config.runtime.seed
-    noise = attack(model, sets.forget, config.attack, generator=generator(seed, "attack"), compute=compute,
-                   progress=progress)
-    _, marked = mask(model, sets.forget, noise, config.mask, generator=generator(seed, "mask"), compute=compute,
-                     retain=sets.retain, progress=progress)
+    noise = attack(model, sets.forget, config.attack, generator=generator(seed, "attack"), compute=compute, progress=progress)
+    _, marked = mask(
+        model,
+        sets.forget,
+        noise,
+        config.mask,
+        generator=generator(seed, "mask"),
+        compute=compute,
+        retain=sets.retain,
+        progress=progress,
+    )
     unlearned, _ = reset_and_finetune(model, marked, sets.retain, config, compute=compute, progress=progress)
     return unlearned
 
@@ -47,9 +53,18 @@ def reset_and_finetune(
     resolution = config.data.resolution
     fresh = build(config.model.name, retain.outputs, resolution=resolution, seed=draw_seed(config.runtime.seed, "reset"))
     unlearned = reset(model, fresh, marked, config.reset, resolution=resolution)
-    history = fit(unlearned, retain, config.finetune, generator=generator(config.runtime.seed, "finetune"),
-                  compute=compute, loss=finetune_loss(model, config.finetune, compute=compute), progress=progress,
-                  text="fine-tune", lr_name="finetune.lr", checkpoint=checkpoint)
+    history = fit(
+        unlearned,
+        retain,
+        config.finetune,
+        generator=generator(config.runtime.seed, "finetune"),
+        compute=compute,
+        loss=finetune_loss(model, config.finetune, compute=compute),
+        progress=progress,
+        text="fine-tune",
+        lr_name="finetune.lr",
+        checkpoint=checkpoint,
+    )
     return unlearned, history
 
 

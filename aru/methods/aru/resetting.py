@@ -48,8 +48,10 @@ def reset(model: nn.Module, fresh: nn.Module, mask: Mask, config: ResetConfig, *
 def expand(marked: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """A mask over units (O,), (O, I) or (O, I, k, k), spread to the weight's shape."""
     if tuple(marked.shape) != tuple(weight.shape[: marked.ndim]):
-        raise InputError(f"a mask of shape {tuple(marked.shape)} does not fit a weight of shape {tuple(weight.shape)}: "
-                         "run the stage 'mask' again for this model")
+        raise InputError(
+            f"a mask of shape {tuple(marked.shape)} does not fit a weight of shape {tuple(weight.shape)}: "
+            "run the stage 'mask' again for this model"
+        )
     return marked.view(*marked.shape, *[1] * (weight.ndim - marked.ndim)).expand(weight.shape)
 
 
@@ -63,12 +65,14 @@ def batchnorm_of(model: nn.Module, *, resolution: int) -> dict[str, str]:
         def hook(module, inputs, output):
             kept.append(output)
             produced[id(output)] = name
+
         return hook
 
     def before_batchnorm(name):
         def hook(module, inputs):
             if id(inputs[0]) in produced:
                 found[produced[id(inputs[0])]] = name
+
         return hook
 
     handles = []
@@ -89,8 +93,15 @@ def _overwrite(target: torch.Tensor, origin: torch.Tensor, where: torch.Tensor, 
     target.copy_(torch.where(where, values, target))
 
 
-def _overwrite_channels(modules: dict[str, nn.Module], fresh: dict[str, nn.Module], name: str, channels: torch.Tensor,
-                        *, statistics: bool = False, zero: bool = False) -> None:
+def _overwrite_channels(
+    modules: dict[str, nn.Module],
+    fresh: dict[str, nn.Module],
+    name: str,
+    channels: torch.Tensor,
+    *,
+    statistics: bool = False,
+    zero: bool = False,
+) -> None:
     """Reset the per-channel vectors of one module: a layer's bias, or all of a BatchNorm's."""
     if name.endswith(".in_proj"):
         name, vectors = name.removesuffix(".in_proj"), ("in_proj_bias",)

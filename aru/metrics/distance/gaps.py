@@ -116,7 +116,10 @@ def _rates(model: Logits, targets: Logits, weights: Mapping[str, np.ndarray]) ->
 
 
 def _pair(
-    models: Sequence[Logits], rates: Sequence[Figures], pair: tuple[int, int], targets: Logits,
+    models: Sequence[Logits],
+    rates: Sequence[Figures],
+    pair: tuple[int, int],
+    targets: Logits,
     weights: Mapping[str, np.ndarray],
 ) -> Figures:
     one, other = pair

@@ -113,8 +113,10 @@ def _histogram(offset: np.ndarray, width: np.ndarray, bins: int) -> np.ndarray:
 def _checked(unlearned: np.ndarray, oracle: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
     unlearned, oracle = (np.asarray(margins, dtype=np.float64) for margins in (unlearned, oracle))
     if unlearned.ndim != 2 or oracle.ndim != 2 or unlearned.shape[1] != oracle.shape[1] or not unlearned.size * oracle.size:
-        raise InputError(f"margins {unlearned.shape} and {oracle.shape} do not fit: expected (models, images) of the same "
-                         "images, with one model and one image at least")
+        raise InputError(
+            f"margins {unlearned.shape} and {oracle.shape} do not fit: expected (models, images) of the same "
+            "images, with one model and one image at least"
+        )
     bad = int((~np.isfinite(unlearned)).sum() + (~np.isfinite(oracle)).sum())
     if bad:
         raise InputError(f"{bad} margins are not finite: a model of the ensemble has diverged; leave it out")

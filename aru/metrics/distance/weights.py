@@ -84,9 +84,7 @@ def barrier(losses: Sequence[float]) -> float:
     return float((values - np.linspace(values[0], values[-1], len(values))).max())
 
 
-def renew_statistics(
-    model: nn.Module, data: ImageSet, *, seed: int, compute: Compute, batch_size: int = 256
-) -> None:
+def renew_statistics(model: nn.Module, data: ImageSet, *, seed: int, compute: Compute, batch_size: int = 256) -> None:
     """Replace the running statistics of `model` by the mean over the batches of `data`; its modes are left as they were.
 
     Everything but BatchNorm answers in evaluation mode meanwhile.
@@ -115,8 +113,10 @@ def _pairs(one: nn.Module, other: nn.Module) -> dict[str, tuple[torch.Tensor, to
     for name in sorted(first.keys() | second.keys()):
         shapes = [tuple(side[name].shape) if name in side else "none" for side in (first, second)]
         if shapes[0] != shapes[1]:
-            raise InputError(f"{name} has the shape {shapes[0]} in one model and {shapes[1]} in the other: weights are "
-                             "compared between models of one architecture")
+            raise InputError(
+                f"{name} has the shape {shapes[0]} in one model and {shapes[1]} in the other: weights are "
+                "compared between models of one architecture"
+            )
     return {name: (first[name], second[name]) for name in first}
 
 

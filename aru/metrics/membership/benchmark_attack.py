@@ -80,8 +80,6 @@ def check_losses(forget_losses: np.ndarray, unseen_losses: np.ndarray) -> tuple[
                 "each side; forget more images, or add unseen ones"
             )
         if not np.isfinite(losses).all():
-            raise InputError(
-                f"{int((~np.isfinite(losses)).sum())} {name} losses are not finite: the model has diverged"
-            )
+            raise InputError(f"{int((~np.isfinite(losses)).sum())} {name} losses are not finite: the model has diverged")
         checked.append(losses)
     return checked[0], checked[1]

@@ -42,6 +42,7 @@ def _folds(people: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The fold of every image: people are dealt to the folds in turn, in a drawn order. Shape: (M,)."""
     ids, person = np.unique(people, return_inverse=True)
     if len(ids) < FOLDS:
-        raise InputError(f"{len(ids)} people on one side: an attack that learns on some and is asked about others needs "
-                         f"{FOLDS} or more")
+        raise InputError(
+            f"{len(ids)} people on one side: an attack that learns on some and is asked about others needs {FOLDS} or more"
+        )
     return (rng.permutation(len(ids)) % FOLDS)[person.reshape(-1)]

@@ -50,11 +50,14 @@ def check_ensembles(unlearned: np.ndarray, retrained: np.ndarray) -> tuple[np.nd
     """Both as float64; raise InputError unless they are finite, of two models or more each, and of the same images."""
     unlearned, retrained = (np.asarray(values, dtype=np.float64) for values in (unlearned, retrained))
     if unlearned.ndim != 2 or retrained.ndim != 2 or unlearned.shape[1] != retrained.shape[1] or not unlearned.size:
-        raise InputError(f"scores {unlearned.shape} and {retrained.shape} do not fit: expected (models, images) of the same "
-                         "images")
+        raise InputError(
+            f"scores {unlearned.shape} and {retrained.shape} do not fit: expected (models, images) of the same images"
+        )
     if min(len(unlearned), len(retrained)) < 2:
-        raise InputError(f"{len(unlearned)} unlearned and {len(retrained)} retrained models: an error rate needs two or more "
-                         "of each; unlearn and retrain with more seeds")
+        raise InputError(
+            f"{len(unlearned)} unlearned and {len(retrained)} retrained models: an error rate needs two or more "
+            "of each; unlearn and retrain with more seeds"
+        )
     bad = int((~np.isfinite(unlearned)).sum() + (~np.isfinite(retrained)).sum())
     if bad:
         raise InputError(f"{bad} scores are not finite: a model of the ensemble has diverged; leave it out")

@@ -60,17 +60,13 @@ def lower_bounds(
     return best
 
 
-def largest_bound(
-    unlearned: int, retrained: int, *, confidence: float = CONFIDENCE, delta: float = DELTA
-) -> float:
+def largest_bound(unlearned: int, retrained: int, *, confidence: float = CONFIDENCE, delta: float = DELTA) -> float:
     """The bound that so many models give when they are perfectly apart: a larger epsilon can not be shown."""
     one, other = np.zeros((unlearned, 1)), np.ones((retrained, 1))
     return float(lower_bounds(one, other, seed=0, confidence=confidence, delta=delta)[0])
 
 
-def people_bound(
-    forgotten: np.ndarray, unseen: np.ndarray, *, seed: int, confidence: float = CONFIDENCE
-) -> float:
+def people_bound(forgotten: np.ndarray, unseen: np.ndarray, *, seed: int, confidence: float = CONFIDENCE) -> float:
     """A bound on epsilon (delta = 0) from a single unlearned model, with people as the sample.
 
     Shape: one score a person, (F,) and (U,), finite, higher where the model knows the person; all scores may be

@@ -87,10 +87,7 @@ def _step_length(
     length = np.ones(len(feature))
     start = _objective(feature, member, penalty, *at)
     for _ in range(30):
-        worse = (
-            _objective(feature, member, penalty, at[0] - length * step[0], at[1] - length * step[1])
-            > start + 1e-9
-        )
+        worse = _objective(feature, member, penalty, at[0] - length * step[0], at[1] - length * step[1]) > start + 1e-9
         if not worse.any():
             break
         length = np.where(worse, length / 2, length)

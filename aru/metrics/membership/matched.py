@@ -92,9 +92,7 @@ class MatchedAttack:
         self._starts = np.flatnonzero(np.diff(ties[:, 0], prepend=np.nan) != 0)
         self._sizes = np.diff(self._starts, append=len(ties))
 
-    def figures(
-        self, forget_weights: np.ndarray | None = None, unseen_weights: np.ndarray | None = None
-    ) -> MatchedFigures:
+    def figures(self, forget_weights: np.ndarray | None = None, unseen_weights: np.ndarray | None = None) -> MatchedFigures:
         """The figures, every image counting once, or as often as its weight says.
 
         Shape: (F,) and (U,), not negative. Classes on one side only are left out; all figures are NaN where
@@ -116,9 +114,7 @@ class MatchedAttack:
             raise InputError("no class has both forget and unseen images")
         return weighed.roc()
 
-    def _weigh(
-        self, forget_weights: np.ndarray | None, unseen_weights: np.ndarray | None
-    ) -> "_Weighed | None":
+    def _weigh(self, forget_weights: np.ndarray | None, unseen_weights: np.ndarray | None) -> "_Weighed | None":
         forget, share = self._masses(self._forget_tie, forget_weights)
         unseen, other = self._masses(self._unseen_tie, unseen_weights)
         share = np.where(other > 0, share, 0.0)

@@ -47,9 +47,7 @@ def baseline_attacks(
     return reports
 
 
-def class_ranks(
-    scores: np.ndarray, strata: np.ndarray, unseen: np.ndarray, unseen_strata: np.ndarray
-) -> np.ndarray:
+def class_ranks(scores: np.ndarray, strata: np.ndarray, unseen: np.ndarray, unseen_strata: np.ndarray) -> np.ndarray:
     """Rank of every score among unseen images of its class, ties half, in (0, 1); 0.5 where the class has none.
 
     Shape: (M,), (M,), (U,), (U,). Unseen images themselves are ranked by giving them twice.

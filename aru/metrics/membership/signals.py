@@ -80,8 +80,10 @@ def gradient_norm(model: nn.Module, data: ImageSet, *, compute: Compute, batch_s
         handle.remove()
     hidden = torch.cat(inputs)
     if hidden.dim() != 2 or len(hidden) != len(logits):
-        raise InputError(f"the classifier of {type(model).__name__} is given {tuple(hidden.shape)} for {len(logits)} images: "
-                         "one vector an image is needed for the gradient norm")
+        raise InputError(
+            f"the classifier of {type(model).__name__} is given {tuple(hidden.shape)} for {len(logits)} images: "
+            "one vector an image is needed for the gradient norm"
+        )
     square = (hidden.double() ** 2).sum(dim=1).numpy() + (layer.bias is not None)
     return np.sqrt((_residuals(logits, data.targets) ** 2).sum(axis=1) * square)
 

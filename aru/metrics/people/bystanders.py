@@ -67,8 +67,7 @@ def bystanders(
     }
     differences = {
         reference: {
-            figure: _differences(values[MODEL][figure] - values[reference][figure], people, minimum_people)
-            for figure in WORSE
+            figure: _differences(values[MODEL][figure] - values[reference][figure], people, minimum_people) for figure in WORSE
         }
         for reference in references
     }
@@ -111,9 +110,7 @@ def _differences(values: np.ndarray, people: Mapping[str, int], minimum_people: 
 
 def _worst(groups: Mapping[str, Mapping[str, Any]], sign: int) -> dict[str, Any] | None:
     """The subgroup, of enough people, with the largest change for the worse."""
-    changes = {
-        name: sign * one["difference"] for name, one in groups.items() if one["interval"] and name not in (ALL, OTHERS)
-    }
+    changes = {name: sign * one["difference"] for name, one in groups.items() if one["interval"] and name not in (ALL, OTHERS)}
     name = max(changes, key=changes.__getitem__, default=None)
     if name is None or changes[name] <= 0:
         return None
@@ -122,8 +119,14 @@ def _worst(groups: Mapping[str, Mapping[str, Any]], sign: int) -> dict[str, Any]
 
 
 def _exposure(
-    logits: Logits, targets: Targets, manifest: pd.DataFrame, found: Bystanders, exposed: Mapping[str, np.ndarray],
-    references: tuple[str, ...], resamples: int, seed: int,
+    logits: Logits,
+    targets: Targets,
+    manifest: pd.DataFrame,
+    found: Bystanders,
+    exposed: Mapping[str, np.ndarray],
+    references: tuple[str, ...],
+    resamples: int,
+    seed: int,
 ) -> dict[str, Any]:
     models = (MODEL, *references)
     retained, unseen = (
@@ -164,5 +167,7 @@ def _check(
         for where, sets in (("targets", targets), *((model, logits[model]) for model in (MODEL, *references))):
             if name not in sets or len(sets[name]) != rows:
                 given = len(sets[name]) if name in sets else 0
-                raise InputError(f"{where}: {given} rows of the set {name!r}, the manifest has {rows}: give one a row of the "
-                                 "manifest, in its order")
+                raise InputError(
+                    f"{where}: {given} rows of the set {name!r}, the manifest has {rows}: give one a row of the "
+                    "manifest, in its order"
+                )

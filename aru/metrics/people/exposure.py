@@ -86,9 +86,7 @@ def most_exposed(
     ]
 
 
-def _people(
-    side: dict[str, np.ndarray], most: int, reference: list[np.ndarray], rng: np.random.Generator
-) -> PeopleScores:
+def _people(side: dict[str, np.ndarray], most: int, reference: list[np.ndarray], rng: np.random.Generator) -> PeopleScores:
     """Hold everyone of one side to the reference people."""
     drawn = np.array([min(len(photos), most) for photos in side.values()])
     tops = np.array([rng.permutation(photos)[:k].max() for photos, k in zip(side.values(), drawn, strict=True)])
@@ -138,5 +136,7 @@ def _check_people(forget: np.ndarray, forget_people: np.ndarray, unseen: np.ndar
         raise InputError("all unseen images are of 1 person: people can be compared with 2 unseen people or more")
     both = np.intersect1d(forget_people, unseen_people)
     if both.size:
-        raise LeakError(f"person {both[0]} has both forget and unseen images ({both.size} do): nobody can be both; choose "
-                        "unseen images of other people")
+        raise LeakError(
+            f"person {both[0]} has both forget and unseen images ({both.size} do): nobody can be both; choose "
+            "unseen images of other people"
+        )

@@ -7,7 +7,7 @@ freedom as there are unseen people but one, gives each person a probability, and
 anybody at all is named falsely (Holm 1979, Scandinavian Journal of Statistics 6). Ranks are bounded, so their means have
 lighter tails than t.
 
-A mean finds what is spread over a person's photos; the most telling photo alone, as in `aru.metrics.people.exposure`, does not.
+A mean finds what is spread over a person's photos; the most telling photo alone, as in `exposure.py`, does not.
 """
 
 from dataclasses import dataclass
@@ -55,8 +55,10 @@ def _unseen_law(ranks: np.ndarray, people: np.ndarray) -> tuple[float, float, fl
     """Mean over people, variance between people, variance of a person's photos (moment estimates), number of people."""
     ids, person, photos, mean = _by_person(ranks, people)
     if len(ids) < LEAST_UNSEEN or len(ranks) == len(ids):
-        raise InputError(f"not tested at this size: {len(ids)} unseen people with {len(ranks)} photos; how people differ, and "
-                         f"their photos, is known from {LEAST_UNSEEN} people or more of whom some have several photos")
+        raise InputError(
+            f"not tested at this size: {len(ids)} unseen people with {len(ranks)} photos; how people differ, and "
+            f"their photos, is known from {LEAST_UNSEEN} people or more of whom some have several photos"
+        )
     within = float(((ranks - mean[person]) ** 2).sum() / (len(ranks) - len(ids)))
     between = float(mean.var(ddof=1)) - within * float(np.mean(1 / photos))
     return float(mean.mean()), max(0.0, between), within, len(ids)

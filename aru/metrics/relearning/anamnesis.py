@@ -12,7 +12,11 @@ from typing import Literal
 EPSILON = 0.01
 Bound = Literal["exact", "at least", "at most", "unknown"]
 _BOUNDS: dict[tuple[bool, bool], Bound] = {  # (unlearned, retrained) reached the threshold
-    (True, True): "exact", (False, True): "at least", (True, False): "at most", (False, False): "unknown"}
+    (True, True): "exact",
+    (False, True): "at least",
+    (True, False): "at most",
+    (False, False): "unknown",
+}
 
 
 @dataclass(frozen=True)
@@ -45,5 +49,6 @@ def relearn_time(accuracies: Sequence[float], measured: Sequence[int], threshold
 
 def anamnesis_index(unlearned: RelearnTime, retrained: RelearnTime) -> AnamnesisIndex:
     """(rt_U + e) / (rt_R + e), e = 0.01, and whether it is exact or a bound."""
-    return AnamnesisIndex((unlearned.steps + EPSILON) / (retrained.steps + EPSILON),
-                          _BOUNDS[unlearned.reached, retrained.reached])
+    return AnamnesisIndex(
+        (unlearned.steps + EPSILON) / (retrained.steps + EPSILON), _BOUNDS[unlearned.reached, retrained.reached]
+    )

@@ -72,14 +72,17 @@ def relearning(
     shown = _shown(groups, config.share, seed=seed)
     parts = {"forget": np.full(len(groups), True), "shown": shown, "other": ~shown}
     known = _accuracies(original, sets.forget, parts, compute=compute)
-    ways = {"retain": (sets.retain, ("forget",)),
-            "few": (sets.forget.take(np.flatnonzero(shown)), ("forget", "shown", "other"))}
+    ways = {
+        "retain": (sets.retain, ("forget",)),
+        "few": (sets.forget.take(np.flatnonzero(shown)), ("forget", "shown", "other")),
+    }
     result, rounds = {}, len(ways) * len(models)
     for way, (training, names) in ways.items():
         measured, curves = {name: parts[name] for name in names}, {}
         for model in models:
-            curves[model] = relearning_curves(models[model], training, sets.forget, measured, config, seed=seed,
-                                              compute=compute)
+            curves[model] = relearning_curves(
+                models[model], training, sets.forget, measured, config, seed=seed, compute=compute
+            )
             progress(len(result) * len(models) + len(curves), rounds, f"relearn on {way}, {model}")
         result[way] = _compared(curves, {name: (1 - config.margin) * known[name] for name in names}, config)
     return result
@@ -116,31 +119,44 @@ def _shown(groups: np.ndarray, share: float, *, seed: int) -> np.ndarray:
     """Which forget images are shown again: those of a share of the groups, of one group at least. Shape: (F,) bool."""
     names = np.unique(groups)
     if len(names) < 2:
-        raise InputError("the forget set is one group: nothing would be left to measure on; where one person is forgotten, "
-                         "give the photo of every image instead of the person")
+        raise InputError(
+            "the forget set is one group: nothing would be left to measure on; where one person is forgotten, "
+            "give the photo of every image instead of the person"
+        )
     rng = np.random.default_rng(draw_seed(seed, "relearning/shown"))
     count = min(len(names) - 1, max(1, round(share * len(names))))
     shown = np.isin(groups, rng.choice(names, size=count, replace=False))
     if shown.sum() < 2:
-        raise InputError(f"share is {share}, which shows {int(shown.sum())} of {len(shown)} forget images: training needs 2 "
-                         "at least; raise share")
+        raise InputError(
+            f"share is {share}, which shows {int(shown.sum())} of {len(shown)} forget images: training needs 2 "
+            "at least; raise share"
+        )
     return shown
 
 
-def _accuracies(
-    model: nn.Module, forget: ImageSet, parts: Mapping[str, np.ndarray], *, compute: Compute
-) -> dict[str, float]:
+def _accuracies(model: nn.Module, forget: ImageSet, parts: Mapping[str, np.ndarray], *, compute: Compute) -> dict[str, float]:
     right = utility_columns(predict(model, forget, compute=compute), forget.targets).means["accuracy"]
     return {name: float(right[part].mean()) for name, part in parts.items()}
 
 
 def _compared(curves: Mapping[str, Curves], threshold: Mapping[str, float], config: RelearnConfig) -> dict[str, Any]:
-    times = {model: {name: relearn_time(values, config.measured, threshold[name]) for name, values in curve.items()}
-             for model, curve in curves.items()}
+    times = {
+        model: {name: relearn_time(values, config.measured, threshold[name]) for name, values in curve.items()}
+        for model, curve in curves.items()
+    }
     ain = {}
     if "retrained" in times:
-        ain = {model: {name: vars(anamnesis_index(time, times["retrained"][name])) for name, time in found.items()}
-               for model, found in times.items() if model != "retrained"}
-    return {"steps": list(config.measured), "curves": dict(curves), "threshold": dict(threshold), "ain": ain,
-            "times": {model: {name: vars(time) | {"text": str(time)} for name, time in found.items()}
-                      for model, found in times.items()}}
+        ain = {
+            model: {name: vars(anamnesis_index(time, times["retrained"][name])) for name, time in found.items()}
+            for model, found in times.items()
+            if model != "retrained"
+        }
+    return {
+        "steps": list(config.measured),
+        "curves": dict(curves),
+        "threshold": dict(threshold),
+        "ain": ain,
+        "times": {
+            model: {name: vars(time) | {"text": str(time)} for name, time in found.items()} for model, found in times.items()
+        },
+    }

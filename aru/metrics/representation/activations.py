@@ -31,8 +31,10 @@ def block_layers(model: nn.Module) -> dict[str, nn.Module]:
 def pooled(output: torch.Tensor) -> torch.Tensor:
     """Channel means: (B, C, H, W) over the pixels, (B, T, C) over the tokens, (B, C) as it is; result (B, C)."""
     if output.dim() not in (2, 3, 4):
-        raise InputError(f"a layer answers with the shape {tuple(output.shape)}: only (B, C), (B, T, C) and (B, C, H, W) "
-                         "can be pooled; name other layers")
+        raise InputError(
+            f"a layer answers with the shape {tuple(output.shape)}: only (B, C), (B, T, C) and (B, C, H, W) "
+            "can be pooled; name other layers"
+        )
     return output.float() if output.dim() == 2 else _positions(output).mean(dim=2)
 
 
@@ -60,8 +62,10 @@ def activations(
         predict(model, data, compute=compute)
     for name, parts in kept.items():
         if sum(map(len, parts)) != len(data):
-            raise InputError(f"layer {name!r} answered {sum(map(len, parts))} times on {len(data)} images: name a layer "
-                             "that each forward pass runs through once")
+            raise InputError(
+                f"layer {name!r} answered {sum(map(len, parts))} times on {len(data)} images: name a layer "
+                "that each forward pass runs through once"
+            )
     return {name: torch.cat(parts) for name, parts in kept.items()}
 
 
@@ -90,8 +94,9 @@ def _modules(model: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Mod
     known = dict(model.named_modules())
     unknown = [name for name in layers if name not in known]
     if unknown:
-        raise InputError(f"{type(model).__name__} has no layer {unknown[0]!r}: by default they are "
-                         f"{', '.join(block_layers(model))}")
+        raise InputError(
+            f"{type(model).__name__} has no layer {unknown[0]!r}: by default they are {', '.join(block_layers(model))}"
+        )
     return {name: known[name] for name in layers}
 
 

@@ -37,8 +37,9 @@ def representation(
     """
     result = {}
     for role in roles:
-        features = {name: activations(model, getattr(sets, role), compute=compute, layers=layers)
-                    for name, model in models.items()}
+        features = {
+            name: activations(model, getattr(sets, role), compute=compute, layers=layers) for name, model in models.items()
+        }
         result[role] = {f"{one}/{other}": _compare(features, one, other) for one, other in combinations(models, 2)}
     return result
 
@@ -53,8 +54,10 @@ def linear_cka(one: torch.Tensor, other: torch.Tensor, *, debiased: bool = True)
     """
     first, second = _centred(one), _centred(other)
     if len(first) != len(second) or len(first) < LEAST_IMAGES:
-        raise InputError(f"representations of {len(first)} and {len(second)} images cannot be aligned: {LEAST_IMAGES} "
-                         "images or more are needed, the same ones on both sides")
+        raise InputError(
+            f"representations of {len(first)} and {len(second)} images cannot be aligned: {LEAST_IMAGES} "
+            "images or more are needed, the same ones on both sides"
+        )
     if _constant(first, one) or _constant(second, other):
         return None
     hsic = _unbiased_hsic if debiased else _biased_hsic
@@ -62,14 +65,14 @@ def linear_cka(one: torch.Tensor, other: torch.Tensor, *, debiased: bool = True)
     return float(hsic(first, second) / np.sqrt(own)) if own > 0 else None
 
 
-def _compare(
-    features: Mapping[str, Mapping[str, torch.Tensor]], one: str, other: str
-) -> dict[str, dict[str, float | None]]:
+def _compare(features: Mapping[str, Mapping[str, torch.Tensor]], one: str, other: str) -> dict[str, dict[str, float | None]]:
     for name in features[one].keys() ^ features[other].keys():
         raise InputError(f"only one of {one} and {other} has the layer {name!r}: name layers that both models have")
     return {
-        name: {"cka": linear_cka(feature, features[other][name]),
-               "cka_biased": linear_cka(feature, features[other][name], debiased=False)}
+        name: {
+            "cka": linear_cka(feature, features[other][name]),
+            "cka_biased": linear_cka(feature, features[other][name], debiased=False),
+        }
         for name, feature in features[one].items()
     }
 

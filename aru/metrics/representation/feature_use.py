@@ -61,14 +61,22 @@ def feature_use(
     once = np.ones((1, len(data)))
     value = {name: float(_mean_evenness(powers, once)[0]) for name, powers in found.items()}
     drawn = {name: _mean_evenness(powers, counts) for name, powers in found.items()}
-    return {"bands": [*EDGES, None], "models": {
-        name: {
-            "layers": {layer: _figures(power) for layer, power in powers.items()},
-            "evenness": _or_none(value[name]), "interval": interval(drawn[name]),
-            "gaps": {other: {"gap": _or_none(value[name] - value[other]),
-                             "gap_interval": interval(drawn[name] - drawn[other])}
-                     for other in models if other != name}}
-        for name, powers in found.items()}}
+    return {
+        "bands": [*EDGES, None],
+        "models": {
+            name: {
+                "layers": {layer: _figures(power) for layer, power in powers.items()},
+                "evenness": _or_none(value[name]),
+                "interval": interval(drawn[name]),
+                "gaps": {
+                    other: {"gap": _or_none(value[name] - value[other]), "gap_interval": interval(drawn[name] - drawn[other])}
+                    for other in models
+                    if other != name
+                },
+            }
+            for name, powers in found.items()
+        },
+    }
 
 
 def band_powers(output: torch.Tensor) -> torch.Tensor:
@@ -103,9 +111,7 @@ def evenness(powers: np.ndarray) -> np.ndarray:
     return surprise.sum(axis=1) / np.log(there.shape[1])
 
 
-def _powers(
-    model: nn.Module, data: ImageSet, *, compute: Compute, layers: Sequence[str] | None
-) -> dict[str, np.ndarray]:
+def _powers(model: nn.Module, data: ImageSet, *, compute: Compute, layers: Sequence[str] | None) -> dict[str, np.ndarray]:
     """Powers (M, BANDS) of the layers whose maps hold two bands at least: one band alone is even with itself."""
     kept = activations(model, data, compute=compute, layers=layers, reduce=band_powers)
     result = {name: power.numpy() for name, power in kept.items() if (~torch.isnan(power[0])).sum() >= 2}
@@ -125,8 +131,10 @@ def _mean_evenness(powers: Mapping[str, np.ndarray], counts: np.ndarray) -> np.n
 def _figures(power: np.ndarray) -> dict[str, Any]:
     total = power.sum(axis=0)
     whole = np.nansum(total)
-    return {"shares": [_or_none(band / whole) if whole > 0 else None for band in total],
-            "evenness": _or_none(evenness(total[None])[0])}
+    return {
+        "shares": [_or_none(band / whole) if whole > 0 else None for band in total],
+        "evenness": _or_none(evenness(total[None])[0]),
+    }
 
 
 def _or_none(value: float) -> float | None:

@@ -43,6 +43,7 @@ def filter_sensitivity(
 
     Shape: subjects (M,), the person of every image, or None.
     """
+
     def accuracy(make: Callable[[], Alter]) -> dict[str, dict[str, Any]]:
         right = {}
         for name, model in models.items():
@@ -61,6 +62,7 @@ def filter_sensitivity(
 
 def corruptions(seed: int) -> dict[str, Callable[[], Alter]]:
     """Name -> a maker of the corruption; each that it makes begins with the same random numbers."""
+
     def noise(deviation: float) -> Alter:
         return partial(gaussian_noise, deviation=deviation, generator=generator(seed, f"filtering/noise {deviation}"))
 

@@ -51,8 +51,10 @@ def probing(
     """
     features = {name: penultimate(model, data, compute=compute) for name, model in models.items()}
     photos = np.arange(len(data)) if photos is None else photos
-    return {"label": probe_label(features, data.targets, subjects, seed=seed, resamples=resamples),
-            "identity": probe_identity(features, subjects, photos, seed=seed, resamples=resamples)}
+    return {
+        "label": probe_label(features, data.targets, subjects, seed=seed, resamples=resamples),
+        "identity": probe_identity(features, subjects, photos, seed=seed, resamples=resamples),
+    }
 
 
 def probe_label(
@@ -72,8 +74,10 @@ def probe_label(
     """
     people, classes = len(np.unique(subjects)), strata_of(targets)
     if people < 2 or len(np.unique(classes)) < 2:
-        raise InputError(f"{people} people with {len(np.unique(classes))} classes: a probe for the label needs two of each; "
-                         "forget more people in one request")
+        raise InputError(
+            f"{people} people with {len(np.unique(classes))} classes: a probe for the label needs two of each; "
+            "forget more people in one request"
+        )
     folds = _deal(subjects, np.zeros(len(subjects)), min(LABEL_FOLDS, people), seed=seed)
     return _probe(features, classes, folds, subjects, neighbours=LABEL_NEIGHBOURS, seed=seed, resamples=resamples)
 
@@ -91,14 +95,15 @@ def probe_identity(
     Three folds: each person's photos, copies together, are dealt out to all three. People with fewer than three photos
     are left out. Result and shapes as `probe_label`; the neighbour is one.
     """
-    pairs = np.unique(np.stack([np.unique(names, return_inverse=True)[1].reshape(-1) for names in (subjects, photos)]),
-                      axis=1)
+    pairs = np.unique(np.stack([np.unique(names, return_inverse=True)[1].reshape(-1) for names in (subjects, photos)]), axis=1)
     named, number = np.unique(subjects, return_inverse=True)
     kept = np.flatnonzero(np.bincount(pairs[0], minlength=len(named))[number.reshape(-1)] >= LEAST_PHOTOS)
     people = len(np.unique(subjects[kept]))
     if people < 2:
-        raise InputError(f"{people} people have {LEAST_PHOTOS} photos or more: a probe for identity needs two such people; "
-                         "forget more people in one request")
+        raise InputError(
+            f"{people} people have {LEAST_PHOTOS} photos or more: a probe for identity needs two such people; "
+            "forget more people in one request"
+        )
     chosen = {name: feature[torch.from_numpy(kept)] for name, feature in features.items()}
     folds = _deal(photos[kept], subjects[kept], LEAST_PHOTOS, seed=seed)
     return _probe(chosen, subjects[kept], folds, subjects[kept], neighbours=1, seed=seed, resamples=resamples)
@@ -129,8 +134,12 @@ def _probe(
         "neighbours": lambda count: KNeighborsClassifier(min(neighbours, count), metric="cosine"),
     }
     result: dict[str, Any] = {
-        probe: shares({name: _held_out(make, feature.double().numpy(), classes, folds)
-                       for name, feature in features.items()}, subjects, seed=seed, resamples=resamples)
+        probe: shares(
+            {name: _held_out(make, feature.double().numpy(), classes, folds) for name, feature in features.items()},
+            subjects,
+            seed=seed,
+            resamples=resamples,
+        )
         for probe, make in makers.items()
     }
     guessed = _held_out(lambda _: DummyClassifier(), np.zeros((len(classes), 1)), classes, folds)

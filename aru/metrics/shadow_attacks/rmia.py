@@ -33,8 +33,10 @@ def rmia(signals: PoolSignals, population: PoolSignals, *, a: float, gamma: floa
     """
     _check(a, gamma)
     if len(signals.shadows) != len(population.shadows):
-        raise InputError(f"{len(signals.shadows)} shadow models judge the examples and {len(population.shadows)} the "
-                         "population: both need the same models")
+        raise InputError(
+            f"{len(signals.shadows)} shadow models judge the examples and {len(population.shadows)} the "
+            "population: both need the same models"
+        )
     examples, others = _ratios(signals, a), np.sort(_ratios(population, a))
     return np.searchsorted(others, examples / gamma, side="right") / len(others)
 
@@ -51,8 +53,10 @@ def tune_a(signals: PoolSignals, population: PoolSignals, *, paired: int = 0, ga
         raise InputError(f"paired is {paired}, the pool has {shadows} shadow models: they are numbered from 0")
     members = seen[paired]
     if members.all() or not members.any():
-        raise InputError(f"shadow model {paired} saw {'all' if members.all() else 'none'} of the examples: a is tuned on a "
-                         "model that saw some of them")
+        raise InputError(
+            f"shadow model {paired} saw {'all' if members.all() else 'none'} of the examples: a is tuned on a "
+            "model that saw some of them"
+        )
     examples, others = leave_out(signals, paired), leave_out(population, paired)
     unseen = ~np.asarray(population.seen)[paired]
     others = PoolSignals(others.shadows[:, unseen], others.seen[:, unseen], others.target[unseen])

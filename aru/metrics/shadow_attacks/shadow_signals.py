@@ -34,8 +34,10 @@ def check_pool(signals: PoolSignals, *, seen: int, unseen: int) -> PoolSignals:
     shadows, target = (np.asarray(values, dtype=np.float64) for values in (signals.shadows, signals.target))
     masks = np.asarray(signals.seen)
     if shadows.ndim != 2 or not shadows.size or masks.shape != shadows.shape or target.shape != shadows.shape[1:]:
-        raise InputError(f"shadows {shadows.shape}, seen {masks.shape} and target {target.shape} do not fit: expected "
-                         "(K, M), (K, M) and (M,), with one example at least")
+        raise InputError(
+            f"shadows {shadows.shape}, seen {masks.shape} and target {target.shape} do not fit: expected "
+            "(K, M), (K, M) and (M,), with one example at least"
+        )
     if masks.dtype != np.bool_:
         raise InputError(f"seen is {masks.dtype}: a boolean mask is needed, True where a shadow was trained on the example")
     bad = int((~np.isfinite(shadows)).sum() + (~np.isfinite(target)).sum())
@@ -43,8 +45,10 @@ def check_pool(signals: PoolSignals, *, seen: int, unseen: int) -> PoolSignals:
         raise InputError(f"{bad} signals are not finite: a shadow model or the target has diverged; leave it out")
     for name, count, least in (("saw", masks.sum(axis=0), seen), ("never saw", (~masks).sum(axis=0), unseen)):
         if count.min() < least:
-            raise InputError(f"example {int(count.argmin())} has {int(count.min())} shadow models that {name} it: {least} or "
-                             "more are needed; add models to the pool")
+            raise InputError(
+                f"example {int(count.argmin())} has {int(count.min())} shadow models that {name} it: {least} or "
+                "more are needed; add models to the pool"
+            )
     return PoolSignals(shadows, masks, target)
 
 
@@ -61,8 +65,9 @@ def gaussians(shadows: np.ndarray, chosen: np.ndarray, variance: Variance) -> tu
     squares = (np.where(chosen, shadows - mean, 0) ** 2).sum(axis=0)
     pooled = np.sqrt(squares.sum() / (count - 1).sum())
     if pooled == 0:
-        raise InputError(f"the {int(count.min())} shadow models of a side give the same signals: train them with "
-                         "different seeds and data")
+        raise InputError(
+            f"the {int(count.min())} shadow models of a side give the same signals: train them with different seeds and data"
+        )
     if variance == "pooled" or (variance == "auto" and count.min() < FEW):
         return mean, np.full(len(mean), pooled)
     return mean, np.maximum(np.sqrt(squares / (count - 1)), SMALLEST_DEVIATION * pooled)

@@ -103,11 +103,14 @@ def test_whom_a_choice_resolved_to_is_said_and_asked_where_a_merge_adds_anybody(
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda question: seen.append(question) or answer)
     monkeypatch.setattr(cli, "_run_flow", lambda *given: sys.exit(77))
-    code, _, error = call("run", "--quiet", *(["--yes"] if answer == "--yes" else []), "--set",
-                          "data.forget.subjects=[F0003/D, F0002/M]")
+    code, _, error = call(
+        "run", "--quiet", *(["--yes"] if answer == "--yes" else []), "--set", "data.forget.subjects=[F0003/D, F0002/M]"
+    )
     assert "forget: 12 images of 9 photos, 2 people, 3 filings" in error
-    assert "F0003/D is S00000: 4 photos of F0003/D; the same person, and not asked for by this name: 4 photos of F0001/D\n" \
+    assert (
+        "F0003/D is S00000: 4 photos of F0003/D; the same person, and not asked for by this name: 4 photos of F0001/D\n"
         in error
+    )
     assert "F0002/M is S00003: 4 photos of F0002/M\n" in error
     assert code == (2 if answer == "no" else 77) and len(seen) == (answer != "--yes")
     assert (small / "params.yaml").read_text() == before
@@ -128,11 +131,19 @@ def test_a_choice_that_prepare_has_acted_on_is_not_asked_about_again(call, small
         cli.main(["run", "--quiet"])
 
 
-@pytest.mark.parametrize("failure, kept", [
-    (InputError("unknown"), False), (TrainingError("nan"), False), (RuntimeError("gone"), False), (KeyboardInterrupt(), True)],
-    ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "failure, kept",
+    [
+        (InputError("unknown"), False),
+        (TrainingError("nan"), False),
+        (RuntimeError("gone"), False),
+        (KeyboardInterrupt(), True),
+    ],
+    ids=lambda value: type(value).__name__,
+)
 def test_a_run_that_fails_leaves_the_parameters_as_they_were_and_an_interrupted_one_goes_on(
-        call, project, monkeypatch, failure, kept):
+    call, project, monkeypatch, failure, kept
+):
     path = project / "params.yaml"
     before = path.read_text()
 
@@ -170,8 +181,10 @@ def test_one_way_to_say_who_is_forgotten_takes_the_place_of_another(project):
         section = yaml.safe_load(path.read_text())["faces"]["data"]["forget"]
         return section, [(change.name.rpartition(".")[2], change.old, change.new) for change in changes]
 
-    assert forget("data.forget.subjects=[F0001/D]") == ({"subjects": ["F0001/D"]}, [
-        ("rows", 420, None), ("subjects", None, ["F0001/D"])])
+    assert forget("data.forget.subjects=[F0001/D]") == (
+        {"subjects": ["F0001/D"]},
+        [("rows", 420, None), ("subjects", None, ["F0001/D"])],
+    )
     assert forget("data.forget.draw=3", "data.forget.draw_seed=2")[0] == {"draw": 3, "draw_seed": 2}
     assert forget("data.forget.rows=null")[0]["draw"] == 3, "nothing is put in its place"
     assert forget("data.forget.rows=5")[0]["rows"] == 5
@@ -261,12 +274,20 @@ def test_activating_adds_one_line_below_the_last_and_moves_no_comment(tmp_path, 
     before = path.read_text().split("\n")
     assert params.activate(path, "mufac", "data/mufac.zip") and params.activate(path, "mucac", "data/mucac.zip")
     place = before.index(f"  faces: data/faces.zip{beside}") + 1
-    assert path.read_text().split("\n") == [*before[:place], "  mufac: data/mufac.zip", "  mucac: data/mucac.zip",
-                                            *before[place:]]
+    assert path.read_text().split("\n") == [
+        *before[:place],
+        "  mufac: data/mufac.zip",
+        "  mucac: data/mucac.zip",
+        *before[place:],
+    ]
     assert not params.activate(path, "mufac", "data/mufac.zip"), "it is there"
     assert params.activate(path, "mufac", "data/other.zip")
-    assert path.read_text().split("\n") == [*before[:place], "  mufac: data/other.zip", "  mucac: data/mucac.zip",
-                                            *before[place:]]
+    assert path.read_text().split("\n") == [
+        *before[:place],
+        "  mufac: data/other.zip",
+        "  mucac: data/mucac.zip",
+        *before[place:],
+    ]
 
 
 def test_a_preset_and_a_file_set_what_they_name(project, tmp_path):
@@ -334,11 +355,14 @@ def test_a_full_disk_is_told_with_what_to_free(call, monkeypatch):
     assert code == 2 and "the disk is full" in error and "Finished stages are kept" in error
 
 
-@pytest.mark.parametrize("given, meant", [
-    (["run", "--set", "a=1", "b=2"], ["run", "--set", "a=1", "--set", "b=2"]),
-    (["run", "--refresh"], ["run", "--refresh", "all"]),
-    (["run", "--refresh", "train", "mask", "--quiet"], ["run", "--refresh", "train", "--refresh", "mask", "--quiet"]),
-    (["run", "--refresh", "--set", "a=1"], ["run", "--refresh", "all", "--set", "a=1"]),
-])
+@pytest.mark.parametrize(
+    "given, meant",
+    [
+        (["run", "--set", "a=1", "b=2"], ["run", "--set", "a=1", "--set", "b=2"]),
+        (["run", "--refresh"], ["run", "--refresh", "all"]),
+        (["run", "--refresh", "train", "mask", "--quiet"], ["run", "--refresh", "train", "--refresh", "mask", "--quiet"]),
+        (["run", "--refresh", "--set", "a=1"], ["run", "--refresh", "all", "--set", "a=1"]),
+    ],
+)
 def test_options_take_several_values(given, meant):
     assert cli.spread(given) == meant

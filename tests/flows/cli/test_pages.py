@@ -48,10 +48,16 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("ports, option", [({"mlflow_port": "taken", "prefect_port": "free"}, "--mlflow-port"),
-                                           ({"mlflow_port": "free", "prefect_port": "taken"}, "--prefect-port")])
-def test_a_taken_port_is_named_before_anything_starts(tracked_project: Path, taken: int, monkeypatch: pytest.MonkeyPatch,
-                                                      ports: dict[str, str], option: str) -> None:
+@pytest.mark.parametrize(
+    "ports, option",
+    [
+        ({"mlflow_port": "taken", "prefect_port": "free"}, "--mlflow-port"),
+        ({"mlflow_port": "free", "prefect_port": "taken"}, "--prefect-port"),
+    ],
+)
+def test_a_taken_port_is_named_before_anything_starts(
+    tracked_project: Path, taken: int, monkeypatch: pytest.MonkeyPatch, ports: dict[str, str], option: str
+) -> None:
     monkeypatch.setattr(servers, "launched", lambda server: pytest.fail("started"))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     chosen = {name: taken if which == "taken" else free_port() for name, which in ports.items()}
@@ -59,10 +65,12 @@ def test_a_taken_port_is_named_before_anything_starts(tracked_project: Path, tak
         pass
 
 
-@pytest.mark.parametrize("ports, message", [((4200, 4200), "both 4200"), ((0, 4200), "--mlflow-port 0"),
-                                            ((5000, 70000), "--prefect-port 70000")])
-def test_impossible_ports_are_refused(tracked_project: Path, ports: tuple[int, int], message: str,
-                                      monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "ports, message", [((4200, 4200), "both 4200"), ((0, 4200), "--mlflow-port 0"), ((5000, 70000), "--prefect-port 70000")]
+)
+def test_impossible_ports_are_refused(
+    tracked_project: Path, ports: tuple[int, int], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(servers, "launched", lambda server: pytest.fail("started"))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     with pytest.raises(InputError, match=message), pages.pages(tracked_project, mlflow_port=ports[0], prefect_port=ports[1]):
@@ -108,8 +116,15 @@ def test_a_note_of_a_dead_server_is_not_believed(tmp_path: Path, monkeypatch: py
 
 def test_addresses_name_what_they_show(tracked_once: Path) -> None:
     found = pages.addresses(tracked_once, mlflow="http://127.0.0.1:1", prefect="http://127.0.0.1:2")
-    assert list(found) == ["faces: all runs", "faces: newest run", "faces: its models compared",
-                           "faces: its models, all figures", "faces: registered model", "MLflow", "Prefect: flow runs"]
+    assert list(found) == [
+        "faces: all runs",
+        "faces: newest run",
+        "faces: its models compared",
+        "faces: its models, all figures",
+        "faces: registered model",
+        "MLflow",
+        "Prefect: flow runs",
+    ]
     assert all(address.startswith("http://127.0.0.1:") for address in found.values())
     assert found["Prefect: flow runs"] == "http://127.0.0.1:2/runs"
 
@@ -129,8 +144,9 @@ def test_a_prefect_home_of_the_users_holds_for_the_servers_too(tmp_path: Path, m
 
 
 @pytest.mark.parametrize("home, name", [(None, None), ("/srv/theirs", None), (None, "somebody")])
-def test_a_user_whom_the_system_does_not_know_has_a_home_and_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                                    home: str | None, name: str | None) -> None:
+def test_a_user_whom_the_system_does_not_know_has_a_home_and_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str | None, name: str | None
+) -> None:
     import getpass
     import pwd
 

@@ -117,6 +117,7 @@ def test_a_cluster_that_is_there_already_does_the_work(prefect_server, tmp_path)
     from flows.pipeline.workers import Work
 
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+
         @flow(task_runner=task_runner("dask", 1, cluster.scheduler_address))
         def on_the_cluster() -> None:
             do_here.submit("who does it", Work("", "tests.helpers.process_id:write", (tmp_path / "pid",))).result()
@@ -126,15 +127,22 @@ def test_a_cluster_that_is_there_already_does_the_work(prefect_server, tmp_path)
     assert int((tmp_path / "pid").read_text()) in workers
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"methods": "sdd"}, "did you mean 'ssd'"), ({"protocols": ("tuning",)}, "not for reports"),
-    ({"protocols": ("private",)}, "unknown protocol"), ({"runner": "ray"}, "unknown runner 'ray'"),
-    ({"dask_address": "tcp://127.0.0.1:9"}, "is for --runner dask, not 'threads'"),
-    ({"runner": "dask", "dask_address": "127.0.0.1:8786"}, "write it as tcp://HOST:PORT"),
-    ({"runner": "dask", "dask_address": "tcp://127.0.0.1:9"}, "nobody answers there"),
-    ({"workers": 0}, "0 workers"), ({"seeds": 0}, "0 seeds"), ({"tuned": True}, "official"),
-    ({"tuned": True, "protocols": ("clean",)}, "aru tune"),
-])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"methods": "sdd"}, "did you mean 'ssd'"),
+        ({"protocols": ("tuning",)}, "not for reports"),
+        ({"protocols": ("private",)}, "unknown protocol"),
+        ({"runner": "ray"}, "unknown runner 'ray'"),
+        ({"dask_address": "tcp://127.0.0.1:9"}, "is for --runner dask, not 'threads'"),
+        ({"runner": "dask", "dask_address": "127.0.0.1:8786"}, "write it as tcp://HOST:PORT"),
+        ({"runner": "dask", "dask_address": "tcp://127.0.0.1:9"}, "nobody answers there"),
+        ({"workers": 0}, "0 workers"),
+        ({"seeds": 0}, "0 seeds"),
+        ({"tuned": True}, "official"),
+        ({"tuned": True, "protocols": ("clean",)}, "aru tune"),
+    ],
+)
 def test_what_cannot_be_is_refused_before_work_starts(project, changes, message):
     from flows.experiments.benchmark import Request, compare
 

@@ -47,8 +47,9 @@ def test_every_trial_has_a_run_and_the_same_trials_are_tracked_once(empty_store:
     assert tuning_runs.track(tmp_path, replace(setting, seed=1), FOUND, **files) != run_id
 
 
-def test_the_flow_tunes_freezes_and_tracks(tuning_project: Path, prefect_server: None,
-                                           monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_flow_tunes_freezes_and_tracks(
+    tuning_project: Path, prefect_server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from flows.experiments import tuning
     from flows.pipeline.workers import Workers
 
@@ -67,8 +68,9 @@ def test_the_flow_tunes_freezes_and_tracks(tuning_project: Path, prefect_server:
         tuning.tune(replace(SETTING, trials=5), "ssd", root=tuning_project, workers=1, quiet=True)
 
 
-def test_without_servers_it_freezes_the_same_and_goes_on_where_it_was(tuning_project: Path, monkeypatch: pytest.MonkeyPatch,
-                                                                     capsys: pytest.CaptureFixture) -> None:
+def test_without_servers_it_freezes_the_same_and_goes_on_where_it_was(
+    tuning_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     found = searched(tuning_project, "ssd")
     monkeypatch.chdir(tuning_project)
     options = ["toy", "--methods", "ssd", "--cap", str(SETTING.cap), "--workers", "1"]

@@ -56,8 +56,11 @@ def project(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("process", [GONE, HERE._replace(boot="another"), HERE._replace(host="another")],
-                         ids=["ended", "before a reboot", "in a container that is gone"])
+@pytest.mark.parametrize(
+    "process",
+    [GONE, HERE._replace(boot="another"), HERE._replace(host="another")],
+    ids=["ended", "before a reboot", "in a container that is gone"],
+)
 def test_a_run_whose_process_is_gone_is_closed_by_the_next_one(begin, tmp_path, process):
     root = project(tmp_path / "here")
     killed = begin(root, process)
@@ -109,8 +112,17 @@ def test_a_process_is_alive_until_it_ends_and_another_of_its_number_is_not_it():
         assert not is_alive(other), "it has ended, though nobody has asked for its exit code yet"
 
 
-@pytest.mark.parametrize("name", ["unlearn:unlearn", "benchmark:prepare_flow", "benchmark:compare_flow", "audit:audit_flow",
-                                  "shadows:shadows_flow", "tuning:tune_flow"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "unlearn:unlearn",
+        "benchmark:prepare_flow",
+        "benchmark:compare_flow",
+        "audit:audit_flow",
+        "shadows:shadows_flow",
+        "tuning:tune_flow",
+    ],
+)
 def test_every_flow_notes_its_run_first_of_all_and_writes_plain_json(name, monkeypatch, tmp_path):
     import importlib
 

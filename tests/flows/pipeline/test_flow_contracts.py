@@ -118,16 +118,19 @@ def test_clone_without_a_private_archive_runs_the_embedded_one(project: Path, tm
         run_flow(clone, "mufac")
 
 
-@pytest.mark.parametrize("change, expected", [
-    (("params", "steps: 10", "steps: 11"), {"attack", "mask", "finetune", "evaluate", "audit", "report"}),
-    (("params", "resamples: 1000", "resamples: 500"), {"evaluate", "audit", "report"}),
-    (("code", "aru/stages/retrain.py"), {"retrain", "evaluate", "audit", "report"}),
-    (("code", "aru/core/progress.py"), set(STAGES)),
-    (("input", "data/faces.zip"), set(STAGES)),
-    (("input", "data/mufac.zip"), set()),
-], ids=("attack", "evaluation", "one stage", "all stages", "archive", "another archive"))
-def test_a_change_runs_what_depends_on_it_and_nothing_else(project: Path, change: tuple[str, ...],
-                                                           expected: set[str]) -> None:
+@pytest.mark.parametrize(
+    "change, expected",
+    [
+        (("params", "steps: 10", "steps: 11"), {"attack", "mask", "finetune", "evaluate", "audit", "report"}),
+        (("params", "resamples: 1000", "resamples: 500"), {"evaluate", "audit", "report"}),
+        (("code", "aru/stages/retrain.py"), {"retrain", "evaluate", "audit", "report"}),
+        (("code", "aru/core/progress.py"), set(STAGES)),
+        (("input", "data/faces.zip"), set(STAGES)),
+        (("input", "data/mufac.zip"), set()),
+    ],
+    ids=("attack", "evaluation", "one stage", "all stages", "archive", "another archive"),
+)
+def test_a_change_runs_what_depends_on_it_and_nothing_else(project: Path, change: tuple[str, ...], expected: set[str]) -> None:
     if change[0] == "params":
         change_param(project, change[1], change[2])
     else:

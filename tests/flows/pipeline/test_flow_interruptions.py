@@ -25,12 +25,17 @@ def running_flow(root: Path, *, until: str) -> Iterator[subprocess.Popen]:
     """`aru run` in a process of its own, yielded when it begins the stage `until`, which takes a minute."""
     from prefect.settings import PREFECT_API_URL
 
-    environment = {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value()), "PYTHONPATH": str(CHECKOUT),
-                   "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(root / ".prefect" / "results"),
-                   "STAND_IN_SECONDS": f"{until}=60"}
+    environment = {
+        **os.environ,
+        "PREFECT_API_URL": str(PREFECT_API_URL.value()),
+        "PYTHONPATH": str(CHECKOUT),
+        "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(root / ".prefect" / "results"),
+        "STAND_IN_SECONDS": f"{until}=60",
+    }
     command = [sys.executable, "-m", "tests.helpers.flow_process", "run"]
-    with subprocess.Popen(command, cwd=root, env=environment, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, cwd=root, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         try:
             for line in process.stdout or ():
                 if line.strip() == f"begin {until}":
@@ -118,8 +123,9 @@ def test_stage_that_leaves_out_an_output_fails(changed: Path) -> None:
         run_flow(changed, stage=forgetful)
 
 
-@pytest.mark.parametrize("file, before, after", [("params.yaml", "steps: 11", "steps: 12"),
-                                                 ("aru/methods/aru/attack.py", '"""', '"""Changed. ')])
+@pytest.mark.parametrize(
+    "file, before, after", [("params.yaml", "steps: 11", "steps: 12"), ("aru/methods/aru/attack.py", '"""', '"""Changed. ')]
+)
 def test_change_while_a_stage_runs_is_noticed(changed: Path, file: str, before: str, after: str) -> None:
     def meddling(stage: str, benchmark: str, root: Path, progress) -> None:
         run_stage(stage, benchmark, root, progress)

@@ -28,12 +28,15 @@ def pickled(path: Path) -> str:
     return base64.encodebytes(pickle.dumps(Bomb(path))).decode()
 
 
-@pytest.mark.parametrize("serializer", [
-    None,
-    {"type": "pickle"},
-    {"type": "compressed", "serializer": {"type": "pickle"}, "compressionlib": "zlib"},
-    {"type": "json", "jsonlib": "pickle", "object_decoder": None},
-])
+@pytest.mark.parametrize(
+    "serializer",
+    [
+        None,
+        {"type": "pickle"},
+        {"type": "compressed", "serializer": {"type": "pickle"}, "compressionlib": "zlib"},
+        {"type": "json", "jsonlib": "pickle", "object_decoder": None},
+    ],
+)
 def test_a_record_cannot_have_code_executed_and_its_stage_is_computed_again(serializer, tmp_path, prefect_server):
     from prefect import flow
     from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
@@ -60,7 +63,6 @@ def test_a_record_s_decoder_is_not_called():
 
     from flows.pipeline import plain_records  # noqa: F401 - for its effect
 
-
     serializer = JSONSerializer(object_decoder="builtins.exit")
     assert serializer.loads(b'{"__class__": "os.system", "data": "x"}') == {"__class__": "os.system", "data": "x"}
 
@@ -71,8 +73,11 @@ def test_the_result_of_a_flow_that_failed_is_json(tmp_path, prefect_server):
     from flows.pipeline.unlearn import unlearn
     from flows.project.discretion import disclosed
 
-    with temporary_settings({PREFECT_RESULTS_LOCAL_STORAGE_PATH: tmp_path / "results"}), \
-            pytest.raises(Exception, match=r"no dvc\.yaml"), disclosed():
+    with (
+        temporary_settings({PREFECT_RESULTS_LOCAL_STORAGE_PATH: tmp_path / "results"}),
+        pytest.raises(Exception, match=r"no dvc\.yaml"),
+        disclosed(),
+    ):
         unlearn.with_options(flow_run_name="failing")(root=tmp_path)
     for path in (tmp_path / "results").iterdir():
         json.loads(path.read_text())

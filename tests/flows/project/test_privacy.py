@@ -28,13 +28,26 @@ WORDS = f"{FILE} of family F0001, person P1, age c, is no image"
 
 def with_subjects(root: Path) -> dict:
     """Ask for one person by key, as params.yaml, dvc.lock and the parameters then have it; returns the parameters."""
-    section = {"data": {"resolution": tracked.SIDE, "forget": {"subjects": [KEY]},
-                        "merge": {"same": [[OTHERWISE, "F0000/P1"]]}}, "model": {"name": tracked.MODEL},
-               "train": {"epochs": 3}}
+    section = {
+        "data": {"resolution": tracked.SIDE, "forget": {"subjects": [KEY]}, "merge": {"same": [[OTHERWISE, "F0000/P1"]]}},
+        "model": {"name": tracked.MODEL},
+        "train": {"epochs": 3},
+    }
     text = yaml.safe_dump({"benchmarks": {"faces": "data/faces.zip"}, "faces": section})
     (root / "params.yaml").write_text(f"# who asked\n{text}")
-    (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"prepare@faces": {
-        "cmd": "python -m aru prepare faces", "params": {"params.yaml": {"faces.data.forget.subjects": [KEY]}}}}}))
+    (root / "dvc.lock").write_text(
+        yaml.safe_dump(
+            {
+                "schema": "2.0",
+                "stages": {
+                    "prepare@faces": {
+                        "cmd": "python -m aru prepare faces",
+                        "params": {"params.yaml": {"faces.data.forget.subjects": [KEY]}},
+                    }
+                },
+            }
+        )
+    )
     return section
 
 
@@ -45,19 +58,28 @@ def test_nothing_that_mlflow_keeps_names_anybody(tracked_project: Path) -> None:
     (tracked_project / "F0001-P1-at-home.jpg").write_text("somebody left a photo here")
     config = parse_config(section, where="test")
     store.client(tracked_project).delete_model_version("aru-faces", "1")
-    run_id = tracking.start_run(tracked_project, benchmark="faces", params=config.model_dump(mode="json"), run_name="named",
-                                tags={"state": "f" * 64, "protocol": "official", "seed": "0"})
+    run_id = tracking.start_run(
+        tracked_project,
+        benchmark="faces",
+        params=config.model_dump(mode="json"),
+        run_name="named",
+        tags={"state": "f" * 64, "protocol": "official", "seed": "0"},
+    )
     prepared = tracked.results(tracked_project)[0]
     prepared.stage.params["params.yaml"]["faces.data.forget"] = {"subjects": [KEY]}
     work = tracked_project / "work/faces"
     tracking.log_stage(tracked_project, run_id, prepared, work)
     tracking.log_models(tracked_project, run_id, metrics=tracked.metrics())
     tracking.log_artifacts(tracked_project, run_id, work)
-    tracking.register(tracked_project, run_id, benchmark="faces", work=work, metrics=tracked.metrics(), config=config,
-                      audit=tracked.audit())
+    tracking.register(
+        tracked_project, run_id, benchmark="faces", work=work, metrics=tracked.metrics(), config=config, audit=tracked.audit()
+    )
     audit_runs.track(tracked_project, "faces", tracked.audit(), weights="0" * 32)
-    kept = {path.relative_to(tracked_project): path.read_bytes() for path in (tracked_project / "mlruns").rglob("*")
-            if path.is_file()}
+    kept = {
+        path.relative_to(tracked_project): path.read_bytes()
+        for path in (tracked_project / "mlruns").rglob("*")
+        if path.is_file()
+    }
     assert len(kept) > 20
     assert {name for name in (*NAMES, "at-home") for content in kept.values() if name.encode() in content} == set()
     names, client = load_pseudonyms(tracked_project, "faces"), store.client(tracked_project)
@@ -108,13 +130,23 @@ def test_pseudonyms_tell_people_apart_and_projects_too() -> None:
     assert one.of(KEY) != other.of(KEY)
     content = {"counts": {"7": 2}, KEY: [KEY, "7", 7], "said": f"merged: {KEY}, 7.", "subjects": ["anybody"]}
     assert Pseudonyms(b"1" * 32, [KEY, "7"]).content(content) == {
-        "counts": {"7": 2}, one.of(KEY): [one.of(KEY), one.of("7"), 7], "said": f"merged: {one.of(KEY)}, 7.",
-        "subjects": [one.of("anybody")]}
+        "counts": {"7": 2},
+        one.of(KEY): [one.of(KEY), one.of("7"), 7],
+        "said": f"merged: {one.of(KEY)}, 7.",
+        "subjects": [one.of("anybody")],
+    }
 
 
-@pytest.mark.parametrize("text, name", [
-    ("a: {forget: {subjects: ['7', x], rows: 7}} # 7\n", "7"), ("data.forget.subjects:\n- \"a, b\"\n- x\nseed: 7\n", "a, b"),
-    ("b: &known [7]\nsubjects: *known\n", "7"), ("subjects: null\nother: [F/1]\n", "F/1"), ("", "F/1")])
+@pytest.mark.parametrize(
+    "text, name",
+    [
+        ("a: {forget: {subjects: ['7', x], rows: 7}} # 7\n", "7"),
+        ('data.forget.subjects:\n- "a, b"\n- x\nseed: 7\n', "a, b"),
+        ("b: &known [7]\nsubjects: *known\n", "7"),
+        ("subjects: null\nother: [F/1]\n", "F/1"),
+        ("", "F/1"),
+    ],
+)
 def test_only_names_change_in_a_yaml_file(text: str, name: str) -> None:
     names = Pseudonyms(b"1" * 32, ["F/1"])
     hidden = names.yaml(text)
@@ -159,9 +191,21 @@ def test_every_flow_and_task_is_discreet() -> None:
     import flows.experiments.tuning
     import flows.pipeline.unlearn
 
-    found = {name: item for module in (flows.experiments.audit, flows.experiments.benchmark, flows.experiments.jobs, flows.tracking.publishing, flows.experiments.shadows, flows.pipeline.cached_stages,
-                                       flows.experiments.tuning, flows.pipeline.unlearn)
-             for name, item in vars(module).items() if isinstance(item, (Flow, Task))}
+    found = {
+        name: item
+        for module in (
+            flows.experiments.audit,
+            flows.experiments.benchmark,
+            flows.experiments.jobs,
+            flows.tracking.publishing,
+            flows.experiments.shadows,
+            flows.pipeline.cached_stages,
+            flows.experiments.tuning,
+            flows.pipeline.unlearn,
+        )
+        for name, item in vars(module).items()
+        if isinstance(item, (Flow, Task))
+    }
     assert len(found) >= 11
     assert {name for name, item in found.items() if item.fn.__code__.co_filename != discretion.__file__} == set()
 

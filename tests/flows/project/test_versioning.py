@@ -13,8 +13,14 @@ from flows.project.versioning import Locked, Stage
 from tests.helpers.flow_fixtures import STAGES
 from tests.helpers.project import change_param, outputs, run_stage, shell
 
-STAGE = Stage(name="mask", address="mask@faces", cmd="python -m aru mask faces", deps=("a", "b"),
-              params={"params.yaml": {"faces.mask": {"ratio": 0.5, "unit": "filter"}}}, outs=("work/m", "work/n"))
+STAGE = Stage(
+    name="mask",
+    address="mask@faces",
+    cmd="python -m aru mask faces",
+    deps=("a", "b"),
+    params={"params.yaml": {"faces.mask": {"ratio": 0.5, "unit": "filter"}}},
+    outs=("work/m", "work/n"),
+)
 INPUTS = {"a": "1" * 32, "b": "2" * 32}
 ENTRY = Locked(cmd=STAGE.cmd, deps=INPUTS, params=STAGE.params, outs={"work/m": "3" * 32, "work/n": "4" * 32})
 
@@ -57,10 +63,14 @@ def test_plan_of_an_unknown_benchmark_names_the_known_ones(finished: Path) -> No
         plan(finished, "mufac")
 
 
-@pytest.mark.parametrize("line, message", [
-    ("'f;touch x': data/faces.zip", "'f;touch x' is no name"), ("/elsewhere/x: data/faces.zip", "'/elsewhere/x' is no name"),
-    ("mufac: ../..", r"'\.\./\.\.' is no path in the project folder"),
-])
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("'f;touch x': data/faces.zip", "'f;touch x' is no name"),
+        ("/elsewhere/x: data/faces.zip", "'/elsewhere/x' is no name"),
+        ("mufac: ../..", r"'\.\./\.\.' is no path in the project folder"),
+    ],
+)
 def test_names_that_could_lead_elsewhere_are_refused_before_dvc_resolves_them(fresh: Path, line: str, message: str) -> None:
     change_param(fresh, "  faces: data/faces.zip", f"  faces: data/faces.zip\n  {line}")
     with pytest.raises(InputError, match=message):
@@ -102,11 +112,14 @@ def test_broken_dvc_yaml_is_the_users_to_mend(fresh: Path) -> None:
         plan(fresh, "faces")
 
 
-@pytest.mark.parametrize("change", [
-    {"cmd": "python -m aru mask mufac"},
-    {"params": {"params.yaml": {"faces.mask": {"ratio": 0.6, "unit": "filter"}}}},
-    {"outs": ("work/m",)},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cmd": "python -m aru mask mufac"},
+        {"params": {"params.yaml": {"faces.mask": {"ratio": 0.6, "unit": "filter"}}}},
+        {"outs": ("work/m",)},
+    ],
+)
 def test_key_changes_with_each_part_of_a_stage(change: dict) -> None:
     assert key(Stage(**{**vars(STAGE), **change}), INPUTS) != key(STAGE, INPUTS)
 
@@ -117,15 +130,18 @@ def test_key_changes_with_an_inputs_bytes_and_stays_otherwise() -> None:
         key(STAGE, {**INPUTS, "b": None})
 
 
-@pytest.mark.parametrize("entry, expected", [
-    ({}, []),
-    ({"cmd": "other"}, ["cmd"]),
-    ({"deps": {"a": "1" * 32, "b": "9" * 32}}, ["b"]),
-    ({"deps": {"a": "1" * 32, "c": "2" * 32}}, ["b", "c"]),
-    ({"params": {"params.yaml": {"faces.mask": {"ratio": 0.1, "unit": "filter"}}}}, ["faces.mask.ratio"]),
-    ({"params": {}}, ["faces.mask"]),
-    ({"outs": {"work/m": "3" * 32}}, ["outs"]),
-])
+@pytest.mark.parametrize(
+    "entry, expected",
+    [
+        ({}, []),
+        ({"cmd": "other"}, ["cmd"]),
+        ({"deps": {"a": "1" * 32, "b": "9" * 32}}, ["b"]),
+        ({"deps": {"a": "1" * 32, "c": "2" * 32}}, ["b", "c"]),
+        ({"params": {"params.yaml": {"faces.mask": {"ratio": 0.1, "unit": "filter"}}}}, ["faces.mask.ratio"]),
+        ({"params": {}}, ["faces.mask"]),
+        ({"outs": {"work/m": "3" * 32}}, ["outs"]),
+    ],
+)
 def test_differences_name_what_changed(entry: dict, expected: list[str]) -> None:
     assert differences(STAGE, INPUTS, Locked(**{**vars(ENTRY), **entry})) == expected
 
@@ -143,17 +159,31 @@ def test_each_archive_has_a_file_and_a_remote_of_its_own(fresh: Path) -> None:
         (fresh / "data" / "mufac.zip").write_text(content)
         assert versioning.track(fresh, "data/mufac.zip") == "data/mufac.zip.dvc"
         tracked = yaml.safe_load((fresh / "data" / "mufac.zip.dvc").read_text())["outs"]
-        assert tracked == [{"md5": file_md5(fresh / "data" / "mufac.zip"), "size": len(content), "hash": "md5",
-                            "path": "mufac.zip", "remote": "store"}]
+        assert tracked == [
+            {
+                "md5": file_md5(fresh / "data" / "mufac.zip"),
+                "size": len(content),
+                "hash": "md5",
+                "path": "mufac.zip",
+                "remote": "store",
+            }
+        ]
     assert (fresh / "data.dvc").read_text() == embedded and "remote: embedded" in embedded
     (fresh / "data" / "faces.zip").write_text("drawn anew")
     versioning.track(fresh, "data/faces.zip", remote="embedded", file="data.dvc")
     assert yaml.safe_load((fresh / "data.dvc").read_text())["outs"] == [
-        yaml.safe_load(embedded)["outs"][0] | {"md5": file_md5(fresh / "data" / "faces.zip"), "size": 10}]
+        yaml.safe_load(embedded)["outs"][0] | {"md5": file_md5(fresh / "data" / "faces.zip"), "size": 10}
+    ]
     assert shell(fresh, "git", "status", "--short", "--untracked-files=all").split("\n") == [
-        " M data.dvc", "?? data/mufac.zip.dvc", ""], "git sees no archive"
+        " M data.dvc",
+        "?? data/mufac.zip.dvc",
+        "",
+    ], "git sees no archive"
     assert [versioning.tracked_by(fresh, f"data/{name}.zip") for name in ("faces", "mufac", "mucac")] == [
-        "data.dvc", "data/mufac.zip.dvc", None]
+        "data.dvc",
+        "data/mufac.zip.dvc",
+        None,
+    ]
 
 
 def test_commit_leaves_the_other_stages_entries(fresh: Path) -> None:

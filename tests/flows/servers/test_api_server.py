@@ -20,13 +20,25 @@ ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = json.loads((ROOT / "work-pool.json").read_text(encoding="utf-8"))
 WANTED = {"command": "touch x", "env": {"PYTHONPATH": "/x"}, "working_dir": "/x"}
 US = "127.0.0.1:4200"
-REFUSED = [({"host": "evil.example:4200"}, 400), ({"host": "127.0.0.1.evil.example"}, 400), ({"host": "0.0.0.0:4200"}, 400),
-           ({"origin": "http://evil.example"}, 403), ({"origin": "null"}, 403), ({"origin": ""}, 403),
-           ({"origin": f"https://{US}"}, 403), ({"origin": "http://127.0.0.1:5000"}, 403),
-           ({"origin": "http://127.0.0.1"}, 403),
-           ({"origin": f"http://{US}.evil.example"}, 403), ({"host": "localhost:4200", "origin": f"http://{US}"}, 403)]
-ANSWERED = [{}, {"host": "localhost:4200"}, {"host": "localhost:8000", "origin": "http://localhost:8000"},
-            {"origin": f"http://{US}"}]
+REFUSED = [
+    ({"host": "evil.example:4200"}, 400),
+    ({"host": "127.0.0.1.evil.example"}, 400),
+    ({"host": "0.0.0.0:4200"}, 400),
+    ({"origin": "http://evil.example"}, 403),
+    ({"origin": "null"}, 403),
+    ({"origin": ""}, 403),
+    ({"origin": f"https://{US}"}, 403),
+    ({"origin": "http://127.0.0.1:5000"}, 403),
+    ({"origin": "http://127.0.0.1"}, 403),
+    ({"origin": f"http://{US}.evil.example"}, 403),
+    ({"host": "localhost:4200", "origin": f"http://{US}"}, 403),
+]
+ANSWERED = [
+    {},
+    {"host": "localhost:4200"},
+    {"host": "localhost:8000", "origin": "http://localhost:8000"},
+    {"origin": f"http://{US}"},
+]
 
 
 @pytest.fixture(scope="module")
@@ -101,12 +113,20 @@ def test_the_login_goes_to_the_projects_own_servers_alone(tmp_path: Path, monkey
     ours = servers.client(tmp_path, "http://127.0.0.1:1/api")
     assert ours == {"PREFECT_API_URL": "http://127.0.0.1:1/api", "PREFECT_API_AUTH_STRING": login(tmp_path)}
     monkeypatch.setenv("PREFECT_API_URL", "https://prefect.example.org/api")
-    assert servers.client(tmp_path, "https://prefect.example.org/api") == {"PREFECT_API_URL": "https://prefect.example.org/api"}
+    assert servers.client(tmp_path, "https://prefect.example.org/api") == {
+        "PREFECT_API_URL": "https://prefect.example.org/api"
+    }
 
 
 def test_every_server_of_prefect_is_the_guarded_one(tmp_path: Path) -> None:
-    assert servers.prefect_server(tmp_path, 4321).command[1:] == ("-m", "flows.servers.api_server", "--root", str(tmp_path),
-                                                                 "--port", "4321")
+    assert servers.prefect_server(tmp_path, 4321).command[1:] == (
+        "-m",
+        "flows.servers.api_server",
+        "--root",
+        str(tmp_path),
+        "--port",
+        "4321",
+    )
     documented = (ROOT / "docs" / "operation.md").read_text(encoding="utf-8")
     assert "python -m flows.servers.api_server" in documented
     assert "prefect server start" not in documented + (ROOT / "prefect.yaml").read_text(encoding="utf-8")
@@ -117,6 +137,7 @@ def test_the_work_pool_lets_nobody_choose_command_environment_or_folder(prefect_
     from prefect.exceptions import PrefectHTTPStatusError
 
     with get_client(sync_client=True) as client:
+
         def post(path: str, content: dict) -> dict:
             return client.request("POST", path, json=content).json()
 

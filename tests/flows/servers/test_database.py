@@ -57,8 +57,14 @@ def newer(path: Path) -> None:
     schema(path, "ffffffffffff")
 
 
-FAULTS = {empty: "is empty", truncated: "is damaged", overwritten: "is damaged", somebody_elses: "is no database of MLflow's",
-          older: "older MLflow.*mlflow db upgrade", newer: "probably a newer one"}
+FAULTS = {
+    empty: "is empty",
+    truncated: "is damaged",
+    overwritten: "is damaged",
+    somebody_elses: "is no database of MLflow's",
+    older: "older MLflow.*mlflow db upgrade",
+    newer: "probably a newer one",
+}
 
 
 @pytest.fixture
@@ -72,8 +78,12 @@ def test_a_database_that_cannot_be_used_is_one_sentence(database: Path, spoil) -
     root = database.parents[1]
     check_database(database)
     spoil(database)
-    for use in (lambda: store.preflight(root, "faces"), lambda: tracking.ensure_store(root), lambda: registry.names(root),
-                lambda: registry.load_registered(root, NAME)):
+    for use in (
+        lambda: store.preflight(root, "faces"),
+        lambda: tracking.ensure_store(root),
+        lambda: registry.names(root),
+        lambda: registry.load_registered(root, NAME),
+    ):
         with pytest.raises(InputError, match=FAULTS[spoil]) as refused:
             use()
         assert "mlflow.db" in str(refused.value) and "\n" not in str(refused.value)
@@ -81,8 +91,9 @@ def test_a_database_that_cannot_be_used_is_one_sentence(database: Path, spoil) -
 
 def test_a_database_that_cannot_be_written_is_one_sentence(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connect = sqlite3.connect
-    monkeypatch.setattr(sqlite3, "connect",
-                        lambda path, **options: connect(f"{Path(path).as_uri()}?mode=ro", uri=True, **options))
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda path, **options: connect(f"{Path(path).as_uri()}?mode=ro", uri=True, **options)
+    )
     with pytest.raises(InputError, match="cannot be written .*readonly"):
         store.preflight(database.parents[1], "faces")
 
@@ -138,8 +149,11 @@ def spoilt_weights(folder: Path) -> None:
     (folder / registry.WEIGHTS).write_bytes(b"damaged")
 
 
-@pytest.mark.parametrize("spoil", [lambda folder: shutil.rmtree(folder), lambda folder: (folder / "data/model.pt2").unlink(),
-                                   spoilt_weights], ids=["no folder", "no export", "damaged weights"])
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda folder: shutil.rmtree(folder), lambda folder: (folder / "data/model.pt2").unlink(), spoilt_weights],
+    ids=["no folder", "no export", "damaged weights"],
+)
 def test_a_models_files_that_are_gone_are_noticed_and_written_again(tracked_project: Path, spoil) -> None:
     tracking.ensure_store(tracked_project)
     client = store.client(tracked_project)
@@ -178,13 +192,21 @@ class Answer(Exception):
         self.response = SimpleNamespace(status_code=status)
 
 
-@pytest.mark.parametrize("error, log, said", [
-    (Answer(500), "sqlite3.OperationalError: database or disk is full", "the disk is full, free some space"),
-    (Answer(503), "sqlite3.DatabaseError: database disk image is malformed", "is damaged"),
-    (RuntimeError("Prefect did not start; the end of"), "CommandError: Can't locate revision identified by 'x'",
-     "is of another release of Prefect"),
-    (Answer(404), "sqlite3.OperationalError: database or disk is full", None),
-    (Answer(500), "an error of its own", None), (ValueError("of ours"), "database or disk is full", None)])
+@pytest.mark.parametrize(
+    "error, log, said",
+    [
+        (Answer(500), "sqlite3.OperationalError: database or disk is full", "the disk is full, free some space"),
+        (Answer(503), "sqlite3.DatabaseError: database disk image is malformed", "is damaged"),
+        (
+            RuntimeError("Prefect did not start; the end of"),
+            "CommandError: Can't locate revision identified by 'x'",
+            "is of another release of Prefect",
+        ),
+        (Answer(404), "sqlite3.OperationalError: database or disk is full", None),
+        (Answer(500), "an error of its own", None),
+        (ValueError("of ours"), "database or disk is full", None),
+    ],
+)
 def test_a_fault_of_prefects_database_is_one_sentence(tmp_path: Path, error: Exception, log: str, said: str | None) -> None:
     from flows.cli.commands import _one_sentence
 
@@ -195,7 +217,8 @@ def test_a_fault_of_prefects_database_is_one_sentence(tmp_path: Path, error: Exc
 
 
 def test_a_full_disk_under_prefect_is_one_sentence_though_its_log_could_not_be_written(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from flows.cli.commands import _one_sentence
 
     (tmp_path / ".prefect").mkdir()

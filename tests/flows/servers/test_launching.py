@@ -54,8 +54,13 @@ def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> bool:
 def tiny(tmp_path: Path) -> Server:
     """A server that answers in a moment, and leaves the id of its process."""
     port = free_port()
-    return Server("Tiny", (sys.executable, "-c", SERVER.format(pid=str(tmp_path / "pid"), port=port)), {},
-                  f"http://127.0.0.1:{port}/", tmp_path / "tiny.log")
+    return Server(
+        "Tiny",
+        (sys.executable, "-c", SERVER.format(pid=str(tmp_path / "pid"), port=port)),
+        {},
+        f"http://127.0.0.1:{port}/",
+        tmp_path / "tiny.log",
+    )
 
 
 def pid(tmp_path: Path) -> int:
@@ -84,8 +89,9 @@ def test_the_server_of_another_command_is_taken_over(tiny: Server, tmp_path: Pat
     assert not answers(tiny.health)
 
 
-def test_the_server_of_another_command_that_is_slow_to_answer_is_left_alone(tmp_path: Path,
-                                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_of_another_command_that_is_slow_to_answer_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(launching, "launched", lambda server: pytest.fail("started"))
     monkeypatch.setattr(launching, "answers", lambda address: False)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -98,8 +104,13 @@ def test_the_server_of_another_command_that_is_slow_to_answer_is_left_alone(tmp_
 def test_a_server_that_cannot_be_brought_back_is_said_to_be_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launching, "_TRIES", 2)
     port = free_port()
-    broken = Server("Tiny", (sys.executable, "-c", "raise SystemExit('no database here')"), {}, f"http://127.0.0.1:{port}/",
-                    tmp_path / "tiny.log")
+    broken = Server(
+        "Tiny",
+        (sys.executable, "-c", "raise SystemExit('no database here')"),
+        {},
+        f"http://127.0.0.1:{port}/",
+        tmp_path / "tiny.log",
+    )
     said: list[str] = []
     with launched(broken) as process, kept_up(broken, process, lost=said.append):
         assert wait_for(lambda: bool(said))
@@ -113,21 +124,23 @@ import sys, time
 from pathlib import Path
 from flows import launching
 launching._TRIES = 0
-gone = launching.Server("Tiny", ("false",), {{}}, "http://127.0.0.1:{free_port()}/", Path({str(tmp_path / 'log')!r}))
+gone = launching.Server("Tiny", ("false",), {{}}, "http://127.0.0.1:{free_port()}/", Path({str(tmp_path / "log")!r}))
 gone.log.touch()
 with launching.kept_up(gone):
     time.sleep(600)
 """
-    done = subprocess.run([sys.executable, "-c", script], env=os.environ | HERE, timeout=60,
-                          stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | HERE, timeout=60, stderr=subprocess.PIPE, text=True, check=False
+    )
     assert done.returncode == os.EX_TEMPFAIL and "run the same command again" in done.stderr
 
 
 @pytest.mark.parametrize("on_sigterm", ["signal.SIG_DFL", "lambda *_: sys.exit()", "signal.SIG_IGN"])
 def test_all_that_a_killed_command_had_started_ends(on_sigterm: str) -> None:
     child = f"{CHILD}signal.signal(signal.SIGTERM, {on_sigterm})\ngrandchild.wait()"
-    with subprocess.Popen([sys.executable, "-c", COMMAND.format(child=child)], env=os.environ | HERE,
-                          stdout=subprocess.PIPE, text=True) as command:
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND.format(child=child)], env=os.environ | HERE, stdout=subprocess.PIPE, text=True
+    ) as command:
         grandchild = int(command.stdout.readline())
         assert alive(grandchild)
         command.kill()

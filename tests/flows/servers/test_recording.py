@@ -30,8 +30,14 @@ with _prefect(Path.cwd()):
 
 def test_the_task_runs_of_a_flow_are_kept(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True, check=False,
-                          env=environment | {"PYTHONPATH": str(Path(__file__).resolve().parents[3])})
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment | {"PYTHONPATH": str(Path(__file__).resolve().parents[3])},
+    )
     assert done.returncode == 0, done.stderr
     with closing(sqlite3.connect(tmp_path / ".prefect" / "prefect.db")) as database:
         states = database.execute("SELECT state_type FROM task_run").fetchall()

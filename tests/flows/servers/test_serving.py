@@ -56,8 +56,9 @@ class Ended:
         return 3
 
 
-def test_the_runs_are_started_by_a_process_that_is_watched(tracked_once: Path, monkeypatch: pytest.MonkeyPatch,
-                                                           capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_runs_are_started_by_a_process_that_is_watched(
+    tracked_once: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     started = []
     monkeypatch.setattr(servers, "prefect_api", lambda root, port: nullcontext(f"http://127.0.0.1:{port}/api"))
@@ -124,8 +125,11 @@ def test_missed_runs_are_cancelled_and_no_others(nightly: Callable[[], Any]) -> 
     with get_client(sync_client=True) as client:
         long_due = Scheduled(scheduled_time=now - timedelta(hours=2))
         asked_for = client.create_flow_run_from_deployment(made.id, state=long_due).id
-        window = {"start_time": (now - timedelta(days=3)).isoformat(), "end_time": (now + timedelta(days=3)).isoformat(),
-                  "min_runs": 6}
+        window = {
+            "start_time": (now - timedelta(days=3)).isoformat(),
+            "end_time": (now + timedelta(days=3)).isoformat(),
+            "min_runs": 6,
+        }
         client.request("POST", "/deployments/{id}/schedule", path_params={"id": made.id}, json=window)
         runs = client.read_flow_runs(deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[made.id])))
         late = {run.id for run in runs if run.auto_scheduled and run.expected_start_time < now - timedelta(minutes=1)}
@@ -136,8 +140,9 @@ def test_missed_runs_are_cancelled_and_no_others(nightly: Callable[[], Any]) -> 
     assert states[asked_for] == "SCHEDULED"
 
 
-def test_a_scheduled_run_that_finds_the_project_taken_is_cancelled(fresh: Path, prefect_server: None,
-                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scheduled_run_that_finds_the_project_taken_is_cancelled(
+    fresh: Path, prefect_server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from filelock import FileLock
 
     from flows.pipeline.unlearn import unlearn
@@ -157,8 +162,9 @@ def test_the_served_flow_is_the_main_flow_one_at_a_time(tmp_path: Path) -> None:
 
     asked = serving.deployment(tmp_path, "faces", cron="0 2 * * *", zone="Europe/Berlin")
     assert inspect.signature(unlearn.fn).bind(**asked["parameters"])
-    made = unlearn.to_deployment(**{key: value for key, value in asked.items() if key not in SERVE_ONLY}
-                                 | {"concurrency_limit": asked["global_limit"]})
+    made = unlearn.to_deployment(
+        **{key: value for key, value in asked.items() if key not in SERVE_ONLY} | {"concurrency_limit": asked["global_limit"]}
+    )
     assert made.entrypoint == "flows.pipeline.unlearn.unlearn"
     assert made.concurrency_limit == 1
     assert made.concurrency_options.collision_strategy.value == "CANCEL_NEW"
@@ -169,17 +175,27 @@ def test_the_served_flow_is_the_main_flow_one_at_a_time(tmp_path: Path) -> None:
 SERVE_ONLY = ("global_limit", "pause_on_shutdown", "print_starting_message")
 
 
-@pytest.mark.parametrize("name, expected", [("Europe/Berlin", "Europe/Berlin"), (":Asia/Seoul", "Asia/Seoul"), ("UTC", "UTC"),
-                                            ("/usr/share/zoneinfo/Asia/Seoul", "Asia/Seoul"), ("EST5EDT", "EST5EDT"),
-                                            (None, "America/Lima"), ("", "America/Lima")])
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("Europe/Berlin", "Europe/Berlin"),
+        (":Asia/Seoul", "Asia/Seoul"),
+        ("UTC", "UTC"),
+        ("/usr/share/zoneinfo/Asia/Seoul", "Asia/Seoul"),
+        ("EST5EDT", "EST5EDT"),
+        (None, "America/Lima"),
+        ("", "America/Lima"),
+    ],
+)
 def test_the_schedule_is_in_this_machines_time(monkeypatch: pytest.MonkeyPatch, name: str | None, expected: str) -> None:
     monkeypatch.setattr("tzlocal.get_localzone_name", lambda: "America/Lima")
     monkeypatch.delenv("TZ", raising=False) if name is None else monkeypatch.setenv("TZ", name)
     assert serving.local_zone() == expected
 
 
-@pytest.mark.parametrize("name", ["CET-1CEST", "CET-1CEST,M3.5.0,M10.5.0/3", "<+03>-3", "Nowhere/Land", "/etc/passwd",
-                                  "../UTC"])
+@pytest.mark.parametrize(
+    "name", ["CET-1CEST", "CET-1CEST,M3.5.0,M10.5.0/3", "<+03>-3", "Nowhere/Land", "/etc/passwd", "../UTC"]
+)
 def test_a_time_zone_without_a_name_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("TZ", name)
     with pytest.raises(InputError, match=r"TZ is .*TZ=Europe/Berlin"):

@@ -47,8 +47,13 @@ def set_release(root: Path, release: str) -> None:
 
 def publish(root: Path, seed: int, verdict: str = "pass") -> Published:
     """What the main flow does at its end with the weights of a seed; the digests of its stages make the state."""
-    save_model(root / "work" / "faces" / "unlearned" / "model.safetensors", build(tracked.MODEL, tracked.OUTPUTS, seed=seed),
-               name=tracked.MODEL, outputs=tracked.OUTPUTS, resolution=tracked.SIDE)
+    save_model(
+        root / "work" / "faces" / "unlearned" / "model.safetensors",
+        build(tracked.MODEL, tracked.OUTPUTS, seed=seed),
+        name=tracked.MODEL,
+        outputs=tracked.OUTPUTS,
+        resolution=tracked.SIDE,
+    )
     write_json(root / "work" / "faces" / "audit" / "audit.json", tracked.audit(verdict))
     results = tracked.results(root)
     with pytest.MonkeyPatch.context() as patch:
@@ -61,8 +66,13 @@ def said(root: Path, published: Published) -> str:
 
 
 def other_weights(root: Path) -> None:
-    save_model(root / "work" / "faces" / "unlearned" / "model.safetensors", build(tracked.MODEL, tracked.OUTPUTS, seed=99),
-               name=tracked.MODEL, outputs=tracked.OUTPUTS, resolution=tracked.SIDE)
+    save_model(
+        root / "work" / "faces" / "unlearned" / "model.safetensors",
+        build(tracked.MODEL, tracked.OUTPUTS, seed=99),
+        name=tracked.MODEL,
+        outputs=tracked.OUTPUTS,
+        resolution=tracked.SIDE,
+    )
 
 
 def test_a_model_that_passes_is_the_candidate_and_says_how_it_was_audited(tracked_once: Path) -> None:
@@ -72,16 +82,26 @@ def test_a_model_that_passes_is_the_candidate_and_says_how_it_was_audited(tracke
     assert "candidate" not in tags and "audit.failed" not in tags
 
 
-WITHHELD = {"fail": "withheld: the audit failed (attacks)",
-            "inconclusive": "withheld: the audit is inconclusive (attacks, tow), and audit.release is pass"}
+WITHHELD = {
+    "fail": "withheld: the audit failed (attacks)",
+    "inconclusive": "withheld: the audit is inconclusive (attacks, tow), and audit.release is pass",
+}
 
 
-@pytest.mark.parametrize("release, verdict, through", [
-    ("pass", "fail", False), ("pass", "inconclusive", False), ("pass", "pass", True),
-    ("not-failed", "fail", False), ("not-failed", "inconclusive", True), ("not-failed", "pass", True),
-])
-def test_the_policy_decides_which_verdicts_make_a_candidate(tracked_project: Path, release: str, verdict: str,
-                                                            through: bool) -> None:
+@pytest.mark.parametrize(
+    "release, verdict, through",
+    [
+        ("pass", "fail", False),
+        ("pass", "inconclusive", False),
+        ("pass", "pass", True),
+        ("not-failed", "fail", False),
+        ("not-failed", "inconclusive", True),
+        ("not-failed", "pass", True),
+    ],
+)
+def test_the_policy_decides_which_verdicts_make_a_candidate(
+    tracked_project: Path, release: str, verdict: str, through: bool
+) -> None:
     other_weights(tracked_project)
     track(tracked_project, state="1" * 64, verdict=verdict, release=release)
     version = store.client(tracked_project).get_model_version(NAME, "2")
@@ -113,7 +133,8 @@ def test_a_rollback_goes_through_the_gate(tracked_project: Path) -> None:
     assert (candidate(tracked_project), holder(tracked_project, "challenger")) == (passed.version, held.version)
     assert said(tracked_project, again) == (
         "audit INCONCLUSIVE, alias challenger, not candidate: the audit is inconclusive (attacks, tow), "
-        "and audit.release is pass")
+        "and audit.release is pass"
+    )
     set_release(tracked_project, "not-failed")
     free = publish(tracked_project, 41, "inconclusive")
     assert (free.new, free.aliases, candidate(tracked_project)) == (False, ("candidate",), held.version)
@@ -132,8 +153,12 @@ def test_an_alias_of_somebody_else_stays_and_is_told(tracked_project: Path) -> N
 
 def test_the_gate_writes_nothing_that_is_there_already(tracked_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(tracked_project, 41, "fail")
-    for name in ("set_model_version_tag", "delete_model_version_tag", "set_registered_model_alias",
-                 "delete_registered_model_alias"):
+    for name in (
+        "set_model_version_tag",
+        "delete_model_version_tag",
+        "set_registered_model_alias",
+        "delete_registered_model_alias",
+    ):
         monkeypatch.setattr(MlflowClient, name, lambda *given, name=name: pytest.fail(name))
     assert publish(tracked_project, 41, "fail").aliases == ("challenger",)
 
@@ -152,7 +177,10 @@ def test_the_run_has_the_figures_the_verdict_and_the_page(tracked_once: Path) ->
     client = store.client(tracked_once)
     flow = client.get_run(tracking.find_run(tracked_once, benchmark="faces", state="a" * 64))
     assert {key: value for key, value in flow.data.metrics.items() if key.startswith("audit/")} == {
-        "audit/forgetting": 0.51, "audit/attacks": 0.7, "audit/retain_accuracy": 0.2}
+        "audit/forgetting": 0.51,
+        "audit/attacks": 0.7,
+        "audit/retain_accuracy": 0.2,
+    }
     assert flow.data.tags["audit.verdict"] == "pass"
     assert Path(client.download_artifacts(flow.info.run_id, "audit/audit.html")).is_file()
     stages = {run.info.run_name for run in runs.children(client, flow)}
@@ -171,9 +199,17 @@ def test_the_command_says_plainly_that_a_model_is_no_candidate(tracked_project: 
     assert said(tracked_project, replace(failed, aliases=())).startswith("audit FAIL, no alias, not candidate")
 
 
-@pytest.mark.parametrize("model, name", [("unlearned", "unlearned"), ("original", "original"), (NAME, f"{NAME}-version-1"),
-                                         (f"{NAME}@candidate", f"{NAME}-version-1"), (f"{NAME}/1", f"{NAME}-version-1"),
-                                         (f"models:/{NAME}/1", f"{NAME}-version-1")])
+@pytest.mark.parametrize(
+    "model, name",
+    [
+        ("unlearned", "unlearned"),
+        ("original", "original"),
+        (NAME, f"{NAME}-version-1"),
+        (f"{NAME}@candidate", f"{NAME}-version-1"),
+        (f"{NAME}/1", f"{NAME}-version-1"),
+        (f"models:/{NAME}/1", f"{NAME}-version-1"),
+    ],
+)
 def test_a_model_is_found_by_its_name(tracked_once: Path, tmp_path: Path, model: str, name: str) -> None:
     found = find_target(model, "faces", tracked_once, tmp_path)
     own = model if model == "original" else "unlearned"
@@ -186,10 +222,16 @@ def test_a_file_is_a_model_too(tracked_once: Path, tmp_path: Path) -> None:
     assert find_target(str(path), "faces", tracked_once, tmp_path).weights == path
 
 
-@pytest.mark.parametrize("model, message", [
-    ("unlerned", "did you mean 'unlearned'"), ("aru-face", "did you mean 'aru-faces'"), (f"{NAME}@production", "production"),
-    (f"{NAME}/9", "version or alias '9'"), ("nobody", "registered: aru-faces"),
-])
+@pytest.mark.parametrize(
+    "model, message",
+    [
+        ("unlerned", "did you mean 'unlearned'"),
+        ("aru-face", "did you mean 'aru-faces'"),
+        (f"{NAME}@production", "production"),
+        (f"{NAME}/9", "version or alias '9'"),
+        ("nobody", "registered: aru-faces"),
+    ],
+)
 def test_a_model_that_is_not_there_is_named(tracked_once: Path, tmp_path: Path, model: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         find_target(model, "faces", tracked_once, tmp_path)
@@ -215,8 +257,9 @@ def test_an_audit_by_itself_leaves_a_run_of_its_own(tracked_project: Path) -> No
 
 
 @pytest.mark.parametrize("verdict, code", [("pass", 0), ("fail", 4), ("inconclusive", 3)])
-def test_the_commands_exit_code_is_the_verdict(tracked_project: Path, monkeypatch: pytest.MonkeyPatch,
-                                               capfd: pytest.CaptureFixture, verdict: str, code: int) -> None:
+def test_the_commands_exit_code_is_the_verdict(
+    tracked_project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture, verdict: str, code: int
+) -> None:
     record = tracked.audit(verdict)
     for row in record["criteria"]:
         row |= {"interval": [0.4, 0.6], "limit": [0.4, None]}
@@ -232,15 +275,21 @@ def test_the_commands_exit_code_is_the_verdict(tracked_project: Path, monkeypatc
     assert f"Verdict: {verdict.upper()}" in shown and "no retrained model" in shown and "work/faces/audit/audit.html" in shown
 
 
-@pytest.mark.parametrize("arguments", [("flows.cli.program", "aru", "audit", "unlearned"),
-                                       ("aru.audit", "-", "faces", "unlearned")])
+@pytest.mark.parametrize(
+    "arguments", [("flows.cli.program", "aru", "audit", "unlearned"), ("aru.audit", "-", "faces", "unlearned")]
+)
 def test_an_audit_that_breaks_down_does_not_end_as_a_verdict_does(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     module, name, *rest = arguments
-    broken = (f"import sys, runpy\nsys.argv = {[name, *rest]}\nimport aru.audit.project_models, flows.cli.commands\n"
-              "def broken(*arguments, **options): raise RuntimeError('a fault')\n"
-              "aru.audit.project_models.run_audit = flows.cli.commands._enter = broken\n"
-              + ("from flows.cli.program import main\nmain()" if module == "flows.cli.program" else
-                 f"runpy.run_module('{module}', run_name='__main__')"))
+    broken = (
+        f"import sys, runpy\nsys.argv = {[name, *rest]}\nimport aru.audit.project_models, flows.cli.commands\n"
+        "def broken(*arguments, **options): raise RuntimeError('a fault')\n"
+        "aru.audit.project_models.run_audit = flows.cli.commands._enter = broken\n"
+        + (
+            "from flows.cli.program import main\nmain()"
+            if module == "flows.cli.program"
+            else f"runpy.run_module('{module}', run_name='__main__')"
+        )
+    )
     done = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True, check=False)
     assert "RuntimeError: a fault" in done.stderr
     assert done.returncode == 1 and done.returncode not in EXIT_CODES.values()

@@ -28,8 +28,13 @@ def another_state(root: Path) -> str:
     manifest = tracked.manifest()
     manifest.loc[manifest["role"] == "retain", "digest"] = "e" * 32
     manifest.to_csv(root / "work/faces/prepared/manifest.csv", index=False)
-    save_model(root / "work/faces/unlearned/model.safetensors", build(tracked.MODEL, tracked.OUTPUTS, seed=99),
-               name=tracked.MODEL, outputs=tracked.OUTPUTS, resolution=tracked.SIDE)
+    save_model(
+        root / "work/faces/unlearned/model.safetensors",
+        build(tracked.MODEL, tracked.OUTPUTS, seed=99),
+        name=tracked.MODEL,
+        outputs=tracked.OUTPUTS,
+        resolution=tracked.SIDE,
+    )
     return track(root, state="1" * 64)
 
 
@@ -44,8 +49,12 @@ def test_nothing_of_a_purged_version_is_left_and_all_of_another_is(tracked_proje
     weights = md5(tracked_project / "work/faces/unlearned/model.safetensors")
     audit_runs.track(tracked_project, "faces", tracked.audit(), weights=weights)
     first = tracking.find_run(tracked_project, benchmark="faces", state="a" * 64)
-    gone = {first, weights, client.get_model_version(NAME, "1").source.removeprefix("models:/"),
-            *(run.info.run_id for run in runs.children(client, client.get_run(first)))}
+    gone = {
+        first,
+        weights,
+        client.get_model_version(NAME, "1").source.removeprefix("models:/"),
+        *(run.info.run_id for run in runs.children(client, client.get_run(first))),
+    }
     other = another_state(tracked_project)
     after = {item.digest for item in lineage.data_sets(tracked_project, "faces").values()}
     gone |= set(before.values()) - after

@@ -38,8 +38,11 @@ def own_model(root: Path) -> nn.Module:
 def shown_aliases(root: Path) -> dict[str, str]:
     """{state: what the runs table shows as alias} of the flows that show one."""
     experiment = store.find_experiment(root, "faces").experiment_id
-    return {run.data.tags["state"]: run.data.tags["alias"] for run in runs.flows(store.client(root), experiment)
-            if "alias" in run.data.tags}
+    return {
+        run.data.tags["state"]: run.data.tags["alias"]
+        for run in runs.flows(store.client(root), experiment)
+        if "alias" in run.data.tags
+    }
 
 
 def test_version_has_alias_tags_and_the_way_back(tracked_once: Path) -> None:
@@ -77,8 +80,10 @@ def test_mlflows_own_way_of_loading_gives_the_same_logits(tracked_once: Path) ->
 
 def test_input_example_shows_nobody(tracked_once: Path) -> None:
     folder = path_of(store.client(tracked_once).get_model_version_download_uri(NAME, "1"))
-    stored = [json.loads((folder / "input_example.json").read_text()),
-              json.loads((folder / "serving_input_example.json").read_text())["inputs"]]
+    stored = [
+        json.loads((folder / "input_example.json").read_text()),
+        json.loads((folder / "serving_input_example.json").read_text())["inputs"],
+    ]
     for example in map(np.array, stored):
         assert example.shape == (2, 3, tracked.SIDE, tracked.SIDE) and not example.any()
 
@@ -86,14 +91,21 @@ def test_input_example_shows_nobody(tracked_once: Path) -> None:
 def test_new_weights_are_a_new_version_and_the_alias_moves_both_ways(tracked_project: Path) -> None:
     weights = tracked_project / "work" / "faces" / "unlearned" / "model.safetensors"
     before = weights.read_bytes()
-    save_model(weights, build(tracked.MODEL, tracked.OUTPUTS, seed=99), name=tracked.MODEL, outputs=tracked.OUTPUTS,
-               resolution=tracked.SIDE)
+    save_model(
+        weights,
+        build(tracked.MODEL, tracked.OUTPUTS, seed=99),
+        name=tracked.MODEL,
+        outputs=tracked.OUTPUTS,
+        resolution=tracked.SIDE,
+    )
     track(tracked_project, state="1" * 64)
     client = store.client(tracked_project)
     assert str(client.get_model_version_by_alias(NAME, "candidate").version) == "2"
     assert shown_aliases(tracked_project) == {"1" * 64: "candidate"}
-    assert not torch.equal(answers(registry.load_registered(tracked_project, NAME, "1")),
-                           answers(registry.load_registered(tracked_project, NAME, "2")))
+    assert not torch.equal(
+        answers(registry.load_registered(tracked_project, NAME, "1")),
+        answers(registry.load_registered(tracked_project, NAME, "2")),
+    )
     weights.write_bytes(before)
     track(tracked_project, state="2" * 64)
     assert str(client.get_model_version_by_alias(NAME, "candidate").version) == "1"
@@ -102,8 +114,9 @@ def test_new_weights_are_a_new_version_and_the_alias_moves_both_ways(tracked_pro
 
 
 @pytest.mark.parametrize("fault", ["answers differently", "is not stored"])
-def test_a_model_that_does_not_load_is_not_registered(tracked_project: Path, monkeypatch: pytest.MonkeyPatch,
-                                                      fault: str) -> None:
+def test_a_model_that_does_not_load_is_not_registered(
+    tracked_project: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
     client = store.client(tracked_project)
     tracking.ensure_store(tracked_project)
     client.delete_model_version(NAME, "1")
@@ -113,8 +126,15 @@ def test_a_model_that_does_not_load_is_not_registered(tracked_project: Path, mon
     else:
         monkeypatch.setattr(mlflow.pytorch, "load_model", lambda folder: lambda batch: torch.ones(len(batch), 8))
     with pytest.raises((RuntimeError, OSError, ValueError, mlflow.exceptions.MlflowException)):
-        tracking.register(tracked_project, run_id, benchmark="faces", work=tracked_project / "work" / "faces",
-                          metrics=tracked.metrics(), config=tracked.config(), audit=tracked.audit())
+        tracking.register(
+            tracked_project,
+            run_id,
+            benchmark="faces",
+            work=tracked_project / "work" / "faces",
+            metrics=tracked.metrics(),
+            config=tracked.config(),
+            audit=tracked.audit(),
+        )
     assert client.search_model_versions(f"name = '{NAME}'") == []
     experiment = client.get_run(run_id).info.experiment_id
     newest = client.search_logged_models([experiment], order_by=[{"field_name": "creation_timestamp", "ascending": False}])[0]

@@ -23,11 +23,28 @@ from tests.helpers.tracked import begin, track
 
 pytest_plugins = ["tests.helpers.tracking_fixtures"]
 ODD = "a b#c%d%20e 한글"
-LOGGED = {"metrics.json", "audit.json", "report/report.html", "report/results.md", "report/figures/roc.png",
-          "audit/audit.json", "audit/audit.html",
-          "replay/params.yaml", "replay/dvc.yaml", "replay/dvc.lock"}
-OF_THE_MODEL = {"MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "input_example.json",
-                "serving_input_example.json", "data/model.pt2", "extra_files/model.safetensors"}
+LOGGED = {
+    "metrics.json",
+    "audit.json",
+    "report/report.html",
+    "report/results.md",
+    "report/figures/roc.png",
+    "audit/audit.json",
+    "audit/audit.html",
+    "replay/params.yaml",
+    "replay/dvc.yaml",
+    "replay/dvc.lock",
+}
+OF_THE_MODEL = {
+    "MLmodel",
+    "conda.yaml",
+    "python_env.yaml",
+    "requirements.txt",
+    "input_example.json",
+    "serving_input_example.json",
+    "data/model.pt2",
+    "extra_files/model.safetensors",
+}
 
 
 def flow_of(root: Path) -> Run:
@@ -121,12 +138,15 @@ def test_a_set_digest_changes_with_its_own_images_only(tracked_project: Path) ->
     assert {name for name in before if before[name] != after[name]} == {"manifest", "test"}
 
 
-@pytest.mark.parametrize("data, expected", [
-    ("forget", {("original", "trained on"), ("unlearned", "unlearned"), ("retrained", "measured on")}),
-    ("retain", {("original", "trained on"), ("unlearned", "trained on"), ("retrained", "trained on")}),
-    ("unseen", {("original", "measured on"), ("unlearned", "measured on"), ("retrained", "measured on")}),
-    ("archive", {("original", "source"), ("unlearned", "source"), ("retrained", "source")}),
-])
+@pytest.mark.parametrize(
+    "data, expected",
+    [
+        ("forget", {("original", "trained on"), ("unlearned", "unlearned"), ("retrained", "measured on")}),
+        ("retain", {("original", "trained on"), ("unlearned", "trained on"), ("retrained", "trained on")}),
+        ("unseen", {("original", "measured on"), ("unlearned", "measured on"), ("retrained", "measured on")}),
+        ("archive", {("original", "source"), ("unlearned", "source"), ("retrained", "source")}),
+    ],
+)
 def test_from_data_forward_to_every_model_that_saw_it(tracked_once: Path, data: str, expected: set) -> None:
     digest = lineage.data_sets(tracked_once, "faces")[data].digest
     found = tracking.models_of_digest(tracked_once, digest)
@@ -160,8 +180,11 @@ def test_nothing_is_logged_but_what_may_be(tracked_once: Path) -> None:
 
 def test_no_logged_file_holds_personal_data(tracked_once: Path) -> None:
     work = tracked_once / "work" / "faces"
-    personal = {md5(path) for pattern in ("*.npy", "noise/*", "original/*.safetensors", "evaluation/*.safetensors", "*.jpg")
-                for path in work.rglob(pattern)}
+    personal = {
+        md5(path)
+        for pattern in ("*.npy", "noise/*", "original/*.safetensors", "evaluation/*.safetensors", "*.jpg")
+        for path in work.rglob(pattern)
+    }
     assert len(personal) >= 5
     logged = {md5(path) for path in (tracked_once / "mlruns" / "artifacts").rglob("*") if path.is_file()}
     assert not personal & logged
@@ -229,10 +252,16 @@ def test_a_failure_leaves_no_run_open(tracked_project: Path) -> None:
 INIT_STARTED = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
 
 
-@pytest.mark.parametrize("tags, expected", [({"pid": "999999999"}, "KILLED"), ({"pid": "1"}, "KILLED"),
-                                            ({"boot": "before"}, "KILLED"),
-                                            ({"pid": "1", "started": INIT_STARTED}, "RUNNING"),
-                                            ({"pid": "999999999", "host": "elsewhere"}, "RUNNING")])
+@pytest.mark.parametrize(
+    "tags, expected",
+    [
+        ({"pid": "999999999"}, "KILLED"),
+        ({"pid": "1"}, "KILLED"),
+        ({"boot": "before"}, "KILLED"),
+        ({"pid": "1", "started": INIT_STARTED}, "RUNNING"),
+        ({"pid": "999999999", "host": "elsewhere"}, "RUNNING"),
+    ],
+)
 def test_runs_of_a_killed_flow_are_ended_by_the_next(tracked_project: Path, tags: dict, expected: str) -> None:
     tracking.ensure_store(tracked_project)
     client, killed = store.client(tracked_project), begin(tracked_project)
@@ -306,8 +335,12 @@ def test_a_project_registers_in_a_folder_whose_name_is_no_uri(empty_store: Path,
 
 def test_a_store_from_when_paths_were_kept_as_they_are_is_brought_along(tracked_project: Path) -> None:
     tracking.ensure_store(tracked_project)
-    places = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location",
-              "model_versions": "storage_location"}
+    places = {
+        "experiments": "artifact_location",
+        "runs": "artifact_uri",
+        "logged_models": "artifact_location",
+        "model_versions": "storage_location",
+    }
     with closing(sqlite3.connect(store.database(tracked_project))) as database, database:
         for table, column in places.items():
             database.execute(f"UPDATE {table} SET {column} = replace({column}, 'file://', '')")
