@@ -1,0 +1,33 @@
+"""The documents of the repository agree with the package's metadata and with the files that they name."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+
+
+def releases() -> list[tuple[str, str]]:
+    """The versions of CHANGELOG.md with their dates, newest first."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    return re.findall(r"^## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d{2}-\d{2})$", text, flags=re.MULTILINE)
+
+
+def test_the_version_is_the_same_wherever_a_format_demands_it() -> None:
+    newest, date = releases()[0]
+    assert newest == PROJECT["version"]
+    assert (CITATION["version"], str(CITATION["date-released"])) == (newest, date)
+
+
+def test_releases_stand_newest_first() -> None:
+    versions = [tuple(int(part) for part in version.split(".")) for version, _ in releases()]
+    assert versions == sorted(set(versions), reverse=True) and len(versions) > 1
+
+
+def test_the_license_is_the_same_in_all_files() -> None:
+    assert PROJECT["license"] == CITATION["license"] == "Apache-2.0"
+    assert "Apache License\n                           Version 2.0" in (ROOT / "LICENSE").read_text(encoding="utf-8")
