@@ -206,7 +206,7 @@ def _second(options: argparse.Namespace) -> None:
     try:
         _run(
             [
-                "aru.comparison",
+                "aru.commands.compare",
                 options.benchmark,
                 *arguments,
                 "--workers",

@@ -122,7 +122,7 @@ logits = model.predict(images)      # float32 (N, 3, side, side), RGB in [0, 1],
 The exported model cannot be trained; its weights lie beside it as safetensors.
 
 ```python
-from flows.registry import load_registered
+from flows.tracking.registry import load_registered
 model = load_registered(".", "{name}", "candidate")        # an ordinary torch module
 ```
 

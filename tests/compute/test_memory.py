@@ -9,7 +9,7 @@ import pytest
 _STEPS = """
 import resource, sys, torch
 from torch import nn
-from aru.memory import keep
+from aru.compute.kernels.memory import keep
 if sys.argv[1] == "keep":
     assert keep()
 model = nn.Sequential(nn.Conv2d(3, 96, 1), nn.ReLU(), nn.Conv2d(96, 1, 1))

@@ -13,7 +13,7 @@ from tests.helpers.project import CHECKOUT
 
 PARENT = """
 import os, time
-from aru.processes import process_pool
+from aru.compute.processes import process_pool
 with process_pool(1) as pool:
     print(pool.submit(os.getpid).result(), flush=True)
     pool.submit(time.sleep, 120).result()

@@ -39,7 +39,7 @@ def test_leftovers_alone_are_cleared(tmp_path):
 
 HOLD = """
 import sys
-from aru.leftovers import alone
+from aru.core.leftovers import alone
 with alone(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()

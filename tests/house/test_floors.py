@@ -13,7 +13,7 @@ MLFLOW_ROOMS = {
     "runs.py",
     "lineage.py",
     "registry.py",
-    "tracking.py",
+    "main_runs.py",
     "comparison_runs.py",
     "audit_runs.py",
     "exports.py",
@@ -38,7 +38,7 @@ def test_importing_all_of_aru_imports_no_prefect_mlflow_or_dvc() -> None:
 
 @pytest.mark.parametrize("tool, rooms", [("mlflow", MLFLOW_ROOMS), ("dvc", {"versioning.py"})])
 def test_each_tool_is_imported_in_its_own_rooms_only(tool: str, rooms: set[str]) -> None:
-    importers = {path.name for path in (ROOT / "flows").glob("*.py") if tool in imported(path)}
+    importers = {path.name for path in (ROOT / "flows").rglob("*.py") if tool in imported(path)}
     assert importers == rooms
 
 

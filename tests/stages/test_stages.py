@@ -272,12 +272,12 @@ def test_code_edited_while_a_stage_runs_fails_it(copy):
 
 EDITING = """
 import sys
-import aru.masking
+import aru.methods.aru.masking
 from pathlib import Path
 from aru.__main__ import main
 plain = aru.methods.aru.masking.select
 def edit(*arguments, **options):
-    for name, line in (("losses", "X = 1"), ("seeds", "# a comment"), ("report", "X = 1")):
+    for name, line in (("train/losses", "X = 1"), ("core/seeds", "# a comment"), ("reporting/run_report", "X = 1")):
         path = Path("aru") / f"{name}.py"
         path.write_text(path.read_text() + f"{line}\\n")
     return plain(*arguments, **options)

@@ -7,7 +7,7 @@ import pytest
 
 SCRIPT = """
 import atexit, sys
-from flows import cli, program
+from flows.cli import commands as cli, program
 
 class Remains:
     def __del__(self):

@@ -115,12 +115,12 @@ def test_a_process_is_alive_until_it_ends_and_another_of_its_number_is_not_it():
 @pytest.mark.parametrize(
     "name",
     [
-        "unlearn:unlearn",
-        "benchmark:prepare_flow",
-        "benchmark:compare_flow",
-        "audit:audit_flow",
-        "shadows:shadows_flow",
-        "tuning:tune_flow",
+        "pipeline.unlearn:unlearn",
+        "experiments.benchmark:prepare_flow",
+        "experiments.benchmark:compare_flow",
+        "experiments.audit:audit_flow",
+        "experiments.shadows:shadows_flow",
+        "experiments.tuning:tune_flow",
     ],
 )
 def test_every_flow_notes_its_run_first_of_all_and_writes_plain_json(name, monkeypatch, tmp_path):

@@ -23,7 +23,7 @@ http.server.HTTPServer(("127.0.0.1", {port}), http.server.SimpleHTTPRequestHandl
 """
 COMMAND = """
 import sys
-from flows.launching import Server, launched
+from flows.servers.launching import Server, launched
 with launched(Server("Tiny", (sys.executable, "-c", {child!r}), {{}}, "", None)) as process:
     process.wait()
 """
@@ -34,7 +34,7 @@ print(grandchild.pid, flush=True)
 """
 RUN = """
 import os, time
-from flows.parents import end_with_parent
+from flows.servers.parents import end_with_parent
 end_with_parent()
 print(os.getpid(), flush=True)
 time.sleep(600)
@@ -122,7 +122,7 @@ def test_a_command_that_has_lost_its_server_ends_with_a_code_of_its_own(tmp_path
     script = f"""
 import sys, time
 from pathlib import Path
-from flows import launching
+from flows.servers import launching
 launching._TRIES = 0
 gone = launching.Server("Tiny", ("false",), {{}}, "http://127.0.0.1:{free_port()}/", Path({str(tmp_path / "log")!r}))
 gone.log.touch()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 SCRIPT = """
 from pathlib import Path
-from flows.cli import _prefect
-from flows.environment import prepare_environment
+from flows.cli.commands import _prefect
+from flows.project.environment import prepare_environment
 
 prepare_environment(Path.cwd())
 with _prefect(Path.cwd()):
