@@ -276,7 +276,7 @@ def test_the_commands_exit_code_is_the_verdict(
 
 
 @pytest.mark.parametrize(
-    "arguments", [("flows.cli.program", "aru", "audit", "unlearned"), ("aru.audit", "-", "faces", "unlearned")]
+    "arguments", [("flows.cli.program", "aru", "audit", "unlearned"), ("aru.commands.audit_model", "-", "faces", "unlearned")]
 )
 def test_an_audit_that_breaks_down_does_not_end_as_a_verdict_does(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     module, name, *rest = arguments
