@@ -14,7 +14,7 @@ import torch
 import torchvision.transforms as T
 from torch.utils.data import DataLoader, Dataset
 
-from aru.compute.device import choose
+from aru.compute.device import make_compute
 from aru.core.config import load_config
 from aru.data.images import ImageSet, load_sets
 from aru.methods.aru.attack import attack
@@ -42,7 +42,7 @@ class Plain(Dataset):
 def main(benchmark: str, seconds: float) -> None:
     """Measure every figure for about so many seconds after one pass to warm up."""
     config = load_config(Path("params.yaml"), benchmark)
-    compute = choose(config.runtime)
+    compute = make_compute(config.runtime)
     data = load_sets(Path("work") / benchmark / "prepared", config.data.task).retain
     data = data.take(torch.arange(min(_IMAGES, len(data))).numpy())
 

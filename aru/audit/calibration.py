@@ -19,7 +19,7 @@ from aru.comparison.choices import parse_choices
 from aru.comparison.draws import Protocol, draws_of
 from aru.comparison.local_runs import run_tasks
 from aru.comparison.plan import make_plan
-from aru.compute.device import choose
+from aru.compute.device import make_compute
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.files import write_json
@@ -63,7 +63,7 @@ def calibrate(asked: Asked, *, root: Path) -> dict[str, Any]:
         parse_choices("retrain", config),
         draws_of(asked.protocol, 1),
         seeds=asked.seeds,
-        compute=choose(config.runtime),
+        compute=make_compute(config.runtime),
     )
     wanted = [
         task for task in plan.tasks if task.kind == "retrained" or (task.kind == "original" and task.seed < asked.originals)

@@ -22,7 +22,7 @@ from aru.comparison.command import choice as spelled
 from aru.comparison.draws import Protocol, assign, draws_of, load_draw
 from aru.comparison.plan import Task, make_plan
 from aru.comparison.store import Store
-from aru.compute.device import choose
+from aru.compute.device import make_compute
 from aru.core.config import Config, load_config
 from aru.core.errors import InputError
 from aru.core.files import md5
@@ -99,7 +99,7 @@ def find_cell(benchmark: str, cell: Cell, *, root: Path) -> Trio:
         [draw],
         seeds=1,
         first_seed=cell.seed,
-        compute=choose(config.runtime),
+        compute=make_compute(config.runtime),
         keep=True,
     )
     trio = Trio(
@@ -140,7 +140,7 @@ def record_of(
         _models(trio, store, level),
         sets,
         manifest,
-        compute=choose(config.runtime),
+        compute=make_compute(config.runtime),
         resamples=config.evaluate.resamples,
         seed=config.runtime.seed,
         roles=quick.ROLES if level == "quick" else ROLES,

@@ -23,7 +23,7 @@ from aru.audit.criteria import KNOWN
 from aru.audit.project_models import model_path
 from aru.audit.record import audit_record
 from aru.audit.thresholds import THRESHOLDS_FILE, read_thresholds
-from aru.compute.device import Compute, choose
+from aru.compute.device import Compute, make_compute
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.seeds import generator
@@ -98,7 +98,7 @@ def cases(benchmark: str, root: Path) -> Iterator[tuple[str, Case]]:
     path = model_path(work, ORIGINAL)
     if not path.is_file():
         raise InputError(f"there is no original model of {benchmark} yet: `aru run --benchmark {benchmark}` makes it")
-    original, compute = load_model(path), choose(config.runtime)
+    original, compute = load_model(path), make_compute(config.runtime)
     sets, manifest = load_sets(work / "prepared", config.data.task), read_manifest(work / "prepared" / "manifest.csv")
     answers = {role: predict(original, getattr(sets, role), compute=compute) for role in quick.ROLES}
     for name, change in KNOWN_BAD.items():

@@ -10,7 +10,7 @@ from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
 from aru.audit.record import audit_record
 from aru.audit.thresholds import THRESHOLDS_FILE, check_level, read_thresholds
-from aru.compute.device import choose
+from aru.compute.device import make_compute
 from aru.core.config import Config, load_config
 from aru.core.errors import InputError
 from aru.core.files import load_tensors, md5
@@ -76,7 +76,7 @@ def _case(paths: dict[str, Path], config: Config, work: Path, roles: Sequence[st
         models,
         sets,
         read_manifest(work / "prepared" / "manifest.csv"),
-        compute=choose(config.runtime),
+        compute=make_compute(config.runtime),
         resamples=config.evaluate.resamples,
         seed=config.runtime.seed,
         roles=roles,

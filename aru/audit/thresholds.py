@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from aru.core.errors import InputError
 from aru.core.safe_yaml import parse_yaml
+from aru.core.suggestions import did_you_mean
 
 Level = Literal["quick", "standard", "full"]
 LEVELS: tuple[Level, ...] = ("quick", "standard", "full")
@@ -108,7 +108,7 @@ def read_thresholds(path: Path, known: Mapping[str, Level]) -> Thresholds:
 def check_level(level: str) -> Level:
     """Return the level; an unknown one is answered with the nearest."""
     if level not in LEVELS:
-        raise InputError(f"unknown level {level!r}{_near(level, list(LEVELS))}; the levels are {', '.join(LEVELS)}")
+        raise InputError(f"unknown level {level!r}{did_you_mean(level, list(LEVELS))}; the levels are {', '.join(LEVELS)}")
     return level
 
 
@@ -123,7 +123,7 @@ def check_interclass(interclass: bool, level: Level, *, compared: bool) -> None:
 def _check_names(path: Path, thresholds: Thresholds, known: Mapping[str, Level]) -> None:
     for name in thresholds.criteria:
         if name not in known:
-            raise InputError(f"{path}: unknown criterion {name!r}{_near(name, list(known))}")
+            raise InputError(f"{path}: unknown criterion {name!r}{did_you_mean(name, list(known))}")
     for name, level in known.items():
         if name not in thresholds.criteria:
             raise InputError(f"{path} has no criterion {name!r}: the level {level} measures it; add it with a limit")
@@ -134,7 +134,7 @@ def _check_names(path: Path, thresholds: Thresholds, known: Mapping[str, Level])
 def _check_limits(where: str, limits: Mapping[str, Limits], criteria: Mapping[str, Threshold]) -> None:
     for name, own in limits.items():
         if name not in criteria:
-            raise InputError(f"{where}: unknown criterion {name!r}{_near(name, list(criteria))}")
+            raise InputError(f"{where}: unknown criterion {name!r}{did_you_mean(name, list(criteria))}")
         common = criteria[name]
         if common.fixed:
             raise InputError(f"{where}.{name}: the limit of this criterion is fixed: remove the entry")
@@ -148,10 +148,5 @@ def _explain(item: Any, path: Path) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         fields = [*Threshold.model_fields, *Thresholds.model_fields, *Limits.model_fields]
-        return f"{path}: unknown entry {name!r}{_near(name.rpartition('.')[2], fields)}"
+        return f"{path}: unknown entry {name!r}{did_you_mean(name.rpartition('.')[2], fields)}"
     return f"{path}: {name}: {item['msg']}"
-
-
-def _near(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""

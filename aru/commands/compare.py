@@ -44,7 +44,7 @@ def _run(options: argparse.Namespace) -> int:
     from aru.comparison.local_runs import run_tasks
     from aru.comparison.plan import make_plan
     from aru.comparison.tuning import check_tuned_protocol, load_tuned
-    from aru.compute.device import choose
+    from aru.compute.device import make_compute
     from aru.core.config import load_config
     from aru.stages.runner import run as run_stage
 
@@ -63,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
         seeds=options.seeds,
         first_seed=options.first_seed,
         unlearn_seeds=options.unlearn_seeds,
-        compute=choose(config.runtime),
+        compute=make_compute(config.runtime),
         keep=options.keep_weights,
     )
     store, began = open_store(work), time.monotonic()

@@ -10,7 +10,7 @@ from torch import nn
 from aru.comparison.draws import load_draw
 from aru.comparison.plan import Task, expected_key
 from aru.comparison.store import Store
-from aru.compute.device import Compute, choose
+from aru.compute.device import Compute, make_compute
 from aru.core.config import Config
 from aru.core.errors import InputError, TrainingError
 from aru.core.files import read_json, write_json
@@ -33,7 +33,7 @@ def run_task(task: Task, config: Config, work: Path, *, progress: Progress = sil
     A loss that is not finite, a method that refuses its sets, and an original that diverged leave a record that says so: it
     is a result, and would not go better again.
     """
-    store, compute = open_store(work), choose(config.runtime)
+    store, compute = open_store(work), make_compute(config.runtime)
     if store.complete(task.key, model=task.keep):
         return
     sets, _, digests = load_draw(work / "prepared", task.draw, config)

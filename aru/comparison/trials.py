@@ -11,7 +11,7 @@ from aru.comparison.choices import parse_choice
 from aru.comparison.draws import Draw, draws_of, load_draw
 from aru.comparison.plan import Task, make_plan
 from aru.comparison.store import Store
-from aru.compute.device import choose
+from aru.compute.device import make_compute
 from aru.compute.keys import digest
 from aru.core.config import Config
 from aru.core.errors import InputError, TrainingError
@@ -82,7 +82,7 @@ def base_tasks(setting: Setting, config: Config, prepared: Path) -> list[Task]:
         draws_of("tuning", setting.draws),
         seeds=setting.seeds,
         first_seed=setting.seed,
-        compute=choose(config.runtime),
+        compute=make_compute(config.runtime),
     )
     return [task for task in plan.tasks if task.kind == "original" or task.train_seed == setting.seed]
 
@@ -120,7 +120,7 @@ def trial_tasks(
         draws_of("tuning", setting.draws),
         seeds=setting.seeds,
         first_seed=setting.seed,
-        compute=choose(config.runtime),
+        compute=make_compute(config.runtime),
     )
     return [task for task in plan.tasks if task.kind == "method"]
 

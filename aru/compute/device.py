@@ -2,15 +2,14 @@
 
 import contextlib
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import nn
 
-from aru.compute.kernels import memory
-from aru.compute.kernels.convolution import speed_up
+from aru.compute.kernels.convolution import use_fast_convolutions
+from aru.compute.kernels.memory import keep_freed_memory
 from aru.core.config import RuntimeConfig
 from aru.core.errors import InputError
 
@@ -30,30 +29,18 @@ class Compute:
         """Either ``"bf16"`` or ``"fp32"``."""
         return "bf16" if self.dtype == torch.bfloat16 else "fp32"
 
-    def autocast(self) -> contextlib.AbstractContextManager:
+    def autocast(self) -> contextlib.AbstractContextManager[None]:
         """Run matrix work in the chosen precision; weights stay float32."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
     def place(self, model: Model) -> Model:
         """Move a model to the device, convolutions channels-last and, where that is chosen, by this project's kernels."""
         placed = model.to(self.device).to(memory_format=torch.channels_last)
-        return speed_up(placed) if self.fast_kernels else placed
+        return use_fast_convolutions(placed) if self.fast_kernels else placed
 
     def twin(self, model: Model) -> Model:
         """A placed copy: the model that is given keeps its device, its memory layout, its modes and its kernels."""
         return self.place(copy.deepcopy(model))
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode for the length of a block; then every module has its own mode again."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 def device_of(config: RuntimeConfig) -> torch.device:
@@ -70,13 +57,13 @@ def device_of(config: RuntimeConfig) -> torch.device:
     return device
 
 
-def choose(config: RuntimeConfig) -> Compute:
+def make_compute(config: RuntimeConfig) -> Compute:
     """Turn the configuration into a device and precision, and set the threads and the memory of this process's PyTorch.
 
     CUDA is taken only where it is present; one thread a stage keeps sums in one order, hence bytes equal.
     """
     torch.set_num_threads(config.threads)
-    memory.keep()
+    keep_freed_memory()
     device = device_of(config)
     fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bf16()
     bf16 = fast if config.precision == "auto" else config.precision == "bf16"

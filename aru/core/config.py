@@ -1,7 +1,6 @@
 """Every parameter: typed, checked, with its unit; `params.yaml` <-> these types; the named presets of ARU."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from aru.core.errors import InputError
 from aru.core.names import check_name, check_path
 from aru.core.safe_yaml import parse_yaml
+from aru.core.suggestions import did_you_mean
 
 
 class Section(BaseModel):
@@ -322,7 +322,7 @@ def _check_active(content: Any, benchmark: str, active: list[str], path: Path) -
     remedy = (
         "; `aru data import` brings its data in and makes it active, --set there sets its parameters"
         if benchmark in content and benchmark != "benchmarks"
-        else _did_you_mean(benchmark, active)
+        else did_you_mean(benchmark, active)
     )
     raise InputError(f"benchmark {benchmark!r} is not active in {path}; active: {', '.join(active)}{remedy}")
 
@@ -340,7 +340,7 @@ def check_parameter(name: str) -> str:
     """Return `name` where it is a parameter's dotted name; otherwise say which is nearest."""
     known = list(parameter_names())
     if name not in known:
-        raise InputError(f"unknown parameter {name!r}{_did_you_mean(name, known)}")
+        raise InputError(f"unknown parameter {name!r}{did_you_mean(name, known)}")
     return name
 
 
@@ -375,13 +375,8 @@ _PLAIN_WORDS = {
 def _explain(item: Any, where: str) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        return f"{where}: unknown parameter {name!r}{_did_you_mean(name, list(parameter_names()))}"
+        return f"{where}: unknown parameter {name!r}{did_you_mean(name, list(parameter_names()))}"
     if item["type"] == "value_error":  # a rule of this module's own on a whole section: its sentence names the values
         return f"{where}: {name + ': ' if name else ''}{item['ctx']['error']}"
     said = _PLAIN_WORDS.get(item["type"], item["msg"])
     return f"{where}: {name} = {item['input']!r}: {said}" if name else f"{where}: {said}"
-
-
-def _did_you_mean(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""

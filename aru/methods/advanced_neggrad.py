@@ -12,8 +12,9 @@ from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
 from aru.train.batches import endless, passes, shuffled
-from aru.train.descent import DescentConfig, Step, counter, descend, finish, optimiser_of, student
+from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
 from aru.train.losses import task_loss
+from aru.train.optimizers import make_optimizer
 
 
 class AdvancedNegGradConfig(DescentConfig):
@@ -49,10 +50,10 @@ def unlearn(
     total = config.epochs * passes(len(sets.retain), config.batch_size)
     descend(
         steps(),
-        optimiser_of(result, config),
+        make_optimizer(result.parameters(), config),
         compute=compute,
         generator=random,
-        tell=counter(progress, total, "advanced neggrad"),
+        step_done=counter(progress, total, "advanced neggrad"),
     )
     return finish(result)
 

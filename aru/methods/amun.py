@@ -7,15 +7,17 @@ from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
-from aru.core.errors import InputError, TrainingError
+from aru.core.errors import InputError
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import ImageSet, Sets
 from aru.methods.method import Method, require_classes
 from aru.train.batches import joined, load, passes
-from aru.train.descent import DescentConfig, Step, counter, descend, finish, optimiser_of, student, teacher
+from aru.train.descent import DescentConfig, Step, counter, descend, finish, student, teacher
+from aru.train.finite import require_finite
 from aru.train.loop import batches_of
 from aru.train.losses import task_loss
+from aru.train.optimizers import make_optimizer
 
 
 class AmunConfig(DescentConfig):
@@ -52,10 +54,10 @@ def unlearn(
 
     descend(
         steps(),
-        optimiser_of(result, config),
+        make_optimizer(result.parameters(), config),
         compute=compute,
         generator=random,
-        tell=counter(progress, config.epochs * passes(count, config.batch_size), "amun"),
+        step_done=counter(progress, config.epochs * passes(count, config.batch_size), "amun"),
     )
     return finish(result)
 
@@ -118,8 +120,7 @@ def _gradient(
     with compute.autocast():
         logits = model(images)
         loss = task_loss(logits, targets, reduction="sum")
-    if not torch.isfinite(loss):
-        raise TrainingError(f"the model's loss on the forget set is {loss.item()}: train the original again")
+    require_finite(loss, "the model's loss on the forget set", ": train the original again")
     (gradient,) = torch.autograd.grad(loss, images)
     return logits.argmax(dim=1), gradient
 

@@ -14,9 +14,10 @@ from aru.data.images import Sets
 from aru.methods.method import Method, require_classes
 from aru.nets.fresh import fresh
 from aru.train.batches import joined, load, passes, sample
-from aru.train.descent import DescentConfig, Step, counter, descend, finish, optimiser_of, student, teacher
+from aru.train.descent import DescentConfig, Step, counter, descend, finish, student, teacher
 from aru.train.loop import batches_of
 from aru.train.losses import distillation_loss
+from aru.train.optimizers import make_optimizer
 
 
 class BadTeacherConfig(DescentConfig):
@@ -54,7 +55,11 @@ def unlearn(
 
     total = config.epochs * passes(len(mixed), config.batch_size)
     descend(
-        steps(), optimiser_of(result, config), compute=compute, generator=random, tell=counter(progress, total, "bad teacher")
+        steps(),
+        make_optimizer(result.parameters(), config),
+        compute=compute,
+        generator=random,
+        step_done=counter(progress, total, "bad teacher"),
     )
     return finish(result)
 

@@ -15,12 +15,13 @@ from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method, require_classes
 from aru.train.batches import passes, shuffled
-from aru.train.descent import Step, cosine, counter, descend, finish, set_lr, student
+from aru.train.descent import Step, cosine, counter, descend, finish, student
 from aru.train.losses import task_loss
+from aru.train.optimizers import OptimizerOptions, make_optimizer, set_lr
 
 
 class FcsConfig(Section):
-    """The competition's first place: three optimisers, SGD all."""
+    """The competition's first place: three optimizers, SGD all."""
 
     epochs: int = Field(8, ge=0, le=10_000, description="of a forget round and a retain round each")
     batch_size: int = Field(256, ge=2, le=8192, description="of retain, in the retain rounds")
@@ -47,13 +48,14 @@ def unlearn(
     forget_steps = passes(len(sets.forget), config.forget_batch_size)
     rounds = min(forget_steps, passes(len(sets.retain), config.forget_batch_size))
     total = forget_steps + config.epochs * (rounds + passes(len(sets.retain), config.batch_size))
-    tell = counter(progress, total, "fcs")
-    retaining = torch.optim.SGD(
-        result.parameters(), lr=config.retain_lr, momentum=config.momentum, weight_decay=config.retain_weight_decay
-    )
-    uniform, forgetting = (
-        torch.optim.SGD(result.parameters(), lr=lr, momentum=config.momentum) for lr in (config.uniform_lr, config.forget_lr)
-    )
+    step_done = counter(progress, total, "fcs")
+
+    def sgd(lr: float, weight_decay: float = 0.0) -> torch.optim.Optimizer:
+        options = OptimizerOptions(lr=lr, momentum=config.momentum, weight_decay=weight_decay)
+        return make_optimizer(result.parameters(), options)
+
+    uniform, forgetting = sgd(config.uniform_lr), sgd(config.forget_lr)
+    retaining = sgd(config.retain_lr, config.retain_weight_decay)
 
     def level() -> Iterator[Step]:
         for images, _ in shuffled(sets.forget, config.forget_batch_size, **ways):
@@ -77,10 +79,10 @@ def unlearn(
         for images, targets in shuffled(sets.retain, config.batch_size, **ways):
             yield Step(task_loss(result(images), targets))
 
-    descend(level(), uniform, compute=compute, generator=random, tell=tell)
+    descend(level(), uniform, compute=compute, generator=random, step_done=step_done)
     for epoch in range(config.epochs):
-        descend(push(epoch), forgetting, compute=compute, generator=random, tell=tell)
-        descend(repair(), retaining, compute=compute, generator=random, tell=tell)
+        descend(push(epoch), forgetting, compute=compute, generator=random, step_done=step_done)
+        descend(repair(), retaining, compute=compute, generator=random, step_done=step_done)
     return finish(result)
 
 

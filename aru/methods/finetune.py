@@ -11,7 +11,8 @@ from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
-from aru.train.descent import batchnorms, finish, holding, student
+from aru.nets.models import batchnorms
+from aru.train.descent import finish, student, with_frozen_statistics
 from aru.train.loop import fit, supervised
 
 
@@ -30,7 +31,7 @@ def unlearn(
 ) -> nn.Module:
     """theta <- theta - lr grad CE(D_r), from the original; forgetting is left to catastrophe."""
     result = student(model, compute)
-    loss = holding(batchnorms(result), supervised) if config.batchnorm == "eval" else supervised
+    loss = with_frozen_statistics(batchnorms(result), supervised) if config.batchnorm == "eval" else supervised
     fit(
         result,
         sets.retain,

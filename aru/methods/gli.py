@@ -14,8 +14,9 @@ from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
 from aru.train.batches import Batch, endless, passes, shuffled
-from aru.train.descent import DescentConfig, Step, counter, descend, finish, optimiser_of, student
+from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
 from aru.train.losses import task_loss
+from aru.train.optimizers import make_optimizer
 
 
 class GliConfig(DescentConfig):
@@ -56,7 +57,13 @@ def unlearn(
                 yield Step(task_loss(result(moved), targets[:count]))
                 number += 1
 
-    descend(steps(), optimiser_of(result, config), compute=compute, generator=random, tell=counter(progress, total, "gli"))
+    descend(
+        steps(),
+        make_optimizer(result.parameters(), config),
+        compute=compute,
+        generator=random,
+        step_done=counter(progress, total, "gli"),
+    )
     return finish(result)
 
 

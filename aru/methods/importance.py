@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from aru.compute.device import Compute
-from aru.core.errors import TrainingError
 from aru.core.progress import Progress
 from aru.data.images import ImageSet
 from aru.train.descent import finish, student
+from aru.train.finite import require_finite
 from aru.train.losses import task_loss
 
 Gradients = dict[str, torch.Tensor]
@@ -52,8 +52,7 @@ def batch_gradients(
         images, targets = data.batch(positions, compute.device)
         with compute.autocast():
             loss = task_loss(twin(images), targets)
-        if not torch.isfinite(loss):
-            raise TrainingError(f"the model's loss on its own training images is {loss.item()}: train the original again")
+        require_finite(loss, "the model's loss on its own training images", ": train the original again")
         values = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True, materialize_grads=True)
         yield len(positions), dict(zip(parameters, values, strict=True))
         progress(int(positions[-1]) + 1, len(data), text)

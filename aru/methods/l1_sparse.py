@@ -12,8 +12,9 @@ from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
 from aru.train.batches import passes, shuffled
-from aru.train.descent import DescentConfig, Step, counter, descend, finish, optimiser_of, student
+from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
 from aru.train.losses import task_loss
+from aru.train.optimizers import make_optimizer
 
 
 class L1SparseConfig(DescentConfig):
@@ -43,7 +44,11 @@ def unlearn(
                 yield Step(task_loss(result(images), targets) + weight * l1_norm(result))
 
     descend(
-        steps(), optimiser_of(result, config), compute=compute, generator=random, tell=counter(progress, total, "l1-sparse")
+        steps(),
+        make_optimizer(result.parameters(), config),
+        compute=compute,
+        generator=random,
+        step_done=counter(progress, total, "l1-sparse"),
     )
     return finish(result)
 

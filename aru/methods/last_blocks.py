@@ -12,7 +12,7 @@ from aru.data.images import Sets
 from aru.methods.method import Method
 from aru.nets.blocks import frozen_modules, last_blocks
 from aru.nets.fresh import fresh
-from aru.train.descent import finish, holding, student
+from aru.train.descent import finish, student, with_frozen_statistics
 from aru.train.loop import fit, supervised
 
 
@@ -57,7 +57,7 @@ def _train_last(
         config,
         generator=generator(seed, text),
         compute=compute,
-        loss=holding(frozen_modules(model, trained), supervised),
+        loss=with_frozen_statistics(frozen_modules(model, trained), supervised),
         progress=progress,
         text=text,
     )

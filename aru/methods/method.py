@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -12,6 +11,7 @@ from aru.compute.device import Compute
 from aru.core.config import Section
 from aru.core.errors import InputError
 from aru.core.progress import Progress, silent
+from aru.core.suggestions import did_you_mean
 from aru.data.images import Sets
 
 
@@ -56,8 +56,7 @@ class Method:
         name = ".".join(str(part) for part in item["loc"])
         if item["type"] != "extra_forbidden":
             return f"{self.name}: {name} = {item['input']!r}: {item['msg']}"
-        near = get_close_matches(name, list(self.config.model_fields), n=1, cutoff=0.5)
-        return f"{self.name}: unknown parameter {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        return f"{self.name}: unknown parameter {name!r}{did_you_mean(name, self.config.model_fields)}"
 
 
 def require_classes(sets: Sets, name: str) -> None:

@@ -18,8 +18,9 @@ from aru.methods.aru.resetting import reset
 from aru.methods.method import Method
 from aru.nets.models import resettable
 from aru.train.batches import passes, sample, shuffled
-from aru.train.descent import DescentConfig, Step, counter, descend, finish, optimiser_of, set_lr, student
+from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
 from aru.train.losses import task_loss
+from aru.train.optimizers import make_optimizer, set_lr
 
 
 class MsgConfig(DescentConfig):
@@ -42,7 +43,7 @@ def unlearn(
         redrawn(model, mask, generator=random, resolution=sets.retain.images.shape[1]), compute, batchnorm=config.batchnorm
     )
     factors = gradient_factors(result, mask, config.kept_factor)
-    optimiser = optimiser_of(result, config)
+    optimizer = make_optimizer(result.parameters(), config)
 
     def scale() -> None:
         for weight, factor in factors:
@@ -50,14 +51,14 @@ def unlearn(
 
     def steps() -> Iterator[Step]:
         for epoch in range(config.epochs):
-            set_lr(optimiser, config.lr * warmth(epoch, config.epochs))
+            set_lr(optimizer, config.lr * warmth(epoch, config.epochs))
             for images, targets in shuffled(
                 sets.retain, config.batch_size, generator=random, compute=compute, augmented=config.augment
             ):
-                yield Step(task_loss(result(images), targets), shape=scale)
+                yield Step(task_loss(result(images), targets), grad_hook=scale)
 
     total = config.epochs * passes(len(sets.retain), config.batch_size)
-    descend(steps(), optimiser, compute=compute, generator=random, tell=counter(progress, total, "msg"))
+    descend(steps(), optimizer, compute=compute, generator=random, step_done=counter(progress, total, "msg"))
     return finish(result)
 
 

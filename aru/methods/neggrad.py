@@ -11,8 +11,9 @@ from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
 from aru.train.batches import endless, passes
-from aru.train.descent import DescentConfig, Step, counter, descend, finish, optimiser_of, student
+from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
 from aru.train.losses import task_loss
+from aru.train.optimizers import make_optimizer
 
 
 class NegGradConfig(DescentConfig):
@@ -36,7 +37,13 @@ def unlearn(
         for _, (images, targets) in zip(range(total), batches, strict=False):
             yield Step(-task_loss(result(images), targets))
 
-    descend(steps(), optimiser_of(result, config), compute=compute, generator=random, tell=counter(progress, total, "neggrad"))
+    descend(
+        steps(),
+        make_optimizer(result.parameters(), config),
+        compute=compute,
+        generator=random,
+        step_done=counter(progress, total, "neggrad"),
+    )
     return finish(result)
 
 

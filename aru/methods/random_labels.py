@@ -12,8 +12,9 @@ from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
 from aru.train.batches import joined, passes, relabelled, shuffled
-from aru.train.descent import DescentConfig, Step, counter, descend, finish, optimiser_of, student
+from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
 from aru.train.losses import task_loss
+from aru.train.optimizers import make_optimizer
 
 
 class RandomLabelsConfig(DescentConfig):
@@ -33,10 +34,10 @@ def unlearn(
     steps = wrong_label_steps(result, sets, config, generator=random, compute=compute)
     descend(
         steps,
-        optimiser_of(result, config),
+        make_optimizer(result.parameters(), config),
         compute=compute,
         generator=random,
-        tell=counter(progress, total_steps(sets, config), "random labels"),
+        step_done=counter(progress, total_steps(sets, config), "random labels"),
     )
     return finish(result)
 

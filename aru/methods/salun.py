@@ -14,7 +14,8 @@ from aru.data.images import Sets
 from aru.methods.importance import Gradients, mean_gradient
 from aru.methods.method import Method
 from aru.methods.random_labels import RandomLabelsConfig, total_steps, wrong_label_steps
-from aru.train.descent import Step, counter, descend, finish, optimiser_of, student
+from aru.train.descent import Step, counter, descend, finish, student
+from aru.train.optimizers import make_optimizer
 
 
 class SalUnConfig(RandomLabelsConfig):
@@ -44,14 +45,14 @@ def unlearn(
 
     def steps() -> Iterator[Step]:
         for step in wrong_label_steps(result, sets, config, generator=random, compute=compute):
-            yield replace(step, shape=lambda: mask_gradients(result, mask))
+            yield replace(step, grad_hook=lambda: mask_gradients(result, mask))
 
     descend(
         steps(),
-        optimiser_of(result, config),
+        make_optimizer(result.parameters(), config),
         compute=compute,
         generator=random,
-        tell=counter(progress, total_steps(sets, config), "salun"),
+        step_done=counter(progress, total_steps(sets, config), "salun"),
         project=hold,
     )
     return finish(result)

@@ -14,9 +14,10 @@ from aru.core.seeds import generator
 from aru.data.images import ImageSet, Sets
 from aru.methods.method import Method, require_classes
 from aru.train.batches import passes, shuffled
-from aru.train.descent import DescentConfig, Step, counter, descend, finish, optimiser_of, set_lr, student, teacher
+from aru.train.descent import DescentConfig, Step, counter, descend, finish, student, teacher
 from aru.train.loop import correct, predict
 from aru.train.losses import distillation_loss, task_loss
+from aru.train.optimizers import make_optimizer, set_lr
 
 
 class ScrubConfig(DescentConfig):
@@ -50,21 +51,21 @@ def unlearn(
     """
     require_classes(sets, "scrub")
     fixed, result = teacher(model, compute), student(model, compute, batchnorm=config.batchnorm)
-    random, optimiser = generator(seed, "scrub"), optimiser_of(result, config)
+    random, optimizer = generator(seed, "scrub"), make_optimizer(result.parameters(), config)
     retain_steps = passes(len(sets.retain), config.batch_size)
     forget_steps = passes(len(sets.forget), config.forget_batch_size)
     total = config.epochs * retain_steps + min(config.epochs, config.forget_epochs) * forget_steps
-    tell = counter(progress, total, "scrub")
+    step_done = counter(progress, total, "scrub")
     errors: list[float] = []
     checkpoints: list[dict] = []
     for epoch in range(1, config.epochs + 1):
-        set_lr(optimiser, config.lr * decayed(config, epoch))
+        set_lr(optimizer, config.lr * decayed(config, epoch))
         descend(
             _epoch(result, fixed, sets, config, epoch, random, compute),
-            optimiser,
+            optimizer,
             compute=compute,
             generator=random,
-            tell=tell,
+            step_done=step_done,
         )
         if config.reference_error is not None:
             errors.append(error_on(result, sets.forget, compute))

@@ -15,8 +15,9 @@ from aru.methods.importance import Gradients, importance
 from aru.methods.method import Method
 from aru.methods.salun import Mask, mask_gradients
 from aru.train.batches import endless
-from aru.train.descent import Step, StepConfig, cosine, counter, descend, finish, optimiser_of, set_lr, student
+from aru.train.descent import Step, StepConfig, cosine, counter, descend, finish, student
 from aru.train.losses import task_loss
+from aru.train.optimizers import make_optimizer, set_lr
 
 _TINY = 1e-15  # the source's, against division by zero
 
@@ -41,7 +42,7 @@ def unlearn(
     m = 1[F_f / F_r >= threshold], w_i ~ CE_i^-exponent (arXiv 2409.19732)."""
     mask = balanced_saliency(model, sets, config, compute=compute)
     result = student(model, compute, batchnorm=config.batchnorm)
-    random, optimiser = generator(seed, "sfron"), optimiser_of(result, config)
+    random, optimizer = generator(seed, "sfron"), make_optimizer(result.parameters(), config)
 
     def restrain() -> None:
         mask_gradients(result, mask)
@@ -51,7 +52,7 @@ def unlearn(
         ways: dict[str, Any] = {"generator": random, "compute": compute, "augmented": config.augment}
         forget, retain = (endless(data, config.batch_size, **ways) for data in (sets.forget, sets.retain))
         for number in range(config.iterations):
-            set_lr(optimiser, cosine(config.lr, number, config.iterations))
+            set_lr(optimizer, cosine(config.lr, number, config.iterations))
             if number % config.every == 0:
                 images, targets = next(forget)
                 losses = task_loss(result(images), targets, reduction="none")
@@ -60,7 +61,7 @@ def unlearn(
             yield Step(task_loss(result(images), targets))
 
     total = config.iterations + -(-config.iterations // config.every)
-    descend(steps(), optimiser, compute=compute, generator=random, tell=counter(progress, total, "sfron"))
+    descend(steps(), optimizer, compute=compute, generator=random, step_done=counter(progress, total, "sfron"))
     return finish(result)
 
 

@@ -14,8 +14,9 @@ from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
 from aru.train.batches import passes, shuffled
-from aru.train.descent import DescentConfig, Step, counter, descend, finish, optimiser_of, student
+from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
 from aru.train.losses import task_loss
+from aru.train.optimizers import OptimizerOptions, make_optimizer
 
 
 class UnsirConfig(DescentConfig):
@@ -46,7 +47,7 @@ def unlearn(
     ways: dict[str, Any] = {"generator": random, "compute": compute, "augmented": config.augment}
     size = config.batch_size
     impairing = config.epochs * min(passes(len(sets.retain), size), passes(len(sets.forget), size))
-    tell = counter(progress, impairing + config.repair_epochs * passes(len(sets.retain), size), "unsir")
+    step_done = counter(progress, impairing + config.repair_epochs * passes(len(sets.retain), size), "unsir")
 
     def impair() -> Iterator[Step]:
         for _ in range(config.epochs):
@@ -63,8 +64,14 @@ def unlearn(
             for images, targets in shuffled(sets.retain, size, **ways):
                 yield Step(task_loss(result(images), targets))
 
-    descend(impair(), optimiser_of(result, config), compute=compute, generator=random, tell=tell)
-    descend(repair(), optimiser_of(result, config, lr=config.repair_lr), compute=compute, generator=random, tell=tell)
+    descend(impair(), make_optimizer(result.parameters(), config), compute=compute, generator=random, step_done=step_done)
+    descend(
+        repair(),
+        make_optimizer(result.parameters(), config, lr=config.repair_lr),
+        compute=compute,
+        generator=random,
+        step_done=step_done,
+    )
     return finish(result)
 
 
@@ -77,7 +84,7 @@ def learn_noise(
         images: (B, 3, H, W) in [0, 1]; result likewise, unbounded with objective ``labels``.
     """
     noise = torch.randn(images.shape, generator=generator).to(images.device).requires_grad_(True)
-    adam = torch.optim.Adam([noise], lr=config.noise_lr)
+    adam = make_optimizer([noise], OptimizerOptions(lr=config.noise_lr, optimiser="adam"))
     with torch.no_grad():
         outputs = model(images).float()
     for _ in range(config.noise_steps):

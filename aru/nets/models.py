@@ -140,6 +140,11 @@ def classifier(model: nn.Module) -> str:
     return linear[-1]
 
 
+def batchnorms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """The BatchNorm modules: those that keep running statistics in training mode."""
+    return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
 def resettable(model: nn.Module) -> dict[str, nn.Parameter]:
     """Weights whose units can be reset, by layer: convolutions, Linear layers and attention projections.
 

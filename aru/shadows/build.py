@@ -8,7 +8,7 @@ from typing import Any
 
 from aru.comparison.choices import REFERENCES, Choice, parse_choices
 from aru.comparison.draws import Protocol, draws_of
-from aru.compute.device import choose
+from aru.compute.device import make_compute
 from aru.core.config import Config
 from aru.core.progress import Progress, silent
 from aru.shadows.halves import check_models
@@ -57,7 +57,7 @@ class Build:
     def __init__(self, asked: Asked, config: Config, work: Path) -> None:
         self.asked, self.config, self.work = asked, config, Path(work)
         self.draws, self.choices = draws_of(asked.protocol, asked.draws), _choices(asked, config)
-        self.compute, self.store = choose(config.runtime), open_pool(self.work)
+        self.compute, self.store = make_compute(config.runtime), open_pool(self.work)
         self.population = load_population(self.work / "prepared", asked.protocol, config)
         self.shadows = shadows_of(self.population, config, self.compute, asked.models)
         entries = self.entries()

@@ -15,7 +15,7 @@ import torch
 
 from aru.comparison.draws import Protocol
 from aru.comparison.store import Store
-from aru.compute.device import Compute, choose
+from aru.compute.device import Compute, make_compute
 from aru.compute.keys import arithmetic, digest
 from aru.core.config import Config
 from aru.core.errors import InputError, TrainingError
@@ -80,7 +80,7 @@ def train_shadow(shadow: Shadow, config: Config, work: Path, *, progress: Progre
 
     An interrupted training goes on from its last checkpoint; the weights are kept before the logits are computed.
     """
-    store, compute = open_pool(work), choose(config.runtime)
+    store, compute = open_pool(work), make_compute(config.runtime)
     population = load_population(Path(work) / "prepared", shadow.protocol, config)
     kept = {"name": config.model.name, "resolution": config.data.resolution, "outputs": population.train.outputs}
     if not store.has(shadow.key, model=True):

@@ -10,7 +10,7 @@ import torch
 from aru.comparison.choices import Choice
 from aru.comparison.draws import Draw
 from aru.comparison.store import Store
-from aru.compute.device import choose
+from aru.compute.device import make_compute
 from aru.compute.keys import digest
 from aru.core.config import Config
 from aru.core.errors import InputError, TrainingError
@@ -77,7 +77,7 @@ def unlearn_shadow(
 
     A loss or logit that is not finite leaves a record that says so: it is a result, and would not go better again.
     """
-    store, prepared, compute = open_answers(work), Path(work) / "prepared", choose(config.runtime)
+    store, prepared, compute = open_answers(work), Path(work) / "prepared", make_compute(config.runtime)
     request = load_request(draw, config, prepared)
     key = answers_key(shadow, request, choice)
     if store.has(key):

@@ -7,7 +7,7 @@ files that it imports: a change of the report's code does not train a model agai
 import importlib
 from pathlib import Path
 
-from aru.compute.device import choose
+from aru.compute.device import make_compute
 from aru.core.config import load_archive, load_config
 from aru.core.errors import InputError
 from aru.core.files import write_json
@@ -39,7 +39,7 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
     inputs = Inputs(stage, benchmark, root)
     config = load_config(root / "params.yaml", benchmark)
     archive = root / load_archive(root / "params.yaml", benchmark)
-    compute, clock = choose(config.runtime), Stopwatch()
+    compute, clock = make_compute(config.runtime), Stopwatch()
     if stage in _BEFORE_WORK:
         from aru.stages.dry_pass import check_network  # here: that a network passes is no input of a stage's result
 

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +14,8 @@ from aru.compute.device import Compute
 from aru.core.config import Section
 from aru.core.errors import TrainingError
 from aru.core.progress import Progress
+from aru.nets.models import batchnorms
+from aru.train.finite import require_finite
 from aru.train.loop import Loss
 
 _CHECK_EVERY = 20  # steps between looks at the loss, which on a GPU wait for it
@@ -39,10 +41,10 @@ class DescentConfig(StepConfig):
 
 @dataclass(frozen=True)
 class Step:
-    """One gradient step: the scalar loss, and what is done to the gradients before they are used."""
+    """One gradient step: the scalar loss, and what `grad_hook` does to the gradients before the optimizer uses them."""
 
     loss: torch.Tensor
-    shape: Callable[[], None] | None = None
+    grad_hook: Callable[[], None] | None = None
 
 
 def student(model: nn.Module, compute: Compute, *, batchnorm: str = "train") -> nn.Module:
@@ -65,28 +67,18 @@ def finish(model: nn.Module) -> nn.Module:
     return model
 
 
-def optimiser_of(model: nn.Module, config: StepConfig, *, lr: float | None = None) -> torch.optim.Optimizer:
-    """The configured optimiser over all parameters, with fresh state."""
-    chosen = config.lr if lr is None else lr
-    if config.optimiser == "adam":
-        return torch.optim.Adam(model.parameters(), lr=chosen, weight_decay=config.weight_decay)
-    if config.optimiser == "adamw":
-        return torch.optim.AdamW(model.parameters(), lr=chosen, weight_decay=config.weight_decay)
-    return torch.optim.SGD(model.parameters(), lr=chosen, momentum=config.momentum, weight_decay=config.weight_decay)
-
-
 def descend(
     steps: Iterator[Step],
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     *,
     compute: Compute,
     generator: torch.Generator,
-    tell: Callable[[], None],
+    step_done: Callable[[], None],
     project: Callable[[], None] | None = None,
 ) -> None:
-    """Take one optimiser step for each that `steps` yields, which computes its loss when it is asked for it.
+    """Take one optimizer step for each that `steps` yields, which computes its loss when it is asked for it.
 
-    `project` runs after every optimiser step: only there can weights be held still, because momentum and weight decay
+    `project` runs after every optimizer step: only there can weights be held still, because momentum and weight decay
     move a weight whose gradient is zero. Raises TrainingError where the loss is not finite, or a weight at the end.
     """
     devices = [compute.device] if compute.device.type == "cuda" else []
@@ -98,26 +90,20 @@ def descend(
                 step = next(steps, None)
             if step is None:
                 break
-            _take(step, optimiser, project)
+            _take(step, optimizer, project)
             total += step.loss.detach()
             if number % _CHECK_EVERY == 0:
-                _check_finite(total, number, optimiser)
-            tell()
-    _check_finite(total, number - 1, optimiser)
-    if not all(torch.isfinite(weight).all() for group in optimiser.param_groups for weight in group["params"]):
-        raise TrainingError(f"weights are not finite after the last of {number - 1} steps{_remedy(optimiser)}")
+                require_finite(total, "the loss", f" at step {number}{_remedy(optimizer)}")
+            step_done()
+    require_finite(total, "the loss", f" at step {number - 1}{_remedy(optimizer)}")
+    if not all(torch.isfinite(weight).all() for group in optimizer.param_groups for weight in group["params"]):
+        raise TrainingError(f"weights are not finite after the last of {number - 1} steps{_remedy(optimizer)}")
 
 
 def counter(progress: Progress, total: int, text: str) -> Callable[[], None]:
-    """Tell `progress` of one more step at each call."""
+    """A function that counts one more step at each call and passes it on to `progress`."""
     done = itertools.count(1)
     return lambda: progress(next(done), total, text)
-
-
-def set_lr(optimiser: torch.optim.Optimizer, lr: float) -> None:
-    """Set the learning rate of every group."""
-    for group in optimiser.param_groups:
-        group["lr"] = lr
 
 
 def cosine(value: float, step: int, total: int, *, least: float = 0.0) -> float:
@@ -125,12 +111,7 @@ def cosine(value: float, step: int, total: int, *, least: float = 0.0) -> float:
     return least + (value - least) * (1 + math.cos(math.pi * step / max(1, total))) / 2
 
 
-def batchnorms(model: nn.Module) -> list[nn.Module]:
-    """The modules that keep running statistics."""
-    return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-
-
-def holding(modules: list[nn.Module], loss: Loss) -> Loss:
+def with_frozen_statistics(modules: Sequence[nn.Module], loss: Loss) -> Loss:
     """A loss for `fit` during which these modules stay in evaluation mode: their statistics do not move."""
 
     def held(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -141,23 +122,18 @@ def holding(modules: list[nn.Module], loss: Loss) -> Loss:
     return held
 
 
-def _take(step: Step, optimiser: torch.optim.Optimizer, project: Callable[[], None] | None) -> None:
-    optimiser.zero_grad(set_to_none=True)
+def _take(step: Step, optimizer: torch.optim.Optimizer, project: Callable[[], None] | None) -> None:
+    optimizer.zero_grad(set_to_none=True)
     step.loss.backward()
-    if step.shape:
-        step.shape()
-    optimiser.step()
+    if step.grad_hook:
+        step.grad_hook()
+    optimizer.step()
     if project:
         project()
 
 
-def _check_finite(total: torch.Tensor, number: int, optimiser: torch.optim.Optimizer) -> None:
-    if not torch.isfinite(total):
-        raise TrainingError(f"the loss is {total.item()} at step {number}{_remedy(optimiser)}")
-
-
-def _remedy(optimiser: torch.optim.Optimizer) -> str:
+def _remedy(optimizer: torch.optim.Optimizer) -> str:
     return (
-        f", with a learning rate of {optimiser.param_groups[0]['lr']:.3g}: lower lr, or use runtime.precision fp32; "
+        f", with a learning rate of {optimizer.param_groups[0]['lr']:.3g}: lower lr, or use runtime.precision fp32; "
         "nothing was written over"
     )

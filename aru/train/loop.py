@@ -14,7 +14,9 @@ from aru.core.progress import Progress, silent
 from aru.data.augment import augment
 from aru.data.images import ImageSet
 from aru.train.checkpoint import Checkpoint
+from aru.train.finite import first_not_finite, require_finite
 from aru.train.losses import task_loss
+from aru.train.optimizers import make_optimizer
 
 Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """(model, images, targets) -> (scalar loss, logits)."""
@@ -49,29 +51,28 @@ def fit(
     loss is not finite, or a weight at the end; it names the training, `text`, and the learning rate, `lr_name`.
     """
     compute.place(model)
-    optimiser = _optimiser(model, config)
+    optimizer = make_optimizer(model.parameters(), config)
     batches = math.ceil(len(data) / config.batch_size)
-    scheduler = _scheduler(optimiser, config, batches)
-    parts = {"model": model, "optimiser": optimiser, "scheduler": scheduler}
+    scheduler = _scheduler(optimizer, config, batches)
+    parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
     history = checkpoint.restore(parts, generator) if checkpoint else []
     with torch.random.fork_rng(devices=[compute.device] if compute.device.type == "cuda" else []):
         for epoch in range(len(history) + 1, config.epochs + 1):
             torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))  # dropout draws from the global one
 
-            def tell(done: int, epoch: int = epoch) -> None:
+            def batch_done(done: int, epoch: int = epoch) -> None:
                 progress((epoch - 1) * batches + done, config.epochs * batches, f"{text}, epoch {epoch} of {config.epochs}")
 
-            try:
-                history.append(_epoch(epoch, model, data, config, optimiser, scheduler, loss, generator, compute, tell))
-            except _NotFinite as error:
-                raise TrainingError(f"{text}: {error}{_remedy(config, lr_name)}") from None
+            def check(total: torch.Tensor, batch: int, epoch: int = epoch) -> None:
+                require_finite(total, f"{text}: the loss", f" at epoch {epoch}, batch {batch}{_remedy(config, lr_name)}")
+
+            history.append(
+                _epoch(epoch, model, data, config, optimizer, scheduler, loss, generator, compute, batch_done, check)
+            )
             if checkpoint and epoch < config.epochs:
                 checkpoint.save(parts, generator, history)
     model.eval()
-    try:
-        check_trained(model, data, compute=compute, said=text)
-    except TrainingError as error:
-        raise TrainingError(f"{error}{_remedy(config, lr_name)}") from None
+    check_trained(model, data, compute=compute, what=text, remedy=_remedy(config, lr_name))
     return history
 
 
@@ -80,33 +81,34 @@ def _epoch(
     model: nn.Module,
     data: ImageSet,
     config: TrainConfig,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     scheduler: torch.optim.lr_scheduler.LRScheduler,
     loss: Loss,
     generator: torch.Generator,
     compute: Compute,
-    tell: Callable[[int], None],
+    batch_done: Callable[[int], None],
+    check: Callable[[torch.Tensor, int], None],
 ) -> dict[str, float]:
     model.train()
     total = torch.zeros((), device=compute.device)
     right = torch.zeros((), device=compute.device)
-    lr = optimiser.param_groups[0]["lr"]
+    lr = optimizer.param_groups[0]["lr"]
     for number, positions in enumerate(batches_of(len(data), config.batch_size, generator), start=1):
         images, targets = data.batch(positions, compute.device)
         if config.augment:
             images = augment(images, generator=generator)
         with compute.autocast():
             value, logits = loss(model, images, targets)
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         value.backward()
-        optimiser.step()
+        optimizer.step()
         scheduler.step()
         total += value.detach() * len(positions)
         right += correct(logits.detach(), targets)
         if number % _CHECK_EVERY == 0:
-            _check_finite(total, epoch, number)
-        tell(number)
-    _check_finite(total, epoch, number)
+            check(total, number)
+        batch_done(number)
+    check(total, number)
     return {"epoch": epoch, "loss": total.item() / len(data), "accuracy": right.item() / len(data), "lr": lr}
 
 
@@ -138,36 +140,27 @@ def predict(
     return torch.cat(logits)
 
 
-def check_trained(model: nn.Module, data: ImageSet, *, compute: Compute, said: str) -> None:
-    """Raise TrainingError, which begins with `said`, unless all weights and the loss on a few training images are finite.
+def check_trained(model: nn.Module, data: ImageSet, *, compute: Compute, what: str, remedy: str = "") -> None:
+    """Raise TrainingError, which begins with `what`, unless all weights and the loss on a few training images are finite.
 
-    The loss that a step descends is that before it: where the last one, or the only one, breaks the weights, it tells nothing.
+    The loss that a step descends is that before it: where the last one, or the only one, breaks the weights, it says nothing.
     """
     few = data.take(np.arange(min(len(data), _FEW)))
-    broken = next((name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()), None)
+    broken = first_not_finite(model.state_dict())
     if broken is not None:
-        raise TrainingError(f"{said} ends in weights that are not finite ({broken})")
-    loss = task_loss(predict(model, few, compute=compute), few.targets)
-    if not torch.isfinite(loss):
-        raise TrainingError(f"{said} ends in a model whose loss is {loss.item()}")
+        raise TrainingError(f"{what} ends in weights that are not finite ({broken}){remedy}")
+    require_finite(task_loss(predict(model, few, compute=compute), few.targets), f"{what} ends in a model whose loss", remedy)
 
 
-def _optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if config.optimiser == "adamw":
-        return torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
-    return torch.optim.SGD(parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
-
-
-def _scheduler(optimiser: torch.optim.Optimizer, config: TrainConfig, batches: int):
+def _scheduler(optimizer: torch.optim.Optimizer, config: TrainConfig, batches: int) -> torch.optim.lr_scheduler.LRScheduler:
     schedulers, steps = torch.optim.lr_scheduler, max(1, config.epochs * batches)
     if config.schedule == "step":
-        return schedulers.MultiStepLR(optimiser, [epoch * batches for epoch in config.milestones], config.gamma)
+        return schedulers.MultiStepLR(optimizer, [epoch * batches for epoch in config.milestones], config.gamma)
     if config.schedule == "cosine":
-        return schedulers.CosineAnnealingLR(optimiser, steps)
+        return schedulers.CosineAnnealingLR(optimizer, steps)
     if config.schedule == "onecycle":
-        return schedulers.OneCycleLR(optimiser, config.lr, total_steps=steps + 1)
-    return schedulers.ConstantLR(optimiser, factor=1.0)
+        return schedulers.OneCycleLR(optimizer, config.lr, total_steps=steps + 1)
+    return schedulers.ConstantLR(optimizer, factor=1.0)
 
 
 def correct(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -175,15 +168,6 @@ def correct(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     if targets.is_floating_point():
         return ((logits > 0) == (targets > 0.5)).float().mean(dim=1).sum()
     return (logits.argmax(dim=1) == targets).float().sum()
-
-
-class _NotFinite(ArithmeticError):
-    """Where in a training the loss was not finite any more."""
-
-
-def _check_finite(total: torch.Tensor, epoch: int, batch: int) -> None:
-    if not torch.isfinite(total):
-        raise _NotFinite(f"the loss is {total.item()} at epoch {epoch}, batch {batch}")
 
 
 def _remedy(config: TrainConfig, lr_name: str) -> str:

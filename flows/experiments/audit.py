@@ -2,7 +2,6 @@
 
 import tempfile
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from aru.comparison.cell import open_store
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.files import md5, read_json
+from aru.core.suggestions import nearest
 from flows.pipeline.crashes import register_run
 from flows.pipeline.progress import Board, make_board
 from flows.pipeline.workers import Work, workers
@@ -131,8 +131,8 @@ def find_target(model: str, benchmark: str, root: Path, fetched: Path) -> Target
     if name in registered:
         version, path = registry.fetch_weights(root, name, which, fetched)
         return Target(f"{name}-version-{version}", path)
-    near = get_close_matches(name, [*OWN, *registered], n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    near = nearest(name, [*OWN, *registered])
+    hint = f"did you mean {near!r}? " if near else ""
     raise InputError(
         f"no model {model!r}: {hint}MODEL is {', '.join(OWN)}, a .safetensors file, or a registered model as "
         f"NAME, NAME@alias or NAME/version (registered: {', '.join(registered) or 'none'})"

@@ -18,7 +18,7 @@ from aru.comparison.draws import draws_of
 from aru.comparison.estimate import estimate_seconds
 from aru.comparison.plan import Plan, Task, make_plan
 from aru.comparison.tuning import check_tuned_protocol, load_tuned
-from aru.compute.device import choose
+from aru.compute.device import make_compute
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.progress import silent
@@ -100,7 +100,7 @@ def plan_of(request: Request, root: Path) -> Plan:
         seeds=request.seeds,
         first_seed=request.first_seed,
         unlearn_seeds=request.unlearn_seeds,
-        compute=choose(config.runtime),
+        compute=make_compute(config.runtime),
         keep=request.keep_weights,
     )
 
@@ -173,7 +173,7 @@ def show_plan(request: Request, *, root: Path = Path("."), quiet: bool = False) 
         config, work = load_config(root / "params.yaml", request.benchmark), root / "work" / request.benchmark
         store = open_store(work)
         missing = plan.missing(store)
-        expected = estimate_seconds(missing, config, work, store, choose(config.runtime))
+        expected = estimate_seconds(missing, config, work, store, make_compute(config.runtime))
     lines = [f"{expected[task.key]:8.0f} s  {task.label}" for task in missing]
     return "\n".join([*lines, *plan.left_out, _sum_up(plan, missing, expected, request)])
 
@@ -188,7 +188,7 @@ def _sum_up(plan: Plan, missing: list[Task], expected: Mapping[str, float], requ
 def _compute(request: Request, plan: Plan, missing: list[Task], root: Path, board: Board) -> list[Job]:
     config, work = load_config(root / "params.yaml", request.benchmark), root / "work" / request.benchmark
     store = open_store(work)
-    expected = estimate_seconds(missing, config, work, store, choose(config.runtime))
+    expected = estimate_seconds(missing, config, work, store, make_compute(config.runtime))
     board.say(_sum_up(plan, missing, expected, request))
     names = {task.key: task for task in missing}
     jobs = [

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from aru.core.config import FORGET_WAYS, PRESETS, Config, check_parameter, parse
 from aru.core.errors import InputError
 from aru.core.names import check_name, check_path
 from aru.core.safe_yaml import check_size
+from aru.core.suggestions import did_you_mean
 
 PARAMS_FILE = "params.yaml"
 
@@ -133,8 +133,7 @@ def section(content: Any, benchmark: str, path: Path) -> Any:
     """The section of a benchmark, active or not; an unknown name is answered with the nearest known one."""
     sections = [name for name in content if name != "benchmarks"] if isinstance(content, dict) else []
     if benchmark not in sections:
-        near = get_close_matches(benchmark, sections, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(sections) or 'none'}"
+        hint = did_you_mean(benchmark, sections) or f"; it has {', '.join(sections) or 'none'}"
         raise InputError(f"{path.name} has no section for benchmark {benchmark!r}{hint}")
     return content[benchmark]
 

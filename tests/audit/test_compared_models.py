@@ -19,7 +19,7 @@ from aru.comparison.cell import open_store, run_task
 from aru.comparison.choices import parse_choices
 from aru.comparison.draws import Draw
 from aru.comparison.plan import make_plan
-from aru.compute.device import choose
+from aru.compute.device import make_compute
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.files import md5, read_json, write_json
@@ -50,7 +50,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         parse_choices(METHODS, config),
         [Draw("clean")],
         seeds=1,
-        compute=choose(config.runtime),
+        compute=make_compute(config.runtime),
         keep=True,
     )
     for task in plan.missing(open_store(work)):

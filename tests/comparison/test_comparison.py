@@ -21,7 +21,7 @@ from aru.comparison.keys import original_key
 from aru.comparison.local_runs import run_tasks
 from aru.comparison.plan import Plan, Task, expected_key, make_plan
 from aru.comparison.store import Store
-from aru.compute.device import choose
+from aru.compute.device import make_compute
 from aru.core.config import PRESETS, Config
 from aru.core.errors import InputError, TrainingError
 from aru.core.source_code import code_digest
@@ -58,7 +58,7 @@ def plan_of(root: Path, methods: str, *, seeds: int = 1, protocol: str = "offici
         parse_choices(methods, config),
         draws_of(protocol, 1),
         seeds=seeds,
-        compute=choose(config.runtime),
+        compute=make_compute(config.runtime),
         **options,
     )
 
@@ -171,7 +171,7 @@ def test_tuned_parameters_are_taken_by_plain_names_and_missing_ones_named(config
 
 def test_a_key_stands_for_data_parameters_seed_and_code(tuning_once, config, monkeypatch):
     _, _, sets = load_draw(tuning_once / "work" / "toy" / "prepared", Draw("official"), config)
-    compute = choose(config.runtime)
+    compute = make_compute(config.runtime)
     key = original_key(config, 0, sets, compute)
     assert key == original_key(config, 0, dict(sets), compute)
     longer = config.model_copy(update={"train": config.train.model_copy(update={"epochs": 2})})
@@ -223,7 +223,7 @@ def test_records_hold_the_figures_of_the_kept_logits_and_what_it_cost(tuning_pro
     sets, _, _ = load_draw(work / "prepared", Draw("official"), config)
     task = next(task for task in plan.cells if task.choice.method == "finetune")
     model = open_store(work).model(task.key)
-    logits = {name: predict(model, getattr(sets, name), compute=choose(config.runtime)) for name in vars(sets)}
+    logits = {name: predict(model, getattr(sets, name), compute=make_compute(config.runtime)) for name in vars(sets)}
     wanted = rounded(model_figures(logits, {name: getattr(sets, name).targets for name in vars(sets)}))
     assert records["finetune"]["figures"] == wanted
     assert records["finetune"]["cpu_seconds"] > 0 and records["finetune"]["counts"]["forget"] == 24
@@ -297,7 +297,7 @@ def test_estimates_count_passes_and_learn_from_what_was_measured(tuning_project,
     assert passes(by_kind["finetune"], config, sets) == 3 * len(sets.retain)  # two epochs, and one for the rest
     compute_all(tuning_project, plan)
     store = open_store(work)
-    found = estimate_seconds(plan.tasks, config, work, store, choose(config.runtime))
+    found = estimate_seconds(plan.tasks, config, work, store, make_compute(config.runtime))
     key = by_kind["finetune"].key
     assert found[key] == pytest.approx(store.record(key)["seconds"])
 
@@ -308,7 +308,7 @@ def test_a_resumed_retraining_is_billed_for_all_its_parts(tuning_project, config
     monkeypatch.setattr("aru.comparison.cell.Checkpoint", partial(Checkpoint, every_seconds=0))
     longer = replace(begun, choice=replace(begun.choice, parameters=config.train.model_copy(update={"epochs": 2})))
     _, _, sets = load_draw(work / "prepared", begun.draw, config)
-    longer = replace(longer, key=expected_key(longer, config, sets, choose(config.runtime)))
+    longer = replace(longer, key=expected_key(longer, config, sets, make_compute(config.runtime)))
 
     def interrupt(done, total, text):
         if "epoch 2" in text:

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from aru.compute.device import choose
-from aru.compute.kernels.convolution import FewPixelConv2d, speed_up
+from aru.compute.device import make_compute
+from aru.compute.kernels.convolution import FewPixelConv2d, use_fast_convolutions
 from aru.core.config import RuntimeConfig
 from aru.nets.models import build
 
@@ -36,7 +36,7 @@ CASES = [
 def pair(channels, outputs, kernel, stride, padding, *, bias=True):
     torch.manual_seed(0)
     theirs = nn.Conv2d(channels, outputs, kernel, stride, padding, bias=bias)
-    ours = speed_up(copy.deepcopy(theirs))
+    ours = use_fast_convolutions(copy.deepcopy(theirs))
     assert type(ours) is FewPixelConv2d
     return theirs, ours
 
@@ -86,12 +86,12 @@ def test_under_autocast_and_in_other_precisions_it_is_torchs_own():
 
 @pytest.mark.parametrize("changed", [{"groups": 2}, {"dilation": 2}, {"padding_mode": "reflect"}, {"padding": "same"}])
 def test_other_kinds_of_convolution_are_left_alone(changed):
-    assert type(speed_up(nn.Conv2d(128, 8, 3, **changed))) is nn.Conv2d
+    assert type(use_fast_convolutions(nn.Conv2d(128, 8, 3, **changed))) is nn.Conv2d
 
 
 def test_a_network_trains_alike_and_keeps_names_and_class():
     theirs = build("resnet18", 8, resolution=32, seed=1)
-    ours = speed_up(copy.deepcopy(theirs))
+    ours = use_fast_convolutions(copy.deepcopy(theirs))
     assert fast(ours) and not fast(theirs)
     assert type(ours) is type(theirs) and list(ours.state_dict()) == list(theirs.state_dict())
     images, targets = torch.rand(8, 3, 32, 32), torch.arange(8)
@@ -109,7 +109,7 @@ def fast(model: nn.Module) -> bool:
 
 @pytest.mark.parametrize("kernels", ["fast", "torch"])
 def test_the_parameters_decide_whose_kernels_a_computation_has(kernels):
-    compute, model = choose(RuntimeConfig(kernels=kernels, precision="fp32", device="cpu")), build("resnet18", 8)
+    compute, model = make_compute(RuntimeConfig(kernels=kernels, precision="fp32", device="cpu")), build("resnet18", 8)
     assert fast(compute.twin(model)) == (kernels == "fast") and not fast(model)
     assert fast(compute.place(model)) == (kernels == "fast")
 

@@ -14,7 +14,7 @@ from aru.audit.audited_model import Subject
 from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, make_case
 from aru.audit.levels import measure
 from aru.audit.verdicts import Measurement
-from aru.compute.device import Compute, choose
+from aru.compute.device import Compute, make_compute
 from aru.core.config import AttackConfig, MaskConfig, RuntimeConfig, TrainConfig, load_config
 from aru.methods.aru.attack import attack
 from aru.methods.aru.masking import mask
@@ -125,7 +125,7 @@ def test_an_audit_measures_on_the_device_what_it_measures_on_the_cpu(gpu, tmp_pa
 def test_two_trainings_on_one_card_are_alike_in_both_precisions(name):
     losses = []
     for dtype in (torch.float32, torch.float32, torch.bfloat16):
-        compute = Compute(choose(RuntimeConfig(device="cuda")).device, dtype)
+        compute = Compute(make_compute(RuntimeConfig(device="cuda")).device, dtype)
         model = build(name, 8, resolution=16)
         history = fit(model, sets().retain, TrainConfig(epochs=2, batch_size=8), generator=generator(), compute=compute)
         losses.append(history[-1]["loss"])

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from aru.compute.kernels import winograd
-from aru.compute.kernels.convolution import speed_up
+from aru.compute.kernels.convolution import use_fast_convolutions
 
 
 def gradients(function, images, weight):
@@ -52,7 +52,7 @@ def test_it_profits_where_two_products_a_pixel_are_enough():
     [(32, 64, 4, True), (8, 64, 8, True), (31, 64, 4, False), (32, 63, 4, False), (128, 64, 1, False), (4, 64, 17, False)],
 )
 def test_layers_choose_it_where_it_is_faster(batch, channels, side, chosen):
-    layer = speed_up(nn.Conv2d(channels, channels, 3, padding=1, bias=False))
+    layer = use_fast_convolutions(nn.Conv2d(channels, channels, 3, padding=1, bias=False))
     images = torch.rand(batch, channels, side, side)
     with torch.no_grad():
         expected = winograd.convolve(images, layer.weight) if chosen else functional.conv2d(images, layer.weight, padding=1)
@@ -62,5 +62,7 @@ def test_layers_choose_it_where_it_is_faster(batch, channels, side, chosen):
 @pytest.mark.parametrize("changed", [{"stride": 2}, {"padding": 0}, {"kernel_size": 5, "padding": 2}])
 def test_other_shapes_of_convolution_do_not_choose_it(changed, monkeypatch):
     monkeypatch.setattr(winograd, "convolve", lambda *_: pytest.fail("not a 3 x 3 convolution of stride and padding 1"))
-    layer = speed_up(nn.Conv2d(**{"in_channels": 64, "out_channels": 64, "kernel_size": 3, "padding": 1} | changed))
+    layer = use_fast_convolutions(
+        nn.Conv2d(**{"in_channels": 64, "out_channels": 64, "kernel_size": 3, "padding": 1} | changed)
+    )
     assert layer(torch.rand(64, 64, 8, 8)).isfinite().all()

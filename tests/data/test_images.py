@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from aru.compute.device import choose
+from aru.compute.device import make_compute
 from aru.core.config import RuntimeConfig
 from aru.core.errors import InputError
 from aru.data.augment import augment
@@ -96,7 +96,7 @@ def _own_memory() -> int:
 def test_at_128_px_the_input_pipeline_takes_at_most_a_tenth_of_a_training_step(tmp_path):
     """Ratio of the best of several timings in one run: a neighbour on the machine slows both."""
     count, side = 32, 128
-    compute = choose(RuntimeConfig())
+    compute = make_compute(RuntimeConfig())
     data = ImageSet(
         np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8),
         np.arange(count),

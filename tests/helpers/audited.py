@@ -121,14 +121,14 @@ def uniform_on_forget() -> nn.Module:
     """The original taught to answer evenly on forget images, while it goes on learning retain."""
     forget, retain = sets().forget, sets().retain
     model = copy.deepcopy(original()).train()
-    optimiser, rng = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9), generator(3)
+    optimizer, rng = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9), generator(3)
     for _ in range(150):
         hidden, _ = forget.batch(torch.randint(len(forget), (64,), generator=rng), CPU.device)
         images, targets = retain.batch(torch.randint(len(retain), (64,), generator=rng), CPU.device)
         loss = F.cross_entropy(model(images), targets) - model(hidden).log_softmax(dim=1).mean()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     return model.eval()
 
 

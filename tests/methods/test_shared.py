@@ -10,8 +10,9 @@ from aru.nets.blocks import blocks, frozen_modules, last_blocks
 from aru.nets.fresh import fresh, registered_name
 from aru.nets.models import build
 from aru.train.batches import endless, joined, passes, relabelled, sample, shuffled
-from aru.train.descent import DescentConfig, Step, cosine, counter, descend, optimiser_of, student
+from aru.train.descent import DescentConfig, Step, cosine, counter, descend, student
 from aru.train.loop import batches_of
+from aru.train.optimizers import make_optimizer
 from tests.helpers.toys import CPU, generator, image_set, same_weights, sets, small_net
 
 
@@ -126,17 +127,17 @@ def test_cosine_runs_from_the_value_to_the_least():
 def test_the_descent_is_plain_gradient_descent_and_shapes_before_it_projects():
     model, order = small_net(), []
     result = student(model, CPU, batchnorm="eval")
-    optimiser = optimiser_of(result, DescentConfig(lr=0.5, momentum=0.0))
+    optimizer = make_optimizer(result.parameters(), DescentConfig(lr=0.5, momentum=0.0))
 
     def steps():
-        yield Step((result.fc.bias * torch.arange(8.0)).sum(), shape=lambda: order.append("shape"))
+        yield Step((result.fc.bias * torch.arange(8.0)).sum(), grad_hook=lambda: order.append("shape"))
 
     descend(
         steps(),
-        optimiser,
+        optimizer,
         compute=CPU,
         generator=generator(),
-        tell=lambda: order.append("tell"),
+        step_done=lambda: order.append("tell"),
         project=lambda: order.append("project"),
     )
     assert torch.allclose(result.fc.bias, model.fc.bias - 0.5 * torch.arange(8.0))
@@ -149,10 +150,10 @@ def test_the_descent_stops_at_a_loss_that_is_not_finite():
     with pytest.raises(TrainingError, match="inf at step 4"):
         descend(
             steps,
-            optimiser_of(result, DescentConfig()),
+            make_optimizer(result.parameters(), DescentConfig()),
             compute=CPU,
             generator=generator(),
-            tell=counter(lambda *told: None, 4, "test"),
+            step_done=counter(lambda *told: None, 4, "test"),
         )
 
 

@@ -19,7 +19,7 @@ import yaml
 from aru.commands import shadows as command
 from aru.comparison.choices import Choice, parse_choice
 from aru.comparison.draws import Draw, tuning_people
-from aru.compute.device import choose
+from aru.compute.device import make_compute
 from aru.core.config import Config, load_config
 from aru.core.errors import InputError, TrainingError
 from aru.core.progress import Progress, silent
@@ -102,7 +102,7 @@ def root(built: Path, tmp_path: Path) -> Path:
 def plan(root: Path, models: int, protocol: str = "official", config: Config | None = None) -> list[Shadow]:
     config = config or load_config(root / "params.yaml", "small")
     population = load_population(root / "work" / "small" / "prepared", protocol, config)
-    return shadows_of(population, config, choose(config.runtime), models)
+    return shadows_of(population, config, make_compute(config.runtime), models)
 
 
 def build(root: Path, models: int) -> list[Shadow]:
@@ -203,7 +203,7 @@ def test_an_entry_has_weights_and_the_logits_of_every_file(built):
     shadow = plan(built, 2)[0]
     tensors = store_of(built).logits(shadow.key)
     assert tensors["logits"].dtype == torch.float16 and tensors["logits"].shape == (len(population.every_files), 8)
-    own = predict(store_of(built).model(shadow.key), population.train, compute=choose(config.runtime))
+    own = predict(store_of(built).model(shadow.key), population.train, compute=make_compute(config.runtime))
     assert torch.equal(logits_of(store_of(built), shadow.key, population.files), own.half().float())
     assert store_of(built).record(shadow.key)["photos"] == len(shadow.positions)
 

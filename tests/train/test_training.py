@@ -38,9 +38,9 @@ def test_the_global_generator_neither_matters_nor_moves():
 
 
 @pytest.mark.parametrize("schedule", ["constant", "step", "cosine", "onecycle"])
-@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
-def test_training_learns(optimiser, schedule):
-    config = TrainConfig(epochs=12, batch_size=8, lr=0.02, optimiser=optimiser, schedule=schedule, augment=False)
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_training_learns(optimizer, schedule):
+    config = TrainConfig(epochs=12, batch_size=8, lr=0.02, optimiser=optimizer, schedule=schedule, augment=False)
     model, history = trained(config)
     assert history[-1]["loss"] < history[0]["loss"] and len(history) == 12 and not model.training
 
@@ -79,8 +79,8 @@ def test_a_checkpoint_of_other_inputs_is_not_used(tmp_path):
     path = tmp_path / "train.pt"
     checkpoint = Checkpoint(path, "old", every_seconds=0)
     model = small_net()
-    optimiser = torch.optim.SGD(model.parameters(), lr=1)
-    checkpoint.save({"model": model, "optimiser": optimiser}, generator(), [{"epoch": 1}])
+    optimizer = torch.optim.SGD(model.parameters(), lr=1)
+    checkpoint.save({"model": model, "optimizer": optimizer}, generator(), [{"epoch": 1}])
     assert Checkpoint(path, "new").restore({"model": model}, generator()) == []
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(InputError, match="remove it to begin anew"):

@@ -28,7 +28,7 @@ Pair = tuple[int, int, int, int]
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def speed_up(model: Model) -> Model:
+def use_fast_convolutions(model: Model) -> Model:
     """Let the model's plain 2-D convolutions choose the faster way; weights, names and the model's class stay.
 
     They can be differentiated once, and not under `torch.func`.

@@ -9,7 +9,7 @@ _LIMITS = (2**30, 2**25)
 
 
 @cache
-def keep() -> bool:
+def keep_freed_memory() -> bool:
     """Let glibc keep what PyTorch frees; elsewhere nothing changes. Returns whether it does.
 
     By default glibc hands what is larger than 32 MB back at once, and the next tensor costs the system a page fault every

@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import nn
 
-from aru.compute.device import evaluating
+from aru.compute.modes import evaluating
 from aru.core.config import ResetConfig
 from aru.core.errors import InputError
 from aru.methods.aru.masking import Mask

@@ -12,12 +12,13 @@ import torch
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.compute.modes import evaluating
 from aru.core.errors import InputError
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import ImageSet
 from aru.metrics.utility import per_example_loss
-from aru.train.descent import batchnorms
+from aru.nets.models import batchnorms
 from aru.train.loop import batches_of, predict
 
 POINTS = 11
@@ -92,19 +93,16 @@ def renew_statistics(model: nn.Module, data: ImageSet, *, seed: int, compute: Co
     norms = [module for module in batchnorms(model) if module.running_mean is not None]
     if not norms:
         return
-    modes, momenta = {module: module.training for module in model.modules()}, [module.momentum for module in norms]
-    compute.place(model).eval()
-    for module in norms:
-        module.reset_running_stats()
-        module.train()
-        module.momentum = None  # the plain mean over all batches
-    with torch.no_grad(), compute.autocast():
+    momenta = [module.momentum for module in norms]
+    with evaluating(compute.place(model)), torch.no_grad(), compute.autocast():
+        for module in norms:
+            module.reset_running_stats()
+            module.train()
+            module.momentum = None  # the plain mean over all batches
         for positions in batches_of(len(data), batch_size, generator(seed, "barrier/statistics")):
             model(data.batch(positions, compute.device)[0])
     for module, momentum in zip(norms, momenta, strict=True):
         module.momentum = momentum
-    for module, training in modes.items():
-        module.training = training
 
 
 def _pairs(one: nn.Module, other: nn.Module) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

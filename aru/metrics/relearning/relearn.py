@@ -21,9 +21,10 @@ from aru.data.images import ImageSet, Sets
 from aru.metrics.relearning.anamnesis import anamnesis_index, relearn_time
 from aru.metrics.utility import utility_columns
 from aru.train.batches import endless
-from aru.train.descent import Step, StepConfig, descend, optimiser_of, student
+from aru.train.descent import Step, StepConfig, descend, student
 from aru.train.loop import predict
 from aru.train.losses import task_loss
+from aru.train.optimizers import make_optimizer
 
 Curves = dict[str, list[float]]
 
@@ -104,12 +105,12 @@ def relearning_curves(
     not finite.
     """
     copy, rng = student(model, compute, batchnorm=config.batchnorm), generator(seed, "relearning")
-    optimiser = optimiser_of(copy, config)
+    optimizer = make_optimizer(copy.parameters(), config)
     batches = endless(training, config.batch_size, generator=rng, compute=compute, augmented=config.augment)
     curves: Curves = {name: [accuracy] for name, accuracy in _accuracies(copy, forget, parts, compute=compute).items()}
     for before, after in pairwise(config.measured):
         steps = (Step(task_loss(copy(images), targets)) for images, targets in islice(batches, after - before))
-        descend(steps, optimiser, compute=compute, generator=rng, tell=lambda: None)
+        descend(steps, optimizer, compute=compute, generator=rng, step_done=lambda: None)
         for name, accuracy in _accuracies(copy, forget, parts, compute=compute).items():
             curves[name].append(accuracy)
     return curves

@@ -9,6 +9,7 @@ from torch.utils.hooks import RemovableHandle
 from torchvision.models import SwinTransformer
 
 from aru.compute.device import Compute
+from aru.compute.modes import preserved_modes
 from aru.core.errors import InputError
 from aru.data.images import ImageSet
 from aru.nets.blocks import blocks
@@ -103,11 +104,10 @@ def _modules(model: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Mod
 @contextmanager
 def _watched(model: nn.Module, handles: Iterable[RemovableHandle]) -> Iterator[None]:
     """Take the hooks off again and give the modules their modes back, also where a hook refuses what it sees."""
-    hooked, modes = list(handles), {module: module.training for module in model.modules()}
+    hooked = list(handles)
     try:
-        yield
+        with preserved_modes(model):
+            yield
     finally:
         for handle in hooked:
             handle.remove()
-        for module, training in modes.items():
-            module.training = training

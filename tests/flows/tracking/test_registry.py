@@ -64,9 +64,9 @@ def test_loaded_model_gives_the_same_logits_and_can_be_trained(tracked_once: Pat
     model = registry.load_registered(tracked_once, NAME)
     assert torch.equal(answers(model), answers(own_model(tracked_once)))
     model.train()
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     model(images()).square().sum().backward()
-    optimiser.step()
+    optimizer.step()
     assert not torch.equal(answers(model.eval()), answers(own_model(tracked_once)))
 
 
