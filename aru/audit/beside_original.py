@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from aru.audit.case import AUDITED, ORIGINAL, Case
+from aru.audit.case import AUDITED, Case
 from aru.audit.verdicts import Measurement, NotRun, measured
 from aru.core.errors import InputError
+from aru.core.names import ORIGINAL
 from aru.metrics.representation.activations import penultimate
 from aru.metrics.representation.cka import linear_cka
 

@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from aru.compute.device import Compute
-from aru.data.images import ROLES, ImageSet, Sets
+from aru.core.names import SETS, TRAINED
+from aru.data.images import ImageSet, Sets
 from aru.stats.stand_ins import enough, stand_ins
 from aru.train.loop import predict
 
-AUDITED, ORIGINAL, RETRAINED = "audited", "original", "retrained"
+AUDITED = "audited"
 
 Logits = dict[str, dict[str, torch.Tensor]]
 
@@ -41,7 +42,7 @@ class Case:
     @property
     def targets(self) -> dict[str, torch.Tensor]:
         """Labels by set."""
-        return {role: getattr(self.sets, role).targets for role in ROLES}
+        return {role: getattr(self.sets, role).targets for role in SETS}
 
     def people(self, role: str) -> np.ndarray:
         """The subject of every image of a set. Shape: (M,)."""
@@ -69,7 +70,7 @@ def make_case(
     compute: Compute,
     resamples: int,
     seed: int,
-    roles: Sequence[str] = ROLES,
+    roles: Sequence[str] = SETS,
     logits: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
 ) -> Case:
     """Leave acquaintances out of the unseen set and let the models answer to the sets of these roles, unseen among them.
@@ -78,7 +79,7 @@ def make_case(
     not tested, and says so.
     """
     unseen = manifest[manifest["role"] == "unseen"]
-    known = set(manifest.loc[manifest["role"].isin(("forget", "retain")), "subject"])
+    known = set(manifest.loc[manifest["role"].isin(TRAINED), "subject"])
     strange = (~unseen["subject"].isin(known)).to_numpy()
     kept = np.flatnonzero(strange)
     answers: Logits = {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from aru.audit import quick
 from aru.audit.audited_model import Subject
-from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, make_case
+from aru.audit.case import AUDITED, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
 from aru.audit.project_models import audit_folder
@@ -25,9 +25,9 @@ from aru.comparison.store import Store
 from aru.compute.device import make_compute
 from aru.core.config import Config, load_config
 from aru.core.errors import InputError
-from aru.core.files import md5
+from aru.core.files import file_md5
+from aru.core.names import ORIGINAL, RETRAINED, SETS
 from aru.core.progress import Progress, silent
-from aru.data.images import ROLES
 from aru.data.manifest import read_manifest
 from aru.reporting.audit_page import write_audit
 
@@ -65,11 +65,11 @@ def audit_cell(benchmark: str, cell: Cell, level: str, *, root: Path, progress: 
     config, work = load_config(root / "params.yaml", benchmark), root / "work" / benchmark
     thresholds, trio = read_thresholds(root / THRESHOLDS_FILE, KNOWN).on(benchmark), find_cell(benchmark, cell, root=root)
     store, tasks = open_store(work), {AUDITED: trio.audited, ORIGINAL: trio.original, RETRAINED: trio.retrained}
-    made_from = {f"{which} model, MD5": md5(store.weights(task.key)) for which, task in tasks.items()}
+    made_from = {f"{which} model, MD5": file_md5(store.weights(task.key)) for which, task in tasks.items()}
     about = {
         "benchmark": benchmark,
         "model": cell.name,
-        "made_from": made_from | {"thresholds, MD5": md5(root / THRESHOLDS_FILE)},
+        "made_from": made_from | {"thresholds, MD5": file_md5(root / THRESHOLDS_FILE)},
     }
     record = record_of(trio, thresholds, config, work, asked, about, progress=progress)
     write_audit(audit_folder(root, benchmark, cell.name, asked), record)
@@ -143,7 +143,7 @@ def record_of(
         compute=make_compute(config.runtime),
         resamples=config.evaluate.resamples,
         seed=config.runtime.seed,
-        roles=quick.ROLES if level == "quick" else ROLES,
+        roles=quick.QUICK_SETS if level == "quick" else SETS,
     )
     subject = subject_of(trio, config, work)
     measurements, details = measure(case, level, replace(subject, method=method or subject.method), progress=progress)

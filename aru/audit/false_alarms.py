@@ -21,13 +21,14 @@ import pandas as pd
 import torch
 from torch import nn
 
-from aru.audit.case import AUDITED, ORIGINAL, Case, make_case
+from aru.audit.case import AUDITED, Case, make_case
 from aru.audit.criteria import KNOWN
-from aru.audit.quick import ROLES, quick
+from aru.audit.quick import QUICK_SETS, quick
 from aru.audit.thresholds import THRESHOLDS_FILE, Threshold, read_thresholds
 from aru.audit.verdicts import Measurement, judge
 from aru.compute.device import Compute
 from aru.core.config import TrainConfig
+from aru.core.names import ORIGINAL
 from aru.data.images import ImageSet, Sets
 from aru.train.loop import fit
 
@@ -78,7 +79,7 @@ def case_of(people: int, photos: int, trial: int) -> Case:
         for number, person in enumerate(people_of)
     ]
     models = dict(zip((AUDITED, ORIGINAL), _models(), strict=True))
-    return make_case(models, _sets(parts), pd.DataFrame(rows), compute=CPU, resamples=RESAMPLES, seed=trial, roles=ROLES)
+    return make_case(models, _sets(parts), pd.DataFrame(rows), compute=CPU, resamples=RESAMPLES, seed=trial, roles=QUICK_SETS)
 
 
 def _people(count: int, rng: np.random.Generator) -> np.ndarray:

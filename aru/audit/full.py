@@ -11,13 +11,14 @@ import numpy as np
 import torch
 
 from aru.audit.audited_model import Subject
-from aru.audit.case import AUDITED, ORIGINAL, Case
+from aru.audit.case import AUDITED, Case
 from aru.audit.criteria import FULL
 from aru.audit.exposed_people import people_found
 from aru.audit.few_people import auc_over_people, too_few
 from aru.audit.verdicts import Measurement, NotRun, from_interval, measured, worst_of
 from aru.comparison.choices import parse_choice
 from aru.core.errors import InputError
+from aru.core.names import ORIGINAL
 from aru.core.progress import Progress, silent
 from aru.methods.aru.pipeline import unlearn
 from aru.metrics.interclass import interclass_test

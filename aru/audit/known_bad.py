@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from aru.audit import quick
-from aru.audit.case import AUDITED, ORIGINAL, Case, make_case
+from aru.audit.case import AUDITED, Case, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.project_models import model_path
 from aru.audit.record import audit_record
@@ -26,6 +26,7 @@ from aru.audit.thresholds import THRESHOLDS_FILE, read_thresholds
 from aru.compute.device import Compute, make_compute
 from aru.core.config import load_config
 from aru.core.errors import InputError
+from aru.core.names import ORIGINAL
 from aru.core.seeds import generator
 from aru.data.images import ImageSet, load_sets
 from aru.data.manifest import read_manifest
@@ -100,7 +101,7 @@ def cases(benchmark: str, root: Path) -> Iterator[tuple[str, Case]]:
         raise InputError(f"there is no original model of {benchmark} yet: `aru run --benchmark {benchmark}` makes it")
     original, compute = load_model(path), make_compute(config.runtime)
     sets, manifest = load_sets(work / "prepared", config.data.task), read_manifest(work / "prepared" / "manifest.csv")
-    answers = {role: predict(original, getattr(sets, role), compute=compute) for role in quick.ROLES}
+    answers = {role: predict(original, getattr(sets, role), compute=compute) for role in quick.QUICK_SETS}
     for name, change in KNOWN_BAD.items():
         models = {AUDITED: change(original, sets.retain, config.train.lr, compute).eval(), ORIGINAL: original}
         yield (
@@ -112,7 +113,7 @@ def cases(benchmark: str, root: Path) -> Iterator[tuple[str, Case]]:
                 compute=compute,
                 resamples=config.evaluate.resamples,
                 seed=config.runtime.seed,
-                roles=quick.ROLES,
+                roles=quick.QUICK_SETS,
                 logits={ORIGINAL: answers},
             ),
         )

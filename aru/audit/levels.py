@@ -3,7 +3,7 @@
 from typing import Any
 
 from aru.audit.audited_model import Subject
-from aru.audit.case import RETRAINED, Case
+from aru.audit.case import Case
 from aru.audit.criteria import STANDARD
 from aru.audit.full import full
 from aru.audit.quick import quick
@@ -11,6 +11,7 @@ from aru.audit.record import Found
 from aru.audit.standard import REFERENCE_ITSELF, standard
 from aru.audit.thresholds import Level
 from aru.audit.verdicts import NotRun
+from aru.core.names import RETRAINED
 from aru.core.progress import Progress, silent
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aru.audit import quick
 from aru.audit.audited_model import Subject
-from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, Case, make_case
+from aru.audit.case import AUDITED, Case, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
 from aru.audit.record import audit_record
@@ -13,14 +13,14 @@ from aru.audit.thresholds import THRESHOLDS_FILE, check_level, read_thresholds
 from aru.compute.device import make_compute
 from aru.core.config import Config, load_config
 from aru.core.errors import InputError
-from aru.core.files import load_tensors, md5
+from aru.core.files import file_md5, load_tensors
+from aru.core.names import ORIGINAL, RETRAINED, SETS
 from aru.core.progress import Progress, silent
-from aru.data.images import ROLES, load_sets
+from aru.data.images import load_sets
 from aru.data.manifest import read_manifest
 from aru.nets.models import load_model
 from aru.reporting.audit_page import write_audit
 
-OWN = (ORIGINAL, "unlearned", RETRAINED)
 """The models that the project itself makes, by their folders."""
 
 
@@ -45,10 +45,12 @@ def run_audit(
     paths = {AUDITED: Path(weights), ORIGINAL: model_path(work, ORIGINAL)}
     if asked != "quick" and model_path(work, RETRAINED).is_file():
         paths[RETRAINED] = model_path(work, RETRAINED)
-    case = _case(paths, config, work, quick.ROLES if asked == "quick" else ROLES)
+    case = _case(paths, config, work, quick.QUICK_SETS if asked == "quick" else SETS)
     subject = Subject(name, benchmark, config, work, _method(paths[AUDITED], work), interclass)
     found, details = measure(case, asked, subject, progress=progress)
-    made_from = {f"{which} model, MD5": md5(path) for which, path in paths.items()} | {"thresholds, MD5": md5(limits)}
+    made_from = {f"{which} model, MD5": file_md5(path) for which, path in paths.items()} | {
+        "thresholds, MD5": file_md5(limits)
+    }
     write_audit(
         audit_folder(root, benchmark, name, asked),
         audit_record(case, thresholds, asked, found, details, {"benchmark": benchmark, "model": name, "made_from": made_from}),
@@ -86,7 +88,7 @@ def _case(paths: dict[str, Path], config: Config, work: Path, roles: Sequence[st
 def _method(weights: Path, work: Path) -> str | None:
     """The unlearned model of the project is ARU's; of other weights it is not known what made them."""
     own = model_path(work, "unlearned")
-    return "aru" if own.is_file() and md5(own) == md5(weights) else None
+    return "aru" if own.is_file() and file_md5(own) == file_md5(weights) else None
 
 
 def _check_fit(path: Path, outputs: int, resolution: int) -> None:

@@ -1,6 +1,6 @@
 """The quick level: attacks on the loss and its kin, exposure by person, utility, uniformity and weights.
 
-It needs no shadow model, no retraining and no training: forward passes over the sets of `ROLES`, and resampling.
+It needs no shadow model, no retraining and no training: forward passes over the sets of `QUICK_SETS`, and resampling.
 """
 
 import copy
@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from aru.audit.beside_original import likeness, remaining
-from aru.audit.case import AUDITED, ORIGINAL, Case
+from aru.audit.case import AUDITED, Case
 from aru.audit.exposed_people import PeopleFound, nobody_found, people_found
 from aru.audit.few_people import many_alone, of_set, over_people
 from aru.audit.verdicts import Measurement, NotRun, measured, worst_of
 from aru.core.errors import InputError
+from aru.core.names import FORGET, ORIGINAL, TEST, UNSEEN
 from aru.metrics.distance.weights import weight_distance
 from aru.metrics.membership.combined import combined_scores
 from aru.metrics.membership.matched import MatchedAttack, matched_auc, strata_of
@@ -28,7 +29,7 @@ from aru.metrics.resampling import draw_sets
 from aru.metrics.utility import per_example_loss, utility_columns
 from aru.nets.models import classifier
 
-ROLES = ("forget", "test", "unseen")
+QUICK_SETS = (FORGET, TEST, UNSEEN)
 """The sets it looks at; retain is the largest by far."""
 
 Draws = Mapping[str, np.ndarray]

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, Case
+from aru.audit.case import AUDITED, Case
 from aru.audit.criteria import STANDARD
 from aru.audit.few_people import GAP, many_alone, of_set, over_people, too_few
 from aru.audit.quick import Draws, draw_people, matched_figures, stand_in_auc
 from aru.audit.verdicts import Measurement, NotRun, from_interval, measured, worst_of
 from aru.core.errors import InputError
+from aru.core.names import ORIGINAL, RETRAINED, SETS
 from aru.core.progress import Progress, silent
-from aru.data.images import ROLES
 from aru.metrics.distance.gaps import distance, js_divergence
 from aru.metrics.people.bystanders import bystanders
 from aru.metrics.relearning.relearn import RelearnConfig, relearning
@@ -63,7 +63,7 @@ def standard(case: Case, *, progress: Progress = silent) -> tuple[dict[str, Meas
 
 def _gaps(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     """Gaps of accuracy, tug of war and divergence, and the gap of the class-matched loss attack."""
-    groups = {role: case.people(role) for role in ROLES}
+    groups = {role: case.people(role) for role in SETS}
     result = distance(
         case.logits[AUDITED], [case.logits[RETRAINED]], case.targets, groups=groups, resamples=case.resamples, seed=case.seed
     )["unlearned"]

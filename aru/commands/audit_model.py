@@ -8,12 +8,13 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
 
 from aru.core.errors import InputError
+from aru.core.names import MODELS
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the audit's files and print one line a criterion."""
     from aru.audit.compared_models import Cell, audit_cell
-    from aru.audit.project_models import OWN, audit_folder, model_path, run_audit
+    from aru.audit.project_models import audit_folder, model_path, run_audit
     from aru.audit.thresholds import LEVELS, check_interclass
     from aru.audit.verdicts import EXIT_CODES
     from aru.core.files import read_json
@@ -21,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m aru.commands.audit_model", description=__doc__)
     parser.add_argument("benchmark")
-    parser.add_argument("model", help=f"{', '.join(OWN)}, or a safetensors file; with --protocol a method of a comparison")
+    parser.add_argument("model", help=f"{', '.join(MODELS)}, or a safetensors file; with --protocol a method of a comparison")
     parser.add_argument("--level", choices=LEVELS, default="quick")
     parser.add_argument("--interclass", action="store_true", help="with full: the interclass test, two more trainings")
     parser.add_argument("--protocol", choices=("official", "clean"), help="audit a comparison's model, whose weights it kept")
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     cell = Cell(options.model, options.protocol, options.draw, options.seed) if options.protocol else None
     name = cell.name if cell else options.model
-    weights = model_path(Path("work") / options.benchmark, options.model) if options.model in OWN else Path(options.model)
+    weights = model_path(Path("work") / options.benchmark, options.model) if options.model in MODELS else Path(options.model)
     try:
         check_interclass(options.interclass, options.level, compared=cell is not None)
         if cell:

@@ -1,4 +1,4 @@
-"""ARU taken apart: one choice changed at a time, and the random mask beside every ratio (PROTOCOL.md, section 1)."""
+"""ARU taken apart: one choice changed at a time, and the random mask beside every ratio (docs/protocol.md, "ARU")."""
 
 _RATIOS = [round(0.1 * step, 1) for step in range(11)]
 ABLATION: tuple[str, ...] = (

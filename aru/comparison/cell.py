@@ -14,10 +14,11 @@ from aru.compute.device import Compute, make_compute
 from aru.core.config import Config
 from aru.core.errors import InputError, TrainingError
 from aru.core.files import read_json, write_json
+from aru.core.names import SETS
 from aru.core.progress import Progress, silent
 from aru.core.source_code import code_digest
 from aru.core.stopwatch import Stopwatch
-from aru.data.images import ROLES, Sets
+from aru.data.images import Sets
 from aru.methods.registry import find
 from aru.metrics.membership.matched import strata_of
 from aru.metrics.reference import reference_figures
@@ -50,7 +51,7 @@ def run_task(task: Task, config: Config, work: Path, *, progress: Progress = sil
     record = _record(task, config, sets, compute, checkpoint.clock)
     logits = None
     if task.kind != "original":
-        logits = {role: predict(model, getattr(sets, role), compute=compute) for role in ROLES}
+        logits = {role: predict(model, getattr(sets, role), compute=compute) for role in SETS}
     store.write(
         task.key,
         record,
@@ -74,7 +75,7 @@ def figures_of(store: Store, task: Task, sets: Sets) -> dict[str, Any]:
     """The figures of a result, computed from its logits where the evaluation's code has changed."""
     path = store.derived(task.key, f"figures-{code_digest('aru.metrics.summary')[:16]}")
     if not path.is_file():
-        targets = {role: getattr(sets, role).targets for role in ROLES}
+        targets = {role: getattr(sets, role).targets for role in SETS}
         try:
             figures = rounded(model_figures(store.logits(task.key), targets))
         except InputError as error:
@@ -140,7 +141,7 @@ def _record(task: Task, config: Config, sets: Sets, compute: Compute, clock: Sto
         "method": choice.method if choice else "original",
         "variant": choice.variant if choice else "default",
         "config": choice.parameters.model_dump(mode="json") if choice else config.train.model_dump(mode="json"),
-        "counts": {role: len(getattr(sets, role)) for role in ROLES},
+        "counts": {role: len(getattr(sets, role)) for role in SETS},
         **clock.spent(),
         "device": str(compute.device),
         "precision": compute.precision,

@@ -11,7 +11,8 @@ import pandas as pd
 from aru.compute.keys import digest
 from aru.core.config import Config, MergeConfig
 from aru.core.errors import InputError
-from aru.data.images import ROLES, TASKS, Sets, load_images, sets_of
+from aru.core.names import SETS
+from aru.data.images import TASKS, Sets, load_images, sets_of
 from aru.data.manifest import read_manifest
 from aru.data.splits import assign_roles
 from aru.data.subjects import DEFAULT, sides
@@ -110,7 +111,7 @@ def set_digests(manifest: pd.DataFrame, config: Config) -> dict[str, str]:
     """A digest of each set: its images' own digests and labels in order, and the size at which they are used."""
     columns = ["digest", *TASKS[config.data.task]]
     found: dict[str, str] = {}
-    parts: dict[str, Any] = {role: manifest["role"] == role for role in ROLES}
+    parts: dict[str, Any] = {role: manifest["role"] == role for role in SETS}
     parts["train"] = parts["forget"] | parts["retain"]
     for name, chosen in parts.items():
         found[name] = digest([config.data.resolution, config.data.task, manifest.loc[chosen, columns].to_numpy().tolist()])

@@ -5,6 +5,7 @@ from typing import Any
 from aru.compute.device import Compute
 from aru.compute.keys import arithmetic, key_of
 from aru.core.config import Config, Section
+from aru.core.names import SETS
 
 
 def original_key(config: Config, seed: int, sets: dict[str, str], compute: Compute) -> str:
@@ -34,4 +35,4 @@ def _recipe(config: Config) -> list[Any]:
 
 
 def _sets(sets: dict[str, str]) -> list[str]:
-    return [sets[name] for name in ("forget", "retain", "test", "unseen")]
+    return [sets[name] for name in SETS]

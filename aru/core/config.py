@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aru.core.errors import InputError
-from aru.core.names import check_name, check_path
+from aru.core.name_rules import check_name, check_path
 from aru.core.safe_yaml import parse_yaml
 from aru.core.suggestions import did_you_mean
 
@@ -83,7 +83,7 @@ class ModelConfig(Section):
 
 
 class TrainConfig(Section):
-    """One run of the training loop; the defaults are MUFAC's recipe (PROTOCOL.md, section 2)."""
+    """One run of the training loop; the defaults are MUFAC's recipe (docs/protocol.md, "Training")."""
 
     epochs: int = Field(30, ge=0, le=10_000)
     batch_size: int = Field(64, ge=2, le=8192)
@@ -220,7 +220,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "reset": {"value": "reinitialise", "strength": 1.0, "batchnorm": True, "classifier": False},
     },
-    # A co-author's Vision-Transformer port (PROTOCOL.md, section 1, right column).
+    # A co-author's Vision-Transformer port (docs/protocol.md, "ARU", right column).
     "vitmul": {
         "attack": {
             "noise": "adversarial",

@@ -83,13 +83,15 @@ def _not_finite(text: str) -> NoReturn:
     raise json.JSONDecodeError(f"the number {text} is not finite", text, 0)
 
 
-def md5(path: Path) -> str:
+def file_md5(path: Path) -> str:
     """The MD5 of a file's bytes as 32 hex digits: DVC's name for the file."""
-    digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def bytes_md5(content: bytes) -> str:
+    """The MD5 of bytes as 32 hex digits: an identity, no protection."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def save_tensors(path: Path, tensors: "dict[str, torch.Tensor]", meta: dict[str, Any] | None = None) -> None:

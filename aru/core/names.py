@@ -1,43 +1,19 @@
-"""The rule for names and paths that the project's files give: they become folders, stages, experiments and models."""
+"""The names of the four sets and of the three models, the same in files, figures and code."""
 
-import re
-from pathlib import PurePosixPath
-from typing import Any
+from typing import Literal
 
-from aru.core.errors import InputError
+SetName = Literal["forget", "retain", "test", "unseen"]
+FORGET: SetName = "forget"
+RETAIN: SetName = "retain"
+TEST: SetName = "test"
+UNSEEN: SetName = "unseen"
+SETS: tuple[SetName, ...] = (FORGET, RETAIN, TEST, UNSEEN)
+"""In the order of every file: the position is the set's number in predictions.safetensors."""
+TRAINED: tuple[SetName, ...] = (FORGET, RETAIN)
+"""What the original model was trained on."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_TAKEN = ("benchmarks",)  # a section of params.yaml that is no benchmark's
-
-
-def check_name(name: Any, *, where: str) -> str:
-    """Return a benchmark's name that can be a folder, a stage, an experiment and a model; `where` is said in the error."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _TAKEN:
-        raise InputError(
-            f"{where}: {_short(name)} is no name for a benchmark: a name has letters a to z, digits, '-', "
-            f"'_', at most 64, begins with a letter or digit, and is not {' or '.join(_TAKEN)}"
-        )
-    return name
-
-
-def check_path(path: Any, *, where: str) -> str:
-    """Return a path that stays in its folder: relative, with '/', and no step up."""
-    if not is_inside(path):
-        raise InputError(
-            f"{where}: {_short(path)} is no path in the project folder: a path is relative to it, with '/', "
-            "without '.' and '..', and without control characters; put the file there, or a link to it"
-        )
-    return path
-
-
-def is_inside(path: Any) -> bool:
-    """Whether a relative path names something below the folder that it is relative to, on any system."""
-    if not isinstance(path, str) or not path.isprintable() or "\\" in path or ":" in path:
-        return False
-    pure = PurePosixPath(path)
-    return not pure.is_absolute() and ".." not in pure.parts and pure.as_posix() == path != "."
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+ModelName = Literal["original", "unlearned", "retrained"]
+ORIGINAL: ModelName = "original"
+UNLEARNED: ModelName = "unlearned"
+RETRAINED: ModelName = "retrained"
+MODELS: tuple[ModelName, ...] = (ORIGINAL, UNLEARNED, RETRAINED)

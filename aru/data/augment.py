@@ -1,6 +1,6 @@
 """MUFAC's training augmentations for a whole batch at once, on its device.
 
-The benchmark's list (PROTOCOL.md, section 2): horizontal flip; RandomAffine(0, shear=10, scale=(0.8, 1.2)), nearest
+The benchmark's list (docs/protocol.md, "Training"): horizontal flip; RandomAffine(0, shear=10, scale=(0.8, 1.2)), nearest
 neighbour, black outside; ColorJitter(0.2, 0.2, 0.2) in random order. Each image draws its own.
 """
 

@@ -5,7 +5,8 @@ from typing import Any
 import pandas as pd
 
 from aru.core.config import MergeConfig
-from aru.data.manifest import ROLES, labels_of
+from aru.core.names import SETS
+from aru.data.manifest import labels_of
 from aru.data.photos import CONSTANT, COPIES
 from aru.data.subjects import DEFAULT, filings, nobodys, sides, suspects
 
@@ -14,7 +15,7 @@ _COUNTS = ("rows", "distinct_files", "distinct_photos", "families", "family_pers
 
 def audit(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> dict[str, Any]:
     """Counts of copies, people, leaks and labels, as JSON content; who the people are is for `aru.data.evidence` to say."""
-    roles = {role: manifest[manifest["role"] == role] for role in ROLES}
+    roles = {role: manifest[manifest["role"] == role] for role in SETS}
     keys = manifest["family"] + "/" + manifest["person"]
     return {
         "counts": {

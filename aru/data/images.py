@@ -13,10 +13,10 @@ from PIL import Image
 
 from aru.core.errors import InputError
 from aru.core.files import atomic_path, preallocate
+from aru.core.names import SETS
 from aru.core.progress import Progress, silent
 from aru.data.manifest import read_manifest, read_training
 
-ROLES = ("forget", "retain", "test", "unseen")
 TASKS = {
     "age": ("age",),
     "male": ("male",),
@@ -124,7 +124,7 @@ def _targets(table: pd.DataFrame, task: str) -> torch.Tensor:
 def sets_of(manifest: pd.DataFrame, images: np.ndarray, task: str) -> Sets:
     """The four sets by the manifest's column `role`."""
     targets, sets = _targets(manifest, task), {}
-    for role in ROLES:
+    for role in SETS:
         rows = manifest["row"].to_numpy()[(manifest["role"] == role).to_numpy()].astype(np.int64)
         if len(rows) == 0:
             raise InputError(f"the {role} set is empty: choose another data.forget or data.protocol")

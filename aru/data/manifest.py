@@ -7,11 +7,10 @@ import pandas as pd
 
 from aru.core.errors import InputError
 from aru.core.files import atomic_path
+from aru.core.names import SETS, TRAINED
 
 IDENTITY = ("row", "path", "digest", "photo", "note", "subject", "family", "person", "split", "role")
 LABELS = ("age", "male", "smiling", "young")
-ROLES = ("forget", "retain", "test", "unseen")
-TRAINED = ("forget", "retain")  # what the original model saw
 
 
 def labels_of(manifest: pd.DataFrame) -> list[str]:
@@ -61,9 +60,9 @@ def read_manifest(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} lacks the column {missing[0] if missing else 'of labels'!r}: run the stage 'prepare' again")
     if list(manifest["row"]) != list(range(len(manifest))):
         raise InputError(f"{path}: rows are not numbered from 0 to {len(manifest) - 1}: run the stage 'prepare' again")
-    unknown = set(manifest["role"]) - {*ROLES, ""}
+    unknown = set(manifest["role"]) - {*SETS, ""}
     if unknown:
-        raise InputError(f"{path}: unknown role {min(unknown)!r}, known are {', '.join(ROLES)}: run 'prepare' again")
+        raise InputError(f"{path}: unknown role {min(unknown)!r}, known are {', '.join(SETS)}: run 'prepare' again")
     return manifest
 
 

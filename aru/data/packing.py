@@ -6,7 +6,6 @@ that MD5. The parts are photos of people and are to be treated as the archive is
 """
 
 import argparse
-import hashlib
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from PIL import Image
 
 from aru.core.config import load_archive, load_config
 from aru.core.errors import InputError
-from aru.core.files import atomic_path
+from aru.core.files import atomic_path, bytes_md5
 from aru.data.archive import open_source
 from aru.data.decoding import decode_photo
 from aru.data.images import decode
@@ -69,7 +68,7 @@ def decode_packed(parts: Sequence[Path], manifest: pd.DataFrame, resolution: int
         def photos() -> Iterator[Image.Image]:
             for digest in manifest["digest"]:
                 content = where[digest].read(digest)
-                if hashlib.md5(content, usedforsecurity=False).hexdigest() != digest:
+                if bytes_md5(content) != digest:
                     raise InputError(f"the packed file {digest} has other bytes than its name says: pack again")
                 yield decode_photo(content)
 

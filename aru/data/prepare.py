@@ -1,6 +1,5 @@
 """From an archive to a manifest with roles."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from PIL import Image
 
 from aru.core.config import MergeConfig
 from aru.core.errors import InputError
+from aru.core.files import bytes_md5
 from aru.core.progress import Progress, silent
 from aru.data.archive import open_source
 from aru.data.decoding import decode_photo
@@ -65,7 +65,7 @@ def read_rows(layout: str, archive: Path, *, progress: Progress = silent) -> pd.
         for number, path in enumerate(rows["path"], start=1):
             with faults.noted(path):
                 content = source.read(path)
-                digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+                digest = bytes_md5(content)
                 digests.append(digest)
                 if digest not in thumbnails:
                     thumbnails[digest] = thumbnail(decode_photo(content))

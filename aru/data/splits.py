@@ -7,8 +7,9 @@ import pandas as pd
 
 from aru.core.config import MergeConfig
 from aru.core.errors import InputError, LeakError
+from aru.core.names import SETS
 from aru.data.ids import alike, normal_key
-from aru.data.manifest import ROLES, labels_of
+from aru.data.manifest import labels_of
 from aru.data.subjects import DEFAULT, nobodys, sides, subjects_by_name
 
 LEAST_MATCHED = 100
@@ -29,7 +30,7 @@ def assign_roles(
     official[_chosen(manifest, layout, forget)] = "forget"
     role = official if protocol == "official" else _clean(manifest, official, merge, seed)
     assigned = manifest.assign(role=role)
-    for name in ROLES:
+    for name in SETS:
         if not (assigned["role"] == name).any():
             raise InputError(
                 f"the {name} set is empty: data.forget {forget} of {int((manifest['split'] == 'train').sum())} "

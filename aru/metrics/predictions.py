@@ -8,10 +8,9 @@ import torch
 
 from aru.core.errors import InputError
 from aru.core.files import load_tensors
+from aru.core.names import MODELS
 from aru.metrics.membership.matched import MatchedAttack, strata_of
 from aru.metrics.utility import per_example_loss
-
-MODELS = ("original", "unlearned", "retrained")
 
 
 @dataclass(frozen=True)

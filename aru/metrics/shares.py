@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from aru.core.errors import InputError
+from aru.core.names import RETRAINED
 from aru.core.seeds import draw_seed
-from aru.metrics.summary import REFERENCE_MODEL
 from aru.stats.intervals import draw_counts, interval
 
 RESAMPLES = 1000
@@ -34,9 +34,9 @@ def shares(
     counts = draw_counts(len(next(iter(columns.values()))), groups, resamples=resamples, rng=rng)
     drawn = {model: counts @ column / counts.sum(axis=1) for model, column in columns.items()}
     result = {model: {"share": float(column.mean()), "interval": interval(drawn[model])} for model, column in columns.items()}
-    for model in columns.keys() - {REFERENCE_MODEL} if REFERENCE_MODEL in columns else ():
+    for model in columns.keys() - {RETRAINED} if RETRAINED in columns else ():
         result[model] |= {
-            "gap": result[model]["share"] - result[REFERENCE_MODEL]["share"],
-            "gap_interval": interval(drawn[model] - drawn[REFERENCE_MODEL]),
+            "gap": result[model]["share"] - result[RETRAINED]["share"],
+            "gap_interval": interval(drawn[model] - drawn[RETRAINED]),
         }
     return result

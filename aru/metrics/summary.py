@@ -7,14 +7,13 @@ import numpy as np
 import torch
 
 from aru.core.errors import InputError
+from aru.core.names import RETRAINED, SETS
 from aru.metrics.membership.benchmark_attack import SPLITS, benchmark_mia, forgetting_score, nomus
 from aru.metrics.membership.matched import FIGURES, MatchedAttack, strata_of
 from aru.metrics.reference import reference_figures
 from aru.metrics.resampling import MIA_RESAMPLES, draw_sets, intervals, resample
 from aru.metrics.utility import per_class, per_example_loss, utility
 
-SETS = ("forget", "retain", "test", "unseen")
-REFERENCE_MODEL = "retrained"
 BENCHMARK_ATTACK = ("mia/accuracy", "mia/forgetting_score", "nomus")
 MATCHED = tuple(f"mia_matched/{key}" for key in FIGURES)
 DECIMALS = 6
@@ -57,7 +56,7 @@ def summarise(
             "models": models,
             "not_measured": not_measured(targets),
             "gaps": _gaps(models),
-            "intervals": _holding(intervals(resampled, reference=REFERENCE_MODEL), models, _gaps(models)),
+            "intervals": _holding(intervals(resampled, reference=RETRAINED), models, _gaps(models)),
             "per_class": _per_class(logits, targets),
             "reference": reference | {"resamples": resamples, "mia_resamples": min(resamples, MIA_RESAMPLES)},
         }
@@ -120,13 +119,13 @@ def _check_sets(logits: Logits, targets: Targets) -> None:
 
 def _gaps(models: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[str, float | None]]:
     """Every figure minus the retrained model's."""
-    reference = models.get(REFERENCE_MODEL)
+    reference = models.get(RETRAINED)
     if reference is None:
         return {}
     return {
         model: {f"gap/{key}": None if value is None else value - reference[key] for key, value in figures.items()}
         for model, figures in models.items()
-        if model != REFERENCE_MODEL
+        if model != RETRAINED
     }
 
 

@@ -16,8 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from aru.metrics.predictions import MODELS, Predictions
-from aru.metrics.summary import SETS
+from aru.core.names import MODELS, SETS
+from aru.metrics.predictions import Predictions
 
 MODEL_COLOURS = {"original": "#D55E00", "unlearned": "#0072B2", "retrained": "#009E73"}
 MODEL_DASHES = {"original": (0, (5, 1.5)), "unlearned": "solid", "retrained": (0, (1.2, 1.2))}

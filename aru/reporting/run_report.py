@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aru.core.files import atomic_path, load_tensors, md5, read_json
-from aru.metrics.predictions import MODELS, read_predictions
+from aru.core.files import atomic_path, file_md5, load_tensors, read_json
+from aru.core.names import MODELS
+from aru.metrics.predictions import read_predictions
 from aru.reporting.figures import write_figures
 from aru.reporting.findings import Finding, findings, signed
 from aru.reporting.markup import Html, join, page, picture, table, tag
@@ -76,7 +77,7 @@ def read_run(work: Path) -> Run:
         {cost["stage"]: cost for cost in costs},
         {model: read_json(work / model / "history.json") for model in MODELS},
         read_json(work / "prepared" / "audit.json"),
-        {name: md5(work / name) for name in INPUTS if not name.endswith("cost.json")},
+        {name: file_md5(work / name) for name in INPUTS if not name.endswith("cost.json")},
     )
 
 

@@ -1,11 +1,12 @@
 """Unlearned model, original and their predictions -> the quick audit: the gate before the registry."""
 
-from aru.audit.case import AUDITED, ORIGINAL, make_case
+from aru.audit.case import AUDITED, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.quick import quick
 from aru.audit.record import audit_record
 from aru.audit.thresholds import THRESHOLDS_FILE, read_thresholds
-from aru.core.files import md5
+from aru.core.files import file_md5
+from aru.core.names import ORIGINAL
 from aru.data.manifest import read_manifest
 from aru.metrics.predictions import read_predictions
 from aru.reporting.audit_page import write_audit
@@ -32,14 +33,14 @@ def audit(job: Job) -> int:
     )
     job.progress(1, 2, "audit, answers")
     found, details = quick(case)
-    made_from = {f"{which} model, MD5": md5(job.work / which / "model.safetensors") for which in (_UNLEARNED, "original")}
+    made_from = {f"{which} model, MD5": file_md5(job.work / which / "model.safetensors") for which in (_UNLEARNED, "original")}
     record = audit_record(
         case,
         thresholds,
         "quick",
         found,
         details,
-        {"benchmark": job.benchmark, "model": _UNLEARNED, "made_from": made_from | {"thresholds, MD5": md5(limits)}},
+        {"benchmark": job.benchmark, "model": _UNLEARNED, "made_from": made_from | {"thresholds, MD5": file_md5(limits)}},
     )
     job.progress(2, 2, "audit, figures")
     write_audit(job.work / "audit", record)

@@ -3,14 +3,13 @@
 import torch
 
 from aru.core.files import save_tensors, write_json
-from aru.data.images import ROLES, Sets
+from aru.core.names import MODELS, SETS
+from aru.data.images import Sets
 from aru.data.manifest import read_manifest
 from aru.metrics.summary import summarise
 from aru.stages.inputs import read_model, read_sets
 from aru.stages.job import Job
 from aru.train.loop import predict
-
-MODELS = ("original", "unlearned", "retrained")
 
 
 def evaluate(job: Job) -> int:
@@ -19,13 +18,13 @@ def evaluate(job: Job) -> int:
     logits: dict[str, dict[str, torch.Tensor]] = {}
     for number, which in enumerate(MODELS):
         model = read_model(job, which)
-        logits[which] = {role: predict(model, getattr(sets, role), compute=job.compute) for role in ROLES}
+        logits[which] = {role: predict(model, getattr(sets, role), compute=job.compute) for role in SETS}
         job.progress(number + 1, len(MODELS) + 1, f"evaluate, {which}")
     subject = read_manifest(job.work / "prepared" / "manifest.csv")["subject"].to_numpy()
     metrics = summarise(
         logits,
-        {role: getattr(sets, role).targets for role in ROLES},
-        groups={role: subject[getattr(sets, role).rows] for role in ROLES},
+        {role: getattr(sets, role).targets for role in SETS},
+        groups={role: subject[getattr(sets, role).rows] for role in SETS},
         benchmark=job.benchmark,
         protocol=config.data.protocol,
         task=config.data.task,
@@ -35,13 +34,13 @@ def evaluate(job: Job) -> int:
     job.progress(len(MODELS) + 1, len(MODELS) + 1, "evaluate, intervals")
     _write_predictions(job, sets, logits)
     write_json(job.work / "evaluation" / "metrics.json", metrics)
-    return len(MODELS) * sum(len(getattr(sets, role)) for role in ROLES)
+    return len(MODELS) * sum(len(getattr(sets, role)) for role in SETS)
 
 
 def _write_predictions(job: Job, sets: Sets, logits: dict[str, dict[str, torch.Tensor]]) -> None:
-    parts = [getattr(sets, role) for role in ROLES]
-    tensors = {f"{which}/logits": torch.cat([logits[which][role] for role in ROLES]) for which in MODELS}
+    parts = [getattr(sets, role) for role in SETS]
+    tensors = {f"{which}/logits": torch.cat([logits[which][role] for role in SETS]) for which in MODELS}
     tensors["rows"] = torch.cat([torch.from_numpy(part.rows) for part in parts])
     tensors["role"] = torch.cat([torch.full((len(part),), code, dtype=torch.uint8) for code, part in enumerate(parts)])
     tensors["targets"] = torch.cat([part.targets for part in parts])
-    save_tensors(job.work / "evaluation" / "predictions.safetensors", tensors, {"roles": list(ROLES)})
+    save_tensors(job.work / "evaluation" / "predictions.safetensors", tensors, {"roles": list(SETS)})

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from aru.compute.keys import arithmetic, key_of
 from aru.core.config import Section
-from aru.core.files import md5
+from aru.core.files import file_md5
 from aru.core.leftovers import clear
 from aru.stages.job import Job
 from aru.train.checkpoint import Checkpoint
@@ -19,7 +19,7 @@ def checkpoint_of(job: Job, stage: str, *parameters: Section, inputs: list[Path]
         config.data.resolution,
         config.data.task,
         config.runtime.seed,
-        [md5(path) for path in inputs],
+        [file_md5(path) for path in inputs],
         arithmetic(config.runtime, job.compute),
         module=f"aru.stages.{stage}",
     )

@@ -9,12 +9,13 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from aru.audit.compared_models import Cell, find_cell
-from aru.audit.project_models import OWN, audit_folder, model_path
+from aru.audit.project_models import audit_folder, model_path
 from aru.audit.thresholds import check_interclass, check_level
 from aru.comparison.cell import open_store
 from aru.core.config import load_config
 from aru.core.errors import InputError
-from aru.core.files import md5, read_json
+from aru.core.files import file_md5, read_json
+from aru.core.names import MODELS
 from aru.core.suggestions import nearest
 from flows.pipeline.crashes import register_run
 from flows.pipeline.progress import Board, make_board
@@ -87,7 +88,7 @@ def audit_flow(target: Target, benchmark: str, level: str, interclass: bool, roo
     measure_task(target, benchmark, level, interclass, root, board)
     folder = audit_folder(root, benchmark, target.name, level)
     record = read_json(folder / "audit.json")
-    run_id = audit_runs.track(root, benchmark, record, weights=md5(target.weights))
+    run_id = audit_runs.track(root, benchmark, record, weights=file_md5(target.weights))
     return Audited(record, folder, run_id)
 
 
@@ -118,7 +119,7 @@ def find_compared(cell: Cell, benchmark: str, root: Path) -> Target:
 
 def find_target(model: str, benchmark: str, root: Path, fetched: Path) -> Target:
     """The weights that are meant; those of a registered model are brought to the folder `fetched`."""
-    if model in OWN:
+    if model in MODELS:
         path = model_path(root / "work" / benchmark, model)
         if not path.is_file():
             raise InputError(f"there is no {model} model of {benchmark} yet: `aru run --benchmark {benchmark}` makes it")
@@ -131,10 +132,10 @@ def find_target(model: str, benchmark: str, root: Path, fetched: Path) -> Target
     if name in registered:
         version, path = registry.fetch_weights(root, name, which, fetched)
         return Target(f"{name}-version-{version}", path)
-    near = nearest(name, [*OWN, *registered])
+    near = nearest(name, [*MODELS, *registered])
     hint = f"did you mean {near!r}? " if near else ""
     raise InputError(
-        f"no model {model!r}: {hint}MODEL is {', '.join(OWN)}, a .safetensors file, or a registered model as "
+        f"no model {model!r}: {hint}MODEL is {', '.join(MODELS)}, a .safetensors file, or a registered model as "
         f"NAME, NAME@alias or NAME/version (registered: {', '.join(registered) or 'none'})"
     )
 

@@ -1,25 +1,15 @@
 """Digests of files and folders as DVC names them: the md5 that ties Prefect, DVC and MLflow together."""
 
-import hashlib
 import json
 import os
 from pathlib import Path
 
-_BLOCK = 1 << 20
-
-
-def file_md5(path: Path) -> str:
-    """The md5 of a file's bytes, 32 hex digits."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+from aru.core.files import bytes_md5, file_md5
 
 
 def folder_md5(files: dict[str, str]) -> str:
     """The digest of a folder from {relative path: md5}: the md5 of DVC's manifest of it, and ``.dir``."""
-    return hashlib.md5(folder_manifest(files), usedforsecurity=False).hexdigest() + ".dir"
+    return bytes_md5(folder_manifest(files)) + ".dir"
 
 
 def folder_manifest(files: dict[str, str]) -> bytes:

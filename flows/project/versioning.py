@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from yaml import YAMLError
 
 from aru.core.errors import InputError
-from aru.core.names import is_inside
+from aru.core.files import file_md5
+from aru.core.name_rules import is_inside
 from aru.core.safe_yaml import check_size
-from flows.project.digests import file_md5, folder_md5
+from flows.project.digests import folder_md5
 from flows.project.folder import lock_folder
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 
 from aru.core.config import load_archive
 from aru.core.errors import InputError
+from aru.core.files import file_md5
+from aru.core.names import SETS
 from aru.data.manifest import read_manifest
-from flows.project.digests import file_md5, folder_md5
+from flows.project.digests import folder_md5
 from flows.tracking import runs, store
 
-SETS = ("forget", "retain", "test", "unseen")
 _CONTEXT = "mlflow.data.context"
 TRAINED, UNLEARNED, MEASURED, SOURCE = "trained on", "unlearned", "measured on", "source"
 _FILES = {"archive": SOURCE, "manifest": SOURCE, "images": SOURCE}

@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
+from aru.core import names
 from flows.tracking import runs, store
 from flows.tracking.views import MODELS, OVERVIEW
 
 LOCAL = "http://127.0.0.1:5000"
 _MODE = "workflowType=machine_learning"  # MLflow 3 otherwise begins with its pages for language models
-_ORDER = ("original", "unlearned", "retrained")
 
 
 def links(root: Path, *, benchmark: str, run_id: str | None = None, address: str = LOCAL) -> dict[str, str]:
@@ -57,4 +57,4 @@ def _model_runs(root: Path, run_id: str) -> str:
         for run in runs.children(client, client.get_run(run_id))
         if "model" in run.data.tags
     }
-    return json.dumps([models[model] for model in _ORDER if model in models], separators=(",", ":"))
+    return json.dumps([models[model] for model in names.MODELS if model in models], separators=(",", ":"))

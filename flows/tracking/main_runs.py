@@ -10,8 +10,9 @@ from typing import Any
 
 from mlflow.entities import Run
 
-from aru.core.files import json_text, md5, read_json
+from aru.core.files import file_md5, json_text, read_json
 from aru.core.folders import FOLDERS
+from aru.core.names import MODELS
 from aru.reporting.results import read_costs
 from flows.project.git import git_patch, git_state
 from flows.project.plan import StageResult
@@ -45,7 +46,6 @@ __all__ = [
     "start_run",
 ]
 
-MODELS = ("original", "unlearned", "retrained")
 ARTIFACTS = {
     "evaluation/metrics.json": "",
     "prepared/audit.json": "",
@@ -118,7 +118,7 @@ def log_models(root: Path, run_id: str, *, metrics: Mapping[str, Any]) -> None:
             "kind": "model",
             "model": model,
             "trained_on": TRAINED_ON[model],
-            "weights_md5": md5(work / model / "model.safetensors"),
+            "weights_md5": file_md5(work / model / "model.safetensors"),
             NOTE: model_run_note(model, figures.get("cost/seconds")),
         }
         with runs.child_run(client, flow, model, tags) as run:

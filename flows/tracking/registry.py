@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from aru.core.config import Config
 from aru.core.errors import InputError
-from aru.core.files import md5
+from aru.core.files import file_md5
 from aru.reporting.results import read_costs
 from flows.project.pseudonyms import load_pseudonyms
 from flows.tracking import gate, lineage, runs, store
@@ -65,7 +65,7 @@ def register(
     """
     client, name = store.client(root), model_name(benchmark)
     _ensure_model(client, name, benchmark)
-    digest = md5(Path(work) / "unlearned" / "model.safetensors")
+    digest = file_md5(Path(work) / "unlearned" / "model.safetensors")
     version = version_of(client, name, digest)
     if version is not None and not _mended(root, client.get_model_version(name, version), Path(work), config):
         version = None
@@ -253,13 +253,13 @@ def _is_whole(root: Path, version: ModelVersion) -> bool:
     folder = store.local_path(logged.artifact_location)
     if folder is None:
         return True
-    return all((folder / name).is_file() for name in _FILES) and md5(folder / WEIGHTS) == version.tags["weights_md5"]
+    return all((folder / name).is_file() for name in _FILES) and file_md5(folder / WEIGHTS) == version.tags["weights_md5"]
 
 
 def _version_tags(flow: Run, work: Path, metrics: Mapping[str, Any]) -> dict[str, str]:
     """From a version back to data, code and figures."""
     data = lineage.logged(flow)
-    weights = {f"{model}_weights_md5": md5(work / model / "model.safetensors") for model in ("original", "retrained")}
+    weights = {f"{model}_weights_md5": file_md5(work / model / "model.safetensors") for model in ("original", "retrained")}
     kept = {key: flow.data.tags[key] for key in _KEPT if key in flow.data.tags}
     ours = metrics["models"]["unlearned"]
     figures = {name: f"{ours[key]:.4f}" for name, key in _FIGURES.items() if ours[key] is not None}
@@ -270,7 +270,7 @@ def _version_tags(flow: Run, work: Path, metrics: Mapping[str, Any]) -> dict[str
         "seed": str(metrics["seed"]),
         "flow_run": flow.info.run_id,
         **kept,
-        "weights_md5": md5(work / "unlearned" / "model.safetensors"),
+        "weights_md5": file_md5(work / "unlearned" / "model.safetensors"),
         **weights,
         **{f"{name}_md5": data[name].digest for name in _DATA if name in data},
     }

@@ -22,7 +22,7 @@ from aru.comparison.plan import make_plan
 from aru.compute.device import make_compute
 from aru.core.config import load_config
 from aru.core.errors import InputError
-from aru.core.files import md5, read_json, write_json
+from aru.core.files import file_md5, read_json, write_json
 from aru.metrics.relearning.relearn import RelearnConfig
 from aru.reporting import audits_side_by_side as side_by_side
 from aru.shadows.build import Asked, Build
@@ -102,13 +102,13 @@ def test_every_criterion_of_the_full_level_is_measured_on_a_clean_draw(
     monkeypatch.setattr(standard, "RelearnConfig", lambda: RelearnConfig(measured=(0, 1, 2)))  # 64 steps take seconds
     work = compared / "work" / "small"
     trio = find_cell("small", Cell("finetune", "clean"), root=compared)
-    before = md5(open_store(work).weights(trio.audited.key))
+    before = file_md5(open_store(work).weights(trio.audited.key))
     record = record_of(compared, "finetune", "full")
     rows = rows_of(record)
     assert set(rows) == {*QUICK, *STANDARD, *FULL}
     assert rows["u_lira"]["verdict"], rows["u_lira"].get("not_run")
     assert rows["lira_offline"]["verdict"] and rows["tow"]["verdict"]
-    assert record["made_from"]["audited model, MD5"] == before == md5(open_store(work).weights(trio.audited.key))
+    assert record["made_from"]["audited model, MD5"] == before == file_md5(open_store(work).weights(trio.audited.key))
     assert record["model"] == "finetune-clean-draw-0-seed-0"
 
 

@@ -12,7 +12,7 @@ from aru.audit.verdicts import EXIT_CODES, NotRun
 from aru.commands import audit_model as command
 from aru.core.config import load_config
 from aru.core.errors import InputError
-from aru.core.files import md5, read_json
+from aru.core.files import file_md5, read_json
 from aru.nets.models import build, save_model
 from aru.shadows.build import Asked, Build
 from aru.shadows.pool import drop_weights, open_pool
@@ -61,14 +61,14 @@ def rows_of(record: dict) -> dict[str, dict]:
 
 def test_the_full_level_measures_everything_and_leaves_the_model_as_it_was(project: Path) -> None:
     weights = model_path(project / "work" / "small", "unlearned")
-    before = md5(weights)
+    before = file_md5(weights)
     record = record_of(project, "unlearned", "full", interclass=True)
     rows = rows_of(record)
     assert set(rows) == {*QUICK, *STANDARD, *FULL}
     assert {name for name in FULL if rows[name]["verdict"]} == set(FULL), {name: rows[name].get("not_run") for name in FULL}
     assert all(0 <= rows[name]["figure"] <= 1 for name in ("u_lira", "lira_offline", "rmia", "worst_people"))
     assert record["details"]["further"]["Shadow models"]["shadow models"] == MODELS
-    assert md5(weights) == before and record["made_from"]["audited model, MD5"] == before
+    assert file_md5(weights) == before and record["made_from"]["audited model, MD5"] == before
 
 
 @pytest.mark.usefixtures("without_standard")

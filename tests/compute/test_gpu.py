@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from aru.audit.audited_model import Subject
-from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, make_case
+from aru.audit.case import AUDITED, make_case
 from aru.audit.levels import measure
 from aru.audit.verdicts import Measurement
 from aru.compute.device import Compute, make_compute
 from aru.core.config import AttackConfig, MaskConfig, RuntimeConfig, TrainConfig, load_config
+from aru.core.names import ORIGINAL, RETRAINED
 from aru.methods.aru.attack import attack
 from aru.methods.aru.masking import mask
 from aru.methods.registry import METHODS

@@ -16,7 +16,7 @@ from aru.data.images import decode, load_sets
 from aru.data.manifest import read_manifest, write_manifest
 from aru.data.photos import thumbnail
 from aru.data.prepare import build_manifest, read_images
-from aru.data.sources.mucac import SETS, cut, cut_note
+from aru.data.sources.mucac import CUT_ORDER, cut, cut_note
 from aru.data.splits import check_leaks
 from tests.helpers.archives import jpeg, mucac_files, mucac_folder, mufac_archive, mufac_members, write_zip
 from tests.helpers.copied import saved
@@ -234,8 +234,8 @@ def test_mucac_roles_follow_the_identity_numbers(tmp_path):
 )
 def test_mucac_is_cut_at_the_published_numbers_or_else_in_the_published_shares(numbers, test, forget, retain):
     sets = list(cut(reversed(numbers)).values())
-    assert [sets.count(name) for name in SETS] == [test, forget, retain, len(numbers) - test - forget - retain]
-    assert sets == sorted(sets, key=SETS.index), "by ascending number"
+    assert [sets.count(name) for name in CUT_ORDER] == [test, forget, retain, len(numbers) - test - forget - retain]
+    assert sets == sorted(sets, key=CUT_ORDER.index), "by ascending number"
 
 
 def test_another_part_of_celeba_has_all_four_sets(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from aru.core.errors import InputError
-from aru.core.files import md5
+from aru.core.files import file_md5
 from aru.faces.ageing import STYLES_F, STYLES_M, look_at
 from aru.faces.archive_file import generate, main
 from aru.faces.canvas import cover, enlarge, noise_bank, smooth
@@ -131,7 +131,7 @@ def test_reencoded_copies_show_the_same_picture_in_other_bytes(archive: Archive)
 def test_same_seed_same_bytes(path: Path, tmp_path: Path) -> None:
     main_path = tmp_path / "again.zip"
     main([str(main_path), "--seed", "0", "--families", "6", "--photos", "4"])
-    assert md5(main_path) == md5(path)
+    assert file_md5(main_path) == file_md5(path)
 
 
 def test_other_seed_other_photos() -> None:
@@ -279,5 +279,5 @@ def test_the_full_archive_holds_what_the_document_says() -> None:
     assert seen == {name: truth[name] for name in seen}
     assert FULL.stat().st_size < 11_000_000
     document = (FULL.parent.parent / "docs" / "faces.md").read_text(encoding="utf-8")
-    assert md5(FULL) in document
+    assert file_md5(FULL) in document
     assert f"{truth['rows']:,} rows" in document

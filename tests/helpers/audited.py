@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from aru.audit.case import AUDITED, ORIGINAL, RETRAINED, Case, make_case
+from aru.audit.case import AUDITED, Case, make_case
 from aru.core.config import TrainConfig
+from aru.core.names import ORIGINAL, RETRAINED
 from aru.data.images import ImageSet, Sets
 from aru.train.loop import fit
 from tests.helpers.toys import CPU, generator

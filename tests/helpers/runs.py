@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from aru.core.files import save_tensors, write_json
-from aru.metrics.summary import SETS, summarise
+from aru.core.names import SETS
+from aru.metrics.summary import summarise
 
 SIZES = {"forget": 60, "retain": 90, "test": 70, "unseen": 64}
 KNOWN = {"original": ("forget", "retain"), "unlearned": ("retain",), "retrained": ("retain",)}

@@ -9,15 +9,14 @@ import pandas as pd
 import torch
 
 from aru.core.config import Config, parse_config
-from aru.core.files import save_tensors, write_json
+from aru.core.files import file_md5, save_tensors, write_json
+from aru.core.names import SETS
 from aru.nets.models import build, save_model
-from flows.project.digests import file_md5
 from flows.project.plan import StageResult
 from flows.project.versioning import Stage
 
 SIDE, OUTPUTS, MODEL = 32, 8, "squeezenet1_1"
 EXPOSED = "S00001"
-SETS = ("forget", "retain", "test", "unseen")
 FIGURES = {"original": (0.70, 0.60, 0.71), "unlearned": (0.68, 0.55, 0.54), "retrained": (0.69, 0.54, 0.52)}
 STAGES = {
     "prepare": "prepared",

@@ -15,7 +15,7 @@ import pytest
 
 from aru.comparison.cell import open_store
 from aru.core.errors import InputError
-from aru.core.files import md5
+from aru.core.files import file_md5
 from aru.data.manifest import read_manifest
 from aru.data.packing import decode_packed, pack
 from tests.helpers.tuned import make
@@ -125,7 +125,7 @@ def test_a_comparison_on_a_bare_machine_comes_back_into_the_store(prepared, bare
         "second", "toy", "official", "--methods", "nothing,ssd", "--seeds", "1", "--workers", "1", "--pace-seconds", "0.1"
     )
     images = keep / "project" / "work" / "toy" / "prepared" / "images.npy"
-    assert md5(images) == md5(prepared / "work" / "toy" / "prepared" / "images.npy")
+    assert file_md5(images) == file_md5(prepared / "work" / "toy" / "prepared" / "images.npy")
     pace = json.loads((tmp_path / "out" / "pace.json").read_text())["images_per_second"]
     assert len(pace) == 6 and min(pace.values()) > 0
     assert "complete" in said

@@ -10,7 +10,8 @@ from scipy.spatial.distance import jensenshannon
 from torch.nn import functional as F
 
 from aru.core.errors import InputError
-from aru.metrics.distance.gaps import SETS, agreement, distance, js_divergence, mia_rate, tow
+from aru.core.names import SETS
+from aru.metrics.distance.gaps import agreement, distance, js_divergence, mia_rate, tow
 from aru.metrics.distance.klom import ensemble_margins, klom, klom_figures
 from aru.metrics.utility import utility
 

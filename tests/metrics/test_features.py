@@ -11,6 +11,7 @@ from PIL import Image
 from torch import nn
 
 from aru.core.errors import InputError
+from aru.core.names import MODELS
 from aru.data.images import ImageSet
 from aru.metrics.representation.feature_use import band_powers, evenness, feature_use
 from aru.metrics.representation.filtering import (
@@ -29,7 +30,6 @@ from tests.helpers.toys import CPU, generator, image_set, small_net
 from tests.helpers.untouched import untouched
 
 SIDE = 32
-MODELS = ("original", "unlearned", "retrained")
 
 
 def wave(cycles: float, *, side: int = SIDE, vertical: bool = False) -> torch.Tensor:

@@ -8,8 +8,9 @@ import torch
 from torch.nn import functional as F
 
 from aru.core.errors import InputError
+from aru.core.names import SETS
 from aru.metrics.membership.benchmark_attack import benchmark_mia
-from aru.metrics.summary import SETS, rounded, summarise
+from aru.metrics.summary import rounded, summarise
 from aru.metrics.utility import per_example_loss, utility
 
 SIZES = {"forget": 90, "retain": 160, "test": 120, "unseen": 110}

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
+from aru.core.names import FORGET, RETAIN, TEST, UNSEEN
 from aru.data.archive import Source, one_form
 from aru.data.faults import Faults
 from aru.data.sources.tables import IMAGE_ENDINGS, check_files, folder_of, read_text
@@ -14,7 +15,7 @@ IDENTITIES = "CelebA-HQ-identity.txt"
 ATTRIBUTES = "CelebA-HQ-attribute.txt"
 LABEL_COLUMNS = {"male": 21, "smiling": 32, "young": 40}  # counted from 1; column 0 is the file
 COLUMNS = 40
-SETS = ("test", "forget", "retain", "unseen")
+CUT_ORDER = (TEST, FORGET, RETAIN, UNSEEN)
 FIRST = (190, 1250, 4855)  # the identity numbers at which forget, retain and unseen begin, as published ...
 PEOPLE = 6217  # ... for identity numbers from 0 to 6216
 _SPLITS = {"test": "val", "forget": "train", "retain": "train", "unseen": "test"}
@@ -49,21 +50,21 @@ def cut(people: Iterable[int]) -> dict[int, str]:
     """
     numbers = sorted(set(people))
     published = _published(numbers)
-    if set(published.values()) == set(SETS):
+    if set(published.values()) == set(CUT_ORDER):
         return published
     begins: list[int] = []
     for index, first in enumerate(FIRST):
         earliest = begins[-1] + 1 if begins else 1
         latest = len(numbers) - len(FIRST) + index
         begins.append(max(earliest, min(round(first / PEOPLE * len(numbers)), latest)))
-    return {number: SETS[bisect_right(begins, place)] for place, number in enumerate(numbers)}
+    return {number: CUT_ORDER[bisect_right(begins, place)] for place, number in enumerate(numbers)}
 
 
 def cut_note(people: Iterable[int]) -> str:
     """How `cut` cut these people, in a sentence."""
     numbers = set(people)
     at = ", ".join(map(str, FIRST))
-    if set(_published(numbers).values()) == set(SETS):
+    if set(_published(numbers).values()) == set(CUT_ORDER):
         return f"The {len(numbers)} people are cut at the published identity numbers ({at})."
     return (
         f"Cut at the published identity numbers ({at}), these {len(numbers)} people would leave a set empty: they are cut "
@@ -72,7 +73,7 @@ def cut_note(people: Iterable[int]) -> str:
 
 
 def _published(numbers: Iterable[int]) -> dict[int, str]:
-    return {number: SETS[bisect_right(FIRST, number)] for number in numbers}
+    return {number: CUT_ORDER[bisect_right(FIRST, number)] for number in numbers}
 
 
 def _identities(source: Source, prefix: str, faults: Faults) -> dict[str, int]:

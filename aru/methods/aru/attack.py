@@ -20,7 +20,7 @@ def attack(
     compute: Compute,
     progress: Progress = silent,
 ) -> torch.Tensor:
-    """Noise for every image of `data`, in its order (PROTOCOL.md, section 1, stage 1).
+    """Noise for every image of `data`, in its order (docs/protocol.md, "ARU", 1).
 
     Shape:
         result: (M, 3, H, W) float32 on the CPU, |noise| <= eps and image + noise in [0, 1].

@@ -30,7 +30,7 @@ def mask(
 ) -> tuple[Scores, Mask]:
     """Score the units of every layer by the forget set's gradient discrepancy and mark the chosen share.
 
-    PROTOCOL.md, section 1, stage 2. `noise` is (M, 3, H, W), in the order of `data`. The random mask scores, too, so
+    docs/protocol.md, "ARU", 2. `noise` is (M, 3, H, W), in the order of `data`. The random mask scores, too, so
     that a control differs from what it controls in the selection alone. `retain` is read, as many images of it as
     there are in `data`, only where ``config.normalise`` asks for it.
     """

@@ -13,11 +13,11 @@ import torch
 from torch.nn import functional as F
 
 from aru.core.errors import InputError
+from aru.core.names import SETS
 from aru.metrics.resampling import draw_sets
 from aru.metrics.utility import check_logits, per_example_loss, utility_columns
 from aru.stats.intervals import interval
 
-SETS = ("forget", "retain", "test", "unseen")
 GAPS = ("forget/accuracy", "retain/accuracy", "test/accuracy", "forget/mia_rate")
 
 Logits = Mapping[str, torch.Tensor]

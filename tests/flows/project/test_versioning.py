@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from aru.core.errors import InputError
+from aru.core.files import file_md5
 from flows.project import versioning
-from flows.project.digests import Digests, file_md5, folder_manifest, folder_md5
+from flows.project.digests import Digests, folder_manifest, folder_md5
 from flows.project.plan import differences, key, plan, refreshed, upstream
 from flows.project.versioning import Locked, Stage
 from tests.helpers.flow_fixtures import STAGES

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from aru.core.errors import InputError
-from aru.core.files import md5, read_json
+from aru.core.files import file_md5, read_json
 from flows.servers.database import check_database
 from flows.tracking import lineage, registry, store
 from flows.tracking import main_runs as tracking
@@ -164,7 +164,7 @@ def test_a_models_files_that_are_gone_are_noticed_and_written_again(tracked_proj
     assert tracking.registered(tracked_project, again) == (NAME, "1")
     assert len(client.search_model_versions(f"name = '{NAME}'")) == 1
     folder = path_of(client.get_model_version_download_uri(NAME, "1"))
-    assert md5(folder / registry.WEIGHTS) == client.get_model_version(NAME, "1").tags["weights_md5"]
+    assert file_md5(folder / registry.WEIGHTS) == client.get_model_version(NAME, "1").tags["weights_md5"]
     assert registry.load_registered(tracked_project, NAME)
 
 

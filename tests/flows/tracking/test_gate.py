@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from aru.audit.verdicts import EXIT_CODES
 from aru.core.errors import InputError
-from aru.core.files import md5, write_json
+from aru.core.files import file_md5, write_json
 from aru.nets.models import build, save_model
 from flows.cli import commands as cli
 from flows.experiments import audit
@@ -214,7 +214,7 @@ def test_a_model_is_found_by_its_name(tracked_once: Path, tmp_path: Path, model:
     found = find_target(model, "faces", tracked_once, tmp_path)
     own = model if model == "original" else "unlearned"
     assert found.name == name
-    assert md5(found.weights) == md5(tracked_once / "work" / "faces" / own / "model.safetensors")
+    assert file_md5(found.weights) == file_md5(tracked_once / "work" / "faces" / own / "model.safetensors")
 
 
 def test_a_file_is_a_model_too(tracked_once: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aru.core.errors import InputError
-from aru.core.files import md5
+from aru.core.files import file_md5
 from aru.nets.models import build, save_model
 from flows.tracking import audit_runs, lineage, registry, runs, store
 from flows.tracking import main_runs as tracking
@@ -46,7 +46,7 @@ def test_nothing_of_a_purged_version_is_left_and_all_of_another_is(tracked_proje
     tracking.ensure_store(tracked_project)
     client = store.client(tracked_project)
     before = {name: item.digest for name, item in lineage.data_sets(tracked_project, "faces").items()}
-    weights = md5(tracked_project / "work/faces/unlearned/model.safetensors")
+    weights = file_md5(tracked_project / "work/faces/unlearned/model.safetensors")
     audit_runs.track(tracked_project, "faces", tracked.audit(), weights=weights)
     first = tracking.find_run(tracked_project, benchmark="faces", state="a" * 64)
     gone = {

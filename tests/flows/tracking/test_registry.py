@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from aru.core.errors import InputError
-from aru.core.files import md5
+from aru.core.files import file_md5
 from aru.nets.models import build, load_model, save_model
 from flows.tracking import main_runs as tracking
 from flows.tracking import registry, runs, store
@@ -50,7 +50,7 @@ def test_version_has_alias_tags_and_the_way_back(tracked_once: Path) -> None:
     version = client.get_model_version_by_alias(NAME, "candidate")
     run = client.get_run(version.run_id)
     assert str(version.version) == "1"
-    assert version.tags["weights_md5"] == md5(tracked_once / "work" / "faces" / "unlearned" / "model.safetensors")
+    assert version.tags["weights_md5"] == file_md5(tracked_once / "work" / "faces" / "unlearned" / "model.safetensors")
     assert version.tags["git_commit"] == run.data.tags["git_commit"]
     assert version.tags["nomus"] == f"{run.data.metrics['nomus']:.4f}"
     digests = {item.dataset.name: item.dataset.digest for item in run.inputs.dataset_inputs}

@@ -13,7 +13,7 @@ import pytest
 from mlflow.entities import Run
 
 from aru.core.errors import InputError
-from aru.core.files import md5
+from aru.core.files import file_md5
 from flows.project.digests import folder_md5
 from flows.tracking import lineage, registry, runs, store
 from flows.tracking import main_runs as tracking
@@ -107,7 +107,7 @@ def test_a_stage_says_whether_it_was_cached_and_what_it_made(tracked_once: Path)
     assert (train.tags["cached"], train.tags["source"]) == ("false", "computed")
     assert (attack.tags["cached"], attack.tags["source"]) == ("true", "dvc.lock")
     weights = tracked_once / "work" / "faces" / "original" / "model.safetensors"
-    assert train.tags["md5/model.safetensors"] == md5(weights)
+    assert train.tags["md5/model.safetensors"] == file_md5(weights)
     assert train.params == {"data.task": "age", "train.epochs": "3", "train.milestones": "[1, 2]"}
     assert train.metrics["cost/peak_memory_mib"] == 100
 
@@ -115,9 +115,9 @@ def test_a_stage_says_whether_it_was_cached_and_what_it_made(tracked_once: Path)
 def test_data_sets_carry_dvcs_digests(tracked_once: Path) -> None:
     digests = {item.dataset.name: item.dataset.digest for item in flow_of(tracked_once).inputs.dataset_inputs}
     prepared = tracked_once / "work" / "faces" / "prepared"
-    assert digests["archive"] == md5(tracked_once / "data" / "faces.zip")
-    assert digests["manifest"] == md5(prepared / "manifest.csv")
-    assert digests["images"] == md5(prepared / "images.npy")
+    assert digests["archive"] == file_md5(tracked_once / "data" / "faces.zip")
+    assert digests["manifest"] == file_md5(prepared / "manifest.csv")
+    assert digests["images"] == file_md5(prepared / "images.npy")
     rows = tracked.manifest().query("role == 'forget'")
     assert digests["forget"] == folder_md5(dict(zip(rows["path"], rows["digest"], strict=True)))
     assert len(digests) == 7 and len(set(digests.values())) == 7
@@ -181,12 +181,12 @@ def test_nothing_is_logged_but_what_may_be(tracked_once: Path) -> None:
 def test_no_logged_file_holds_personal_data(tracked_once: Path) -> None:
     work = tracked_once / "work" / "faces"
     personal = {
-        md5(path)
+        file_md5(path)
         for pattern in ("*.npy", "noise/*", "original/*.safetensors", "evaluation/*.safetensors", "*.jpg")
         for path in work.rglob(pattern)
     }
     assert len(personal) >= 5
-    logged = {md5(path) for path in (tracked_once / "mlruns" / "artifacts").rglob("*") if path.is_file()}
+    logged = {file_md5(path) for path in (tracked_once / "mlruns" / "artifacts").rglob("*") if path.is_file()}
     assert not personal & logged
 
 
