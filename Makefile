@@ -1,9 +1,10 @@
 # `make run` does the main job from a fresh clone; `make test` runs the whole suite. Everything else is the command `aru`.
+# `make lint`, `make types` and `make upgrade-check` are for those who change the code (CONTRIBUTING.md).
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test install data clean
+.PHONY: run test lint types install data upgrade-check clean
 
 run: data
 	$(BIN)/aru run
@@ -11,6 +12,13 @@ run: data
 # Two processes, each with whole files: fixtures such as Prefect's server are shared within a file.
 test: data
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
 
 install: .venv/installed
 
@@ -25,5 +33,15 @@ install: .venv/installed
 data: install
 	$(BIN)/dvc pull --quiet --remote embedded data.dvc
 
+# The newest versions that pyproject.toml allows, and those of LIFT beyond it, in an environment of their own.
+upgrade-check: data
+	$(PYTHON) -m venv --clear .upgrade
+	.upgrade/bin/python -m pip install --quiet --upgrade pip
+	.upgrade/bin/python -m pip install --progress-bar on --editable '.[dev]'
+	$(if $(LIFT),.upgrade/bin/python -m pip install --no-deps $(LIFT))
+	.upgrade/bin/python -m pip freeze --exclude-editable | LC_ALL=C sort -f > .upgrade/constraints.txt
+	-grep -v '^#' constraints.txt | diff - .upgrade/constraints.txt
+	.upgrade/bin/python -m pytest --numprocesses 2 --dist loadfile
+
 clean:
-	rm -rf .venv work .prefect
+	rm -rf .venv .upgrade work .prefect

@@ -16,7 +16,7 @@ PACKAGES = {
     "ruamel": "ruamel.yaml",
     "prefect_dask": "prefect-dask",
 }
-OWN = {"aru", "flows", "tests"}
+OWN = {"aru", "flows", "tests", "tools"}
 BESIDE = {"imagehash", "pdqhash", "perception"}
 """What `python -m tests.helpers.copied --libraries` measures ours against, where whoever starts it has installed them."""
 

@@ -1,9 +1,11 @@
 """The documents of the repository agree with the package's metadata and with the files that they name."""
 
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,3 +33,27 @@ def test_releases_stand_newest_first() -> None:
 def test_the_license_is_the_same_in_all_files() -> None:
     assert PROJECT["license"] == CITATION["license"] == "Apache-2.0"
     assert "Apache License\n                           Version 2.0" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_files_and_modules_that_a_document_names_are_there(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    files = set(re.findall(r"\b(?:aru|flows|tests|tools|docs)/[\w./-]*\.(?:py|md|svg)\b", text))
+    assert {name for name in files if not (ROOT / name).exists()} == set()
+    modules = set(re.findall(r"(?:from|python -m) ((?:aru|flows|tests)\.[\w.]*\w)", text))
+    assert {name for name in modules if importlib.util.find_spec(name) is None} == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_links_of_a_document_lead_to_files(document: str) -> None:
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / document).read_text(encoding="utf-8"))
+    inside = [target for target in targets if "://" not in target]
+    assert [target for target in inside if not ((ROOT / document).parent / target).exists()] == []

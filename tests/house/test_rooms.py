@@ -1,0 +1,114 @@
+"""The packages of `aru` and `flows`: who imports whom, which names they use, and that their picture is up to date."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from tools.draw_house import DOORS, PICTURE, ROOMS, ROOT, draw, imported_modules, room_imports
+
+SAME_NAME = {
+    "keys": "content keys: of files and code in compute, of a comparison's results in comparison",
+    "attack": "the algorithm, and the stage that runs it on files",
+    "finetune": "the peer method, and ARU's stage",
+    "prepare": "the algorithm, and the stage that runs it on files",
+    "retrain": "the peer method, and the stage that makes the reference",
+}
+"""The base names that two modules of one floor have in common, with what they mean in each."""
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+import aru
+for module in pkgutil.walk_packages(aru.__path__, "aru."):
+    importlib.import_module(module.name)
+print(*sorted({name.partition(".")[0] for name in sys.modules} & {"prefect", "mlflow", "dvc", "flows"}))
+print(sum(name.startswith("aru.") for name in sys.modules))
+"""
+
+
+def modules(floor: str) -> list[Path]:
+    """The files with code of a floor, without packages' `__init__`."""
+    return [path for path in sorted((ROOT / floor).rglob("*.py")) if path.name != "__init__.py"]
+
+
+def packages(folder: str) -> set[str]:
+    """The folders directly in another one that hold Python files, as paths from the project's folder."""
+    return {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).iterdir() if any(path.glob("*.py"))}
+
+
+@pytest.mark.parametrize("floor", ROOMS)
+def test_all_packages_are_in_the_order_and_nothing_stands_beside_them(floor: str) -> None:
+    assert packages(floor) == {f"{floor}/{room}" for room in ROOMS[floor]}
+    beside = {path.stem for path in (ROOT / floor).glob("*.py")} - {"__init__"}
+    assert beside <= set(DOORS.get(floor, ()))
+
+
+def test_the_picture_is_of_the_imports_as_they_are() -> None:
+    assert PICTURE.read_text(encoding="utf-8") == draw(room_imports()), "run tools/draw_house.py and commit the picture"
+
+
+@pytest.mark.parametrize("floor", ROOMS)
+def test_the_document_lists_the_packages_in_their_order(floor: str) -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert re.findall(rf"^\| `{floor}/(\w+)` \|", text, flags=re.MULTILINE) == list(ROOMS[floor])
+
+
+def test_no_two_modules_of_a_floor_share_a_name_without_a_reason() -> None:
+    places = defaultdict(set)
+    for floor in ROOMS:
+        for path in modules(floor):
+            places[floor, path.stem].add(path.relative_to(ROOT).as_posix())
+    shared = {name for (_, name), paths in places.items() if len(paths) > 1}
+    assert shared == set(SAME_NAME), [sorted(paths) for paths in places.values() if len(paths) > 1]
+
+
+def test_no_module_has_the_name_of_one_in_the_standard_library() -> None:
+    names = {path.stem for floor in (*ROOMS, "tests", "tools") for path in modules(floor)}
+    packaged = {path.parent.name for floor in (*ROOMS, "tests") for path in (ROOT / floor).rglob("__init__.py")}
+    assert (names | packaged) & set(sys.stdlib_module_names) == set()
+
+
+def test_packages_hold_a_docstring_and_no_code() -> None:
+    """Importing a module runs the `__init__` of its packages: code there would be a dependency that dvc.yaml does not list."""
+    found = [path for floor in ROOMS for path in (ROOT / floor).rglob("__init__.py")]
+    assert len(found) > 25
+    for path in found:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree) and len(tree.body) == 1, path.relative_to(ROOT)
+
+
+def test_importing_all_of_aru_imports_no_prefect_mlflow_or_dvc() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORT_ALL], cwd=ROOT, capture_output=True, text=True, check=True)
+    foreign, count = done.stdout.splitlines()
+    assert foreign == ""
+    assert int(count) >= len(modules("aru"))
+
+
+def importers(tool: str) -> set[str]:
+    """The modules of `flows` that import a tool, wherever in them."""
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in modules("flows")
+        if any(module.partition(".")[0] == tool for module in imported_modules(path))
+    }
+
+
+def test_mlflow_is_imported_in_its_own_package_only() -> None:
+    found = importers("mlflow")
+    assert len(found) > 5
+    assert {path for path in found if not path.startswith("flows/tracking/")} == set()
+
+
+def test_dvc_is_imported_in_one_module_only() -> None:
+    assert importers("dvc") == {"flows/project/versioning.py"}
+
+
+def test_a_flow_that_computes_nothing_does_not_import_pytorch() -> None:
+    script = (
+        "import sys, flows.pipeline.unlearn; print(*{'torch', 'torchvision', 'sklearn', 'matplotlib'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "", "it takes seconds, while the user waits"
