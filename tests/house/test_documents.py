@@ -48,8 +48,11 @@ def test_the_files_and_modules_that_a_document_names_are_there(document: str) ->
     text = (ROOT / document).read_text(encoding="utf-8")
     files = set(re.findall(r"\b(?:aru|flows|tests|tools|docs)/[\w./-]*\.(?:py|md|svg)\b", text))
     assert {name for name in files if not (ROOT / name).exists()} == set()
-    modules = set(re.findall(r"(?:from|python -m) ((?:aru|flows|tests)\.[\w.]*\w)", text))
-    assert {name for name in modules if importlib.util.find_spec(name) is None} == set()
+    commands = set(re.findall(r"python -m\s+((?:aru|flows|tests)\.[\w.]*\w)", text))
+    assert {name for name in commands if importlib.util.find_spec(name) is None} == set()
+    for module, names in re.findall(r"^ *from ((?:aru|flows)\.[\w.]+) import ([\w, ]+)$", text, flags=re.MULTILINE):
+        found = importlib.import_module(module)
+        assert [name for name in names.split(", ") if not hasattr(found, name)] == [], module
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
