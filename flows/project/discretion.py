@@ -23,7 +23,8 @@ FAILURE = "failure.txt"
 _HARMLESS = (TrainingError,)
 """Errors whose words are figures and parameters only."""
 _originals: dict[str, Exception] = {}
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Withheld(RuntimeError):
