@@ -29,7 +29,7 @@ from aru.core.files import file_md5
 from aru.core.names import ORIGINAL, RETRAINED, SETS
 from aru.core.progress import Progress, silent
 from aru.data.manifest import read_manifest
-from aru.reporting.audit_page import write_audit
+from aru.reporting.audit.page import write_audit
 
 
 @dataclass(frozen=True)

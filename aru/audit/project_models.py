@@ -19,7 +19,7 @@ from aru.core.progress import Progress, silent
 from aru.data.images import load_sets
 from aru.data.manifest import read_manifest
 from aru.nets.models import load_model
-from aru.reporting.audit_page import write_audit
+from aru.reporting.audit.page import write_audit
 
 """The models that the project itself makes, by their folders."""
 

@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     from aru.audit.thresholds import LEVELS, check_interclass
     from aru.audit.verdicts import EXIT_CODES
     from aru.core.files import read_json
-    from aru.reporting.audit_page import criterion_cells
+    from aru.reporting.audit.page import criterion_cells
 
     parser = argparse.ArgumentParser(prog="python -m aru.commands.audit_model", description=__doc__)
     parser.add_argument("benchmark")

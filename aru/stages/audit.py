@@ -9,7 +9,7 @@ from aru.core.files import file_md5
 from aru.core.names import ORIGINAL
 from aru.data.manifest import read_manifest
 from aru.metrics.predictions import read_predictions
-from aru.reporting.audit_page import write_audit
+from aru.reporting.audit.page import write_audit
 from aru.stages.inputs import read_model, read_sets
 from aru.stages.job import Job
 

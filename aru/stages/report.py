@@ -1,6 +1,6 @@
 """Metrics files -> the page, the table and the figures."""
 
-from aru.reporting.run_report import write_report
+from aru.reporting.run.report import write_report
 from aru.stages.job import Job
 
 

@@ -42,7 +42,7 @@ def show_data(content: dict[str, Any]) -> None:
 def show_outcome(root: Path, outcome: "Outcome") -> None:
     """The main flow's figures, and where its report, run, audit and model are."""
     from aru.core.files import read_json
-    from aru.reporting.results import HEADINGS, format_row, read_costs, results_table
+    from aru.reporting.run.results import HEADINGS, format_row, read_costs, results_table
     from flows.tracking.publishing import standing
 
     work = root / "work" / outcome.benchmark
@@ -67,7 +67,7 @@ def show_outcome(root: Path, outcome: "Outcome") -> None:
 
 def show_audit(root: Path, done: "Audited") -> None:
     """The criteria of an audit with their verdicts, and where its page is."""
-    from aru.reporting.audit_page import criterion_cells
+    from aru.reporting.audit.page import criterion_cells
 
     record = done.record
     table = Table(title=f"{record['model']}, level {record['level']}", title_justify="left")
@@ -88,8 +88,8 @@ def show_comparison(root: Path, benchmark: str, done: "Comparison") -> None:
     """A comparison's tables, and where its page is."""
     from aru.comparison.conclusions import compare
     from aru.core.files import read_json
-    from aru.reporting.page_text import heading
-    from aru.reporting.table import COLUMNS, lines
+    from aru.reporting.comparison.cells import COLUMNS, lines
+    from aru.reporting.comparison.texts import heading
 
     page, console = done.files[0], Console()
     for comparison in compare(read_json(page.with_name("records.json"))):

@@ -22,7 +22,7 @@ from aru.compute.device import make_compute
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.progress import silent
-from aru.reporting.comparison_page import write_results
+from aru.reporting.comparison.page import write_results
 from flows.experiments.jobs import Job, computing, run_jobs, task_runner
 from flows.pipeline.cached_stages import Execution
 from flows.pipeline.crashes import register_run

@@ -20,7 +20,7 @@ from aru.compute.processes import process_pool
 from aru.core.config import Config, load_config
 from aru.core.errors import InputError, TrainingError
 from aru.core.files import write_json
-from aru.reporting.tuning_figures import write_tuning_figures
+from aru.reporting.comparison.tuning_figures import write_tuning_figures
 from flows.experiments.search import Search
 
 Run = Callable[[int, Mapping[str, Any]], Outcome]

@@ -7,7 +7,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from aru.core.files import json_text
-from aru.reporting.audit_page import audit_page
+from aru.reporting.audit.page import audit_page
 from flows.project.git import git_state
 from flows.project.pseudonyms import load_pseudonyms
 from flows.tracking import runs, store

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aru.reporting.results import markdown_table, results_table
+from aru.reporting.run.results import markdown_table, results_table
 
 _HOW_TO_READ = """\
 **Forgetting score**: |accuracy of the membership attack - 0.5|; 0 is best, and the retrained model shows what is

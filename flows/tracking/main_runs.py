@@ -13,7 +13,7 @@ from mlflow.entities import Run
 from aru.core.files import file_md5, json_text, read_json
 from aru.core.folders import FOLDERS
 from aru.core.names import MODELS
-from aru.reporting.results import read_costs
+from aru.reporting.run.results import read_costs
 from flows.project.git import git_patch, git_state
 from flows.project.plan import StageResult
 from flows.project.pseudonyms import load_pseudonyms

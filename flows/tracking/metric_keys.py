@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aru.reporting.results import seconds
+from aru.reporting.run.results import seconds
 
 HEADLINE = ("nomus", "mia/forgetting_score", "test/accuracy", "test/balanced_accuracy")
 TRAINED_ON = {"original": "forget and retain", "unlearned": "forget and retain, then retain", "retrained": "retain"}

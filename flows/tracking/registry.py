@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from aru.core.config import Config
 from aru.core.errors import InputError
 from aru.core.files import file_md5
-from aru.reporting.results import read_costs
+from aru.reporting.run.results import read_costs
 from flows.project.pseudonyms import load_pseudonyms
 from flows.tracking import gate, lineage, runs, store
 from flows.tracking.descriptions import model_note, version_note

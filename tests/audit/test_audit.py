@@ -24,7 +24,7 @@ from aru.audit.standard import standard
 from aru.audit.thresholds import Threshold, Thresholds, check_level, read_thresholds
 from aru.audit.verdicts import Measurement, NotRun, from_interval, judge, measured, overall, power, worst_of
 from aru.core.errors import InputError
-from aru.reporting import audit_page as page
+from aru.reporting.audit import page
 from tests.helpers import audited, tracked
 from tests.helpers.audited import case_of, classifier_reset, original, retrained, taught_again, uniform_on_forget
 from tests.helpers.toys import CPU

@@ -24,7 +24,7 @@ from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.files import file_md5, read_json, write_json
 from aru.metrics.relearning.relearn import RelearnConfig
-from aru.reporting import audits_side_by_side as side_by_side
+from aru.reporting.audit import side_by_side
 from aru.shadows.build import Asked, Build
 from aru.stages.runner import run
 from flows.experiments.audit import find_compared

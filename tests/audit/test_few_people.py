@@ -19,7 +19,7 @@ from aru.audit.verdicts import Measurement, NotRun, judge
 from aru.core.errors import InputError
 from aru.data.images import Sets
 from aru.metrics.membership.matched import MatchedAttack, matched_auc
-from aru.reporting.audit_page import audit_page
+from aru.reporting.audit.page import audit_page
 from aru.stats.simultaneous import simultaneous_intervals
 from aru.stats.stand_ins import LEAST_UNSEEN, shifted, stand_ins
 from tests.audit.test_audit import ABOUT, FILE, Photos, make_pool

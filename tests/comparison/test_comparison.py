@@ -29,7 +29,7 @@ from aru.data.manifest import read_manifest
 from aru.methods.registry import CONTROLS, METHODS, find
 from aru.metrics.summary import model_figures, rounded
 from aru.nets.models import load_model
-from aru.reporting.notes import notes
+from aru.reporting.comparison.notes import notes
 from aru.stages.runner import run as run_stage
 from aru.train.checkpoint import Checkpoint
 from aru.train.loop import predict

@@ -30,7 +30,7 @@ from aru.core.config import Config, load_config
 from aru.core.errors import InputError, TrainingError
 from aru.data.manifest import read_manifest
 from aru.methods.registry import METHODS, find
-from aru.reporting.tuning_figures import write_tuning_figures
+from aru.reporting.comparison.tuning_figures import write_tuning_figures
 from flows.experiments.plain_tuning import tune_method
 from flows.experiments.search import Search
 from tests.helpers.tuned import CHECKOUT, SETTING, config_of

@@ -13,21 +13,21 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-import aru.reporting.comparison_page
+import aru.reporting.comparison.page
 from aru.comparison.choices import parse_choice
 from aru.comparison.command import choice, command
 from aru.comparison.conclusions import Comparison, compare
 from aru.core.config import Config, DataConfig
 from aru.core.errors import InputError
 from aru.core.files import read_json
-from aru.reporting.comparison_page import write_results
-from aru.reporting.figures import STYLE
-from aru.reporting.markdown import results_markdown
+from aru.reporting.comparison.cells import NAMED, lines
+from aru.reporting.comparison.label_placement import Label, place_labels
+from aru.reporting.comparison.markdown_results import results_markdown
+from aru.reporting.comparison.notes import floor_text, notes
+from aru.reporting.comparison.page import write_results
+from aru.reporting.comparison.plots import cost_figure, utility_figure
 from aru.reporting.markup import POLICY, page, tag
-from aru.reporting.notes import floor_text, notes
-from aru.reporting.plot_labels import Label, place_labels
-from aru.reporting.scatter import cost_figure, utility_figure
-from aru.reporting.table import NAMED, lines
+from aru.reporting.run.figures import STYLE
 from tests.helpers.compared import LEVELS, made_record, made_records
 from tests.reporting.test_run_report import HOSTILE, Reader
 
@@ -44,7 +44,7 @@ def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
             Image.new("L", (1, 1)).save(path)
         return paths
 
-    monkeypatch.setattr(aru.reporting.comparison_page, "write_plots", one_pixel)
+    monkeypatch.setattr(aru.reporting.comparison.page, "write_plots", one_pixel)
 
 
 def written(folder: Path, records: list[dict], **options: dict[str, str]) -> tuple[str, Reader, str]:

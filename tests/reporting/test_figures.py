@@ -13,7 +13,7 @@ from PIL import Image
 from aru.core.errors import InputError
 from aru.core.files import load_tensors, read_json, save_tensors
 from aru.metrics.predictions import Predictions, read_predictions
-from aru.reporting import figures
+from aru.reporting.run import figures
 from tests.helpers.runs import KNOWN, LAYERS, SIZES, made_logits, write_run
 
 

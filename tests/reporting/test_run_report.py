@@ -9,15 +9,15 @@ import pytest
 import yaml
 from PIL import Image
 
-import aru.reporting.run_report
+import aru.reporting.run.report
 from aru.core.errors import InputError
 from aru.core.files import read_json, write_json
-from aru.reporting.findings import findings
 from aru.reporting.markup import Html, page, table, tag
-from aru.reporting.nested import nested
-from aru.reporting.results import markdown_table, read_costs, results_table
-from aru.reporting.run_report import COST_FOLDERS, INPUTS, write_report
-from aru.reporting.run_text import FIGURES
+from aru.reporting.run.findings import findings
+from aru.reporting.run.nested import nested
+from aru.reporting.run.report import COST_FOLDERS, INPUTS, write_report
+from aru.reporting.run.results import markdown_table, read_costs, results_table
+from aru.reporting.run.texts import FIGURES
 from tests.helpers.runs import SECONDS, write_run
 
 HOSTILE = '</title><script>alert(1)</script><img src=x onerror="alert(2)">|`*[a](javascript:b)'
@@ -108,7 +108,7 @@ def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
         for name in FIGURES:
             Image.new("L", (1, 1)).save(folder / f"{name}.png")
 
-    monkeypatch.setattr(aru.reporting.run_report, "write_figures", one_pixel)
+    monkeypatch.setattr(aru.reporting.run.report, "write_figures", one_pixel)
 
 
 @pytest.mark.usefixtures("no_drawing")

@@ -58,4 +58,4 @@ def test_the_original_does_not_depend_on_who_is_to_be_forgotten():
 def test_the_import_walk_sees_what_is_there():
     found = closure("aru.stages.attack", ROOT)
     assert {"aru/methods/aru/attack.py", "aru/stages/attack.py", "aru/train/losses.py", "aru/core/files.py"} <= found
-    assert "aru/reporting/run_report.py" not in found and "aru/methods/aru/resetting.py" not in found
+    assert "aru/reporting/run/report.py" not in found and "aru/methods/aru/resetting.py" not in found

@@ -277,7 +277,7 @@ from pathlib import Path
 from aru.__main__ import main
 plain = aru.methods.aru.masking.select
 def edit(*arguments, **options):
-    for name, line in (("train/losses", "X = 1"), ("core/seeds", "# a comment"), ("reporting/run_report", "X = 1")):
+    for name, line in (("train/losses", "X = 1"), ("core/seeds", "# a comment"), ("reporting/run/report", "X = 1")):
         path = Path("aru") / f"{name}.py"
         path.write_text(path.read_text() + f"{line}\\n")
     return plain(*arguments, **options)

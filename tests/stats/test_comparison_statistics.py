@@ -10,7 +10,7 @@ from aru.comparison.conclusions import compare
 from aru.comparison.records import records_table, tables
 from aru.core.errors import InputError
 from aru.methods.registry import METHODS
-from aru.reporting.published import MUFAC, NOTES, published
+from aru.reporting.comparison.published import MUFAC, NOTES, published
 from aru.stats.bootstrap import COVERAGE, estimate
 from aru.stats.paired_tests import difference, equivalence, holm, t_test, unit_means
 from tests.helpers.compared import LEVELS, made_record, made_records

@@ -1,4 +1,4 @@
-"""`python -m aru.reporting.audits_side_by_side BENCHMARK` sets a benchmark's audits beside each other, as a Markdown table.
+"""`python -m aru.reporting.audit.side_by_side BENCHMARK` sets a benchmark's audits beside each other, as a Markdown table.
 
 Figures and verdicts alone: the people whom an audit lists by id are left out, so that the table can be published.
 """
@@ -12,8 +12,8 @@ from typing import Any
 from aru.audit.thresholds import LEVELS
 from aru.core.errors import InputError
 from aru.core.files import read_json
-from aru.reporting.audit_page import criterion_cells
-from aru.reporting.results import escape_markdown, markdown_lines
+from aru.reporting.audit.page import criterion_cells
+from aru.reporting.run.results import escape_markdown, markdown_lines
 
 
 def read_audits(work: Path, level: str) -> list[dict[str, Any]]:
@@ -41,7 +41,7 @@ def side_by_side(records: Sequence[Mapping[str, Any]]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(prog="python -m aru.reporting.audits_side_by_side", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m aru.reporting.audit.side_by_side", description=__doc__)
     parser.add_argument("benchmark")
     parser.add_argument("--level", choices=LEVELS, default="full")
     options = parser.parse_args(arguments)

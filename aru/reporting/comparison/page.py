@@ -8,12 +8,12 @@ from typing import Any
 from aru.comparison.conclusions import Comparison, compare
 from aru.core.errors import InputError
 from aru.core.files import atomic_path, write_json
-from aru.reporting.markdown import results_markdown
+from aru.reporting.comparison.markdown_results import results_markdown
+from aru.reporting.comparison.plots import write_plots
+from aru.reporting.comparison.sections import section
+from aru.reporting.comparison.sorting import SCRIPT, STYLE
+from aru.reporting.comparison.texts import READING, heading
 from aru.reporting.markup import page, tag
-from aru.reporting.page_text import READING, heading
-from aru.reporting.scatter import write_plots
-from aru.reporting.sections import section
-from aru.reporting.sorting import SCRIPT, STYLE
 
 _SCHEMES = ("http://", "https://")
 

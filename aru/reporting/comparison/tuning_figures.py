@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from aru.reporting.figures import INK, MODEL_COLOURS, STYLE
+from aru.reporting.run.figures import INK, MODEL_COLOURS, STYLE
 
 _COLUMNS = 4
 _AXES = {"trials": "trials", "seconds": "CPU seconds spent"}

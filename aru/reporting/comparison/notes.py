@@ -5,7 +5,7 @@ import numpy as np
 from aru.comparison.conclusions import Comparison
 from aru.comparison.records import ANCHORS, MACHINE, MEASURED, ORIGINAL, OTHER, OURS, PLACE, REFERENCE, TUNED
 from aru.methods.registry import METHODS
-from aru.reporting.table import number, row_name
+from aru.reporting.comparison.cells import number, row_name
 from aru.stats.bootstrap import COVERAGE
 from aru.stats.paired_tests import MIN_UNITS
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aru.reporting.results import seconds
+from aru.reporting.run.results import seconds
 from aru.stats.stand_ins import LEAST_PEOPLE
 
 MARGIN = 0.05

@@ -8,11 +8,7 @@ from aru.comparison.command import command
 from aru.comparison.conclusions import BASELINES, Comparison, Row
 from aru.comparison.records import ORIGINAL, OURS
 from aru.methods.registry import CONTROLS
-from aru.reporting.markup import Html, join, picture, table, tag
-from aru.reporting.notes import floor_text, notes
-from aru.reporting.page_text import BASELINE_TEXT, COST_TEXT, DIFFERENCES, FIGURES_TEXT, PUBLISHED, UTILITY_TEXT, heading
-from aru.reporting.published import notes_of
-from aru.reporting.table import (
+from aru.reporting.comparison.cells import (
     COLUMNS,
     PUBLISHED_HEAD,
     TESTED,
@@ -24,6 +20,18 @@ from aru.reporting.table import (
     published_rows,
     published_texts,
 )
+from aru.reporting.comparison.notes import floor_text, notes
+from aru.reporting.comparison.published import notes_of
+from aru.reporting.comparison.texts import (
+    BASELINE_TEXT,
+    COST_TEXT,
+    DIFFERENCES,
+    FIGURES_TEXT,
+    PUBLISHED,
+    UTILITY_TEXT,
+    heading,
+)
+from aru.reporting.markup import Html, join, picture, table, tag
 
 _PLOTS = {"utility": ("Utility against forgetting", UTILITY_TEXT), "cost": ("Cost against NoMUS", COST_TEXT)}
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aru.comparison.records import DEFAULT, OTHER, OURS, REFERENCE, TUNED
-from aru.reporting.table import setting_text
+from aru.reporting.comparison.cells import setting_text
 from aru.stats.bootstrap import RESAMPLES
 from aru.stats.paired_tests import MARGIN, MIN_UNITS
 

@@ -8,12 +8,12 @@ from typing import Any
 from aru.core.files import atomic_path, file_md5, load_tensors, read_json
 from aru.core.names import MODELS
 from aru.metrics.predictions import read_predictions
-from aru.reporting.figures import write_figures
-from aru.reporting.findings import Finding, findings, signed
 from aru.reporting.markup import Html, join, page, picture, table, tag
-from aru.reporting.nested import nested
-from aru.reporting.results import STAGES_OF_MODEL, escape_markdown, markdown_table, results_table, seconds
-from aru.reporting.run_text import (
+from aru.reporting.run.figures import write_figures
+from aru.reporting.run.findings import Finding, findings, signed
+from aru.reporting.run.nested import nested
+from aru.reporting.run.results import STAGES_OF_MODEL, escape_markdown, markdown_table, results_table, seconds
+from aru.reporting.run.texts import (
     ALL_METRICS,
     AUDIT,
     COLUMNS,

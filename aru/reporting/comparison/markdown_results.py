@@ -4,12 +4,7 @@ from collections.abc import Sequence
 
 from aru.comparison.command import command
 from aru.comparison.conclusions import BASELINES, Comparison
-from aru.reporting.notes import floor_text, notes
-from aru.reporting.page_text import BASELINE_TEXT, DIFFERENCES, FIGURES_TEXT, PUBLISHED, READING, heading
-from aru.reporting.published import notes_of
-from aru.reporting.results import escape_markdown as escape
-from aru.reporting.results import markdown_lines
-from aru.reporting.table import (
+from aru.reporting.comparison.cells import (
     COLUMNS,
     PUBLISHED_HEAD,
     TESTED,
@@ -21,6 +16,11 @@ from aru.reporting.table import (
     published_rows,
     published_texts,
 )
+from aru.reporting.comparison.notes import floor_text, notes
+from aru.reporting.comparison.published import notes_of
+from aru.reporting.comparison.texts import BASELINE_TEXT, DIFFERENCES, FIGURES_TEXT, PUBLISHED, READING, heading
+from aru.reporting.run.results import escape_markdown as escape
+from aru.reporting.run.results import markdown_lines
 
 
 def results_markdown(comparisons: Sequence[Comparison], title: str) -> str:

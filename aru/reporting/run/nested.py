@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aru.reporting.figures import CLASS_NAMES
 from aru.reporting.markup import Html, table, tag
+from aru.reporting.run.figures import CLASS_NAMES
 
 LONGEST_LIST = 12
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from aru.comparison.conclusions import TESTED, Comparison, Floor, Row
 from aru.comparison.records import ANCHORS, OURS, REFERENCE
-from aru.reporting.published import IMAGES, Published, published
+from aru.reporting.comparison.published import IMAGES, Published, published
 from aru.stats.bootstrap import Estimate
 from aru.stats.paired_tests import Difference
 

@@ -1,0 +1,1 @@
+"""The results of a comparison: page, Markdown file and plots."""

@@ -1,0 +1,1 @@
+"""The report of a run: one page, its figures and its table."""
