@@ -25,7 +25,7 @@ from aru.train.losses import task_loss
 _IMAGES = 1024
 
 
-class Plain(Dataset):
+class Plain(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """The images of a set, augmented one by one by the benchmark's list."""
 
     def __init__(self, data: ImageSet, *, augmented: bool) -> None:

@@ -196,8 +196,8 @@ def _second(options: argparse.Namespace) -> None:
         _run(["aru.data.packing", "decode", options.benchmark, *parts], project, options.keep)
     if options.pace_seconds > 0:
         pace = [sys.executable, str(CODE / "tools" / "gpu_pace.py"), options.benchmark, str(options.pace_seconds)]
-        with open(_out() / "pace.json", "w", encoding="utf-8") as file:
-            subprocess.run(pace, cwd=project, env=_environment(options.keep), stdout=file, check=True)
+        with open(_out() / "pace.json", "w", encoding="utf-8") as figures:
+            subprocess.run(pace, cwd=project, env=_environment(options.keep), stdout=figures, check=True)
         print((_out() / "pace.json").read_text(encoding="utf-8"))
     arguments = list(PLANS[options.plan])
     for name in ("methods", "seeds"):
