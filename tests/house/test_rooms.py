@@ -15,8 +15,11 @@ SAME_NAME = {
     "keys": "content keys: of files and code in compute, of a comparison's results in comparison",
     "attack": "the algorithm, and the stage that runs it on files",
     "finetune": "the peer method, and ARU's stage",
+    "page": "the page of an audit, of a comparison",
     "prepare": "the algorithm, and the stage that runs it on files",
+    "report": "the page of a run, and the stage that writes it",
     "retrain": "the peer method, and the stage that makes the reference",
+    "texts": "the fixed sentences of an audit, of a comparison's page, of a run's report",
 }
 """The base names that two modules of one floor have in common, with what they mean in each."""
 IMPORT_ALL = """
