@@ -32,6 +32,7 @@ def test_releases_stand_newest_first() -> None:
 
 def test_the_license_is_the_same_in_all_files() -> None:
     assert PROJECT["license"] == CITATION["license"] == "Apache-2.0"
+    assert PROJECT["authors"] == CITATION["authors"]
     assert "Apache License\n                           Version 2.0" in (ROOT / "LICENSE").read_text(encoding="utf-8")
 
 
