@@ -12,10 +12,10 @@ from aru.compute.keys import digest
 from aru.core.config import Config, MergeConfig
 from aru.core.errors import InputError
 from aru.core.names import SETS
-from aru.data.images import TASKS, Sets, load_images, sets_of
+from aru.data.images import TASKS, Sets, load_images, sets_by_role
 from aru.data.manifest import read_manifest
 from aru.data.splits import assign_roles
-from aru.data.subjects import DEFAULT, sides
+from aru.data.subjects import DEFAULT_MERGE, split_groups
 
 Protocol = Literal["official", "clean", "tuning"]
 PROTOCOLS: tuple[Protocol, ...] = ("official", "clean", "tuning")
@@ -79,7 +79,7 @@ def assign(manifest: pd.DataFrame, draw: Draw, config: Config) -> pd.DataFrame:
     return filled
 
 
-def tuning_people(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> list[str]:
+def tuning_people(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> list[str]:
     """The subjects set aside for tuning, a fixed share of those with a training photo, in a fixed random order.
 
     Who may be the same person is set aside together, beyond the share.
@@ -92,7 +92,7 @@ def tuning_people(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> list[
             "tuning, at least 10 are needed"
         )
     chosen = np.random.default_rng(_PEOPLE_SEED).permutation(people)[:count].tolist()
-    side = dict(zip(manifest["subject"], sides(manifest, merge), strict=True))
+    side = dict(zip(manifest["subject"], split_groups(manifest, merge), strict=True))
     held = {side[subject] for subject in chosen}
     return chosen + sorted({subject for subject in side if side[subject] in held}.difference(chosen))
 
@@ -102,7 +102,7 @@ def load_draw(prepared: Path, draw: Draw, config: Config) -> tuple[Sets, dict[st
     """The sets of a draw from what the stage `prepare` wrote; the subject of every image, by set; a digest of each set."""
     manifest = assign(_manifest(prepared), draw, config)
     images = load_images(prepared / "images.npy", len(manifest))
-    sets = sets_of(manifest, images, config.data.task)
+    sets = sets_by_role(manifest, images, config.data.task)
     subjects = manifest["subject"].to_numpy()
     return sets, {name: subjects[getattr(sets, name).rows] for name in vars(sets)}, set_digests(manifest, config)
 

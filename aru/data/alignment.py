@@ -28,7 +28,7 @@ class Window:
     turn: int = 0
 
 
-def turned(pictures: np.ndarray, turn: int) -> np.ndarray:
+def reoriented(pictures: np.ndarray, turn: int) -> np.ndarray:
     """Pictures (N, S, S) mirrored as the bits of `turn` say."""
     if turn & 1:
         pictures = pictures[:, :, ::-1]
@@ -37,11 +37,11 @@ def turned(pictures: np.ndarray, turn: int) -> np.ndarray:
     return pictures.transpose(0, 2, 1) if turn & 4 else pictures
 
 
-def cells(pictures: np.ndarray, window: Window, count: int) -> np.ndarray:
+def cell_means(pictures: np.ndarray, window: Window, count: int) -> np.ndarray:
     """The means (N, count, count) float32 of equal cells of a window of pictures (N, S, S)."""
     side = pictures.shape[-1]
     across, along = (_shares(side, window.scale, shift, count) for shift in (window.right, window.down))
-    return turned(along @ pictures.astype(np.float32) @ across.T, window.turn)
+    return reoriented(along @ pictures.astype(np.float32) @ across.T, window.turn)
 
 
 def _shares(side: int, scale: float, shift: float, count: int) -> np.ndarray:
@@ -66,7 +66,7 @@ def align(pictures: np.ndarray, copies: np.ndarray, window: Window) -> tuple[np.
             for begin in range(0, len(pictures), _BATCH)
         ]
         return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
-    ground = _blurred(turned(pictures, window.turn).astype(np.float32))
+    ground = _blurred(reoriented(pictures, window.turn).astype(np.float32))
     laid = _blurred(copies.astype(np.float32))
     slopes = np.gradient(ground, axis=2), np.gradient(ground, axis=1)
     affine = np.tile(

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from aru.core.errors import InputError
-from aru.data.faults import Faults, Flaw
+from aru.data.faults import Fault, Faults
 
 MAX_MEMBERS = 500_000
 MAX_MEMBER_BYTES = 64 << 20
@@ -22,7 +22,7 @@ _UTF8 = 0x800  # the flag of a member whose name is in UTF-8
 _DISTRUST = "do not trust this archive"
 
 
-class Source(Protocol):
+class Archive(Protocol):
     """Files by name, of a zip or of a folder."""
 
     def names(self) -> list[str]: ...
@@ -31,11 +31,11 @@ class Source(Protocol):
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator[Source]:
+def open_archive(path: Path) -> Iterator[Archive]:
     """Open a zip file or a folder for reading; every member is checked before the first is read."""
     path = Path(path)
     if path.is_dir():
-        yield Folder(path)
+        yield FolderArchive(path)
         return
     if not path.is_file():
         raise InputError(
@@ -44,12 +44,12 @@ def open_source(path: Path) -> Iterator[Source]:
         )
     try:
         with zipfile.ZipFile(path) as archive:
-            yield Zip(archive, path)
+            yield ZipArchive(archive, path)
     except zipfile.BadZipFile as error:
         raise InputError(f"{path} is not a whole zip file ({error}): fetch it again") from error
 
 
-class Zip:
+class ZipArchive:
     """The members of a zip file."""
 
     def __init__(self, archive: zipfile.ZipFile, path: Path) -> None:
@@ -57,7 +57,7 @@ class Zip:
         self._members = _checked(archive, path)
 
     def names(self) -> list[str]:
-        """All members by `one_form` of their names, folders left out, in the archive's order."""
+        """All members by `normalized_path` of their names, folders left out, in the archive's order."""
         return list(self._members)
 
     def read(self, name: str) -> bytes:
@@ -67,25 +67,27 @@ class Zip:
             with self._archive.open(member) as file:
                 content = file.read(member.file_size + 1)
         except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, zlib.error, lzma.LZMAError) as error:
-            raise Flaw("is damaged inside the archive", "fetch the archive again", str(error)) from error
+            raise Fault("is damaged inside the archive", "fetch the archive again", str(error)) from error
         if len(content) > member.file_size:
-            raise Flaw("is larger than its header says", _DISTRUST)
+            raise Fault("is larger than its header says", _DISTRUST)
         return content
 
 
-class Folder:
+class FolderArchive:
     """The files below a folder; links out of it are refused."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
         self._files = {
-            one_form(file.relative_to(self._path).as_posix()): file for file in sorted(self._path.rglob("*")) if file.is_file()
+            normalized_path(file.relative_to(self._path).as_posix()): file
+            for file in sorted(self._path.rglob("*"))
+            if file.is_file()
         }
         faults = Faults(str(path))
         for name, file in self._files.items():
             if not file.resolve().is_relative_to(self._path):
                 faults.add(name, "is a link out of the folder", "replace it by the file")
-        faults.check()
+        faults.raise_if_any()
 
     def names(self) -> list[str]:
         """All files, by their path below the folder."""
@@ -95,7 +97,7 @@ class Folder:
         """The bytes of one file."""
         file = self._files[name]
         if file.stat().st_size > MAX_MEMBER_BYTES:
-            raise Flaw(f"has more than {MAX_MEMBER_BYTES} bytes", "it is no image, leave it out")
+            raise Fault(f"has more than {MAX_MEMBER_BYTES} bytes", "it is no image, leave it out")
         return file.read_bytes()
 
 
@@ -110,40 +112,40 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
     faults = Faults(str(path))
     encoding = _encoding_of_names(members)
     for member in members:
-        name = one_form(_name(member, encoding))
-        with faults.noted(repr(name)):
+        name = normalized_path(_name(member, encoding))
+        with faults.collected(repr(name)):
             _check(name, member)
             if member.is_dir() or name.endswith("/"):
                 continue
             if name in found:
-                raise Flaw("is there twice, two members named alike", "make the archive again")
+                raise Fault("is there twice, two members named alike", "make the archive again")
             found[name] = member
-    faults.check()
+    faults.raise_if_any()
     return found
 
 
 def _check(name: str, member: zipfile.ZipInfo) -> None:
     parts = PurePosixPath(name)
     if parts.is_absolute() or ".." in parts.parts or ":" in name:
-        raise Flaw("points out of the archive", _DISTRUST)
+        raise Fault("points out of the archive", _DISTRUST)
     if stat.S_ISLNK(member.external_attr >> 16):
-        raise Flaw("is a link", "put the file itself into the archive")
+        raise Fault("is a link", "put the file itself into the archive")
     if member.flag_bits & 0x1:
-        raise Flaw("is encrypted", "make the archive without a password")
+        raise Fault("is encrypted", "make the archive without a password")
     if member.compress_type not in _METHODS:
         method = zipfile.compressor_names.get(member.compress_type, str(member.compress_type))
-        raise Flaw(
+        raise Fault(
             f"is compressed by the method {method!r}, which Python does not read",
             "make the archive again with the "
             "method deflate or store; Windows' Explorer takes deflate64 for large files, `zip -0` and 7-Zip do not",
         )
     if member.file_size > MAX_MEMBER_BYTES:
-        raise Flaw(f"has more bytes than the limit is, {MAX_MEMBER_BYTES}", "it is no image, leave it out")
+        raise Fault(f"has more bytes than the limit is, {MAX_MEMBER_BYTES}", "it is no image, leave it out")
     if member.file_size > MAX_RATIO * max(member.compress_size, 1024):
-        raise Flaw(f"unpacks to more than {MAX_RATIO} times its size in the archive", _DISTRUST)
+        raise Fault(f"unpacks to more than {MAX_RATIO} times its size in the archive", _DISTRUST)
 
 
-def one_form(path: str) -> str:
+def normalized_path(path: str) -> str:
     """A path of a table or an archive as both spell it: slashes, and accents and Hangul composed (NFC).
 
     macOS stores names decomposed, and old Windows programs wrote backslashes into archives.

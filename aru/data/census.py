@@ -8,12 +8,12 @@ from aru.core.config import MergeConfig
 from aru.core.names import SETS
 from aru.data.manifest import labels_of
 from aru.data.photos import CONSTANT, COPIES
-from aru.data.subjects import DEFAULT, filings, nobodys, sides, suspects
+from aru.data.subjects import DEFAULT_MERGE, ambiguous_rows, filings, split_groups, suspects
 
 _COUNTS = ("rows", "distinct_files", "distinct_photos", "families", "family_person_keys", "people", "unused_rows")
 
 
-def audit(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> dict[str, Any]:
+def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> dict[str, Any]:
     """Counts of copies, people, leaks and labels, as JSON content; who the people are is for `aru.data.evidence` to say."""
     roles = {role: manifest[manifest["role"] == role] for role in SETS}
     keys = manifest["family"] + "/" + manifest["person"]
@@ -67,7 +67,7 @@ def audit(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> dict[str, Any
     }
 
 
-def format_audit(content: dict[str, Any]) -> str:
+def format_census(content: dict[str, Any]) -> str:
     """The audit as Markdown tables."""
     lines = ["| what | count |", "| --- | ---: |"]
     lines += [f"| {_words(name)} | {content['counts'][name]} |" for name in _COUNTS]
@@ -115,7 +115,7 @@ def _suspects(manifest: pd.DataFrame, merge: MergeConfig) -> dict[str, int]:
     links = suspects(manifest, merge)
     roles = manifest[manifest["role"] != ""].groupby("subject")["role"].agg(set)
     parted = [link for link in links if len(roles.get(link.one, set()) | roles.get(link.other, set())) > 1]
-    groups = pd.Series(manifest["subject"].to_numpy()).groupby(sides(manifest, merge)).nunique()
+    groups = pd.Series(manifest["subject"].to_numpy()).groupby(split_groups(manifest, merge)).nunique()
     return {
         "pairs": len(links),
         "pairs_by_photos": sum(link.reason == "photos" for link in links),
@@ -123,7 +123,7 @@ def _suspects(manifest: pd.DataFrame, merge: MergeConfig) -> dict[str, int]:
         "pairs_in_several_sets": len(parted),
         "people": len({subject for link in links for subject in (link.one, link.other)}),
         "most_people_on_one_side": int(groups.max()) if links else 0,
-        "photos_of_people_on_several_sides": int(manifest.loc[nobodys(manifest, merge), "photo"].nunique()),
+        "photos_of_people_on_several_sides": int(manifest.loc[ambiguous_rows(manifest, merge), "photo"].nunique()),
     }
 
 

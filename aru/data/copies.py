@@ -5,7 +5,7 @@ docs/protocol.md, "Copies", has what is found and what is not, with figures, bes
 1. **Search.** A picture's descriptor is its grey cells, centred and of unit length: brightness and contrast do not matter, and
    the correlation of two of them is one product. Each picture is compared with the others as it is, in its eight
    mirrorings and turns, and cropped in several ways (the views); a pair that correlates in one of them is a candidate.
-2. **Check.** The candidate is laid on the other one as well as it goes (`aru.data.alignment`); what is left over decides.
+2. **Check.** The candidate is aligned with the other picture (`aru.data.alignment`); the variance that remains decides.
 """
 
 from collections.abc import Iterator
@@ -14,16 +14,18 @@ from typing import Literal
 
 import numpy as np
 
-from aru.data.alignment import Window, align, cells
+from aru.data.alignment import Window, align, cell_means
 
 SIDE = 48  # of the grey thumbnails, pixels
 CELLS = 16  # a side of the descriptor
-CANDIDATE = 0.93  # least correlation of two descriptors
-COPY = 0.98  # least part of a picture's variance that its copy, laid on it, explains
-OVERLAP = 0.6  # least part of the copy's area that lies on the other picture
-SAME = 4.0  # greatest root mean square difference of two thumbnails that differ in their encoding alone, levels of 256
-FLAT = 4.0  # least standard deviation of a thumbnail that can be told from others, levels of 256
-CONSTANT = 2  # greatest range of the levels of a constant picture
+MIN_CORRELATION = 0.93  # least correlation of two descriptors
+MIN_EXPLAINED = 0.98  # least part of a picture's variance that its copy, laid on it, explains
+MIN_OVERLAP = 0.6  # least part of the copy's area that lies on the other picture
+MAX_ENCODING_DIFFERENCE = (
+    4.0  # greatest root mean square difference of two thumbnails that differ in their encoding alone, levels of 256
+)
+MIN_DEVIATION = 4.0  # least standard deviation of a thumbnail that can be compared, levels of 256
+MAX_CONSTANT_RANGE = 2  # greatest range of the levels of a constant picture
 _BLOCK = 512
 
 _TURNS = tuple(Window(turn=turn) for turn in range(8))
@@ -36,14 +38,14 @@ VIEWS = (*_TURNS, *_CROPS, *_CORNERS)
 class Copy:
     """Two files of one photo, by their positions.
 
-    `explained` is the part of the variance that is the same after alignment; `how` tells a second encoding (of any size)
+    `explained` is the part of the variance that is the same after alignment; `kind` tells a second encoding (of any size)
     from an edit: mirrored, turned, cropped, brighter or darker.
     """
 
     one: int
     other: int
     explained: float
-    how: Literal["encoding", "edit"]
+    kind: Literal["encoding", "edit"]
 
 
 def find_copies(thumbnails: np.ndarray) -> list[Copy]:
@@ -54,24 +56,25 @@ def find_copies(thumbnails: np.ndarray) -> list[Copy]:
     Shape:
         thumbnails: (N, SIDE, SIDE) uint8.
     """
-    telling = np.flatnonzero([picture.std() >= FLAT for picture in thumbnails])
-    pictures = thumbnails[telling]
+    informative = np.flatnonzero([picture.std() >= MIN_DEVIATION for picture in thumbnails])
+    pictures = thumbnails[informative]
     found = []
     for first, second, window in _candidates(pictures):
         explained, overlap = align(pictures[first], pictures[second], window)
-        for place in np.flatnonzero((explained >= COPY) & (overlap >= OVERLAP)):
-            pair = sorted((int(telling[first[place]]), int(telling[second[place]])))
-            found.append(Copy(*pair, round(float(explained[place]), 4), _how(*thumbnails[pair])))
+        for place in np.flatnonzero((explained >= MIN_EXPLAINED) & (overlap >= MIN_OVERLAP)):
+            one, other = sorted((int(informative[first[place]]), int(informative[second[place]])))
+            kind = _kind(thumbnails[one], thumbnails[other])
+            found.append(Copy(one, other, round(float(explained[place]), 4), kind))
     return sorted(found, key=lambda copy: (copy.one, copy.other))
 
 
 def is_constant(thumbnail: np.ndarray) -> bool:
     """Whether a picture shows nothing: every pixel of one grey."""
-    return int(thumbnail.max()) - int(thumbnail.min()) <= CONSTANT
+    return int(thumbnail.max()) - int(thumbnail.min()) <= MAX_CONSTANT_RANGE
 
 
 def _candidates(pictures: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, Window]]:
-    """Pairs of pictures whose descriptors correlate, each pair with the view in which they do so best.
+    """Pairs of pictures whose descriptors correlate, each pair with the view in which they correlate most.
 
     The second picture of a pair may be a copy of that window of the first one.
     """
@@ -80,9 +83,9 @@ def _candidates(pictures: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, 
     for view, window in enumerate(VIEWS):
         seen = _descriptors(pictures, window)
         for begin in range(0, len(pictures), _BLOCK):
-            likeness = seen[begin : begin + _BLOCK] @ plain.T
-            first, second = np.nonzero(likeness > CANDIDATE)
-            values = likeness[first, second]
+            correlation = seen[begin : begin + _BLOCK] @ plain.T
+            first, second = np.nonzero(correlation > MIN_CORRELATION)
+            values = correlation[first, second]
             first = first + begin
             other = first != second
             found.append(np.stack([first, second, np.full_like(first, view), values], axis=1)[other])
@@ -97,7 +100,9 @@ def _candidates(pictures: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, 
 
 def _descriptors(pictures: np.ndarray, window: Window) -> np.ndarray:
     """Unit vectors (N, CELLS²) float32 of a window, without its mean."""
-    parts = [_centred(cells(pictures[begin : begin + _BLOCK], window, CELLS)) for begin in range(0, len(pictures), _BLOCK)]
+    parts = [
+        _centred(cell_means(pictures[begin : begin + _BLOCK], window, CELLS)) for begin in range(0, len(pictures), _BLOCK)
+    ]
     vectors = np.concatenate(parts) if parts else np.empty((0, CELLS**2), dtype=np.float32)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
@@ -107,6 +112,6 @@ def _centred(means: np.ndarray) -> np.ndarray:
     return vectors - vectors.mean(axis=1, keepdims=True)
 
 
-def _how(one: np.ndarray, other: np.ndarray) -> Literal["encoding", "edit"]:
+def _kind(one: np.ndarray, other: np.ndarray) -> Literal["encoding", "edit"]:
     difference = one.astype(np.float32) - other
-    return "encoding" if float(np.sqrt((difference**2).mean())) < SAME else "edit"
+    return "encoding" if float(np.sqrt((difference**2).mean())) < MAX_ENCODING_DIFFERENCE else "edit"

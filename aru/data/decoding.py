@@ -1,4 +1,4 @@
-"""An encoded image as the picture that a person would see, or a named flaw: never silently another picture.
+"""An encoded image as the picture that a person would see, or a named fault: never silently another picture.
 
 docs/protocol.md has the rule as a table.
 """
@@ -10,7 +10,7 @@ import zlib
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from aru.data.faults import Flaw
+from aru.data.faults import Fault
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")  # no format whose decoder starts a program, as EPS starts Ghostscript
 MAX_PIXELS = 64_000_000  # 192 MB of RGB; a telephone's camera makes 50 million
@@ -35,28 +35,28 @@ _DECODER_ERRORS = (
 
 
 def decode_photo(content: bytes) -> Image.Image:
-    """The upright 8-bit RGB picture of an encoded image; Flaw where there is none, or none that is certain."""
+    """The upright 8-bit RGB picture of an encoded image; Fault where there is none, or none that is certain."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _check_header(image)
             return _as_seen(image)
-    except Flaw:
+    except Fault:
         raise
     except UnidentifiedImageError:
-        raise Flaw(
+        raise Fault(
             "cannot be read as an image of the formats JPEG, PNG, WebP, BMP and TIFF",
             f"{_CONVERT}, or remove both the file and its row",
         ) from None
     except Image.DecompressionBombError:
         raise _too_large() from None
     except _DECODER_ERRORS as error:
-        raise Flaw(
+        raise Fault(
             "cannot be read as an image, it is damaged or ends too soon", _REPLACE, f"{type(error).__name__}: {error}"
         ) from error
 
 
-def _too_large() -> Flaw:
-    return Flaw(f"has more than {MAX_PIXELS} pixels", "make it smaller")
+def _too_large() -> Fault:
+    return Fault(f"has more than {MAX_PIXELS} pixels", "make it smaller")
 
 
 def _check_header(image: Image.Image) -> None:
@@ -64,18 +64,18 @@ def _check_header(image: Image.Image) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise _too_large()
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a camera's JPEG with a preview behind it
-        raise Flaw("holds several pictures", "keep the one that is meant")
+        raise Fault("holds several pictures", "keep the one that is meant")
     if image.mode.startswith("I;16"):
         tags = getattr(image, "tag_v2", {})  # TIFF: 12 bits, or 0 for white, would be read as another picture
         if tags.get(262, 1) != 1 or tags.get(258, (16,)) != (16,):
-            raise Flaw("has grey values of 12 bits, or inverted ones of 16", _CONVERT)
+            raise Fault("has grey values of 12 bits, or inverted ones of 16", _CONVERT)
     elif image.mode not in _EIGHT_BITS:
-        raise Flaw(f"has pixels of the kind {image.mode}, which do not say what is black and what is white", _CONVERT)
+        raise Fault(f"has pixels of the kind {image.mode}, which do not say what is black and what is white", _CONVERT)
     key = image.info.get("transparency")
     if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:  # Pillow compares it with 8 of the 16 bits
-        raise Flaw("has a transparent colour of 16 bits", _CONVERT)
+        raise Fault("has a transparent colour of 16 bits", _CONVERT)
     if image.mode == "CMYK" and image.format in ("JPEG", "MPO") and "adobe" not in image.info:
-        raise Flaw("is a CMYK JPEG without Adobe's marker, so that nothing says which end of a channel is ink", _CONVERT)
+        raise Fault("is a CMYK JPEG without Adobe's marker, so that nothing says which end of a channel is ink", _CONVERT)
 
 
 def _as_seen(image: Image.Image) -> Image.Image:

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from aru.core.config import MergeConfig
-from aru.data.subjects import DEFAULT, filings, links_within, suspects
+from aru.data.subjects import DEFAULT_MERGE, filings, links_within_people, suspects
 
 
-def people(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> dict[str, list[dict[str, Any]]]:
+def merge_evidence(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> dict[str, list[dict[str, Any]]]:
     """The merged people, largest first, with their filings and the photos that these share; and the suspects, as JSON."""
     rows = manifest.assign(key=filings(manifest))
     photos = rows.groupby("key")["photo"].nunique().to_dict()
@@ -27,7 +27,7 @@ def people(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> dict[str, li
                 {"filings": [link.one, link.other], "shared_photos": len(link.photos), "of": link.of} for link in links
             ],
         }
-        for subject, links in links_within(manifest).items()
+        for subject, links in links_within_people(manifest).items()
     ]
     return {
         "merges": sorted(merged, key=lambda entry: -entry["photos"]),
@@ -43,7 +43,7 @@ def people(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> dict[str, li
     }
 
 
-def format_people(content: dict[str, list[dict[str, Any]]]) -> str:
+def format_evidence(content: dict[str, list[dict[str, Any]]]) -> str:
     """The lists as Markdown tables; after a filing stands the number of its photos."""
     merges, pairs = content["merges"], content["suspects"]
     lines = [f"{len(merges)} people have several filings" + (", joined by photos they share:" if merges else "."), ""]

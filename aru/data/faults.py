@@ -8,7 +8,7 @@ from aru.core.errors import InputError
 _NAMED = 50  # faults of a kind whose files are named
 
 
-class Flaw(InputError):
+class Fault(InputError):
     """One file or row that cannot be used.
 
     Args:
@@ -26,7 +26,7 @@ class Flaw(InputError):
 
 
 class Faults:
-    """The faults of one archive by kind; `check` raises all of them as one InputError."""
+    """The faults of one archive by kind; `raise_if_any` raises all of them as one InputError."""
 
     def __init__(self, archive: str) -> None:
         self._archive = archive
@@ -40,14 +40,14 @@ class Faults:
         self._places.setdefault((what, remedy), []).append(f"{where} {what}" + (f" ({reason})" if reason else ""))
 
     @contextmanager
-    def noted(self, where: str) -> Iterator[None]:
-        """Note the flaw that the block raises and go on."""
+    def collected(self, where: str) -> Iterator[None]:
+        """Add the fault that the block raises, and continue."""
         try:
             yield
-        except Flaw as flaw:
-            self.add(where, flaw.what, flaw.remedy, flaw.reason)
+        except Fault as fault:
+            self.add(where, fault.what, fault.remedy, fault.reason)
 
-    def check(self) -> None:
+    def raise_if_any(self) -> None:
         """Raise InputError where anything is wrong: a line for each kind, and the names as its detail."""
         if not self._places:
             return

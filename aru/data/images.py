@@ -79,7 +79,7 @@ class Sets:
 def load_sets(prepared: Path, task: str) -> Sets:
     """Open the four sets that `prepare` wrote; images stay on disk. Raises InputError where files disagree."""
     manifest = read_manifest(prepared / "manifest.csv")
-    return sets_of(manifest, load_images(prepared / "images.npy", len(manifest)), task)
+    return sets_by_role(manifest, load_images(prepared / "images.npy", len(manifest)), task)
 
 
 def load_training(prepared: Path, task: str) -> ImageSet:
@@ -121,7 +121,7 @@ def _targets(table: pd.DataFrame, task: str) -> torch.Tensor:
     )
 
 
-def sets_of(manifest: pd.DataFrame, images: np.ndarray, task: str) -> Sets:
+def sets_by_role(manifest: pd.DataFrame, images: np.ndarray, task: str) -> Sets:
     """The four sets by the manifest's column `role`."""
     targets, sets = _targets(manifest, task), {}
     for role in SETS:
@@ -132,7 +132,9 @@ def sets_of(manifest: pd.DataFrame, images: np.ndarray, task: str) -> Sets:
     return Sets(**sets)
 
 
-def decode(photos: Iterable[Image.Image], count: int, resolution: int, path: Path, *, progress: Progress = silent) -> None:
+def write_images(
+    photos: Iterable[Image.Image], count: int, resolution: int, path: Path, *, progress: Progress = silent
+) -> None:
     """Write `count` RGB images in order into one array (count, resolution, resolution, 3) uint8 at `path`.
 
     Resizing is PIL's bilinear filter, which is what torchvision's Resize does to PIL images. The array is written in

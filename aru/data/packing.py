@@ -18,9 +18,9 @@ from PIL import Image
 from aru.core.config import load_archive, load_config
 from aru.core.errors import InputError
 from aru.core.files import atomic_path, bytes_md5
-from aru.data.archive import open_source
+from aru.data.archive import open_archive
 from aru.data.decoding import decode_photo
-from aru.data.images import decode
+from aru.data.images import write_images
 from aru.data.manifest import read_manifest
 
 _MEMBER_BYTES = 200  # what a zip file needs for a member beside its bytes, at most
@@ -32,7 +32,7 @@ def pack(archive: Path, manifest: pd.DataFrame, folder: Path, *, parts: int, lim
     Raises InputError where they do not fit, with the number of parts that do.
     """
     distinct = manifest.drop_duplicates("digest")
-    with open_source(archive) as source:
+    with open_archive(archive) as source:
         contents = {digest: path for digest, path in zip(distinct["digest"], distinct["path"], strict=True)}
         sizes = {digest: len(source.read(path)) + _MEMBER_BYTES for digest, path in contents.items()}
         share = sum(sizes.values()) / parts
@@ -55,7 +55,7 @@ def pack(archive: Path, manifest: pd.DataFrame, folder: Path, *, parts: int, lim
 def decode_packed(parts: Sequence[Path], manifest: pd.DataFrame, resolution: int, target: Path) -> None:
     """What the stage `prepare` writes as images.npy, from packed files; each is held to its MD5 first."""
     with ExitStack() as opened:
-        sources = [opened.enter_context(open_source(part)) for part in parts]
+        sources = [opened.enter_context(open_archive(part)) for part in parts]
         where = {name: source for source in sources for name in source.names()}
         missing = sorted(set(manifest["digest"]) - set(where))
         if missing:
@@ -72,7 +72,7 @@ def decode_packed(parts: Sequence[Path], manifest: pd.DataFrame, resolution: int
                     raise InputError(f"the packed file {digest} has other bytes than its name says: pack again")
                 yield decode_photo(content)
 
-        decode(photos(), len(manifest), resolution, target)
+        write_images(photos(), len(manifest), resolution, target)
 
 
 def main(arguments: list[str] | None = None) -> int:

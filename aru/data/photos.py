@@ -24,11 +24,11 @@ def photo_ids(digests: list[str], thumbnails: dict[str, np.ndarray]) -> tuple[li
     """
     names = list(dict.fromkeys(digests))
     constant = {name for name in names if is_constant(thumbnails[name])}
-    encodings, photos = Groups(names), Groups(names)
+    encodings, photos = DisjointSets(names), DisjointSets(names)
     for copy in find_copies(np.stack([thumbnails[name] for name in names])):
-        photos.join(names[copy.one], names[copy.other])
-        if copy.how == "encoding":
-            encodings.join(names[copy.one], names[copy.other])
+        photos.union(names[copy.one], names[copy.other])
+        if copy.kind == "encoding":
+            encodings.union(names[copy.one], names[copy.other])
     numbers: dict = {}
     ids, notes = [], []
     seen: set[tuple[str, str]] = set()
@@ -40,7 +40,7 @@ def photo_ids(digests: list[str], thumbnails: dict[str, np.ndarray]) -> tuple[li
     return ids, notes
 
 
-class Groups:
+class DisjointSets:
     """Disjoint sets that are joined pair by pair."""
 
     def __init__(self, items: Iterable) -> None:
@@ -53,6 +53,6 @@ class Groups:
             item = self._parent[item]
         return item
 
-    def join(self, one, other) -> None:
+    def union(self, one, other) -> None:
         """Make one group of two."""
         self._parent[self.find(other)] = self.find(one)

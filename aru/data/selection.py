@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from aru.core.config import MergeConfig
-from aru.data.ids import normal_key
-from aru.data.subjects import DEFAULT, filings, subjects_by_name, suspects
+from aru.data.ids import normalized_key
+from aru.data.subjects import DEFAULT_MERGE, filings, subjects_by_name, suspects
 
 SHOWN = 20  # people of a draw that are listed one by one
 
@@ -23,7 +23,7 @@ class Selection:
     added: dict[str, int]
 
 
-def selection(manifest: pd.DataFrame, forget: dict[str, Any], merge: MergeConfig = DEFAULT) -> Selection:
+def describe_selection(manifest: pd.DataFrame, forget: dict[str, Any], merge: MergeConfig = DEFAULT_MERGE) -> Selection:
     """Whom `data.forget` means in a manifest whose roles are assigned."""
     rows = manifest.assign(key=filings(manifest))
     chosen = rows[rows["role"] == "forget"]
@@ -43,7 +43,7 @@ def selection(manifest: pd.DataFrame, forget: dict[str, Any], merge: MergeConfig
 def _named(rows: pd.DataFrame, chosen: pd.DataFrame, wanted: list[str] | tuple[str, ...]) -> tuple[list[str], dict[str, int]]:
     """A line for every name that was given, one for those who come along, and who these are."""
     subject_of, photos = subjects_by_name(rows), _photos(chosen)
-    asked = {normal_key(name): subject_of[normal_key(name)] for name in wanted}
+    asked = {normalized_key(name): subject_of[normalized_key(name)] for name in wanted}
     whole = {name for name, subject in asked.items() if name == subject}
     lines = []
     for name, subject in asked.items():

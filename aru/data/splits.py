@@ -8,9 +8,9 @@ import pandas as pd
 from aru.core.config import MergeConfig
 from aru.core.errors import InputError, LeakError
 from aru.core.names import SETS
-from aru.data.ids import alike, normal_key
+from aru.data.ids import normalized_key, similar_keys
 from aru.data.manifest import labels_of
-from aru.data.subjects import DEFAULT, nobodys, sides, subjects_by_name
+from aru.data.subjects import DEFAULT_MERGE, ambiguous_rows, split_groups, subjects_by_name
 
 LEAST_MATCHED = 100
 """Photos below which the clean protocol keeps a multiple of the forget set's among the unseen ones, class by class."""
@@ -18,7 +18,13 @@ _ROLE_OF_SPLIT = {"train": "retain", "val": "test", "test": "unseen"}
 
 
 def assign_roles(
-    manifest: pd.DataFrame, *, layout: str, protocol: str, forget: dict[str, Any], seed: int, merge: MergeConfig = DEFAULT
+    manifest: pd.DataFrame,
+    *,
+    layout: str,
+    protocol: str,
+    forget: dict[str, Any],
+    seed: int,
+    merge: MergeConfig = DEFAULT_MERGE,
 ) -> pd.DataFrame:
     """The manifest with its column `role` filled; unused rows have "".
 
@@ -41,9 +47,9 @@ def assign_roles(
     return assigned
 
 
-def check_leaks(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> None:
+def check_leaks(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> None:
     """Raise LeakError where a person, a photo, or people who may be one person are in two sets."""
-    used = manifest.assign(suspect=sides(manifest, merge))[manifest["role"] != ""]
+    used = manifest.assign(suspect=split_groups(manifest, merge))[manifest["role"] != ""]
     for unit in ("subject", "photo", "suspect"):
         roles = used.groupby(unit)["role"].unique()
         leaks = roles[roles.map(len) > 1]
@@ -86,16 +92,17 @@ def _resolve(manifest: pd.DataFrame, train: np.ndarray, wanted: list[str] | tupl
     Another person is never proposed, however near the name: what is asked for here is that somebody be forgotten.
     """
     known = subjects_by_name(manifest)
-    unknown = [name for name in wanted if normal_key(name) not in known]
+    unknown = [name for name in wanted if normalized_key(name) not in known]
     if unknown:
         named = [
-            repr(name) + "".join(f" (did you mean {near!r}?)" for near in alike(normal_key(name), known)) for name in unknown
+            repr(name) + "".join(f" (did you mean {near!r}?)" for near in similar_keys(normalized_key(name), known))
+            for name in unknown
         ]
         raise InputError(
             f"unknown subject {', '.join(named)} in data.forget.subjects: people are named FAMILY/PERSON as in "
             "the archive's tables, case included, or by the subject ids of manifest.csv"
         )
-    found = {name: known[normal_key(name)] for name in wanted}
+    found = {name: known[normalized_key(name)] for name in wanted}
     trained = set(manifest["subject"][train])
     if untrained := [name for name, subject in found.items() if subject not in trained]:
         raise InputError(
@@ -114,10 +121,12 @@ def _clean(manifest: pd.DataFrame, official: np.ndarray, merge: MergeConfig, see
     or that number times what brings it to `LEAST_MATCHED` in all; what is dropped is drawn by `seed`.
     """
     rank = pd.Series(official).map({"forget": 0, "retain": 1, "unseen": 2, "test": 3}).to_numpy()
-    side = pd.Series(rank).groupby(sides(manifest, merge)).transform("min").to_numpy()
+    side = pd.Series(rank).groupby(split_groups(manifest, merge)).transform("min").to_numpy()
     train = (manifest["split"] == "train").to_numpy()
     fits = np.where(side <= 1, train, rank == side)
-    role = np.where(fits & ~nobodys(manifest, merge), np.array(["forget", "retain", "unseen", "test"], dtype=object)[side], "")
+    role = np.where(
+        fits & ~ambiguous_rows(manifest, merge), np.array(["forget", "retain", "unseen", "test"], dtype=object)[side], ""
+    )
     kept = pd.Series(np.where(role == "", None, manifest["photo"]))
     role[(kept.isna() | kept.duplicated()).to_numpy()] = ""
     return _match_unseen(manifest, role, seed)

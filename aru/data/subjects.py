@@ -16,10 +16,10 @@ import pandas as pd
 
 from aru.core.config import MergeConfig
 from aru.core.errors import InputError
-from aru.data.ids import alike, key_of, normal_key, skeleton
-from aru.data.photos import CONSTANT, Groups
+from aru.data.ids import filing_key, folded_id, normalized_key, similar_keys
+from aru.data.photos import CONSTANT, DisjointSets
 
-DEFAULT = MergeConfig()
+DEFAULT_MERGE = MergeConfig()
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Link:
 
 def filings(manifest: pd.DataFrame) -> list[str]:
     """The key of every row's filing: FAMILY/PERSON."""
-    return [key_of(*pair) for pair in zip(manifest["family"], manifest["person"], strict=True)]
+    return [filing_key(*pair) for pair in zip(manifest["family"], manifest["person"], strict=True)]
 
 
 def subjects_by_name(manifest: pd.DataFrame) -> dict[str, str]:
@@ -47,7 +47,7 @@ def subjects_by_name(manifest: pd.DataFrame) -> dict[str, str]:
     return dict(zip(filings(manifest), subjects, strict=True)) | dict(zip(subjects, subjects, strict=True))
 
 
-def subject_ids(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> list[str]:
+def subject_ids(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> list[str]:
     """A subject id for every row, numbered by first appearance.
 
     Filings are joined where they share more than `merge.share` of the smaller one's photos, the strongest link first;
@@ -64,7 +64,7 @@ def subject_ids(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> list[st
     return joining.ids(keys)
 
 
-def suspects(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> list[Link]:
+def suspects(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> list[Link]:
     """Pairs of different subjects who may be one person, in order of their ids.
 
     Either some photos stand under just these two of all subjects, or they have filings whose ids differ only in case,
@@ -86,26 +86,26 @@ def suspects(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> list[Link]
     return [found[pair] for pair in sorted(found) if pair not in apart]
 
 
-def sides(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> np.ndarray:
+def split_groups(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> np.ndarray:
     """For every row the first subject of those who must stand on one side: its own, and whoever is suspected to be it."""
     subjects = manifest["subject"].tolist()
-    groups = Groups(sorted(set(subjects)))
+    groups = DisjointSets(sorted(set(subjects)))
     if merge.suspects != "ignore":
         for link in suspects(manifest, merge):
-            groups.join(link.other, link.one)
+            groups.union(link.other, link.one)
     first: dict[str, str] = {}
     for subject in sorted(set(subjects)):
         first.setdefault(groups.find(subject), subject)
     return np.array([first[groups.find(subject)] for subject in subjects], dtype=object)
 
 
-def nobodys(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT) -> np.ndarray:
+def ambiguous_rows(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> np.ndarray:
     """For every row whether its photo stands under people of several sides: a placeholder, a group, a wrong filing."""
-    spread = pd.Series(sides(manifest, merge)).groupby(manifest["photo"].to_numpy()).transform("nunique")
+    spread = pd.Series(split_groups(manifest, merge)).groupby(manifest["photo"].to_numpy()).transform("nunique")
     return (spread > 1).to_numpy()
 
 
-def links_within(manifest: pd.DataFrame) -> dict[str, list[Link]]:
+def links_within_people(manifest: pd.DataFrame) -> dict[str, list[Link]]:
     """For every subject of several filings, the pairs of these that share photos, and how many."""
     rows = manifest.assign(key=filings(manifest))
     several = rows.groupby("subject")["key"].nunique()
@@ -235,20 +235,20 @@ def _pairs(pairs: Iterable[tuple[str, str]], number: dict[str, int], name: str) 
     found = []
     for pair in pairs:
         for key in pair:
-            if normal_key(key) not in number:
-                near = "".join(f"; did you mean {other!r}?" for other in alike(normal_key(key), number))
+            if normalized_key(key) not in number:
+                near = "".join(f"; did you mean {other!r}?" for other in similar_keys(normalized_key(key), number))
                 raise InputError(
                     f"unknown person {key!r} in data.merge.{name}: give pairs of FAMILY/PERSON as in the "
                     f"archive's tables{near}"
                 )
-        found.append((number[normal_key(pair[0])], number[normal_key(pair[1])]))
+        found.append((number[normalized_key(pair[0])], number[normalized_key(pair[1])]))
     return found
 
 
 def _told_apart(rows: pd.DataFrame, merge: MergeConfig) -> set[tuple[str, str]]:
     """Pairs of subjects some of whose filings the user has called different people."""
     subject = dict(zip(rows["key"], rows["subject"], strict=True))
-    asked = ((normal_key(one), normal_key(other)) for one, other in merge.different)
+    asked = ((normalized_key(one), normalized_key(other)) for one, other in merge.different)
     return {tuple(sorted((subject[one], subject[other]))) for one, other in asked if one in subject and other in subject}
 
 
@@ -256,5 +256,5 @@ def _nearly_one_id(rows: pd.DataFrame) -> set[tuple[str, str]]:
     """Pairs of subjects with filings whose ids are spelt nearly alike."""
     spelt: dict[tuple[str, ...], dict[str, None]] = defaultdict(dict)
     for key, subject in dict(zip(rows["key"], rows["subject"], strict=True)).items():
-        spelt[tuple(skeleton(part) for part in key.split("/"))][subject] = None
+        spelt[tuple(folded_id(part) for part in key.split("/"))][subject] = None
     return {tuple(sorted(pair)) for people in spelt.values() for pair in combinations(people, 2)}

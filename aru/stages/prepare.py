@@ -1,8 +1,8 @@
 """Archive -> manifest, audit and decoded images."""
 
 from aru.core.files import write_json
-from aru.data.census import audit
-from aru.data.images import decode
+from aru.data.census import census
+from aru.data.images import write_images
 from aru.data.manifest import write_manifest, write_training
 from aru.data.prepare import build_manifest, read_images
 from aru.stages.job import Job
@@ -21,8 +21,8 @@ def prepare(job: Job) -> int:
         merge=data.merge,
     )
     photos = read_images(data.layout, job.archive, manifest["path"].tolist())
-    decode(photos, len(manifest), data.resolution, folder / "images.npy", progress=job.progress)
+    write_images(photos, len(manifest), data.resolution, folder / "images.npy", progress=job.progress)
     write_manifest(folder / "manifest.csv", manifest)
     write_training(folder / "training.csv", manifest)
-    write_json(folder / "audit.json", audit(manifest, data.merge))
+    write_json(folder / "audit.json", census(manifest, data.merge))
     return len(manifest)

@@ -30,11 +30,11 @@ def show_absent(absent: dict[str, str]) -> None:
 
 def show_data(content: dict[str, Any]) -> None:
     """The audit of an archive: its counts, and by name who was merged and who may be one person."""
-    from aru.data.census import format_audit
-    from aru.data.evidence import format_people
+    from aru.data.census import format_census
+    from aru.data.evidence import format_evidence
 
-    print(format_audit(content))
-    print(format_people(content["people"]))
+    print(format_census(content))
+    print(format_evidence(content["people"]))
     if "cut" in content:
         print(content["cut"])
 

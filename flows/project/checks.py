@@ -60,10 +60,10 @@ def check_machine(config: Config, changed: set[str]) -> None:
 
 def with_roles(config: Config, rows: "pd.DataFrame") -> "pd.DataFrame":
     """The rows of an archive with their people and roles by these parameters."""
-    from aru.data.prepare import assigned
+    from aru.data.prepare import assign_people_and_roles
 
     data = config.data
-    return assigned(
+    return assign_people_and_roles(
         rows,
         layout=data.layout,
         protocol=data.protocol,
@@ -75,9 +75,9 @@ def with_roles(config: Config, rows: "pd.DataFrame") -> "pd.DataFrame":
 
 def select(config: Config, manifest: "pd.DataFrame") -> "Selection":
     """Whom these parameters forget in a manifest that has its roles by them."""
-    from aru.data.selection import selection
+    from aru.data.selection import describe_selection
 
-    return selection(manifest, config.data.forget.model_dump(exclude_none=True), config.data.merge)
+    return describe_selection(manifest, config.data.forget.model_dump(exclude_none=True), config.data.merge)
 
 
 def prepared_rows(root: Path, benchmark: str, stages: list[Stage]) -> "tuple[pd.DataFrame | None, bool]":

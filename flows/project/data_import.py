@@ -86,7 +86,7 @@ def audit_data(root: Path, benchmark: str, *, progress: Progress) -> dict[str, A
 
 def make_faces(root: Path, *, progress: Progress) -> Path:
     """Generate the embedded benchmark's archive anew and track it; the same bytes as before unless its code changed."""
-    from aru.faces.archive_file import generate
+    from aru.faces.generate import generate
 
     archive = f"{DATA}/faces.zip"
     with project_lock(root):
@@ -97,12 +97,15 @@ def make_faces(root: Path, *, progress: Progress) -> Path:
 
 def _audited(config: Config, rows: "pd.DataFrame") -> dict[str, Any]:
     """The counts of the audit; by name who was merged and who is suspected to be one ("people"), and who is forgotten."""
-    from aru.data.census import audit
-    from aru.data.evidence import people
+    from aru.data.census import census
+    from aru.data.evidence import merge_evidence
     from aru.data.sources.mucac import cut_note
 
     manifest, merge = with_roles(config, rows), config.data.merge
-    found = audit(manifest, merge) | {"people": people(manifest, merge), "selection": list(select(config, manifest).lines)}
+    found = census(manifest, merge) | {
+        "people": merge_evidence(manifest, merge),
+        "selection": list(select(config, manifest).lines),
+    }
     if config.data.layout == "mucac":
         found["cut"] = cut_note(manifest["person"].astype(int))
     return found

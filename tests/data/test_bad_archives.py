@@ -78,12 +78,12 @@ def test_links_encryption_and_doubles_are_refused(tmp_path):
         with zipfile.ZipFile(path) as opened:
             change(opened.infolist()[-1])
             with pytest.raises(InputError, match=message):
-                archive.Zip(opened, path)
+                archive.ZipArchive(opened, path)
     path = tmp_path / "double.zip"
     with zipfile.ZipFile(path, "w") as opened, pytest.warns(UserWarning):
         opened.writestr("a.jpg", b"1")
         opened.writestr("a.jpg", b"2")
-    with pytest.raises(InputError, match="two members named alike") as caught, archive.open_source(path):
+    with pytest.raises(InputError, match="two members named alike") as caught, archive.open_archive(path):
         pass
     assert "'a.jpg' is there twice" in explained(caught.value)
 
@@ -266,4 +266,4 @@ def test_a_method_of_compression_that_is_not_read_is_named(tmp_path):
         for info in opened.infolist():
             info.compress_type = 9
         with pytest.raises(InputError, match="67 x is compressed by the method 'deflate64'.*`zip -0`"):
-            archive.Zip(opened, path)
+            archive.ZipArchive(opened, path)

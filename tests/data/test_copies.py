@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aru.data.alignment import Window, align, cells, turned
+from aru.data.alignment import Window, align, cell_means, reoriented
 from aru.data.copies import SIDE, find_copies, is_constant
 from aru.data.decoding import decode_photo
 from aru.data.photos import photo_ids, thumbnail
@@ -46,7 +46,7 @@ def test_other_photos_of_the_same_people_are_no_copies():
     pictures = np.stack([thumbnail(decode_photo(content)) for content in contents])
     for copy in find_copies(pictures):
         difference = pictures[copy.one].astype(float) - pictures[copy.other]
-        assert copy.how == "encoding" and copy.explained > 0.99 and np.abs(difference).mean() < 4
+        assert copy.kind == "encoding" and copy.explained > 0.99 and np.abs(difference).mean() < 4
 
 
 def test_the_note_says_how_a_copy_is_known(drawn):
@@ -87,8 +87,8 @@ def test_alignment_of_many_pairs_is_that_of_each():
 
 def test_cells_are_the_means_of_a_window():
     picture = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
-    np.testing.assert_allclose(cells(picture, Window(), 2)[0], [[2.5, 4.5], [10.5, 12.5]])
-    np.testing.assert_allclose(cells(picture, Window(scale=0.5), 2)[0], [[5, 6], [9, 10]])
-    np.testing.assert_allclose(cells(picture, Window(scale=0.5, right=0.5, down=-0.5), 2)[0], [[2, 3], [6, 7]])
-    assert cells(picture, Window(turn=1), 4)[0, 0].tolist() == [3, 2, 1, 0]
-    assert turned(picture, 4)[0, 0].tolist() == [0, 4, 8, 12] and turned(picture, 2)[0, 0].tolist() == [12, 13, 14, 15]
+    np.testing.assert_allclose(cell_means(picture, Window(), 2)[0], [[2.5, 4.5], [10.5, 12.5]])
+    np.testing.assert_allclose(cell_means(picture, Window(scale=0.5), 2)[0], [[5, 6], [9, 10]])
+    np.testing.assert_allclose(cell_means(picture, Window(scale=0.5, right=0.5, down=-0.5), 2)[0], [[2, 3], [6, 7]])
+    assert cell_means(picture, Window(turn=1), 4)[0, 0].tolist() == [3, 2, 1, 0]
+    assert reoriented(picture, 4)[0, 0].tolist() == [0, 4, 8, 12] and reoriented(picture, 2)[0, 0].tolist() == [12, 13, 14, 15]

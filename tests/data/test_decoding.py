@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 
 from aru.data import decoding
 from aru.data.decoding import decode_photo
-from aru.data.faults import Flaw
+from aru.data.faults import Fault
 from tests.helpers.archives import jpeg
 
 ORIENTATION = 0x112
@@ -160,7 +160,7 @@ REFUSED = {
 @pytest.mark.filterwarnings("ignore:Image size")
 @pytest.mark.parametrize("content, message", REFUSED.values(), ids=REFUSED.keys())
 def test_what_is_not_certain_is_refused(content, message):
-    with pytest.raises(Flaw, match=message) as caught:
+    with pytest.raises(Fault, match=message) as caught:
         decode_photo(content)
     assert "BytesIO" not in f"{caught.value} {caught.value.reason}"
 
@@ -169,13 +169,13 @@ def test_limits_hold_before_a_pixel_is_decoded(monkeypatch):
     content = encoded(picture(), "PNG")
     monkeypatch.setattr(decoding, "MAX_PIXELS", 24 * 16 - 1)
     monkeypatch.setattr(decoding, "_as_seen", lambda image: pytest.fail("decoded"))
-    with pytest.raises(Flaw, match="more than 383 pixels"):
+    with pytest.raises(Fault, match="more than 383 pixels"):
         decode_photo(content)
 
 
 def test_an_eps_file_starts_no_program(monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", lambda *given, **options: pytest.fail("a program was started"))
-    with pytest.raises(Flaw):
+    with pytest.raises(Fault):
         decode_photo(encoded(picture(), "EPS"))
 
 
@@ -191,8 +191,8 @@ def test_damage_is_a_flaw_whatever_the_decoder_raises(content, changes):
         spoilt[place % len(spoilt)] = value
     try:
         assert decode_photo(bytes(spoilt)).mode == "RGB"
-    except Flaw as flaw:
-        assert flaw.what and flaw.remedy
+    except Fault as fault:
+        assert fault.what and fault.remedy
 
 
 @pytest.mark.parametrize("error", [SyntaxError, RuntimeError, TypeError, KeyError, struct.error, OverflowError, EOFError])
@@ -201,6 +201,6 @@ def test_any_error_of_a_decoder_is_a_flaw(monkeypatch, error):
         raise error("what a decoder says")
 
     monkeypatch.setattr(decoding, "_as_seen", fail)
-    with pytest.raises(Flaw, match="damaged or ends too soon") as caught:
+    with pytest.raises(Fault, match="damaged or ends too soon") as caught:
         decode_photo(jpeg(0))
     assert caught.value.reason.startswith(error.__name__)

@@ -17,7 +17,7 @@ from aru.core.config import RuntimeConfig
 from aru.core.errors import InputError
 from aru.data.augment import augment
 from aru.data.decoding import decode_photo
-from aru.data.images import ImageSet, decode
+from aru.data.images import ImageSet, write_images
 from aru.nets.models import build
 from aru.train.losses import task_loss
 from tests.helpers.archives import jpeg
@@ -26,7 +26,7 @@ from tests.helpers.toys import CPU, generator
 
 def test_decoding_equals_torchvisions_resize_and_to_tensor(tmp_path):
     contents = [jpeg(seed, side=128) for seed in range(3)]
-    decode(map(decode_photo, contents), 3, 64, tmp_path / "images.npy")
+    write_images(map(decode_photo, contents), 3, 64, tmp_path / "images.npy")
     images = np.load(tmp_path / "images.npy", mmap_mode="r")
     ours, targets = ImageSet(images, np.arange(3), torch.arange(3), 3).batch(torch.tensor([2, 0]), CPU.device)
     recipe = transforms.Compose([transforms.Resize((64, 64)), transforms.ToTensor()])
@@ -41,13 +41,13 @@ def test_an_interrupted_decoding_leaves_nothing(tmp_path):
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="the disk is gone"):
-        decode(broken(), 2, 16, tmp_path / "images.npy")
+        write_images(broken(), 2, 16, tmp_path / "images.npy")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_array_is_the_file_that_numpy_writes(tmp_path):
     contents = [jpeg(seed, side=24) for seed in range(3)]
-    decode(map(decode_photo, contents), 3, 24, tmp_path / "images.npy")
+    write_images(map(decode_photo, contents), 3, 24, tmp_path / "images.npy")
     np.save(tmp_path / "numpys.npy", np.stack([np.asarray(decode_photo(content)) for content in contents]))
     assert (tmp_path / "images.npy").read_bytes() == (tmp_path / "numpys.npy").read_bytes()
 
@@ -59,7 +59,7 @@ def test_a_disk_without_room_is_named_before_a_photo_is_decoded(tmp_path, monkey
     monkeypatch.setattr(os, "posix_fallocate", full)
     photos = iter([decode_photo(jpeg(0))] * 100)
     with pytest.raises(InputError, match=r"no room for .*images\.npy: it needs 300 MiB, the disk of .* has [\d,]+ MiB free"):
-        decode(photos, 100, 1024, tmp_path / "images.npy")
+        write_images(photos, 100, 1024, tmp_path / "images.npy")
     assert len(list(photos)) == 100 and list(tmp_path.iterdir()) == []
 
 
@@ -69,7 +69,7 @@ def test_file_systems_that_reserve_nothing_are_written_as_they_are(tmp_path, mon
         raise OSError(cannot, "not here")
 
     monkeypatch.setattr(os, "posix_fallocate", refuse)
-    decode([decode_photo(jpeg(0))], 1, 24, tmp_path / "images.npy")
+    write_images([decode_photo(jpeg(0))], 1, 24, tmp_path / "images.npy")
     assert np.load(tmp_path / "images.npy").shape == (1, 24, 24, 3)
 
 

@@ -9,10 +9,10 @@ from PIL import Image
 
 from aru.core.errors import InputError, LeakError
 from aru.data import splits
-from aru.data.census import audit, format_audit
+from aru.data.census import census, format_census
 from aru.data.copies import SIDE, find_copies
 from aru.data.decoding import decode_photo
-from aru.data.images import decode, load_sets
+from aru.data.images import load_sets, write_images
 from aru.data.manifest import read_manifest, write_manifest
 from aru.data.photos import thumbnail
 from aru.data.prepare import build_manifest, read_images
@@ -135,7 +135,7 @@ def test_forget_sets_that_cannot_be_are_refused(planted, forget, message):
 
 
 def test_the_audit_finds_what_was_planted(planted):
-    found = audit(build(planted))
+    found = census(build(planted))
     assert found["counts"] == {
         "rows": 64,
         "distinct_files": 59,
@@ -166,7 +166,7 @@ def test_the_audit_finds_what_was_planted(planted):
     assert found["leaks_into"]["test"]["rows_byte_identical_to_train"] == 0
     assert found["photos_with_conflicting_labels"] == 3
     assert found["copies"] == {"by_bytes": 5, "by_encoding": 1, "by_edit": 0, "constant_images": 0}
-    assert "| distinct files | 59 |" in format_audit(found)
+    assert "| distinct files | 59 |" in format_census(found)
 
 
 def test_a_placeholder_is_counted_and_makes_no_two_people_one(tmp_path):
@@ -175,15 +175,15 @@ def test_a_placeholder_is_counted_and_makes_no_two_people_one(tmp_path):
     for name in [name for name in members if "F0001_AGE_M" in name or "F0002_AGE_D" in name]:
         members[name] = blank
     manifest = build(write_zip(tmp_path / "a.zip", members))
-    assert audit(manifest)["copies"] == {"by_bytes": 0, "by_encoding": 0, "by_edit": 0, "constant_images": 8}
-    assert manifest["subject"].nunique() == 16 and audit(manifest)["suspects"]["pairs"] == 0
+    assert census(manifest)["copies"] == {"by_bytes": 0, "by_encoding": 0, "by_edit": 0, "constant_images": 8}
+    assert manifest["subject"].nunique() == 16 and census(manifest)["suspects"]["pairs"] == 0
 
 
 def test_label_shift_in_closed_form(planted):
     manifest = build(planted)
     manifest["age"] = 0
     manifest.loc[manifest.index[manifest["role"] == "unseen"][:2], "age"] = 1
-    shift = audit(manifest)["labels"]["age"]
+    shift = census(manifest)["labels"]["age"]
     assert shift["total_variation"] == 0.25 and shift["label_only_attack"] == 0.625
 
 
@@ -251,7 +251,7 @@ def test_another_part_of_celeba_has_all_four_sets(tmp_path):
 def test_mucac_is_decoded_to_its_task(tmp_path, task, shape):
     folder = mucac_folder(tmp_path / "mucac")
     manifest = build_manifest("mucac", folder, protocol="clean", forget={})
-    decode(read_images("mucac", folder, manifest["path"].tolist()), 16, 16, tmp_path / "images.npy")
+    write_images(read_images("mucac", folder, manifest["path"].tolist()), 16, 16, tmp_path / "images.npy")
     write_manifest(tmp_path / "manifest.csv", manifest)
     sets = load_sets(tmp_path, task)
     assert sets.retain.targets.shape == shape and sets.retain.images.shape == (16, 16, 16, 3)
@@ -260,7 +260,7 @@ def test_mucac_is_decoded_to_its_task(tmp_path, task, shape):
 
 @pytest.mark.skipif(not REAL.is_file(), reason="the real MUFAC archive is not at hand")
 def test_the_real_archive_has_the_published_counts():
-    found = audit(build_manifest("mufac", REAL, protocol="official", forget={"rows": 1500}))
+    found = census(build_manifest("mufac", REAL, protocol="official", forget={"rows": 1500}))
     assert (found["counts"]["rows"], found["counts"]["distinct_files"]) == (13068, 9119)
     sizes = {role: (part["images"], part["families"], part["family_person_keys"]) for role, part in found["sets"].items()}
     assert sizes == {"forget": (1500, 46, 136), "retain": (8525, 254, 761), "test": (1539, 50, 161), "unseen": (1504, 50, 159)}

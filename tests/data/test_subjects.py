@@ -10,13 +10,13 @@ import pytest
 from aru.comparison.draws import tuning_people
 from aru.core.config import MergeConfig
 from aru.core.errors import InputError, explained
-from aru.data.census import audit
-from aru.data.evidence import format_people, people
-from aru.data.ids import alike, normal_id, normal_key, skeleton
+from aru.data.census import census
+from aru.data.evidence import format_evidence, merge_evidence
+from aru.data.ids import folded_id, normalized_id, normalized_key, similar_keys
 from aru.data.prepare import build_manifest
-from aru.data.selection import selection
+from aru.data.selection import describe_selection
 from aru.data.splits import assign_roles
-from aru.data.subjects import DEFAULT, sides, subject_ids, suspects
+from aru.data.subjects import DEFAULT_MERGE, split_groups, subject_ids, suspects
 from tests.helpers.archives import mufac_members, write_zip
 
 TRAIN = "custom_train_dataset.csv"
@@ -82,13 +82,13 @@ def test_all_unknown_subjects_are_named_at_once(tmp_path):
 
 
 def test_ids_are_normalised_and_compared():
-    assert normal_id(" a\u00a0\u3000 b\u200d ") == "a b" and normal_id("d") != normal_id("D")
-    assert normal_key(" F0001 / D ") == "F0001/D" and normal_key("/38") == "38"
-    assert skeleton("F-0 01") == skeleton("\uff46\uff11") != skeleton("F10") and skeleton("*") != skeleton("-")
-    assert alike("f1/d", ["F0001/D", "F0001/M", "F0010/D", "F01/D", "D"]) == ["F0001/D", "F01/D"]
+    assert normalized_id(" a\u00a0\u3000 b\u200d ") == "a b" and normalized_id("d") != normalized_id("D")
+    assert normalized_key(" F0001 / D ") == "F0001/D" and normalized_key("/38") == "38"
+    assert folded_id("F-0 01") == folded_id("\uff46\uff11") != folded_id("F10") and folded_id("*") != folded_id("-")
+    assert similar_keys("f1/d", ["F0001/D", "F0001/M", "F0010/D", "F01/D", "D"]) == ["F0001/D", "F01/D"]
 
 
-def table(folders: dict[str, str], merge: MergeConfig = DEFAULT) -> pd.DataFrame:
+def table(folders: dict[str, str], merge: MergeConfig = DEFAULT_MERGE) -> pd.DataFrame:
     """A manifest of training photos, a letter each, by filing."""
     rows = [(*key.split("/"), photo) for key, photos in folders.items() for photo in photos]
     manifest = pd.DataFrame(rows, columns=["family", "person", "photo"])
@@ -96,14 +96,14 @@ def table(folders: dict[str, str], merge: MergeConfig = DEFAULT) -> pd.DataFrame
     return manifest.assign(subject=subject_ids(manifest, merge))
 
 
-def groups(folders: dict[str, str], merge: MergeConfig = DEFAULT) -> list[set[str]]:
+def groups(folders: dict[str, str], merge: MergeConfig = DEFAULT_MERGE) -> list[set[str]]:
     """Which filings are one person."""
     manifest = table(folders, merge)
     keys = manifest["family"] + "/" + manifest["person"]
     return [set(own) for _, own in keys.groupby(manifest["subject"])]
 
 
-def pairs(folders: dict[str, str], merge: MergeConfig = DEFAULT) -> list[tuple[str, str]]:
+def pairs(folders: dict[str, str], merge: MergeConfig = DEFAULT_MERGE) -> list[tuple[str, str]]:
     return [(link.one, link.other) for link in suspects(table(folders, merge), merge)]
 
 
@@ -160,7 +160,7 @@ def test_no_pair_is_left_that_the_rule_would_join():
 
 def test_few_shared_photos_make_suspects_and_a_photo_of_many_makes_none():
     assert pairs(MIXED) == [(f"S0000{n}", "S00004") for n in range(4)] and pairs(PLACEHOLDER) == []
-    assert set(sides(table(MIXED))) == {"S00000"} and len(set(sides(table(PLACEHOLDER)))) == 6
+    assert set(split_groups(table(MIXED))) == {"S00000"} and len(set(split_groups(table(PLACEHOLDER)))) == 6
     links = suspects(table({"F1/A": "abcd", "F2/B": "dxyzuv"}))
     assert [(link.photos, link.of, link.reason) for link in links] == [(("d",), 4, "photos")]
 
@@ -175,7 +175,7 @@ def test_the_switch_joins_suspects_or_passes_over_them():
     join, ignore = MergeConfig(suspects="join"), MergeConfig(suspects="ignore")
     assert len(groups(MIXED, join)) == 1 and pairs(MIXED, join) == [] and len(groups(PLACEHOLDER, join)) == 6
     assert len(groups({"F1/D": "ab", "F1/d": "cd"}, join)) == 1
-    assert len(pairs(MIXED, ignore)) == 4 and len(set(sides(table(MIXED), ignore))) == 5
+    assert len(pairs(MIXED, ignore)) == 4 and len(set(split_groups(table(MIXED), ignore))) == 5
 
 
 def test_exceptions_come_before_photos():
@@ -203,11 +203,11 @@ def test_exceptions_that_cannot_be_are_refused(merge, message):
         table(MIXED, MergeConfig(**merge))
 
 
-def clean(manifest, merge=DEFAULT, **forget):
+def clean(manifest, merge=DEFAULT_MERGE, **forget):
     return assign_roles(manifest, layout="mufac", protocol="clean", forget=forget, seed=0, merge=merge)
 
 
-def with_others(folders: dict[str, str], merge: MergeConfig = DEFAULT) -> pd.DataFrame:
+def with_others(folders: dict[str, str], merge: MergeConfig = DEFAULT_MERGE) -> pd.DataFrame:
     """Training folders, and a person each in val and test."""
     manifest = table(folders | {"V/A": "äö", "T/A": "üß"}, merge)
     return manifest.assign(split=manifest["family"].map({"V": "val", "T": "test"}).fillna("train"))
@@ -216,7 +216,7 @@ def with_others(folders: dict[str, str], merge: MergeConfig = DEFAULT) -> pd.Dat
 def test_the_clean_protocol_keeps_suspects_on_one_side_and_says_how_many():
     manifest = clean(with_others(MIXED | {"F6/F": "uvw"}), subjects=["F1/A"])
     assert (manifest["role"] == "forget").sum() == 42 and not manifest["photo"][manifest["role"] != ""].duplicated().any()
-    assert audit(manifest)["suspects"] == {
+    assert census(manifest)["suspects"] == {
         "pairs": 4,
         "pairs_by_photos": 4,
         "pairs_by_ids": 0,
@@ -227,8 +227,8 @@ def test_the_clean_protocol_keeps_suspects_on_one_side_and_says_how_many():
     }
     ignore = MergeConfig(suspects="ignore")
     alone = clean(with_others(MIXED | {"F6/F": "uvw"}, ignore), ignore, subjects=["F1/A"])
-    assert "".join(alone["photo"][alone["role"] == "forget"]) == "cdefghij", "a photo of two sides is in no set"
-    assert audit(alone, ignore)["suspects"]["photos_of_people_on_several_sides"] == 8
+    assert "".join(alone["photo"][alone["role"] == "forget"]) == "cdefghij", "a photo of two groups is in no set"
+    assert census(alone, ignore)["suspects"]["photos_of_people_on_several_sides"] == 8
 
 
 @pytest.mark.parametrize("suspects", ["one-side", "join", "ignore"])
@@ -284,7 +284,7 @@ def test_tuning_sets_suspects_aside_together():
 
 def test_the_lists_name_filings_with_their_evidence():
     folders = {"F1/A": "abcd", "F2/B": "abcx", "F3/C": "klmn", "F4/D": "kpqrs", "F5/E": "12", "F5/e": "34"}
-    shown = people(table(folders))
+    shown = merge_evidence(table(folders))
     assert shown["merges"] == [
         {
             "subject": "S00000",
@@ -293,16 +293,16 @@ def test_the_lists_name_filings_with_their_evidence():
             "evidence": [{"filings": ["F1/A", "F2/B"], "shared_photos": 3, "of": 4}],
         }
     ]
-    text = format_people(shown)
+    text = format_evidence(shown)
     assert "| S00000 | 5 | F1/A (4), F2/B (4) | F1/A and F2/B: 3 of 4 |" in text
     assert "| S00001: F3/C (4) | S00002: F4/D (5) | 1 of 4 photos are shared |" in text
     assert "| S00003: F5/E (2) | S00004: F5/e (2) | their ids are nearly the same |" in text
-    assert "2 pairs of people may be one" in text and "0 people" in format_people(people(table({"F1/A": "ab"})))
+    assert "2 pairs of people may be one" in text and "0 people" in format_evidence(merge_evidence(table({"F1/A": "ab"})))
 
 
-def chosen(folders, protocol="official", merge=DEFAULT, **forget):
+def chosen(folders, protocol="official", merge=DEFAULT_MERGE, **forget):
     manifest = assign_roles(with_others(folders, merge), layout="mufac", protocol=protocol, forget=forget, seed=0, merge=merge)
-    return selection(manifest, forget, merge)
+    return describe_selection(manifest, forget, merge)
 
 
 def test_a_choice_by_name_says_who_comes_along_and_who_stays():
@@ -337,4 +337,8 @@ def test_the_slash_of_people_without_a_family_may_be_left_out():
     manifest = with_others({"F1/38": "abcd", "F2/39": "abcx", "F3/40": "kl"})
     manifest["family"] = ""
     assigned = assign_roles(manifest, layout="mucac", protocol="official", forget={"subjects": ["/38"]}, seed=0)
-    assert selection(assigned, {"subjects": ["/38"]}).added == {"39": 4} == selection(assigned, {"subjects": ["38"]}).added
+    assert (
+        describe_selection(assigned, {"subjects": ["/38"]}).added
+        == {"39": 4}
+        == describe_selection(assigned, {"subjects": ["38"]}).added
+    )

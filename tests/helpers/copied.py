@@ -174,7 +174,7 @@ def main() -> None:
     thumbnails = np.stack([thumbnail(decode_photo(content)) for content in contents])
     start = time.perf_counter()
     copies = find_copies(thumbnails)
-    kinds = [copy.how for copy in copies]
+    kinds = [copy.kind for copy in copies]
     print(
         f"{len(contents)} files: {len(copies)} pairs, {kinds.count('edit')} of them edits, in "
         f"{time.perf_counter() - start:.0f} s; least part explained {min((copy.explained for copy in copies), default=1)}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 
 from aru.core.names import FORGET, RETAIN, TEST, UNSEEN
-from aru.data.archive import Source, one_form
+from aru.data.archive import Archive, normalized_path
 from aru.data.faults import Faults
 from aru.data.sources.tables import IMAGE_ENDINGS, check_files, folder_of, read_text
 
@@ -21,7 +21,7 @@ PEOPLE = 6217  # ... for identity numbers from 0 to 6216
 _SPLITS = {"test": "val", "forget": "train", "retain": "train", "unseen": "test"}
 
 
-def read_mucac(source: Source, faults: Faults) -> pd.DataFrame:
+def read_mucac(source: Archive, faults: Faults) -> pd.DataFrame:
     """One row an image, in the identity file's order: path, family (""), person, split, male, smiling, young (0 or 1).
 
     What is wrong is noted.
@@ -76,7 +76,7 @@ def _published(numbers: Iterable[int]) -> dict[int, str]:
     return {number: CUT_ORDER[bisect_right(FIRST, number)] for number in numbers}
 
 
-def _identities(source: Source, prefix: str, faults: Faults) -> dict[str, int]:
+def _identities(source: Archive, prefix: str, faults: Faults) -> dict[str, int]:
     found: dict[str, int] = {}
     for where, fields in _lines(source, prefix + IDENTITIES, faults):
         if len(fields) != 2 or not fields[1].isdecimal():
@@ -88,7 +88,7 @@ def _identities(source: Source, prefix: str, faults: Faults) -> dict[str, int]:
     return found
 
 
-def _attributes(source: Source, prefix: str, faults: Faults) -> dict[str, tuple[int, ...]]:
+def _attributes(source: Archive, prefix: str, faults: Faults) -> dict[str, tuple[int, ...]]:
     """Labels by file; a leading count and a line of column names, as in CelebA's own file, are passed over."""
     found = {}
     for number, (where, fields) in enumerate(_lines(source, prefix + ATTRIBUTES, faults), start=1):
@@ -107,9 +107,9 @@ def _attributes(source: Source, prefix: str, faults: Faults) -> dict[str, tuple[
     return found
 
 
-def _lines(source: Source, name: str, faults: Faults) -> Iterator[tuple[str, list[str]]]:
+def _lines(source: Archive, name: str, faults: Faults) -> Iterator[tuple[str, list[str]]]:
     """The lines that are not empty, as where each is and what it holds."""
-    with faults.noted(name):
+    with faults.collected(name):
         for number, line in enumerate(read_text(source, name).splitlines(), start=1):
             if line.strip():
-                yield f"{name}, line {number}:", [one_form(field) for field in line.split()]
+                yield f"{name}, line {number}:", [normalized_path(field) for field in line.split()]

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from aru.data.archive import Source, one_form
+from aru.data.archive import Archive, normalized_path
 from aru.data.faults import Faults
 from aru.data.sources.tables import check_files, folder_of, read_csv
 
@@ -11,7 +11,7 @@ AGES = "abcdefgh"  # 0-6, 7-12, 13-19, 20-30, 31-45, 46-55, 56-66, 67-80 years
 COLUMNS = ("family_id", "person_id", "age_class", "image_path")
 
 
-def read_mufac(source: Source, faults: Faults) -> pd.DataFrame:
+def read_mufac(source: Archive, faults: Faults) -> pd.DataFrame:
     """One row an image, in the files' order: path, family, person, split, age (0 to 7). What is wrong is noted."""
     prefix = folder_of(source, _table(SPLITS[0]))
     parts = [_read_split(source, prefix, split, faults) for split in SPLITS]
@@ -24,7 +24,7 @@ def _table(split: str) -> str:
     return f"custom_{split}_dataset.csv"
 
 
-def _read_split(source: Source, prefix: str, split: str, faults: Faults) -> pd.DataFrame:
+def _read_split(source: Archive, prefix: str, split: str, faults: Faults) -> pd.DataFrame:
     name = prefix + _table(split)
     table = read_csv(source, name, COLUMNS, faults)
     known = table["age_class"].isin(list(AGES))
@@ -33,7 +33,7 @@ def _read_split(source: Source, prefix: str, split: str, faults: Faults) -> pd.D
     table = table[known]
     return pd.DataFrame(
         {
-            "path": [f"{prefix}{split}_images/{one_form(path)}" for path in table["image_path"]],
+            "path": [f"{prefix}{split}_images/{normalized_path(path)}" for path in table["image_path"]],
             "family": table["family_id"],
             "person": table["person_id"],
             "split": split,

@@ -7,23 +7,23 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from aru.data.archive import Source
-from aru.data.faults import Faults, Flaw
-from aru.data.ids import normal_id
+from aru.data.archive import Archive
+from aru.data.faults import Fault, Faults
+from aru.data.ids import normalized_id
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif", ".avif")
 _SAVE_AGAIN = "save it in UTF-8 ('CSV UTF-8' in a spreadsheet)"
 
 
-def folder_of(source: Source, table: str) -> str:
+def folder_of(source: Archive, table: str) -> str:
     """The folder that holds the tables, as a prefix of names: the archive's top, or wherever below it they lie."""
     return next((name.removesuffix(table) for name in source.names() if f"/{name}".endswith(f"/{table}")), "")
 
 
-def read_text(source: Source, name: str) -> str:
-    """A text member. In another encoding than UTF-8, which could only be guessed, it is a Flaw that says how to save it."""
+def read_text(source: Archive, name: str) -> str:
+    """A text member. In another encoding than UTF-8, which could only be guessed, it is a Fault that says how to save it."""
     if name not in source.names():
-        raise Flaw(f"is missing: there is no {name} in the archive", "is it the right archive, with this layout?")
+        raise Fault(f"is missing: there is no {name} in the archive", "is it the right archive, with this layout?")
     content = source.read(name)
     try:
         return content.decode("utf-8-sig")
@@ -34,21 +34,21 @@ def read_text(source: Source, name: str) -> str:
             found, remedy = "cp949, as Korean Windows writes it", _SAVE_AGAIN
         else:
             found, remedy = "no encoding known here", f"{_SAVE_AGAIN}, or fetch the archive again"
-    raise Flaw(f"is not a CSV file or text in UTF-8, it seems to be in {found}", remedy)
+    raise Fault(f"is not a CSV file or text in UTF-8, it seems to be in {found}", remedy)
 
 
-def read_csv(source: Source, name: str, columns: tuple[str, ...], faults: Faults) -> pd.DataFrame:
+def read_csv(source: Archive, name: str, columns: tuple[str, ...], faults: Faults) -> pd.DataFrame:
     """A CSV member with at least these columns, every cell a text that is not empty, and the number of its line in `line`.
 
     What is wrong with it is noted; the rows at fault are left out.
     """
     rows: list[list] = []
-    with faults.noted(name):
+    with faults.collected(name):
         lines = csv.reader(io.StringIO(read_text(source, name), newline=""), strict=True)
         try:
             rows = list(_rows(lines, name, columns, faults))
         except csv.Error as error:
-            raise Flaw(
+            raise Fault(
                 "is not a CSV file", "mend the line, or fetch the archive again", f"line {lines.line_num}: {error}"
             ) from error
     return pd.DataFrame(rows, columns=["line", *columns])
@@ -58,7 +58,7 @@ def _rows(lines: "csv._reader", name: str, columns: tuple[str, ...], faults: Fau
     header = next(lines, [])
     for column in columns:
         if column not in header:
-            raise Flaw(
+            raise Fault(
                 f"lacks the column {column!r}",
                 "name its columns as docs/operation.md has them",
                 f"it has {', '.join(header) or 'none'}",
@@ -74,14 +74,14 @@ def _rows(lines: "csv._reader", name: str, columns: tuple[str, ...], faults: Fau
             )
             continue
         row = dict(zip(header, cells, strict=True))
-        empty = [column for column in columns if not normal_id(row[column])]
+        empty = [column for column in columns if not normalized_id(row[column])]
         for column in empty:
             faults.add(where, f"{column} is empty", "fill it in")
         if not empty:
             yield [lines.line_num, *(row[column] for column in columns)]
 
 
-def check_files(named: Iterable[str], source: Source, tables: str, faults: Faults) -> set[str]:
+def check_files(named: Iterable[str], source: Archive, tables: str, faults: Faults) -> set[str]:
     """Note rows without a file, files with two rows and image files without one; returns the paths that can be read.
 
     Files without a row are not noted where a table has faults of its own: its rows are not all known then.

@@ -1,6 +1,6 @@
 """The embedded benchmark `faces`: invented people drawn at several ages, in exactly MUFAC's archive layout.
 
-    python -m aru.faces.archive_file data/faces.zip --seed 0
+    python -m aru.faces.generate data/faces.zip --seed 0
 
 The same seed gives the same bytes on the same kind of machine. docs/faces.md says what is planted in it.
 """
@@ -95,8 +95,8 @@ def generate(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line: `python -m aru.faces.archive_file OUT.zip --seed 0`."""
-    parser = argparse.ArgumentParser(prog="python -m aru.faces.archive_file", description=__doc__.splitlines()[0])
+    """The command line: `python -m aru.faces.generate OUT.zip --seed 0`."""
+    parser = argparse.ArgumentParser(prog="python -m aru.faces.generate", description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="the archive to write, such as data/faces.zip")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--families", type=int, default=FAMILIES)
