@@ -11,8 +11,11 @@ from rich.table import Table
 if TYPE_CHECKING:
     from flows.experiments.audit import Audited
     from flows.experiments.benchmark import Comparison
+    from flows.experiments.shadows import Pool
+    from flows.experiments.tuning import Tuned
     from flows.pipeline.state import StageState
     from flows.pipeline.unlearn import Outcome
+    from flows.project.data_import import Imported
     from flows.project.params import Change
 
 
@@ -37,6 +40,18 @@ def show_data(content: dict[str, Any]) -> None:
     print(format_evidence(content["people"]))
     if "cut" in content:
         print(content["cut"])
+
+
+def show_import(layout: str, done: "Imported") -> None:
+    """What an import set in params.yaml, the audit of its archive, and how to go on."""
+    show_changes(done.changes)
+    show_data(done.audit)
+    print(
+        f"\n{layout} is in {done.archive}, tracked by {done.tracked_by}, and active in params.yaml. Next:\n"
+        f"  aru run --benchmark {layout}\n"
+        "These are personal data: they and all that is made of them stay here until you give the remote `store` a place\n"
+        f"(docs/operation.md). Commit {done.tracked_by} and params.yaml only where others may know of them."
+    )
 
 
 def show_outcome(root: Path, outcome: "Outcome") -> None:
@@ -105,6 +120,23 @@ def show_comparison(root: Path, benchmark: str, done: "Comparison") -> None:
     )
     console.print(f"Page:    {page.relative_to(root)}", highlight=False)
     console.print(f"MLflow:  run {done.run_id} (`aru ui` shows the pages)", highlight=False)
+
+
+def show_tuning(root: Path, benchmark: str, done: "Tuned") -> None:
+    """Methods that have trials left, and where the curves and the frozen parameters are."""
+    if done.unfinished:
+        print(f"Not all trials are done, run the same again: {', '.join(done.unfinished)}")
+    print(f"Curves:  work/{benchmark}/comparison/tuning.json, figures/\nMLflow:  run {done.run_id}")
+    if done.target.is_file():
+        print(f"Frozen:  {done.target.relative_to(root)} (`aru benchmark --protocol clean --parameters tuned` reads it)")
+
+
+def show_pool(done: "Pool") -> None:
+    """How many shadow models a run trained, found, unlearned, and left for the next."""
+    print(
+        f"{done.trained} trained, {done.cached} were there, {done.unlearned} unlearned"
+        + (f", {done.left} left: the budget was over; run the same again" if done.left else ".")
+    )
 
 
 def show_states(benchmark: str, items: "list[StageState]") -> None:

@@ -8,7 +8,7 @@ import atexit
 import os
 import sys
 
-from flows.cli import commands as cli
+from flows.cli import app
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     codes: list[int] = []
     atexit.register(_end_at_once, codes)  # registered before all others, so it runs after them
     try:
-        cli.main()
+        app.main()
         codes.append(0)
     except SystemExit as error:
         if error.code is None or isinstance(error.code, int):

@@ -23,6 +23,7 @@ from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.progress import silent
 from aru.reporting.comparison.page import write_results
+from flows.experiments.durations import format_duration
 from flows.experiments.jobs import Job, computing, run_jobs, task_runner
 from flows.pipeline.cached_stages import Execution
 from flows.pipeline.crashes import register_run
@@ -164,7 +165,7 @@ def compare_flow(request: Request, root: Path, board: Board) -> Comparison:
     return Comparison(len(missing) - len(left), len(plan.tasks) - len(missing), len(left), run_id, files)
 
 
-def show_plan(request: Request, *, root: Path = Path("."), quiet: bool = False) -> str:
+def describe_plan(request: Request, *, root: Path = Path("."), quiet: bool = False) -> str:
     """What a request would compute, and about how long that would take."""
     root = find_project(root)
     with disclosed(), project_lock(root), make_board(quiet=quiet) as board:
@@ -181,7 +182,7 @@ def show_plan(request: Request, *, root: Path = Path("."), quiet: bool = False) 
 def _sum_up(plan: Plan, missing: list[Task], expected: Mapping[str, float], request: Request) -> str:
     return (
         f"{len(plan.tasks)} models, {len(plan.tasks) - len(missing)} cached, {len(missing)} to compute: about "
-        f"{spell(sum(expected.values()) / request.workers)} with {request.workers} workers"
+        f"{format_duration(sum(expected.values()) / request.workers)} with {request.workers} workers"
     )
 
 
@@ -203,9 +204,8 @@ def _compute(request: Request, plan: Plan, missing: list[Task], root: Path, boar
         rest = (time.monotonic() - began) * sum(ahead.values()) / before
         record = store.record(job.key)
         failed = f", failed: {record['failed']}" if "failed" in record else ""
-        board.say(
-            f"{number:>4} of {len(jobs)}  {names[job.key].label}: {record['seconds']:.0f} s{failed}; about {spell(rest)} left"
-        )
+        spent = f"{record['seconds']:.0f} s{failed}"
+        board.say(f"{number:>4} of {len(jobs)}  {names[job.key].label}: {spent}; about {format_duration(rest)} left")
 
     with computing(request.runner, request.workers) as pool:
         return run_jobs(
@@ -216,27 +216,6 @@ def _compute(request: Request, plan: Plan, missing: list[Task], root: Path, boar
             done=done,
             budget_seconds=request.budget_seconds,
         )
-
-
-def spell(seconds: float) -> str:
-    """A length of time as people say it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def parse_budget(text: str | None) -> float | None:
-    """``90s``, ``45m`` or ``2h`` in seconds."""
-    if text is None:
-        return None
-    units: Mapping[str, float] = {"s": 1, "m": 60, "h": 3600}
-    try:
-        seconds = float(text[:-1]) * units[text[-1:]]
-    except (KeyError, ValueError):
-        raise InputError(f"--budget {text!r} is no length of time: write it as 90s, 45m or 2h") from None
-    if not seconds > 0:
-        raise InputError(f"--budget {text!r} leaves no time: it has to be more than 0")
-    return seconds
 
 
 def _unseen(label: str) -> Any:

@@ -13,7 +13,8 @@ from prefect.artifacts import create_table_artifact
 
 from aru.core.config import load_config
 from aru.shadows.build import COLUMNS, Asked, Build, Call, table
-from flows.experiments.benchmark import prepare_flow, spell
+from flows.experiments.benchmark import prepare_flow
+from flows.experiments.durations import format_duration
 from flows.experiments.jobs import Job, computing, run_jobs, task_runner
 from flows.pipeline.crashes import register_run
 from flows.pipeline.progress import Board, make_board
@@ -71,7 +72,7 @@ def shadows_flow(
     trainings = build.trainings()
     board.say(
         f"{len(build.shadows)} shadow models, {len(trainings)} to train"
-        + (f": about {spell(build.seconds() / at_once)} with {at_once} workers" if trainings else "")
+        + (f": about {format_duration(build.seconds() / at_once)} with {at_once} workers" if trainings else "")
     )
     with computing("threads", at_once) as pool:
         untrained = _run(trainings, board, pool, at_once, end)
@@ -90,7 +91,7 @@ def _run(calls: Sequence[Call], board: Board, pool: Workers | None, at_once: int
 
     def done(job: Job, number: int) -> None:
         rest = (time.monotonic() - began) / number * (len(calls) - number)
-        board.say(f"{number:>4} of {len(calls)}  {job.work.label}; about {spell(rest)} left")
+        board.say(f"{number:>4} of {len(calls)}  {job.work.label}; about {format_duration(rest)} left")
 
     jobs = [Job(call.key, Work(call.label, call.function, call.arguments)) for call in calls]
     return len(

@@ -15,7 +15,8 @@ from aru.comparison.spaces import tunable
 from aru.comparison.trials import Setting, caps_of, missing_base, run_trial, trial_tasks
 from aru.compute.work_queue import work_off
 from aru.core.config import Config, load_config
-from flows.experiments.benchmark import prepare_flow, spell
+from flows.experiments.benchmark import prepare_flow
+from flows.experiments.durations import format_duration
 from flows.experiments.jobs import Job, computing, do_in_worker, run_jobs, task_runner
 from flows.experiments.plain_tuning import check, finish, line, target_of
 from flows.experiments.search import Search
@@ -110,7 +111,7 @@ class _Trials:
         self.deadline, self.caps = deadline, caps_of(setting, config, work)
         self._stopped = Event()
         for draw, seconds in self.caps.items():
-            board.say(f"cap on tuning draw {draw.number}: {spell(seconds)} of CPU time")
+            board.say(f"cap on tuning draw {draw.number}: {format_duration(seconds)} of CPU time")
 
     def run(self, searches: list[Search], at_once: int) -> None:
         """Until all have their trials or the time is over; trials that run are waited for."""

@@ -4,7 +4,7 @@ import signal
 import sys
 
 from aru.core.progress import Progress
-from flows.cli.commands import main
+from flows.cli.app import main
 from flows.pipeline.workers import Work, Workers
 from flows.tracking import publishing
 from tests.helpers.project import run_stage

@@ -449,7 +449,7 @@ def test_the_entry_without_servers_builds_unlearns_and_drops(prepared, tmp_path,
 
 
 def test_the_flow_builds_and_tops_up_and_its_status_is_shown(prepared, tmp_path, monkeypatch, capfd, prefect_server):
-    from flows.cli import commands as cli
+    from flows.cli.app import app
     from flows.experiments import shadows
 
     root = Path(shutil.copytree(prepared, tmp_path / "project"))
@@ -463,7 +463,7 @@ def test_the_flow_builds_and_tops_up_and_its_status_is_shown(prepared, tmp_path,
     assert done == shadows.Pool(trained=0, unlearned=0, cached=0, left=4)
     monkeypatch.chdir(root)
     monkeypatch.setattr("flows.project.environment.prepare_environment", lambda root: None)
-    cli.app(["shadows", "status", "--benchmark", "small"], standalone_mode=False)
+    app(["shadows", "status", "--benchmark", "small"], standalone_mode=False)
     assert capfd.readouterr().out.count("weights dropped") == 2
 
 

@@ -13,7 +13,8 @@ import yaml
 from aru.core.errors import InputError, TrainingError
 from aru.data.manifest import write_manifest
 from aru.data.prepare import build_manifest
-from flows.cli import commands as cli
+from flows.cli import app, run
+from flows.cli.options import expand_lists
 from flows.project import params, versioning
 from tests.helpers.archives import mucac_folder, mufac_archive, mufac_members, write_zip
 from tests.helpers.project import CHECKOUT, change_param, shell
@@ -26,7 +27,7 @@ def call(project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 
     def run(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
-            cli.main(list(arguments))
+            app.main(list(arguments))
         captured = capfd.readouterr()
         return ended.value.code or 0, captured.out, captured.err
 
@@ -102,7 +103,7 @@ def test_whom_a_choice_resolved_to_is_said_and_asked_where_a_merge_adds_anybody(
     seen = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda question: seen.append(question) or answer)
-    monkeypatch.setattr(cli, "_run_flow", lambda *given: sys.exit(77))
+    monkeypatch.setattr(run, "run_main_flow", lambda *given: sys.exit(77))
     code, _, error = call(
         "run", "--quiet", *(["--yes"] if answer == "--yes" else []), "--set", "data.forget.subjects=[F0003/D, F0002/M]"
     )
@@ -121,14 +122,14 @@ def test_a_choice_that_prepare_has_acted_on_is_not_asked_about_again(call, small
     manifest = build_manifest("mufac", small / "data" / "faces.zip", protocol="official", forget={"subjects": ["F0003/D"]})
     write_manifest(small / "work" / "faces" / "prepared" / "manifest.csv", manifest)
     versioning.commit(small, ["prepare@faces"])
-    monkeypatch.setattr(cli, "_run_flow", lambda *given: sys.exit(77))
+    monkeypatch.setattr(run, "run_main_flow", lambda *given: sys.exit(77))
     monkeypatch.setattr("aru.data.prepare.read_rows", lambda *given, **more: pytest.fail("the archive was looked through"))
     assert call("run", "--quiet")[0] == 77
     code, _, error = call("run", "--quiet", "--set", "data.protocol=clean")
     assert code == 2 and "Say --yes" in error, "other roles are another choice, of people who are known"
     (small / "work" / "faces" / "prepared" / "manifest.csv").unlink()
     with pytest.raises(pytest.fail.Exception, match="looked through"):
-        cli.main(["run", "--quiet"])
+        app.main(["run", "--quiet"])
 
 
 @pytest.mark.parametrize(
@@ -151,10 +152,10 @@ def test_a_run_that_fails_leaves_the_parameters_as_they_were_and_an_interrupted_
         assert "steps: 3" in path.read_text()
         raise failure
 
-    monkeypatch.setattr(cli, "_run_flow", fail)
+    monkeypatch.setattr(run, "run_main_flow", fail)
     if isinstance(failure, RuntimeError) and not isinstance(failure, InputError | TrainingError):
         with pytest.raises(RuntimeError, match="gone"):
-            cli.main(["run", "--set", "attack.steps=3"])
+            app.main(["run", "--set", "attack.steps=3"])
     else:
         code, _, error = call("run", "--set", "attack.steps=3")
         assert code == (130 if kept else 2) and ("again as it was" in error) != kept
@@ -168,7 +169,7 @@ def test_what_somebody_else_wrote_meanwhile_is_not_taken_back(call, project, mon
         path.write_text(path.read_text() + "# mine\n")
         raise InputError("late")
 
-    monkeypatch.setattr(cli, "_run_flow", fail)
+    monkeypatch.setattr(run, "run_main_flow", fail)
     assert call("run", "--set", "attack.steps=3")[0] == 2
     assert "steps: 3" in path.read_text() and path.read_text().endswith("# mine\n")
 
@@ -247,13 +248,13 @@ def test_an_odd_pool_is_refused_before_a_server_starts(call, project, monkeypatc
 def test_another_error_is_not_taken_for_an_interruption(project, monkeypatch):
     monkeypatch.setattr("flows.servers.local_servers.flow_api", lambda *given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        cli.main(["run"])
+        app.main(["run"])
 
 
 def test_outside_a_project_the_command_says_so(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
-        cli.main(["status"])
+        app.main(["status"])
     assert "no dvc.yaml" in capfd.readouterr().err
 
 
@@ -365,4 +366,4 @@ def test_a_full_disk_is_told_with_what_to_free(call, monkeypatch):
     ],
 )
 def test_options_take_several_values(given, meant):
-    assert cli.spread(given) == meant
+    assert expand_lists(given) == meant

@@ -7,7 +7,7 @@ import pytest
 
 SCRIPT = """
 import atexit, sys
-from flows.cli import commands as cli, program
+from flows.cli import app, program
 
 class Remains:
     def __del__(self):
@@ -20,7 +20,7 @@ def command():
     print("said", end="")
     {ending}
 
-cli.main = command
+app.main = command
 program.main()
 """
 

@@ -55,12 +55,12 @@ def test_what_prefect_keeps_of_the_largest_request_stays_small(tmp_path):
 
 
 def test_a_comparison_computes_what_is_missing_and_leaves_tables_page_and_runs(project, prefect_server, monkeypatch):
-    from flows.experiments.benchmark import Request, compare, show_plan
+    from flows.experiments.benchmark import Request, compare, describe_plan
     from flows.pipeline.workers import Workers
 
     monkeypatch.setattr(Workers, "run", lambda self, work, progress: work.do(progress))
     request = Request("toy", "ssd,neggrad{lr=1e30}", seeds=1, workers=1)
-    assert "5 models, 0 cached, 5 to compute" in show_plan(request, root=project, quiet=True)
+    assert "5 models, 0 cached, 5 to compute" in describe_plan(request, root=project, quiet=True)
     done = compare(request, root=project, quiet=True)
     assert (done.computed, done.cached, done.left) == (5, 0, 0)
     page = (project / "work/toy/comparison/results/results.html").read_text()
@@ -153,14 +153,14 @@ def test_what_cannot_be_is_refused_before_work_starts(project, changes, message)
 
 @pytest.mark.parametrize("text, seconds", [("90s", 90), ("45m", 2700), ("2h", 7200), ("1.5m", 90), (None, None)])
 def test_budgets_are_lengths_of_time(text, seconds):
-    from flows.experiments.benchmark import parse_budget
+    from flows.experiments.durations import parse_budget
 
     assert parse_budget(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["90", "m", "-1m", "2d", "0s", "nans"])
 def test_other_budgets_are_refused(text):
-    from flows.experiments.benchmark import parse_budget
+    from flows.experiments.durations import parse_budget
 
     with pytest.raises(InputError, match="--budget"):
         parse_budget(text)

@@ -208,24 +208,24 @@ class Answer(Exception):
     ],
 )
 def test_a_fault_of_prefects_database_is_one_sentence(tmp_path: Path, error: Exception, log: str, said: str | None) -> None:
-    from flows.cli.commands import _one_sentence
+    from flows.cli.context import database_faults_explained
 
     (tmp_path / ".prefect").mkdir()
     (tmp_path / ".prefect" / "flow.log").write_text(f"Traceback\n{log}\n")
-    with pytest.raises(type(error) if said is None else InputError, match=said), _one_sentence(tmp_path):
+    with pytest.raises(type(error) if said is None else InputError, match=said), database_faults_explained(tmp_path):
         raise error
 
 
 def test_a_full_disk_under_prefect_is_one_sentence_though_its_log_could_not_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.cli.commands import _one_sentence
+    from flows.cli.context import database_faults_explained
 
     (tmp_path / ".prefect").mkdir()
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=4096))
-    with pytest.raises(InputError, match="the disk is full"), _one_sentence(tmp_path):
+    with pytest.raises(InputError, match="the disk is full"), database_faults_explained(tmp_path):
         raise RuntimeError("Unable to acquire concurrency slots: 500 Internal Server Error")
-    with pytest.raises(RuntimeError, match="of ours"), _one_sentence(tmp_path):
+    with pytest.raises(RuntimeError, match="of ours"), database_faults_explained(tmp_path):
         raise RuntimeError("of ours")
 
 

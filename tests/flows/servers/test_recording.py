@@ -9,11 +9,11 @@ from pathlib import Path
 
 SCRIPT = """
 from pathlib import Path
-from flows.cli.commands import _prefect
+from flows.cli.context import prefect_api
 from flows.project.environment import prepare_environment
 
 prepare_environment(Path.cwd())
-with _prefect(Path.cwd()):
+with prefect_api(Path.cwd()):
     from prefect import flow, task
 
     @task

@@ -14,7 +14,7 @@ from aru.audit.verdicts import EXIT_CODES
 from aru.core.errors import InputError
 from aru.core.files import file_md5, write_json
 from aru.nets.models import build, save_model
-from flows.cli import commands as cli
+from flows.cli import app
 from flows.experiments import audit
 from flows.experiments.audit import find_target
 from flows.tracking import audit_runs, publishing, registry, runs, store
@@ -264,12 +264,12 @@ def test_the_commands_exit_code_is_the_verdict(
     for row in record["criteria"]:
         row |= {"interval": [0.4, 0.6], "limit": [0.4, None]}
     done = audit.Audited(record, tracked_project / "work" / "faces" / "audit", "run")
-    monkeypatch.setattr(cli, "_flow_environment", lambda *arguments: nullcontext())
+    monkeypatch.setattr("flows.cli.audit.flow_environment", lambda *arguments: nullcontext())
     monkeypatch.setattr(audit, "audit", lambda *arguments, **options: done)
     monkeypatch.chdir(tracked_project)
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as ended:
-        cli.main(["audit", "unlearned"])
+        app.main(["audit", "unlearned"])
     shown = capfd.readouterr().out
     assert (ended.value.code or 0) == code
     assert f"Verdict: {verdict.upper()}" in shown and "no retrained model" in shown and "work/faces/audit/audit.html" in shown
@@ -281,9 +281,9 @@ def test_the_commands_exit_code_is_the_verdict(
 def test_an_audit_that_breaks_down_does_not_end_as_a_verdict_does(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     module, name, *rest = arguments
     broken = (
-        f"import sys, runpy\nsys.argv = {[name, *rest]}\nimport aru.audit.project_models, flows.cli.commands\n"
+        f"import sys, runpy\nsys.argv = {[name, *rest]}\nimport aru.audit.project_models, flows.cli.audit\n"
         "def broken(*arguments, **options): raise RuntimeError('a fault')\n"
-        "aru.audit.project_models.run_audit = flows.cli.commands._enter = broken\n"
+        "aru.audit.project_models.run_audit = flows.cli.audit.enter_project = broken\n"
         + (
             "from flows.cli.program import main\nmain()"
             if module == "flows.cli.program"

@@ -1,0 +1,99 @@
+"""`aru benchmark` and `aru tune`: methods compared, and their parameters searched."""
+
+from typing import Annotated
+
+import typer
+
+from aru.core.errors import InputError
+from flows.cli.console import show_comparison, show_tuning
+from flows.cli.context import checked_stages, enter_project, flow_environment
+from flows.cli.options import Benchmark, Budget, Quiet, Workers
+from flows.experiments.durations import parse_budget
+
+commands = typer.Typer()
+
+
+@commands.command()
+def benchmark(
+    benchmark: Benchmark = "faces",
+    methods: Annotated[
+        str,
+        typer.Option(
+            help="Names with commas: scrub, scrub:deepunlearn (a preset), "
+            "aru{mask.ratio=0.3}; or all, peers, controls, ablation."
+        ),
+    ] = "all",
+    protocol: Annotated[str, typer.Option(help="official, clean, or both with a comma.")] = "official",
+    seeds: Annotated[int, typer.Option(help="Training seeds: originals and retrained models.")] = 3,
+    first_seed: Annotated[int, typer.Option(help="The first of the training seeds.")] = 0,
+    draws: Annotated[int, typer.Option(help="Draws of people to forget (clean protocol).")] = 1,
+    unlearn_seeds: Annotated[int, typer.Option(help="Runs of a method on each original.")] = 1,
+    parameters: Annotated[str, typer.Option(help="default, or tuned: the frozen file of `aru tune`.")] = "default",
+    keep_weights: Annotated[bool, typer.Option("--keep-weights", help="Keep the weights of all methods' models.")] = False,
+    runner: Annotated[str, typer.Option(help="threads, processes, or dask (an extra).")] = "threads",
+    dask_address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="With dask: tcp://HOST:PORT.")] = None,
+    workers: Workers = 2,
+    budget: Budget = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be computed, and how long it would take.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare unlearning methods: methods x training seeds x unlearning seeds x draws, each cached by its content."""
+    root = enter_project()
+    checked_stages(root, benchmark)
+    if parameters not in ("default", "tuned"):
+        raise InputError(f"--parameters {parameters!r}: choose default or tuned")
+    budget_seconds = parse_budget(budget)
+    with flow_environment(root, f"aru benchmark --benchmark {benchmark} ..."):
+        from flows.experiments.benchmark import Request, compare, describe_plan
+
+        request = Request(
+            benchmark=benchmark,
+            methods=methods,
+            protocols=tuple(part.strip() for part in protocol.split(",")),
+            seeds=seeds,
+            first_seed=first_seed,
+            draws=draws,
+            unlearn_seeds=unlearn_seeds,
+            tuned=parameters == "tuned",
+            keep_weights=keep_weights,
+            runner=runner,
+            dask_address=dask_address,
+            workers=workers,
+            budget_seconds=budget_seconds,
+        )
+        if plan:
+            print(describe_plan(request, root=root, quiet=quiet))
+            return
+        done = compare(request, root=root, quiet=quiet)
+    show_comparison(root, benchmark, done)
+
+
+@commands.command()
+def tune(
+    benchmark: Benchmark = "faces",
+    methods: Annotated[str, typer.Option(help="Names with commas, or all.")] = "all",
+    trials: Annotated[int, typer.Option(help="Trials of each method; the first is its defaults.")] = 10,
+    cap: Annotated[float, typer.Option(help="Most CPU seconds of a trial, as a share of retraining's.")] = 0.25,
+    draws: Annotated[int, typer.Option(help="Draws of tuning people to forget.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Training seeds on each draw.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the search, and the first training seed.")] = 0,
+    workers: Annotated[int, typer.Option(help="How many methods at once, one thread each.")] = 2,
+    budget: Budget = None,
+    quiet: Quiet = False,
+) -> None:
+    """Search every method's parameters on people set apart: equal trials, equal cost. Freezes them in tuned/BENCHMARK.yaml."""
+    from aru.comparison.spaces import tunable
+    from aru.comparison.trials import Setting
+    from aru.core.config import load_config
+    from flows.project.params import PARAMS_FILE
+
+    root = enter_project()
+    checked_stages(root, benchmark)
+    setting = Setting(benchmark, trials, cap, draws, seeds, seed)
+    tunable(methods, load_config(root / PARAMS_FILE, benchmark))
+    budget_seconds = parse_budget(budget)
+    with flow_environment(root, f"aru tune --benchmark {benchmark} ..."):
+        from flows.experiments.tuning import tune as run_tuning
+
+        done = run_tuning(setting, methods, root=root, workers=workers, budget_seconds=budget_seconds, quiet=quiet)
+    show_tuning(root, benchmark, done)

@@ -1,0 +1,41 @@
+"""Options that several commands share, and how their values are read."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Benchmark = Annotated[str, typer.Option(help="An active benchmark of params.yaml.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask where people come along whom data.forget does not name.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+Workers = Annotated[int, typer.Option(help="How many models at once, one thread each.")]
+Budget = Annotated[str | None, typer.Option(metavar="TIME", help="Begin nothing after so long: 90s, 45m, 2h.")]
+_LIST_OPTIONS = ("--set", "--refresh")
+
+
+def expand_lists(arguments: list[str]) -> list[str]:
+    """Let --set and --refresh take several values, and --refresh none, which stands for all stages."""
+    expanded: list[str] = []
+    option = None
+    for position, argument in enumerate(arguments):
+        if argument in _LIST_OPTIONS:
+            option = argument
+            bare = position + 1 == len(arguments) or arguments[position + 1].startswith("-")
+            expanded += [argument, "all"] if bare and argument == "--refresh" else [argument] if bare else []
+        elif argument.startswith("-"):
+            option = None
+            expanded.append(argument)
+        else:
+            expanded += [option, argument] if option else [argument]
+    return expanded
+
+
+def read_settings(settings: list[str] | None, params: Path | None, preset: str | None) -> list[tuple[str, Any]]:
+    """The parameters that a command sets; a later one wins."""
+    from flows.project.params import file_settings, parse_setting, preset_settings
+
+    return [
+        *(preset_settings(preset) if preset else []),
+        *(file_settings(params) if params else []),
+        *(parse_setting(text) for text in settings or []),
+    ]

@@ -1,0 +1,104 @@
+"""`aru run` and `aru status`: the main flow, and the state of its stages."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.cli.console import show_absent, show_changes, show_outcome, show_states
+from flows.cli.context import checked_stages, enter_project, is_interruption, prefect_api, progress_shown, resumable
+from flows.cli.options import Benchmark, Quiet, Yes, read_settings
+from flows.project.folder import project_lock
+
+if TYPE_CHECKING:
+    from flows.pipeline.unlearn import Outcome
+    from flows.project.params import Edit
+
+commands = typer.Typer()
+
+
+@commands.command()
+def run(
+    benchmark: Benchmark = "faces",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE...", help="Set parameters in params.yaml first, as in --set attack.steps=20."
+        ),
+    ] = None,
+    params: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Set all parameters of a YAML file with sections such as attack: {steps: 20}."),
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Set ARU's parameters to a named variant: paper, vitmul or best.")] = None,
+    refresh: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[STAGE...]", help="Compute these stages again (all without a name) though they are cached."),
+    ] = None,
+    yes: Yes = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the main flow: data, original model, attack, mask and reset, fine-tune, retrained reference, evaluation.
+
+    What is cached is not computed again. --preset, --params and --set change params.yaml itself, in this order,
+    because DVC, Prefect and MLflow agree on that file; nothing is written unless all of it fits the data, the network
+    and the device, and a run that fails leaves the file as it was.
+    """
+    root = enter_project()
+    with project_lock(root), resumable("Finished stages are", f"aru run --benchmark {benchmark}"):
+        edit = check_run(root, benchmark, read_settings(settings, params, preset), refresh or [], yes=yes, quiet=quiet)
+        with parameters_written(edit):
+            outcome = run_main_flow(root, benchmark, tuple(refresh or ()), quiet)
+    show_outcome(root, outcome)
+
+
+@commands.command()
+def status(benchmark: Benchmark = "faces") -> None:
+    """Show the stages: key, whether each is cached, stale (and because of what), damaged or never run, its outputs."""
+    from flows.pipeline.state import states
+    from flows.project.plan import absent_data
+
+    root = enter_project()
+    show_states(benchmark, states(root, benchmark))
+    show_absent(absent_data(root))
+
+
+def check_run(
+    root: Path, benchmark: str, settings: list[tuple[str, Any]], refresh: list[str], *, yes: bool, quiet: bool
+) -> "Edit":
+    """Check the whole request before params.yaml is touched or work starts; returns the change of params.yaml."""
+    from flows.project.checks import asking, check_edit
+    from flows.project.params import PARAMS_FILE, propose
+    from flows.project.plan import absent_data, refreshed
+
+    stages = checked_stages(root, benchmark)
+    refreshed(stages, tuple(refresh))
+    edit = propose(root / PARAMS_FILE, benchmark, settings)
+    check_edit(root, benchmark, stages, edit, confirm=asking(yes=yes), progress=partial(progress_shown, quiet=quiet))
+    show_changes(edit.changes)
+    show_absent(absent_data(root))
+    return edit
+
+
+@contextmanager
+def parameters_written(edit: "Edit") -> Iterator[None]:
+    """Write changed parameters for a run. A failure takes them back; an interrupt keeps them, so that the run can go on."""
+    edit.write()
+    try:
+        yield
+    except BaseException as error:
+        if not is_interruption(error) and edit.take_back():
+            print("params.yaml is again as it was before this run", file=sys.stderr)
+        raise
+
+
+def run_main_flow(root: Path, benchmark: str, refresh: tuple[str, ...], quiet: bool) -> "Outcome":
+    """The main flow, beside a Prefect server of its own where none runs."""
+    with prefect_api(root):
+        from flows.pipeline.unlearn import unlearn
+
+        return unlearn(benchmark, refresh=refresh, root=root, quiet=quiet)
