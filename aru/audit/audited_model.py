@@ -8,7 +8,7 @@ from aru.core.config import Config
 
 
 @dataclass(frozen=True)
-class Subject:
+class AuditedModel:
     """name: what the model is called. method: what made it, as `aru.methods` names it, where that is known.
 
     config, work: the benchmark's parameters and folder, with the shadow models. interclass: whether the test of that name is

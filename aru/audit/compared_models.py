@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from aru.audit import quick
-from aru.audit.audited_model import Subject
+from aru.audit.audited_model import AuditedModel
 from aru.audit.case import AUDITED, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
-from aru.audit.project_models import audit_folder
 from aru.audit.record import audit_record
-from aru.audit.thresholds import THRESHOLDS_FILE, Level, Thresholds, check_level, read_thresholds
+from aru.audit.thresholds import THRESHOLDS_FILE, Level, Thresholds, read_thresholds
 from aru.comparison.cell import open_store
 from aru.comparison.choices import parse_choice, parse_choices
 from aru.comparison.command import choice as spelled
@@ -29,7 +28,6 @@ from aru.core.files import file_md5
 from aru.core.names import ORIGINAL, RETRAINED, SETS
 from aru.core.progress import Progress, silent
 from aru.data.manifest import read_manifest
-from aru.reporting.audit.page import write_audit
 
 
 @dataclass(frozen=True)
@@ -56,12 +54,8 @@ class Trio:
     retrained: Task
 
 
-def audit_cell(benchmark: str, cell: Cell, level: str, *, root: Path, progress: Progress = silent) -> None:
-    """Audit a comparison's model and write audit.json and audit.html to `audit_folder`.
-
-    Everything that can be wrong is found before work starts, as an InputError.
-    """
-    root, asked = Path(root), check_level(level)
+def cell_record(benchmark: str, cell: Cell, level: Level, *, root: Path, progress: Progress = silent) -> dict[str, Any]:
+    """Audit a comparison's model; the content of audit.json. Everything that can be wrong is found before work starts."""
     config, work = load_config(root / "params.yaml", benchmark), root / "work" / benchmark
     thresholds, trio = read_thresholds(root / THRESHOLDS_FILE, KNOWN).on(benchmark), find_cell(benchmark, cell, root=root)
     store, tasks = open_store(work), {AUDITED: trio.audited, ORIGINAL: trio.original, RETRAINED: trio.retrained}
@@ -71,8 +65,7 @@ def audit_cell(benchmark: str, cell: Cell, level: str, *, root: Path, progress: 
         "model": cell.name,
         "made_from": made_from | {"thresholds, MD5": file_md5(root / THRESHOLDS_FILE)},
     }
-    record = record_of(trio, thresholds, config, work, asked, about, progress=progress)
-    write_audit(audit_folder(root, benchmark, cell.name, asked), record)
+    return record_of(trio, thresholds, config, work, level, about, progress=progress)
 
 
 def find_cell(benchmark: str, cell: Cell, *, root: Path) -> Trio:
@@ -145,17 +138,17 @@ def record_of(
         seed=config.runtime.seed,
         roles=quick.QUICK_SETS if level == "quick" else SETS,
     )
-    subject = subject_of(trio, config, work)
-    measurements, details = measure(case, level, replace(subject, method=method or subject.method), progress=progress)
+    audited = audited_model(trio, config, work)
+    measurements, details = measure(case, level, replace(audited, method=method or audited.method), progress=progress)
     return audit_record(case, thresholds, level, measurements, details, about)
 
 
-def subject_of(trio: Trio, config: Config, work: Path) -> Subject:
+def audited_model(trio: Trio, config: Config, work: Path) -> AuditedModel:
     """What the audit has to know of the model: the reference is not compared with itself."""
     task = trio.audited
     name = RETRAINED if task.key == trio.retrained.key else task.label
     made = spelled(task.choice.method, task.choice.variant) if task.kind == "method" else None
-    return Subject(name, task.benchmark, config, work, None if made == "nothing" else made, draw=task.draw)
+    return AuditedModel(name, task.benchmark, config, work, None if made == "nothing" else made, draw=task.draw)
 
 
 def _models(trio: Trio, store: Store, level: Level) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from aru.audit.audited_model import Subject
+from aru.audit.audited_model import AuditedModel
 from aru.audit.case import AUDITED, Case
 from aru.audit.criteria import FULL
 from aru.audit.exposed_people import people_found
@@ -70,15 +70,15 @@ class Pool:
         return self.request.subjects[self.request.roles == role]
 
 
-def full(case: Case, subject: Subject, *, progress: Progress = silent) -> tuple[Found, dict[str, Any]]:
+def full(case: Case, audited: AuditedModel, *, progress: Progress = silent) -> tuple[Found, dict[str, Any]]:
     """The measurements by criterion and further figures; what the pool cannot answer is not run, and says why."""
-    found: Found = {"interclass": _interclass(case, subject, progress)}
+    found: Found = {"interclass": _interclass(case, audited, progress)}
     try:
-        pool = load_pool(case, subject)
+        pool = load_pool(case, audited)
         attacked, figures = offline_attacks(case, pool)
     except InputError as error:
         return found | dict.fromkeys((name for name in FULL if name != "interclass"), NotRun(str(error))), {}
-    found |= attacked | {"u_lira": _u_lira(pool, subject, case)}
+    found |= attacked | {"u_lira": _u_lira(pool, audited, case)}
     progress(1, 1, "audit, shadow models")
     return found, {"Shadow models": {"shadow models": len(pool.shadows), **figures}}
 
@@ -100,19 +100,19 @@ def offline_attacks(case: Case, pool: Pool) -> tuple[Found, dict[str, Any]]:
     }, figures
 
 
-def load_pool(case: Case, subject: Subject) -> Pool:
+def load_pool(case: Case, audited: AuditedModel) -> Pool:
     """The shadows that are trained and scored; InputError where there are too few, or they are of other people."""
-    protocol, prepared, store = subject.request.protocol, subject.work / "prepared", open_pool(subject.work)
+    protocol, prepared, store = audited.request.protocol, audited.work / "prepared", open_pool(audited.work)
     count = models_there(store, protocol)
-    build = f"`aru shadows build --benchmark {subject.benchmark} --protocol {protocol}`"
+    build = f"`aru shadows build --benchmark {audited.benchmark} --protocol {protocol}`"
     if not count:
         raise InputError(f"there are no shadow models of the protocol {protocol}: {build} trains them")
-    population = load_population(prepared, protocol, subject.config)
-    entries = status(shadows_of(population, subject.config, case.compute, count), store, population.scored)
+    population = load_population(prepared, protocol, audited.config)
+    entries = status(shadows_of(population, audited.config, case.compute, count), store, population.scored)
     shadows = [entry.shadow for entry in entries if entry.state in ("present", "weights dropped")]
     if not shadows:
         raise InputError(f"all {count} shadow models are stale: {build} trains them anew")
-    request = load_request(subject.request, subject.config, prepared)
+    request = load_request(audited.request, audited.config, prepared)
     places = [_places(case, role, rows.rows) for role, rows in zip(("forget", "unseen", "test"), request.sets, strict=True)]
     own, original = (
         torch.cat([case.logits[model][role][place] for role, place in zip(("forget", "unseen", "test"), places, strict=True)])
@@ -206,19 +206,19 @@ def _iam(case: Case, pool: Pool) -> Measurement | NotRun:
     return measured(np.append(rise.mean(), counts @ rise / counts.sum(axis=1)))
 
 
-def _u_lira(pool: Pool, subject: Subject, case: Case) -> Measurement | NotRun:
+def _u_lira(pool: Pool, audited: AuditedModel, case: Case) -> Measurement | NotRun:
     """Whether the model looks, on forget photos, more like shadows that unlearned them than like those that never saw them.
 
     Members are the model's scores, others the scores that shadows without the person get when the rest attacks them.
     """
-    if subject.method is None:
+    if audited.method is None:
         return NotRun(UNKNOWN_METHOD)
     people = pool.people("forget")
     if len(set(people)) < LEAST_PEOPLE:
         return NotRun(too_few(len(set(people)), "forget"))
     try:
         after = answers(
-            pool.shadows, pool.request.draw, parse_choice(subject.method, subject.config), subject.config, subject.work
+            pool.shadows, pool.request.draw, parse_choice(audited.method, audited.config), audited.config, audited.work
         )
         chosen = after.request.roles == "forget"
         values = after.signals(logit_confidence)[1][:, chosen]
@@ -233,13 +233,13 @@ def _u_lira(pool: Pool, subject: Subject, case: Case) -> Measurement | NotRun:
     )
 
 
-def _interclass(case: Case, subject: Subject, progress: Progress) -> Measurement | NotRun:
+def _interclass(case: Case, audited: AuditedModel, progress: Progress) -> Measurement | NotRun:
     """Confusion that the method leaves where labels of two classes were swapped, above a model trained without them."""
-    if not subject.interclass:
+    if not audited.interclass:
         return NotRun(ASK)
-    if subject.method is None:
+    if audited.method is None:
         return NotRun(UNKNOWN_METHOD)
-    config, compute = subject.config, case.compute
+    config, compute = audited.config, case.compute
     subjects = case.manifest.set_index("row")["subject"].reindex(range(len(case.sets.retain.images)), fill_value="").to_numpy()
     try:
         result = interclass_test(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aru.audit.audited_model import Subject
+from aru.audit.audited_model import AuditedModel
 from aru.audit.case import Case
 from aru.audit.criteria import STANDARD
 from aru.audit.full import full
@@ -15,20 +15,20 @@ from aru.core.names import RETRAINED
 from aru.core.progress import Progress, silent
 
 
-def measure(case: Case, level: Level, subject: Subject, *, progress: Progress = silent) -> tuple[Found, dict[str, Any]]:
+def measure(case: Case, level: Level, audited: AuditedModel, *, progress: Progress = silent) -> tuple[Found, dict[str, Any]]:
     """The measurements of a level by criterion, and the details of the page."""
     measurements, details = quick(case)
     found: dict[str, Any] = dict(measurements)
     progress(1, 2, "audit, quick")
     if level != "quick":
-        if subject.name == RETRAINED:
+        if audited.name == RETRAINED:
             more, further = dict.fromkeys(STANDARD, NotRun(REFERENCE_ITSELF)), {}
         else:
             more, further = standard(case, progress=progress)
         found |= more
         details["further"] = further
     if level == "full":
-        more, further = full(case, subject, progress=progress)
+        more, further = full(case, audited, progress=progress)
         found |= more
         details["further"] |= further
     return found, details

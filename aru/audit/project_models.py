@@ -1,15 +1,16 @@
-"""One audit from files to files: what the flow's worker and `python -m aru.commands.audit_model` run."""
+"""Audits of the project's own models, and of any other weights for the same benchmark."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from aru.audit import quick
-from aru.audit.audited_model import Subject
+from aru.audit.audited_model import AuditedModel
 from aru.audit.case import AUDITED, Case, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
 from aru.audit.record import audit_record
-from aru.audit.thresholds import THRESHOLDS_FILE, check_level, read_thresholds
+from aru.audit.thresholds import THRESHOLDS_FILE, Level, read_thresholds
 from aru.compute.device import make_compute
 from aru.core.config import Config, load_config
 from aru.core.errors import InputError
@@ -19,54 +20,42 @@ from aru.core.progress import Progress, silent
 from aru.data.images import load_sets
 from aru.data.manifest import read_manifest
 from aru.nets.models import load_model
-from aru.reporting.audit.page import write_audit
-
-"""The models that the project itself makes, by their folders."""
 
 
-def run_audit(
+def project_record(
     benchmark: str,
     name: str,
     weights: Path,
-    level: str,
+    level: Level,
     *,
     root: Path,
     interclass: bool = False,
     progress: Progress = silent,
-) -> None:
-    """Audit the model of a safetensors file and write audit.json and audit.html to `audit_folder`.
+) -> dict[str, Any]:
+    """Audit the model of a safetensors file; the content of audit.json.
 
     `name` is what it is called. The retrained model is the reference where the project has one. Everything that can be
     wrong is found before work starts, as an InputError.
     """
-    root, asked = Path(root), check_level(level)
     config, work, limits = load_config(root / "params.yaml", benchmark), root / "work" / benchmark, root / THRESHOLDS_FILE
     thresholds = read_thresholds(limits, KNOWN).on(benchmark)
     paths = {AUDITED: Path(weights), ORIGINAL: model_path(work, ORIGINAL)}
-    if asked != "quick" and model_path(work, RETRAINED).is_file():
+    if level != "quick" and model_path(work, RETRAINED).is_file():
         paths[RETRAINED] = model_path(work, RETRAINED)
-    case = _case(paths, config, work, quick.QUICK_SETS if asked == "quick" else SETS)
-    subject = Subject(name, benchmark, config, work, _method(paths[AUDITED], work), interclass)
-    found, details = measure(case, asked, subject, progress=progress)
+    case = _case(paths, config, work, quick.QUICK_SETS if level == "quick" else SETS)
+    audited = AuditedModel(name, benchmark, config, work, _method(paths[AUDITED], work), interclass)
+    found, details = measure(case, level, audited, progress=progress)
     made_from = {f"{which} model, MD5": file_md5(path) for which, path in paths.items()} | {
         "thresholds, MD5": file_md5(limits)
     }
-    write_audit(
-        audit_folder(root, benchmark, name, asked),
-        audit_record(case, thresholds, asked, found, details, {"benchmark": benchmark, "model": name, "made_from": made_from}),
+    return audit_record(
+        case, thresholds, level, found, details, {"benchmark": benchmark, "model": name, "made_from": made_from}
     )
 
 
 def model_path(work: Path, which: str) -> Path:
     """The weights of one of the project's own models."""
     return Path(work) / which / "model.safetensors"
-
-
-def audit_folder(root: Path, benchmark: str, name: str, level: str) -> Path:
-    """Where the files of an audit lie: work/BENCHMARK/audit/MODEL-LEVEL/; of a file's path its name is kept."""
-    short = Path(name).name if name.endswith(".safetensors") else name
-    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in short)
-    return Path(root) / "work" / benchmark / "audit" / f"{safe}-{level}"
 
 
 def _case(paths: dict[str, Path], config: Config, work: Path, roles: Sequence[str]) -> Case:

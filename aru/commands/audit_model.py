@@ -13,12 +13,13 @@ from aru.core.names import MODELS
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the audit's files and print one line a criterion."""
-    from aru.audit.compared_models import Cell, audit_cell
-    from aru.audit.project_models import audit_folder, model_path, run_audit
+    from aru.audit.compared_models import Cell
+    from aru.audit.project_models import model_path
     from aru.audit.thresholds import LEVELS, check_interclass
     from aru.audit.verdicts import EXIT_CODES
     from aru.core.files import read_json
     from aru.reporting.audit.page import criterion_cells
+    from aru.stages.model_audit import audit_cell, audit_folder, run_audit
 
     parser = argparse.ArgumentParser(prog="python -m aru.commands.audit_model", description=__doc__)
     parser.add_argument("benchmark")

@@ -9,7 +9,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from aru.audit.compared_models import Cell, find_cell
-from aru.audit.project_models import audit_folder, model_path
+from aru.audit.project_models import model_path
 from aru.audit.thresholds import check_interclass, check_level
 from aru.comparison.cell import open_store
 from aru.core.config import load_config
@@ -17,6 +17,7 @@ from aru.core.errors import InputError
 from aru.core.files import file_md5, read_json
 from aru.core.names import MODELS
 from aru.core.suggestions import nearest
+from aru.stages.model_audit import audit_folder
 from flows.pipeline.crashes import register_run
 from flows.pipeline.progress import Board, make_board
 from flows.pipeline.workers import Work, workers
@@ -98,11 +99,11 @@ def measure_task(target: Target, benchmark: str, level: str, interclass: bool, r
     """The audit itself, with its progress shown."""
     label = f"the audit of {target.name}"
     work = (
-        Work(label, "aru.audit.compared_models:audit_cell", (benchmark, target.cell, level), {"root": root})
+        Work(label, "aru.stages.model_audit:audit_cell", (benchmark, target.cell, level), {"root": root})
         if target.cell
         else Work(
             label,
-            "aru.audit.project_models:run_audit",
+            "aru.stages.model_audit:run_audit",
             (benchmark, target.name, target.weights, level),
             {"root": root, "interclass": interclass},
         )

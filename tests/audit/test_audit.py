@@ -12,7 +12,7 @@ import torch
 import yaml
 from torch import nn
 
-from aru.audit.audited_model import Subject
+from aru.audit.audited_model import AuditedModel
 from aru.audit.case import make_case
 from aru.audit.criteria import FULL, KNOWN, QUICK, STANDARD
 from aru.audit.exposed_people import people_found
@@ -314,8 +314,8 @@ def test_shadow_attacks_find_the_original_and_not_a_retrained_model():
         assert judge(one, criteria[name]) == "pass", name
 
 
-def subject_in(work: Path) -> Subject:
-    return Subject("unlearned", "toy", tracked.config(), work, method="aru")
+def subject_in(work: Path) -> AuditedModel:
+    return AuditedModel("unlearned", "toy", tracked.config(), work, method="aru")
 
 
 def record_of(level: str, model: nn.Module, work: Path) -> dict:

@@ -9,9 +9,8 @@ from aru.audit import calibrate as calibrating
 from aru.audit import levels, standard
 from aru.audit.calibration import Asked as Calibrating
 from aru.audit.calibration import calibrate
-from aru.audit.compared_models import Cell, audit_cell, find_cell
+from aru.audit.compared_models import Cell, find_cell
 from aru.audit.criteria import FULL, KNOWN, QUICK, STANDARD
-from aru.audit.project_models import audit_folder
 from aru.audit.thresholds import read_thresholds
 from aru.audit.verdicts import EXIT_CODES, NotRun
 from aru.commands import audit_model as command
@@ -26,6 +25,7 @@ from aru.core.files import file_md5, read_json, write_json
 from aru.metrics.relearning.relearn import RelearnConfig
 from aru.reporting.audit import side_by_side
 from aru.shadows.build import Asked, Build
+from aru.stages.model_audit import audit_cell, audit_folder
 from aru.stages.runner import run
 from flows.experiments.audit import find_compared
 from tests.helpers.archives import mufac_archive

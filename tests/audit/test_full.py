@@ -7,7 +7,7 @@ import pytest
 
 from aru.audit import known_bad, levels
 from aru.audit.criteria import FULL, QUICK, STANDARD
-from aru.audit.project_models import audit_folder, model_path, run_audit
+from aru.audit.project_models import model_path
 from aru.audit.verdicts import EXIT_CODES, NotRun
 from aru.commands import audit_model as command
 from aru.core.config import load_config
@@ -16,6 +16,7 @@ from aru.core.files import file_md5, read_json
 from aru.nets.models import build, save_model
 from aru.shadows.build import Asked, Build
 from aru.shadows.pool import drop_weights, open_pool
+from aru.stages.model_audit import audit_folder, run_audit
 from aru.stages.runner import run
 from tests.helpers.archives import mufac_archive
 from tests.stages.test_stages import write_params

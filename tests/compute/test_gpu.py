@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from aru.audit.audited_model import Subject
+from aru.audit.audited_model import AuditedModel
 from aru.audit.case import AUDITED, make_case
 from aru.audit.levels import measure
 from aru.audit.verdicts import Measurement
@@ -112,7 +112,7 @@ def test_an_audit_measures_on_the_device_what_it_measures_on_the_cpu(gpu, tmp_pa
         }
         people = audited.manifest().drop(columns="true")
         case = make_case(models, audited.sets(), people, compute=compute, resamples=20, seed=0)
-        found[place], _ = measure(case, "standard", Subject("unlearned", "toy", config, tmp_path, method="aru"))
+        found[place], _ = measure(case, "standard", AuditedModel("unlearned", "toy", config, tmp_path, method="aru"))
     assert found["cpu"].keys() == found["gpu"].keys()
     for name, expected in found["cpu"].items():
         assert type(found["gpu"][name]) is type(expected), name

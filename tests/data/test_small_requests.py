@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from aru.audit.criteria import FULL, QUICK, STANDARD
-from aru.audit.project_models import audit_folder, model_path, run_audit
+from aru.audit.project_models import model_path
 from aru.core.config import load_config
 from aru.core.files import read_json
 from aru.data.manifest import read_manifest
 from aru.shadows.build import Asked, Build
+from aru.stages.model_audit import audit_folder, run_audit
 from aru.stages.runner import STAGES, run
 from tests.helpers.archives import mufac_archive
 from tests.stages.test_stages import write_params

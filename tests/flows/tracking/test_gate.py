@@ -281,9 +281,9 @@ def test_the_commands_exit_code_is_the_verdict(
 def test_an_audit_that_breaks_down_does_not_end_as_a_verdict_does(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     module, name, *rest = arguments
     broken = (
-        f"import sys, runpy\nsys.argv = {[name, *rest]}\nimport aru.audit.project_models, flows.cli.audit\n"
+        f"import sys, runpy\nsys.argv = {[name, *rest]}\nimport aru.stages.model_audit, flows.cli.audit\n"
         "def broken(*arguments, **options): raise RuntimeError('a fault')\n"
-        "aru.audit.project_models.run_audit = flows.cli.audit.enter_project = broken\n"
+        "aru.stages.model_audit.run_audit = flows.cli.audit.enter_project = broken\n"
         + (
             "from flows.cli.program import main\nmain()"
             if module == "flows.cli.program"
