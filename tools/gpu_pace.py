@@ -88,7 +88,7 @@ def main(benchmark: str, seconds: float) -> None:
             generator=torch.Generator().manual_seed(0),
         ),
         "training, plain": plain_training,
-        "attack": lambda: attack(model, data, config.attack, generator=torch.Generator().manual_seed(0), compute=compute),
+        "attack": lambda: attack(model, data, config.attack, seed=0, compute=compute),
         "attack, plain": plain_attack,
         "prediction": lambda: predict(model, data, compute=compute),
         "prediction, plain": plain_prediction,

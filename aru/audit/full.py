@@ -21,6 +21,7 @@ from aru.core.errors import InputError
 from aru.core.names import ORIGINAL
 from aru.core.progress import Progress, silent
 from aru.methods.aru.pipeline import unlearn
+from aru.methods.aru.presets import AruConfig
 from aru.metrics.interclass import interclass_test
 from aru.metrics.membership.signals import confidence, logit_confidence
 from aru.metrics.shadow_attacks.iam import iam
@@ -252,7 +253,9 @@ def _interclass(case: Case, audited: AuditedModel, progress: Progress) -> Measur
             train=lambda data: fit_from_scratch(
                 data, config, "interclass", seed=case.seed, compute=compute, progress=progress
             )[0],
-            unlearn=lambda model, sets: unlearn(model, sets, config, compute=compute, progress=progress),
+            unlearn=lambda model, sets: (
+                unlearn(model, sets, AruConfig.of(config), seed=config.runtime.seed, compute=compute, progress=progress).model
+            ),
         )
     except InputError as error:
         return NotRun(str(error))

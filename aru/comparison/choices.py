@@ -7,9 +7,10 @@ from typing import Any
 import yaml
 
 from aru.comparison.ablation import ABLATION
-from aru.core.config import PRESETS, Config, Section
+from aru.core.config import Config, Section
 from aru.core.errors import InputError
 from aru.core.safe_yaml import parse_yaml
+from aru.methods.aru.presets import PRESETS
 from aru.methods.registry import CONTROLS, METHODS, find
 
 _ARU = frozenset({"aru", *CONTROLS}) - {"nothing"}

@@ -1,6 +1,7 @@
 """One loop over work that runs side by side: comparisons, searches, shadow models and stages all go through it."""
 
 from collections.abc import Callable
+from functools import partial
 from queue import Empty, Queue
 from typing import Any, Protocol, TypeVar
 
@@ -43,6 +44,9 @@ def work_off(
     failures: list[Exception] = []
     started = 0
 
+    def report_end(number: int, _: object) -> None:
+        ended.put(number)
+
     def collect(timeout: float | None = None) -> None:
         item, future = running.pop(ended.get(timeout=timeout))
         try:
@@ -62,7 +66,7 @@ def work_off(
                     failures.append(error)
                     break
                 running[started] = item, future
-                future.add_done_callback(lambda _, number=started: ended.put(number))
+                future.add_done_callback(partial(report_end, started))
                 started += 1
             if not running:
                 break

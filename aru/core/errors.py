@@ -1,6 +1,7 @@
 """The errors that a user can do something about."""
 
 from collections.abc import Iterable
+from typing import Any
 
 
 class InputError(ValueError):
@@ -15,7 +16,7 @@ class InputError(ValueError):
         super().__init__(message)
         self.detail = tuple(detail)
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[type["InputError"], tuple[Any, ...]]:
         return type(self), self.args
 
 

@@ -37,8 +37,9 @@ def check_size(text: str) -> None:
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in opened):
-                raise TooLarge(f"line {event.start_mark.line + 1}: *{event.anchor} stands within itself")
-            count += sizes.get(event.anchor, 1)
+                line = "" if event.start_mark is None else f"line {event.start_mark.line + 1}: "
+                raise TooLarge(f"{line}*{event.anchor} stands within itself")
+            count += sizes.get(event.anchor or "", 1)
         elif isinstance(event, yaml.CollectionStartEvent):
             opened.append((event.anchor, count))
             count += 1

@@ -1,6 +1,14 @@
 """Time that a piece of work takes, over all processes that worked at it."""
 
 import time
+from typing import TypedDict
+
+
+class Spent(TypedDict):
+    """Time, rounded to milliseconds."""
+
+    seconds: float
+    cpu_seconds: float
 
 
 class Stopwatch:
@@ -20,10 +28,10 @@ class Stopwatch:
         """CPU seconds so far, those of earlier processes included."""
         return self._earlier[1] + time.process_time() - self._cpu
 
-    def spent(self) -> dict[str, float]:
-        """Both, to be recorded, rounded to milliseconds."""
+    def spent(self) -> Spent:
+        """Both, as they are recorded."""
         return {"seconds": round(self.seconds, 3), "cpu_seconds": round(self.cpu_seconds, 3)}
 
-    def add(self, spent: dict[str, float]) -> None:
+    def add(self, spent: Spent) -> None:
         """Count what an earlier process had spent up to the point from which this one goes on."""
         self._earlier = (self._earlier[0] + spent["seconds"], self._earlier[1] + spent["cpu_seconds"])

@@ -1,17 +1,17 @@
 """Advanced NegGrad (NG+): climb the forget set's loss while descending the retain set's."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
-from aru.train.batches import endless, passes, shuffled
+from aru.train.batches import BatchOptions, endless, passes, shuffled
 from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
 from aru.train.losses import task_loss
 from aru.train.optimizers import make_optimizer
@@ -38,10 +38,10 @@ def unlearn(
     random = generator(seed, "advanced-neggrad")
 
     def steps() -> Iterator[Step]:
-        ways: dict[str, Any] = {"generator": random, "compute": compute, "augmented": config.augment}
-        forget = endless(sets.forget, config.batch_size, **ways)
+        options: BatchOptions = {"generator": random, "compute": compute, "augmented": config.augment}
+        forget = endless(sets.forget, config.batch_size, **options)
         for _ in range(config.epochs):
-            for images, targets in shuffled(sets.retain, config.batch_size, **ways):
+            for images, targets in shuffled(sets.retain, config.batch_size, **options):
                 forget_images, forget_targets = next(forget)
                 kept = task_loss(result(images), targets)
                 lost = task_loss(result(forget_images), forget_targets)
@@ -58,16 +58,18 @@ def unlearn(
     return finish(result)
 
 
-METHOD = Method(
-    "advanced-neggrad",
-    AdvancedNegGradConfig,
-    unlearn,
-    ("forget", "retain"),
-    "arXiv 2311.02240; 2302.09880; 2410.01276",
-    {
-        "benchmark": AdvancedNegGradConfig(),
-        "deepunlearn": AdvancedNegGradConfig(
-            epochs=10, batch_size=256, lr=0.01, momentum=0.9, retain_weight=0.95, forget_weight=0.05, batchnorm="eval"
-        ),
-    },
+METHODS = (
+    Method(
+        "advanced-neggrad",
+        AdvancedNegGradConfig,
+        unlearn,
+        (FORGET, RETAIN),
+        "arXiv 2311.02240; 2302.09880; 2410.01276",
+        {
+            "benchmark": AdvancedNegGradConfig(),
+            "deepunlearn": AdvancedNegGradConfig(
+                epochs=10, batch_size=256, lr=0.01, momentum=0.9, retain_weight=0.95, forget_weight=0.05, batchnorm="eval"
+            ),
+        },
+    ),
 )

@@ -8,6 +8,7 @@ from torch import nn
 
 from aru.compute.device import Compute
 from aru.core.errors import InputError
+from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import ImageSet, Sets
@@ -133,6 +134,6 @@ def _step(current: torch.Tensor, gradient: torch.Tensor, origin: torch.Tensor, r
     return (origin + delta * shrink.view(-1, 1, 1, 1)).clamp(0, 1).detach()
 
 
-METHOD = Method(
-    "amun", AmunConfig, unlearn, ("forget", "retain"), "arXiv 2503.00917", {"paper": AmunConfig()}, multilabel=False
+METHODS = (
+    Method("amun", AmunConfig, unlearn, (FORGET, RETAIN), "arXiv 2503.00917", {"paper": AmunConfig()}, multilabel=False),
 )

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import draw_seed, generator
 from aru.data.images import Sets
@@ -70,15 +71,17 @@ def lesson(good: nn.Module, bad: nn.Module, images: torch.Tensor, forgotten: tor
     return torch.where(forgotten[:, None], bad(images).float(), good(images).float())
 
 
-METHOD = Method(
-    "bad-teacher",
-    BadTeacherConfig,
-    unlearn,
-    ("forget", "retain"),
-    "arXiv 2205.08096; 2410.01276",
-    {
-        "paper": BadTeacherConfig(),
-        "deepunlearn": BadTeacherConfig(epochs=10, lr=0.01, retain_share=1.0),
-    },
-    multilabel=False,
+METHODS = (
+    Method(
+        "bad-teacher",
+        BadTeacherConfig,
+        unlearn,
+        (FORGET, RETAIN),
+        "arXiv 2205.08096; 2410.01276",
+        {
+            "paper": BadTeacherConfig(),
+            "deepunlearn": BadTeacherConfig(epochs=10, lr=0.01, retain_share=1.0),
+        },
+        multilabel=False,
+    ),
 )

@@ -9,6 +9,7 @@ from torch import nn
 from aru.compute.device import Compute
 from aru.core.config import TrainConfig
 from aru.core.errors import InputError
+from aru.core.names import RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
@@ -50,4 +51,4 @@ def transpose(model: nn.Module) -> None:
         weight.copy_(weight.transpose(2, 3).clone())
 
 
-METHOD = Method("ct", CtConfig, unlearn, ("retain",), "arXiv 2406.09073; 2410.01276", {"paper": CtConfig()})
+METHODS = (Method("ct", CtConfig, unlearn, (RETAIN,), "arXiv 2406.09073; 2410.01276", {"paper": CtConfig()}),)

@@ -1,7 +1,6 @@
 """FCS: make the forget set's outputs uniform, then push them off retain's and repair, in turns."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from pydantic import Field
@@ -10,11 +9,12 @@ from torch.nn import functional
 
 from aru.compute.device import Compute
 from aru.core.config import Section
+from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method, require_classes
-from aru.train.batches import passes, shuffled
+from aru.train.batches import BatchOptions, passes, shuffled
 from aru.train.descent import Step, cosine, counter, descend, finish, student
 from aru.train.losses import task_loss
 from aru.train.optimizers import OptimizerOptions, make_optimizer, set_lr
@@ -44,7 +44,7 @@ def unlearn(
     require_classes(sets, "fcs")
     result = student(model, compute)
     random = generator(seed, "fcs")
-    ways: dict[str, Any] = {"generator": random, "compute": compute, "augmented": config.augment}
+    options: BatchOptions = {"generator": random, "compute": compute, "augmented": config.augment}
     forget_steps = passes(len(sets.forget), config.forget_batch_size)
     rounds = min(forget_steps, passes(len(sets.retain), config.forget_batch_size))
     total = forget_steps + config.epochs * (rounds + passes(len(sets.retain), config.batch_size))
@@ -58,13 +58,13 @@ def unlearn(
     retaining = sgd(config.retain_lr, config.retain_weight_decay)
 
     def level() -> Iterator[Step]:
-        for images, _ in shuffled(sets.forget, config.forget_batch_size, **ways):
+        for images, _ in shuffled(sets.forget, config.forget_batch_size, **options):
             yield Step(uniform_divergence(result(images)))
 
     def push(epoch: int) -> Iterator[Step]:
         pairs = zip(
-            shuffled(sets.forget, config.forget_batch_size, **ways),
-            shuffled(sets.retain, config.forget_batch_size, **ways),
+            shuffled(sets.forget, config.forget_batch_size, **options),
+            shuffled(sets.retain, config.forget_batch_size, **options),
             strict=False,
         )
         for number, ((images, _), (others, _)) in enumerate(pairs):
@@ -76,7 +76,7 @@ def unlearn(
             yield Step(contrast(outputs, anchors, config.temperature))
 
     def repair() -> Iterator[Step]:
-        for images, targets in shuffled(sets.retain, config.batch_size, **ways):
+        for images, targets in shuffled(sets.retain, config.batch_size, **options):
             yield Step(task_loss(result(images), targets))
 
     descend(level(), uniform, compute=compute, generator=random, step_done=step_done)
@@ -97,6 +97,8 @@ def contrast(forget: torch.Tensor, retain: torch.Tensor, temperature: float) -> 
     return -functional.log_softmax(forget.float() @ retain.float().T / temperature, dim=1).mean()
 
 
-METHOD = Method(
-    "fcs", FcsConfig, unlearn, ("forget", "retain"), "arXiv 2406.09073; 2410.01276", {"paper": FcsConfig()}, multilabel=False
+METHODS = (
+    Method(
+        "fcs", FcsConfig, unlearn, (FORGET, RETAIN), "arXiv 2406.09073; 2410.01276", {"paper": FcsConfig()}, multilabel=False
+    ),
 )

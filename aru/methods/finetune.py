@@ -7,6 +7,7 @@ from torch import nn
 
 from aru.compute.device import Compute
 from aru.core.config import TrainConfig
+from aru.core.names import RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
@@ -45,14 +46,18 @@ def unlearn(
     return finish(result)
 
 
-METHOD = Method(
-    "finetune",
-    FinetuneMethodConfig,
-    unlearn,
-    ("retain",),
-    "arXiv 2311.02240; NeurIPS 2023 starting kit",
-    {
-        "benchmark": FinetuneMethodConfig(),
-        "starting-kit": FinetuneMethodConfig(epochs=5, momentum=0.9, weight_decay=5e-4, schedule="cosine", batchnorm="train"),
-    },
+METHODS = (
+    Method(
+        "finetune",
+        FinetuneMethodConfig,
+        unlearn,
+        (RETAIN,),
+        "arXiv 2311.02240; NeurIPS 2023 starting kit",
+        {
+            "benchmark": FinetuneMethodConfig(),
+            "starting-kit": FinetuneMethodConfig(
+                epochs=5, momentum=0.9, weight_decay=5e-4, schedule="cosine", batchnorm="train"
+            ),
+        },
+    ),
 )

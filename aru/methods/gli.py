@@ -1,7 +1,7 @@
 """GLI: train on retain images that are pushed away from what the forget images look like, guided by their own labels."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -9,11 +9,12 @@ from torch import nn
 from torch.nn import functional
 
 from aru.compute.device import Compute
+from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
-from aru.train.batches import Batch, endless, passes, shuffled
+from aru.train.batches import Batch, BatchOptions, endless, passes, shuffled
 from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
 from aru.train.losses import task_loss
 from aru.train.optimizers import make_optimizer
@@ -43,14 +44,14 @@ def unlearn(
     """
     result = student(model, compute, batchnorm=config.batchnorm)
     random = generator(seed, "gli")
-    ways: dict[str, Any] = {"generator": random, "compute": compute, "augmented": config.augment}
+    options: BatchOptions = {"generator": random, "compute": compute, "augmented": config.augment}
     total = config.epochs * passes(len(sets.retain), config.batch_size)
 
     def steps() -> Iterator[Step]:
-        others = endless(sets.forget, config.batch_size, **ways)
+        others = endless(sets.forget, config.batch_size, **options)
         number = 0
         for _ in range(config.epochs):
-            for images, targets in shuffled(sets.retain, config.batch_size, **ways):
+            for images, targets in shuffled(sets.retain, config.batch_size, **options):
                 count = min(len(images), len(forget := next(others)[0]))
                 weight = config.first_guidance + (config.last_guidance - config.first_guidance) * number / total
                 moved = guided(result, (images[:count], targets[:count]), forget[:count], config, weight=weight)
@@ -86,6 +87,8 @@ def guided(model: nn.Module, retain: Batch, forget: torch.Tensor, config: GliCon
     return (images + noise.detach()).clamp(0, 1)
 
 
-METHOD = Method(
-    "gli", GliConfig, unlearn, ("forget", "retain"), "CVPR Workshops 2024, openreview gOEwBz9Oyt", {"benchmark": GliConfig()}
+METHODS = (
+    Method(
+        "gli", GliConfig, unlearn, (FORGET, RETAIN), "CVPR Workshops 2024, openreview gOEwBz9Oyt", {"benchmark": GliConfig()}
+    ),
 )

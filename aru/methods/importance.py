@@ -1,6 +1,7 @@
 """Gradients of whole sets, parameter by parameter: what importance and saliency are made of."""
 
 from collections.abc import Iterator
+from typing import TypedDict
 
 import torch
 from torch import nn
@@ -13,6 +14,16 @@ from aru.train.finite import require_finite
 from aru.train.losses import task_loss
 
 Gradients = dict[str, torch.Tensor]
+"""By the parameter's name, of its shape."""
+
+
+class GradientOptions(TypedDict):
+    """The keyword arguments of `mean_gradient` and `importance`; `text` is what `progress` is called with."""
+
+    batch_size: int
+    compute: Compute
+    progress: Progress
+    text: str
 
 
 def mean_gradient(

@@ -9,11 +9,12 @@ from torch import nn
 from aru.compute.device import Compute
 from aru.core.config import TrainConfig
 from aru.core.errors import InputError
+from aru.core.names import RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import draw_seed, generator
 from aru.data.images import Sets
 from aru.methods.method import Method, require_classes
-from aru.nets.models import classifier
+from aru.nets.models import classifier_layer
 from aru.train.descent import finish, student, teacher
 from aru.train.loop import Loss, fit
 from aru.train.losses import distillation_loss, task_loss
@@ -78,7 +79,8 @@ def reset_ends(model: nn.Module, *, seed: int) -> None:
     first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
     if first is None:
         raise InputError(f"{type(model).__name__} has no convolution whose reset KDE asks for: use another method")
-    for module in (first, model.get_submodule(classifier(model))):
+    layers: tuple[nn.Conv2d | nn.Linear, ...] = (first, classifier_layer(model))
+    for module in layers:
         place = module.weight.device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -86,6 +88,6 @@ def reset_ends(model: nn.Module, *, seed: int) -> None:
         module.to(place)
 
 
-METHOD = Method(
-    "kde", KdeConfig, unlearn, ("retain",), "arXiv 2406.09073; 2410.01276", {"paper": KdeConfig()}, multilabel=False
+METHODS = (
+    Method("kde", KdeConfig, unlearn, (RETAIN,), "arXiv 2406.09073; 2410.01276", {"paper": KdeConfig()}, multilabel=False),
 )

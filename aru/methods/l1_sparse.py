@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.core.names import RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
@@ -64,4 +65,4 @@ def l1_norm(model: nn.Module) -> torch.Tensor:
     return torch.stack([parameter.float().abs().sum() for parameter in model.parameters()]).sum()
 
 
-METHOD = Method("l1-sparse", L1SparseConfig, unlearn, ("retain",), "arXiv 2304.04934", {"paper": L1SparseConfig()})
+METHODS = (Method("l1-sparse", L1SparseConfig, unlearn, (RETAIN,), "arXiv 2304.04934", {"paper": L1SparseConfig()}),)

@@ -6,6 +6,7 @@ from torch import nn
 
 from aru.compute.device import Compute
 from aru.core.config import TrainConfig
+from aru.core.names import RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import draw_seed, generator
 from aru.data.images import Sets
@@ -64,22 +65,24 @@ def _train_last(
     return finish(model)
 
 
-CF_K = Method(
-    "cf-k",
-    LastBlocksConfig,
-    catastrophic_forgetting,
-    ("retain",),
-    "arXiv 2201.06640; 2311.02240; 2410.01276",
-    {
-        "benchmark": LastBlocksConfig(blocks=3, epochs=2, lr=1e-3, momentum=0.0, weight_decay=0.0, schedule="constant"),
-        "deepunlearn": LastBlocksConfig(),
-    },
-)
-EU_K = Method(
-    "eu-k",
-    LastBlocksConfig,
-    exact_unlearning,
-    ("retain",),
-    "arXiv 2201.06640; 2410.01276",
-    {"deepunlearn": LastBlocksConfig()},
+METHODS = (
+    Method(
+        "cf-k",
+        LastBlocksConfig,
+        catastrophic_forgetting,
+        (RETAIN,),
+        "arXiv 2201.06640; 2311.02240; 2410.01276",
+        {
+            "benchmark": LastBlocksConfig(blocks=3, epochs=2, lr=1e-3, momentum=0.0, weight_decay=0.0, schedule="constant"),
+            "deepunlearn": LastBlocksConfig(),
+        },
+    ),
+    Method(
+        "eu-k",
+        LastBlocksConfig,
+        exact_unlearning,
+        (RETAIN,),
+        "arXiv 2201.06640; 2410.01276",
+        {"deepunlearn": LastBlocksConfig()},
+    ),
 )

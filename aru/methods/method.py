@@ -10,6 +10,7 @@ from torch import nn
 from aru.compute.device import Compute
 from aru.core.config import Section
 from aru.core.errors import InputError
+from aru.core.names import SetName
 from aru.core.progress import Progress, silent
 from aru.core.suggestions import did_you_mean
 from aru.data.images import Sets
@@ -36,7 +37,7 @@ class Method:
     name: str
     config: type[Section]
     function: Unlearn
-    needs: tuple[str, ...]  # of forget and retain, those whose images are read; no method reads test or unseen
+    needs: tuple[SetName, ...]  # of forget and retain, those whose images are read; no method reads test or unseen
     source: str
     presets: Mapping[str, Section]
     multilabel: bool = True

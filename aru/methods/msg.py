@@ -10,11 +10,12 @@ from torch import nn
 from aru.compute.device import Compute
 from aru.core.config import MaskConfig, ResetConfig
 from aru.core.errors import InputError
+from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.aru.masking import Mask, gradients, select
-from aru.methods.aru.resetting import reset
+from aru.methods.aru.resetting import replace_units
 from aru.methods.method import Method
 from aru.nets.models import resettable
 from aru.train.batches import passes, sample, shuffled
@@ -47,7 +48,8 @@ def unlearn(
 
     def scale() -> None:
         for weight, factor in factors:
-            weight.grad.mul_(factor)
+            if weight.grad is not None:
+                weight.grad.mul_(factor)
 
     def steps() -> Iterator[Step]:
         for epoch in range(config.epochs):
@@ -62,9 +64,9 @@ def unlearn(
     return finish(result)
 
 
-def convolutions(model: nn.Module) -> list[str]:
-    """The names of all convolutions; a network without one is refused."""
-    found = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
+    """All convolutions by name; a network without one is refused."""
+    found = {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
     if not found:
         raise InputError(f"{type(model).__name__} has no convolution, and this method acts on nothing else: use another")
     return found
@@ -84,14 +86,14 @@ def smallest(model: nn.Module, sets: Sets, config: MsgConfig, *, generator: torc
 def redrawn(model: nn.Module, mask: Mask, *, generator: torch.Generator, resolution: int) -> nn.Module:
     """A copy of the model with the masked weights from Kaiming's normal distribution (fan-out, ReLU)."""
     drawn = copy.deepcopy(model).cpu()
-    for name in convolutions(drawn):
-        nn.init.kaiming_normal_(drawn.get_submodule(name).weight, mode="fan_out", nonlinearity="relu", generator=generator)
-    return reset(model, drawn, mask, ResetConfig(batchnorm=False), resolution=resolution)
+    for layer in convolutions(drawn).values():
+        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+    return replace_units(model, drawn, mask, ResetConfig(batchnorm=False), resolution=resolution)
 
 
-def gradient_factors(model: nn.Module, mask: Mask, kept: float) -> list[tuple[nn.Parameter, torch.Tensor]]:
+def gradient_factors(model: nn.Module, mask: Mask, kept: float) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """For each convolution's weight: 1 where it was drawn anew, `kept` elsewhere."""
-    weights = {name: model.get_submodule(name).weight for name in convolutions(model)}
+    weights = {name: layer.weight for name, layer in convolutions(model).items()}
     return [(weight, torch.where(mask[name].to(weight.device), 1.0, kept)) for name, weight in weights.items()]
 
 
@@ -101,4 +103,4 @@ def warmth(epoch: int, epochs: int) -> float:
     return number / rising if number <= rising else (epochs + 1 - number) / (epochs + 1 - rising)
 
 
-METHOD = Method("msg", MsgConfig, unlearn, ("forget", "retain"), "arXiv 2406.09073; 2410.01276", {"paper": MsgConfig()})
+METHODS = (Method("msg", MsgConfig, unlearn, (FORGET, RETAIN), "arXiv 2406.09073; 2410.01276", {"paper": MsgConfig()}),)

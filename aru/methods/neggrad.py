@@ -6,6 +6,7 @@ from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.core.names import FORGET
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
@@ -47,4 +48,4 @@ def unlearn(
     return finish(result)
 
 
-METHOD = Method("neggrad", NegGradConfig, unlearn, ("forget",), "arXiv 2311.02240", {"benchmark": NegGradConfig()})
+METHODS = (Method("neggrad", NegGradConfig, unlearn, (FORGET,), "arXiv 2311.02240", {"benchmark": NegGradConfig()}),)

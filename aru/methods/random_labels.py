@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
@@ -62,11 +63,13 @@ def wrong_label_steps(
             yield Step(task_loss(model(images), targets))
 
 
-METHOD = Method(
-    "random-labels",
-    RandomLabelsConfig,
-    unlearn,
-    ("forget", "retain"),
-    "arXiv 1911.04933; 2410.01276",
-    {"deepunlearn": RandomLabelsConfig()},
+METHODS = (
+    Method(
+        "random-labels",
+        RandomLabelsConfig,
+        unlearn,
+        (FORGET, RETAIN),
+        "arXiv 1911.04933; 2410.01276",
+        {"deepunlearn": RandomLabelsConfig()},
+    ),
 )

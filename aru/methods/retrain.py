@@ -4,6 +4,7 @@ from torch import nn
 
 from aru.compute.device import Compute
 from aru.core.config import TrainConfig
+from aru.core.names import RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import draw_seed, generator
 from aru.data.images import Sets
@@ -29,4 +30,4 @@ def unlearn(
     return finish(result)
 
 
-METHOD = Method("retrain", RetrainConfig, unlearn, ("retain",), "arXiv 2311.02240", {"benchmark": RetrainConfig()})
+METHODS = (Method("retrain", RetrainConfig, unlearn, (RETAIN,), "arXiv 2311.02240", {"benchmark": RetrainConfig()}),)

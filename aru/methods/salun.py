@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
@@ -86,14 +87,16 @@ def projection(model: nn.Module, mask: Mask) -> Callable[[], None]:
     return project
 
 
-METHOD = Method(
-    "salun",
-    SalUnConfig,
-    unlearn,
-    ("forget", "retain"),
-    "arXiv 2310.12508; 2410.01276",
-    {
-        "paper": SalUnConfig(),
-        "deepunlearn": SalUnConfig(lr=0.01, momentum=0.0, weight_decay=0.0, redraw=True),
-    },
+METHODS = (
+    Method(
+        "salun",
+        SalUnConfig,
+        unlearn,
+        (FORGET, RETAIN),
+        "arXiv 2310.12508; 2410.01276",
+        {
+            "paper": SalUnConfig(),
+            "deepunlearn": SalUnConfig(lr=0.01, momentum=0.0, weight_decay=0.0, redraw=True),
+        },
+    ),
 )

@@ -2,22 +2,26 @@
 
 import copy
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import ImageSet, Sets
 from aru.methods.method import Method, require_classes
-from aru.train.batches import passes, shuffled
+from aru.train.batches import BatchOptions, passes, shuffled
 from aru.train.descent import DescentConfig, Step, counter, descend, finish, student, teacher
 from aru.train.loop import correct, predict
 from aru.train.losses import distillation_loss, task_loss
 from aru.train.optimizers import make_optimizer, set_lr
+
+State = dict[str, torch.Tensor]
+"""Of a model: its parameters and buffers by name."""
 
 
 class ScrubConfig(DescentConfig):
@@ -57,7 +61,7 @@ def unlearn(
     total = config.epochs * retain_steps + min(config.epochs, config.forget_epochs) * forget_steps
     step_done = counter(progress, total, "scrub")
     errors: list[float] = []
-    checkpoints: list[dict] = []
+    checkpoints: list[State] = []
     for epoch in range(1, config.epochs + 1):
         set_lr(optimizer, config.lr * decayed(config, epoch))
         descend(
@@ -80,7 +84,7 @@ def decayed(config: ScrubConfig, epoch: int) -> float:
     return config.decay ** sum(epoch > int(config.epochs * share) for share in (0.5, 0.8, 0.9))
 
 
-def kept(checkpoints: list[dict], model: nn.Module, errors: list[float], reference: float) -> list[dict]:
+def kept(checkpoints: list[State], model: nn.Module, errors: list[float], reference: float) -> list[State]:
     """The checkpoint to rewind to so far: the new one where its error is nearer than all before (ties: the earlier)."""
     distances = [abs(error - reference) for error in errors]
     return [copy.deepcopy(model.state_dict())] if distances.index(min(distances)) == len(distances) - 1 else checkpoints
@@ -99,14 +103,14 @@ def _epoch(
             wanted = fixed(images)
         return distillation_loss(logits, wanted, temperature=config.temperature)
 
-    ways: dict[str, Any] = {"generator": random, "compute": compute, "augmented": config.augment}
+    options: BatchOptions = {"generator": random, "compute": compute, "augmented": config.augment}
 
     def leave() -> Iterator[Step]:
-        for images, _ in shuffled(sets.forget, config.forget_batch_size, **ways):
+        for images, _ in shuffled(sets.forget, config.forget_batch_size, **options):
             yield Step(-divergence(images, result(images)))
 
     def stay() -> Iterator[Step]:
-        for images, targets in shuffled(sets.retain, config.batch_size, **ways):
+        for images, targets in shuffled(sets.retain, config.batch_size, **options):
             logits = result(images)
             yield Step(config.gamma * task_loss(logits, targets) + config.alpha * divergence(images, logits))
 
@@ -116,27 +120,29 @@ def _epoch(
             yield from take()
 
 
-METHOD = Method(
-    "scrub",
-    ScrubConfig,
-    unlearn,
-    ("forget", "retain"),
-    "arXiv 2302.09880; 2311.02240; 2410.01276",
-    {
-        "benchmark": ScrubConfig(),
-        "deepunlearn": ScrubConfig(
-            epochs=10,
-            batch_size=32,
-            optimiser="adam",
-            lr=5e-4,
-            weight_decay=0.1,
-            temperature=2.0,
-            alpha=0.5,
-            gamma=1.0,
-            forget_epochs=3,
-            first="forget",
-            decay=0.1,
-        ),
-    },
-    multilabel=False,
+METHODS = (
+    Method(
+        "scrub",
+        ScrubConfig,
+        unlearn,
+        (FORGET, RETAIN),
+        "arXiv 2302.09880; 2311.02240; 2410.01276",
+        {
+            "benchmark": ScrubConfig(),
+            "deepunlearn": ScrubConfig(
+                epochs=10,
+                batch_size=32,
+                optimiser="adam",
+                lr=5e-4,
+                weight_decay=0.1,
+                temperature=2.0,
+                alpha=0.5,
+                gamma=1.0,
+                forget_epochs=3,
+                first="forget",
+                decay=0.1,
+            ),
+        },
+        multilabel=False,
+    ),
 )

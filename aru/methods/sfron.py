@@ -1,20 +1,20 @@
 """SFRon: salient, adaptively weighted ascent on forget, now and then, between steps of descent on retain."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
-from aru.methods.importance import Gradients, importance
+from aru.methods.importance import GradientOptions, Gradients, importance
 from aru.methods.method import Method
 from aru.methods.salun import Mask, mask_gradients
-from aru.train.batches import endless
+from aru.train.batches import BatchOptions, endless
 from aru.train.descent import Step, StepConfig, cosine, counter, descend, finish, student
 from aru.train.losses import task_loss
 from aru.train.optimizers import make_optimizer, set_lr
@@ -49,8 +49,8 @@ def unlearn(
         torch.nn.utils.clip_grad_norm_(result.parameters(), config.clip)
 
     def steps() -> Iterator[Step]:
-        ways: dict[str, Any] = {"generator": random, "compute": compute, "augmented": config.augment}
-        forget, retain = (endless(data, config.batch_size, **ways) for data in (sets.forget, sets.retain))
+        options: BatchOptions = {"generator": random, "compute": compute, "augmented": config.augment}
+        forget, retain = (endless(data, config.batch_size, **options) for data in (sets.forget, sets.retain))
         for number in range(config.iterations):
             set_lr(optimizer, cosine(config.lr, number, config.iterations))
             if number % config.every == 0:
@@ -73,8 +73,8 @@ def adaptive(losses: torch.Tensor, exponent: float) -> torch.Tensor:
 
 def balanced_saliency(model: nn.Module, sets: Sets, config: SfronConfig, *, compute: Compute) -> Mask:
     """True where a weight's importance to forget is at least `threshold` times that to retain."""
-    ways: dict[str, Any] = {"batch_size": config.batch_size, "compute": compute, "progress": silent, "text": "sfron"}
-    return at_least(importance(model, sets.forget, **ways), importance(model, sets.retain, **ways), config.threshold)
+    options: GradientOptions = {"batch_size": config.batch_size, "compute": compute, "progress": silent, "text": "sfron"}
+    return at_least(importance(model, sets.forget, **options), importance(model, sets.retain, **options), config.threshold)
 
 
 def at_least(forget: Gradients, retain: Gradients, threshold: float) -> Mask:
@@ -82,4 +82,4 @@ def at_least(forget: Gradients, retain: Gradients, threshold: float) -> Mask:
     return {name: (forget[name] + _TINY) / (retain[name] + _TINY) >= threshold for name in forget}
 
 
-METHOD = Method("sfron", SfronConfig, unlearn, ("forget", "retain"), "arXiv 2409.19732", {"paper": SfronConfig()})
+METHODS = (Method("sfron", SfronConfig, unlearn, (FORGET, RETAIN), "arXiv 2409.19732", {"paper": SfronConfig()}),)

@@ -1,16 +1,15 @@
 """SSD, selective synaptic dampening: weights that matter far more to the forget set than to all are shrunk, no training."""
 
-from typing import Any
-
 import torch
 from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
 from aru.core.config import Section
+from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.data.images import Sets
-from aru.methods.importance import Gradients, importance
+from aru.methods.importance import GradientOptions, Gradients, importance
 from aru.methods.method import Method
 from aru.train.descent import finish
 
@@ -30,8 +29,8 @@ def unlearn(
 
     F_D and F_f are the importances over forget and retain together, and over forget alone. Nothing is random.
     """
-    ways: dict[str, Any] = {"batch_size": config.batch_size, "compute": compute, "progress": progress, "text": "ssd"}
-    of_all, of_forget = importance(model, sets.train, **ways), importance(model, sets.forget, **ways)
+    options: GradientOptions = {"batch_size": config.batch_size, "compute": compute, "progress": progress, "text": "ssd"}
+    of_all, of_forget = importance(model, sets.train, **options), importance(model, sets.forget, **options)
     result = compute.twin(model)
     dampen(result, of_all, of_forget, config)
     return finish(result)
@@ -46,6 +45,6 @@ def dampen(model: nn.Module, of_all: Gradients, of_forget: Gradients, config: Ss
         parameter.copy_(torch.where(selected, parameter * factor, parameter))
 
 
-METHOD = Method(
-    "ssd", SsdConfig, unlearn, ("forget", "retain"), "arXiv 2308.07707", {"paper": SsdConfig()}, deterministic=True
+METHODS = (
+    Method("ssd", SsdConfig, unlearn, (FORGET, RETAIN), "arXiv 2308.07707", {"paper": SsdConfig()}, deterministic=True),
 )

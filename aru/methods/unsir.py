@@ -1,7 +1,7 @@
 """UNSIR: learn noise that stands for the opposite of the forget set, impair with it, repair on retain."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -9,11 +9,12 @@ from torch import nn
 from torch.nn import functional
 
 from aru.compute.device import Compute
+from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
-from aru.train.batches import passes, shuffled
+from aru.train.batches import BatchOptions, passes, shuffled
 from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
 from aru.train.losses import task_loss
 from aru.train.optimizers import OptimizerOptions, make_optimizer
@@ -44,14 +45,14 @@ def unlearn(
     """
     result = student(model, compute, batchnorm=config.batchnorm)
     random = generator(seed, "unsir")
-    ways: dict[str, Any] = {"generator": random, "compute": compute, "augmented": config.augment}
+    options: BatchOptions = {"generator": random, "compute": compute, "augmented": config.augment}
     size = config.batch_size
     impairing = config.epochs * min(passes(len(sets.retain), size), passes(len(sets.forget), size))
     step_done = counter(progress, impairing + config.repair_epochs * passes(len(sets.retain), size), "unsir")
 
     def impair() -> Iterator[Step]:
         for _ in range(config.epochs):
-            pairs = zip(shuffled(sets.retain, size, **ways), shuffled(sets.forget, size, **ways), strict=False)
+            pairs = zip(shuffled(sets.retain, size, **options), shuffled(sets.forget, size, **options), strict=False)
             for (images, targets), (forget_images, forget_targets) in pairs:
                 noise = learn_noise(result, forget_images, forget_targets, config, generator=random)
                 wanted = forget_targets if config.objective == "labels" else targets
@@ -61,7 +62,7 @@ def unlearn(
 
     def repair() -> Iterator[Step]:
         for _ in range(config.repair_epochs):
-            for images, targets in shuffled(sets.retain, size, **ways):
+            for images, targets in shuffled(sets.retain, size, **options):
                 yield Step(task_loss(result(images), targets))
 
     descend(impair(), make_optimizer(result.parameters(), config), compute=compute, generator=random, step_done=step_done)
@@ -97,24 +98,26 @@ def learn_noise(
     return noise.detach() if config.objective == "labels" else noise.detach().clamp(0, 1)
 
 
-METHOD = Method(
-    "unsir",
-    UnsirConfig,
-    unlearn,
-    ("forget", "retain"),
-    "arXiv 2111.08947; 2311.02240",
-    {
-        "benchmark": UnsirConfig(),
-        "paper": UnsirConfig(
-            epochs=1,
-            batch_size=256,
-            optimiser="adam",
-            lr=0.02,
-            repair_lr=0.01,
-            batchnorm="train",
-            objective="labels",
-            noise_steps=40,
-            noise_lr=0.1,
-        ),
-    },
+METHODS = (
+    Method(
+        "unsir",
+        UnsirConfig,
+        unlearn,
+        (FORGET, RETAIN),
+        "arXiv 2111.08947; 2311.02240",
+        {
+            "benchmark": UnsirConfig(),
+            "paper": UnsirConfig(
+                epochs=1,
+                batch_size=256,
+                optimiser="adam",
+                lr=0.02,
+                repair_lr=0.01,
+                batchnorm="train",
+                objective="labels",
+                noise_steps=40,
+                noise_lr=0.1,
+            ),
+        },
+    ),
 )

@@ -2,14 +2,17 @@
 
 import copy
 import inspect
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import Any
 
 import torch
 import torchvision
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from aru.core.errors import InputError
-from aru.nets.models import build, classifier, names
+from aru.nets.models import build, classifier_layer, names
 
 
 def fresh(model: nn.Module, *, seed: int) -> nn.Module:
@@ -40,7 +43,7 @@ def registered_name(model: nn.Module) -> str | None:
 
 def outputs_of(model: nn.Module) -> int:
     """How many logits the model gives."""
-    return dict(model.named_modules())[classifier(model)].out_features
+    return classifier_layer(model).out_features
 
 
 def _kind(name: str) -> type:
@@ -52,12 +55,31 @@ def _kind(name: str) -> type:
 
 @lru_cache(maxsize=64)
 def _outline(name: str, outputs: int, resolution: int) -> dict[str, torch.Size] | None:
-    """The architecture's shapes, drawn without memory, or None where it cannot take images of this size."""
-    with torch.device("meta"):
+    """The architecture's shapes, without memory for its weights, or None where it cannot take images of this size."""
+    with _EmptyWithoutMemory():
         try:
             return _shapes(build(name, outputs, resolution=resolution))
         except InputError:  # patches that do not tile this size: another architecture
             return None
+
+
+class _EmptyWithoutMemory(TorchFunctionMode):
+    """`torch.empty`, of which layers make their weights, gives tensors of the device "meta".
+
+    Under ``torch.device("meta")`` every tensor would be one, also those from which RegNet computes its widths.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        options = dict(kwargs or {})
+        if func is torch.empty:
+            options["device"] = "meta"
+        return func(*args, **options)
 
 
 def _shapes(model: nn.Module) -> dict[str, torch.Size]:
@@ -65,8 +87,9 @@ def _shapes(model: nn.Module) -> dict[str, torch.Size]:
 
 
 def _initialise(path: str, module: nn.Module) -> None:
-    if hasattr(module, "reset_parameters"):
-        module.reset_parameters()
+    reset_parameters = getattr(module, "reset_parameters", None)
+    if callable(reset_parameters):
+        reset_parameters()
     elif isinstance(module, nn.MultiheadAttention):
         module._reset_parameters()
     elif next(module.parameters(recurse=False), None) is not None:

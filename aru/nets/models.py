@@ -63,7 +63,8 @@ def _centre(patches: nn.Conv2d) -> None:
     """
     with torch.no_grad():
         patches.weight.mul_(4)
-        patches.bias.sub_(patches.weight.sum(dim=(1, 2, 3)) / 2)
+        if patches.bias is not None:
+            patches.bias.sub_(patches.weight.sum(dim=(1, 2, 3)) / 2)
 
 
 def save_model(
@@ -134,9 +135,18 @@ def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], *, where: s
 
 def classifier(model: nn.Module) -> str:
     """The name of the last Linear layer: the one that gives the logits."""
-    linear = [name for name, module in model.named_modules() if type(module) is nn.Linear]
+    return _classifier(model)[0]
+
+
+def classifier_layer(model: nn.Module) -> nn.Linear:
+    """The last Linear layer: the one that gives the logits."""
+    return _classifier(model)[1]
+
+
+def _classifier(model: nn.Module) -> tuple[str, nn.Linear]:
+    linear = [(name, module) for name, module in model.named_modules() if type(module) is nn.Linear]
     if not linear:
-        raise InputError(f"{type(model).__name__} ends in no Linear layer: its classifier cannot be told apart")
+        raise InputError(f"{type(model).__name__} has no Linear layer, so that no classifier is found: use another network")
     return linear[-1]
 
 
@@ -145,13 +155,13 @@ def batchnorms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
     return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
 
 
-def resettable(model: nn.Module) -> dict[str, nn.Parameter]:
+def resettable(model: nn.Module) -> dict[str, torch.Tensor]:
     """Weights whose units can be reset, by layer: convolutions, Linear layers and attention projections.
 
     The first axis of each is the unit's output channel. The classifier is left out: it has its own switch.
     """
     last = classifier(model)
-    found = {}
+    found: dict[str, torch.Tensor] = {}
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear) and name != last:
             found[name] = module.weight

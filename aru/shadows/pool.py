@@ -26,6 +26,7 @@ from aru.shadows.halves import halves
 from aru.shadows.population import Population, load_population
 from aru.train.checkpoint import Checkpoint
 from aru.train.from_scratch import fit_from_scratch
+from aru.train.history import History
 from aru.train.loop import predict
 
 
@@ -94,7 +95,7 @@ def train_shadow(shadow: Shadow, config: Config, work: Path, *, progress: Progre
             progress=progress,
             checkpoint=checkpoint,
         )
-        record = _record(shadow, config, history) | checkpoint.clock.spent()
+        record = {**_record(shadow, config, history), **checkpoint.clock.spent()}
         store.write(shadow.key, record, model=model.cpu(), **kept)
         checkpoint.remove()
     record = store.record(shadow.key)
@@ -159,7 +160,7 @@ def _packed(files: Sequence[str]) -> torch.Tensor:
     return torch.tensor([list(bytes.fromhex(name)) for name in files], dtype=torch.uint8)
 
 
-def _record(shadow: Shadow, config: Config, history: list[dict[str, float]]) -> dict[str, Any]:
+def _record(shadow: Shadow, config: Config, history: History) -> dict[str, Any]:
     return {
         "key": shadow.key,
         "protocol": shadow.protocol,

@@ -3,14 +3,29 @@
 import resource
 import sys
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 
 from aru.compute.device import Compute
 
 
-def cost(stage: str, seconds: float, images: int, *, compute: Compute) -> dict:
-    """The content of cost.json; `images` counts every pass over an image."""
+class Cost(TypedDict):
+    """The content of cost.json."""
+
+    stage: str
+    seconds: float
+    images: int
+    images_per_second: float
+    peak_memory_mib: int
+    device: str
+    precision: str
+    threads: int
+    torch: str
+
+
+def cost(stage: str, seconds: float, images: int, *, compute: Compute) -> Cost:
+    """What a stage cost; `images` counts every pass over an image."""
     return {
         "stage": stage,
         "seconds": round(seconds, 3),

@@ -10,9 +10,9 @@ from aru.core.config import AttackConfig, Config, TrainConfig
 from aru.core.errors import InputError, TrainingError
 from aru.data.images import OUTPUTS, ImageSet
 from aru.methods.aru.attack import attack
+from aru.methods.aru.finetuning import finetune_loss
 from aru.methods.aru.masking import mask
-from aru.methods.aru.pipeline import finetune_loss
-from aru.methods.aru.resetting import reset
+from aru.methods.aru.resetting import replace_units
 from aru.nets.models import build, load_weights
 from aru.train.loop import fit, predict
 
@@ -34,11 +34,11 @@ def check_network(config: Config, compute: Compute) -> None:
         with suppress(TrainingError):
             fit(trained, data, _STEP, generator=random, compute=compute)
         stage = "attack"
-        noise = attack(model, data, AttackConfig(steps=1), generator=random, compute=compute)
+        noise = attack(model, data, AttackConfig(steps=1), seed=0, compute=compute)
         stage = "mask"
-        _, marked = mask(model, data, noise, config.mask, generator=random, compute=compute, retain=data)
+        _, marked = mask(model, data, noise, config.mask, seed=0, compute=compute, retain=data)
         stage = "finetune"
-        unlearned = reset(model, model, marked, config.reset, resolution=resolution)
+        unlearned = replace_units(model, model, marked, config.reset, resolution=resolution)
         loss = finetune_loss(model, config.finetune, compute=compute)
         with suppress(TrainingError):
             fit(unlearned, data, _STEP, generator=random, compute=compute, loss=loss)

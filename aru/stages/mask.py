@@ -1,25 +1,25 @@
 """Original model, forget set and noises -> scores and a boolean mask per layer."""
 
 from aru.core.files import save_tensors, write_json
-from aru.core.seeds import generator
-from aru.methods.aru import masking
+from aru.core.names import ORIGINAL
+from aru.methods.aru.masking import mask as make_mask
 from aru.stages.inputs import read_model, read_noise, read_sets
 from aru.stages.job import Job
 
 
 def mask(job: Job) -> int:
     """Write mask/mask.safetensors (`score/LAYER` float32, `mask/LAYER` bool) and counts; returns passes over images."""
-    sets, model = read_sets(job), read_model(job, "original")
+    sets, model = read_sets(job), read_model(job, ORIGINAL)
     noise = read_noise(job, sets)
-    scores, marked = masking.mask(
+    scores, marked = make_mask(
         model,
         sets.forget,
         noise,
         job.config.mask,
+        seed=job.config.runtime.seed,
         compute=job.compute,
-        progress=job.progress,
-        generator=generator(job.config.runtime.seed, "mask"),
         retain=sets.retain,
+        progress=job.progress,
     )
     tensors = {f"score/{name}": score for name, score in scores.items()}
     tensors |= {f"mask/{name}": part for name, part in marked.items()}

@@ -10,6 +10,7 @@ from aru.core.errors import InputError, TrainingError
 from aru.core.files import read_meta, write_json
 from aru.nets.models import save_model
 from aru.stages.job import Job
+from aru.train.history import History
 
 WEIGHTS = "model.safetensors"
 
@@ -23,7 +24,7 @@ def of_model(which: str) -> Iterator[None]:
         raise TrainingError(f"{which} model: {error}") from error
 
 
-def write_model(job: Job, stage: str, which: str, model: torch.nn.Module, history: list[dict], *, outputs: int) -> None:
+def write_model(job: Job, stage: str, which: str, model: torch.nn.Module, history: History, *, outputs: int) -> None:
     """Write work/BENCHMARK/`which`/model.safetensors, marked as the stage's own, and history.json."""
     folder = job.work / which
     save_model(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -13,6 +14,15 @@ from aru.data.images import ImageSet
 from aru.train.loop import batches_of, chunks
 
 Batch = tuple[torch.Tensor, torch.Tensor]
+"""Images (B, 3, H, W) in [0, 1], and their targets."""
+
+
+class BatchOptions(TypedDict):
+    """The keyword arguments of `shuffled`, `endless` and `load`."""
+
+    generator: torch.Generator
+    compute: Compute
+    augmented: bool
 
 
 def shuffled(data: ImageSet, size: int, *, generator: torch.Generator, compute: Compute, augmented: bool) -> Iterator[Batch]:

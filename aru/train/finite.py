@@ -6,6 +6,9 @@ import torch
 
 from aru.core.errors import TrainingError
 
+DIVERGED = ": its training diverged, train it again with a lower train.lr"
+"""The remedy where a trained model's own answers are not finite."""
+
 
 def first_not_finite(tensors: Mapping[str, torch.Tensor]) -> str | None:
     """The name of the first tensor that holds an infinity or NaN."""

@@ -9,6 +9,7 @@ from aru.core.seeds import draw_seed, generator
 from aru.data.images import ImageSet
 from aru.nets.models import build
 from aru.train.checkpoint import Checkpoint
+from aru.train.history import History
 from aru.train.loop import fit
 
 
@@ -21,7 +22,7 @@ def fit_from_scratch(
     compute: Compute,
     progress: Progress = silent,
     checkpoint: Checkpoint | None = None,
-) -> tuple[nn.Module, list[dict[str, float]]]:
+) -> tuple[nn.Module, History]:
     """A fresh `config.model` trained on `data` by `config.train`, and its history.
 
     `purpose` ("train", "retrain" ...) names the streams of random numbers: the initial weights and the order of the images.

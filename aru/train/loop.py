@@ -13,8 +13,9 @@ from aru.core.errors import InputError, TrainingError
 from aru.core.progress import Progress, silent
 from aru.data.augment import augment
 from aru.data.images import ImageSet
-from aru.train.checkpoint import Checkpoint
+from aru.train.checkpoint import Checkpoint, Stateful
 from aru.train.finite import first_not_finite, require_finite
+from aru.train.history import EpochRecord, History
 from aru.train.losses import task_loss
 from aru.train.optimizers import make_optimizer
 
@@ -43,7 +44,7 @@ def fit(
     text: str = "train",
     lr_name: str = "lr",
     checkpoint: Checkpoint | None = None,
-) -> list[dict[str, float]]:
+) -> History:
     """Train `model` in place for `config.epochs` and return one row an epoch: loss, accuracy, lr.
 
     Everything random comes from `generator` (CPU). With a checkpoint an interrupted run goes on after its last
@@ -54,7 +55,7 @@ def fit(
     optimizer = make_optimizer(model.parameters(), config)
     batches = math.ceil(len(data) / config.batch_size)
     scheduler = _scheduler(optimizer, config, batches)
-    parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+    parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
     history = checkpoint.restore(parts, generator) if checkpoint else []
     with torch.random.fork_rng(devices=[compute.device] if compute.device.type == "cuda" else []):
         for epoch in range(len(history) + 1, config.epochs + 1):
@@ -88,7 +89,7 @@ def _epoch(
     compute: Compute,
     batch_done: Callable[[int], None],
     check: Callable[[torch.Tensor, int], None],
-) -> dict[str, float]:
+) -> EpochRecord:
     model.train()
     total = torch.zeros((), device=compute.device)
     right = torch.zeros((), device=compute.device)

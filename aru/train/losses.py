@@ -1,10 +1,14 @@
 """The loss of each task."""
 
+from typing import Literal
+
 import torch
 from torch.nn import functional
 
+Reduction = Literal["mean", "sum", "none"]
 
-def task_loss(logits: torch.Tensor, targets: torch.Tensor, *, reduction: str = "mean") -> torch.Tensor:
+
+def task_loss(logits: torch.Tensor, targets: torch.Tensor, *, reduction: Reduction = "mean") -> torch.Tensor:
     """Cross-entropy for classes (B,) int64; binary cross-entropy, mean over labels, for (B, L) floats.
 
     Shape:
@@ -14,7 +18,9 @@ def task_loss(logits: torch.Tensor, targets: torch.Tensor, *, reduction: str = "
     if not targets.is_floating_point():
         return functional.cross_entropy(logits, targets, reduction=reduction)
     each = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1)
-    return {"mean": each.mean, "sum": each.sum, "none": lambda: each}[reduction]()
+    if reduction == "none":
+        return each
+    return each.sum() if reduction == "sum" else each.mean()
 
 
 def distillation_loss(logits: torch.Tensor, teacher: torch.Tensor, *, temperature: float) -> torch.Tensor:

@@ -12,11 +12,12 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import CommentToken
 from yaml import YAMLError as PlainYAMLError
 
-from aru.core.config import FORGET_WAYS, PRESETS, Config, check_parameter, parse_config
+from aru.core.config import FORGET_WAYS, Config, check_parameter, parse_config
 from aru.core.errors import InputError
 from aru.core.name_rules import check_name, check_path
 from aru.core.safe_yaml import check_size
 from aru.core.suggestions import did_you_mean
+from aru.methods.aru.presets import PRESETS
 
 PARAMS_FILE = "params.yaml"
 

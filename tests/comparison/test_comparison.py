@@ -22,10 +22,11 @@ from aru.comparison.local_runs import run_tasks
 from aru.comparison.plan import Plan, Task, expected_key, make_plan
 from aru.comparison.store import Store
 from aru.compute.device import make_compute
-from aru.core.config import PRESETS, Config
+from aru.core.config import Config
 from aru.core.errors import InputError, TrainingError
 from aru.core.source_code import code_digest
 from aru.data.manifest import read_manifest
+from aru.methods.aru.presets import PRESETS
 from aru.methods.registry import CONTROLS, METHODS, find
 from aru.metrics.summary import model_figures, rounded
 from aru.nets.models import load_model

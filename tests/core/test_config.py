@@ -7,8 +7,6 @@ import yaml
 
 from aru.compute.device import device_of
 from aru.core.config import (
-    PRESETS,
-    Config,
     RuntimeConfig,
     check_parameter,
     load_archive,
@@ -104,20 +102,6 @@ def _leaves(section, prefix=""):
             yield from _leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_presets_are_valid_overrides(preset):
-    values = Config(data={}).model_dump()
-    for section, overrides in PRESETS[preset].items():
-        values[section] |= overrides
-    parse_config(values, where=preset)
-
-
-def test_the_paper_preset_is_the_default():
-    default = Config(data={}).model_dump()
-    for section, overrides in PRESETS["paper"].items():
-        assert {name: default[section][name] for name in overrides} == overrides
 
 
 def test_unknown_names_come_with_the_nearest(tmp_path):

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from aru.core.config import AttackConfig
 from aru.methods.aru.attack import attack, projected_gradient_descent
-from tests.helpers.toys import CPU, generator, image_set, same_weights, small_net
+from tests.helpers.toys import CPU, image_set, same_weights, small_net
 
 CASES = {
     "paper": {},
@@ -23,7 +23,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_noise_is_within_eps_and_images_stay_in_range(case):
     data, config = image_set(11), AttackConfig(batch_size=4, **case)
-    noise = attack(small_net(), data, config, generator=generator(), compute=CPU)
+    noise = attack(small_net(), data, config, seed=0, compute=CPU)
     images, _ = data.batch(torch.arange(11), CPU.device)
     assert noise.shape == images.shape and noise.dtype == torch.float32
     assert noise.abs().max() <= config.eps
@@ -37,7 +37,7 @@ def test_noise_is_within_eps_and_images_stay_in_range(case):
 def test_the_attack_moves_the_loss_its_way(direction, sign):
     data, model = image_set(16), small_net()
     images, targets = data.batch(torch.arange(16), CPU.device)
-    noise = attack(model, data, AttackConfig(direction=direction, steps=5), generator=generator(), compute=CPU)
+    noise = attack(model, data, AttackConfig(direction=direction, steps=5), seed=0, compute=CPU)
     with torch.no_grad():
         change = functional.cross_entropy(model(images + noise), targets) - functional.cross_entropy(model(images), targets)
     assert sign * change > 0
@@ -73,21 +73,19 @@ def test_equals_the_pgd_of_torchattacks():
     data, model, config = image_set(8), small_net(), AttackConfig(steps=6)
     images, targets = data.batch(torch.arange(8), CPU.device)
     theirs = torchattacks.PGD(model, eps=config.eps, alpha=config.alpha, steps=config.steps, random_start=False)
-    ours = attack(model, data, config, generator=generator(), compute=CPU)
+    ours = attack(model, data, config, seed=0, compute=CPU)
     torch.testing.assert_close(ours, theirs(images.contiguous(), targets) - images, rtol=0, atol=1e-6)
 
 
 def test_the_model_is_left_as_it_was():
     model = small_net().train()
     before = small_net().train()
-    attack(model, image_set(5), AttackConfig(steps=2), generator=generator(), compute=CPU)
+    attack(model, image_set(5), AttackConfig(steps=2), seed=0, compute=CPU)
     assert same_weights(model, before) and model.training and model.bn1.training
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_the_same_generator_gives_the_same_random_start_and_another_a_different_one():
+def test_the_same_seed_gives_the_same_random_start_and_another_a_different_one():
     config = AttackConfig(start="uniform", steps=1)
-    one, same, other = (
-        attack(small_net(), image_set(4), config, generator=generator(seed), compute=CPU) for seed in (1, 1, 2)
-    )
+    one, same, other = (attack(small_net(), image_set(4), config, seed=seed, compute=CPU) for seed in (1, 1, 2))
     assert torch.equal(one, same) and not torch.equal(one, other)

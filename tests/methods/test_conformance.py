@@ -1,8 +1,10 @@
 """Every method against the same invariants: a flat table of methods x promises."""
 
 import random
+import re
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,16 +14,17 @@ from aru.compute.device import Compute
 from aru.core.config import Config, DataConfig, FinetuneConfig
 from aru.core.errors import InputError, TrainingError
 from aru.data.images import Sets
+from aru.methods import registry
 from aru.methods.aru.attack import attack
+from aru.methods.aru.finetuning import finetune_loss
 from aru.methods.aru.masking import mask
-from aru.methods.aru.pipeline import finetune_loss
 from aru.methods.aru.resetting import reset
 from aru.methods.registry import CONTROLS, METHODS, find
 from aru.nets.fresh import fresh
 from aru.nets.models import build, resettable
 from aru.train.loop import predict
 from tests.helpers.methods_quick import quick
-from tests.helpers.toys import CPU, SmallNet, generator, same_weights, sets, small_net
+from tests.helpers.toys import CPU, SmallNet, same_weights, sets, small_net
 from tests.helpers.untouched import untouched
 from tests.methods.test_pipeline import Canary
 
@@ -30,9 +33,9 @@ TRAINED = pytest.mark.parametrize("name", [name for name in METHODS if name != "
 DISTINCT = pytest.mark.parametrize("name", [name for name in METHODS if name not in CONTROLS])  # the controls are ARU again
 
 
-def run(name, *, model=None, given=None, seed=0, config=None, compute=CPU, **ways):
+def run(name, *, model=None, given=None, seed=0, config=None, compute=CPU, **options):
     return METHODS[name].function(
-        model or small_net(), given or sets(), config or quick(name), seed=seed, compute=compute, **ways
+        model or small_net(), given or sets(), config or quick(name), seed=seed, compute=compute, **options
     )
 
 
@@ -46,25 +49,32 @@ def test_the_registry_names_the_promised_methods():
     assert all(method.name == name and method.source for name, method in METHODS.items())
 
 
+def test_every_file_that_defines_methods_is_in_the_registry():
+    folder = Path(registry.__file__).parent
+    files = [path for path in folder.rglob("*.py") if re.search("^METHODS = ", path.read_text(encoding="utf-8"), re.MULTILINE)]
+    defined = {path.relative_to(folder).with_suffix("").as_posix().replace("/", ".") for path in files}
+    assert defined == set(registry._MODULES)
+
+
 SECTIONS = Config(data=DataConfig())
 PARTS = {
-    "attack": lambda model, given: attack(model, given.forget, SECTIONS.attack, generator=generator(), compute=CPU),
+    "attack": lambda model, given: attack(model, given.forget, SECTIONS.attack, seed=0, compute=CPU),
     "mask": lambda model, given: mask(
-        model, given.forget, torch.zeros(len(given.forget), 3, 16, 16), SECTIONS.mask, generator=generator(), compute=CPU
+        model, given.forget, torch.zeros(len(given.forget), 3, 16, 16), SECTIONS.mask, seed=0, compute=CPU
     ),
     "mask in train mode": lambda model, given: mask(
         model,
         given.forget,
         torch.zeros(len(given.forget), 3, 16, 16),
         SECTIONS.mask.model_copy(update={"batchnorm": "train"}),
-        generator=generator(),
+        seed=0,
         compute=CPU,
     ),
     "reset": lambda model, given: reset(
         model,
-        fresh(model, seed=1),
         {name: torch.ones(len(weight), dtype=torch.bool) for name, weight in resettable(model).items()},
         SECTIONS.reset,
+        seed=0,
         resolution=16,
     ),
     "predict": lambda model, given: predict(model, given.test, compute=CPU),

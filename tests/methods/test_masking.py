@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from aru.core.config import AttackConfig, MaskConfig
 from aru.core.errors import InputError, TrainingError
+from aru.core.seeds import generator as stream
 from aru.methods.aru.attack import attack
 from aru.methods.aru.masking import discrepancy, gradients, mask, normalised, reduce, select
 from aru.nets.models import build, resettable
@@ -57,7 +58,7 @@ def test_no_noise_beside_the_image_means_no_discrepancy():
 @pytest.mark.parametrize("ratio", [0.0, 0.1, 0.5, 1.0])
 def test_density_is_exact_in_every_layer(noise, unit, shapes, choice, ratio):
     config = MaskConfig(unit=unit, select=choice, ratio=ratio)
-    scores, marked = mask(small_net(), image_set(10), noise, config, generator=generator(), compute=CPU)
+    scores, marked = mask(small_net(), image_set(10), noise, config, seed=0, compute=CPU)
     for name, shape in shapes.items():
         assert marked[name].dtype == torch.bool and tuple(marked[name].shape) == tuple(scores[name].shape) == shape
         assert int(marked[name].sum()) == int(ratio * marked[name].numel() + 0.5)
@@ -89,18 +90,16 @@ def test_kernel_scores_average_before_the_absolute_value_and_filter_scores_after
 )
 def test_other_architectures_can_be_masked(name, resolution, layer):
     model, data = build(name, 8, resolution=resolution), image_set(4, side=resolution)
-    scores, marked = mask(
-        model, data, torch.zeros(4, 3, resolution, resolution), MaskConfig(), compute=CPU, generator=generator()
-    )
+    scores, marked = mask(model, data, torch.zeros(4, 3, resolution, resolution), MaskConfig(), compute=CPU, seed=0)
     assert layer in marked and marked[layer].sum() == (marked[layer].numel() + 1) // 2
     assert not any(name in ("fc", "heads.head") for name in marked)
 
 
 def test_normalised_scores_count_in_units_of_the_retain_gradient(noise):
     model, data, retain, config = small_net(), image_set(10), image_set(30, seed=5), MaskConfig(normalise="retain")
-    plain, _ = mask(model, data, noise, MaskConfig(), generator=generator(), compute=CPU)
-    scores, _ = mask(model, data, noise, config, generator=generator(), compute=CPU, retain=retain)
-    drawn = torch.randperm(30, generator=generator())[:10].sort().values.numpy()
+    plain, _ = mask(model, data, noise, MaskConfig(), seed=0, compute=CPU)
+    scores, _ = mask(model, data, noise, config, seed=0, compute=CPU, retain=retain)
+    drawn = torch.randperm(30, generator=stream(0, "mask"))[:10].sort().values.numpy()
     of_retain = gradients(model, retain.take(drawn), config, compute=CPU)
     for name, score in scores.items():
         size = of_retain[name].abs().flatten(1).mean(dim=1)
@@ -116,7 +115,7 @@ def test_a_unit_without_retain_gradient_ranks_first_and_none_is_nan():
 
 def test_normalising_without_a_retain_set_is_refused(noise):
     with pytest.raises(InputError, match="no retain set"):
-        mask(small_net(), image_set(10), noise, MaskConfig(normalise="retain"), generator=generator(), compute=CPU)
+        mask(small_net(), image_set(10), noise, MaskConfig(normalise="retain"), seed=0, compute=CPU)
 
 
 @pytest.mark.parametrize(("schedule", "wanted"), [("flat", [4, 4, 4]), ("rising", [0, 4, 8]), ("falling", [8, 4, 0])])
@@ -140,6 +139,6 @@ def test_scores_that_are_not_finite_make_no_mask():
     with torch.no_grad():
         model.conv2.weight[0] = float("nan")
     with pytest.raises(TrainingError, match=r"mean loss is nan, its gradient at conv1 is not finite.*lower train\.lr"):
-        mask(model, data, torch.zeros(4, 3, 16, 16), MaskConfig(), generator=generator(), compute=CPU)
+        mask(model, data, torch.zeros(4, 3, 16, 16), MaskConfig(), seed=0, compute=CPU)
     with pytest.raises(TrainingError, match=r"loss on the images to attack is nan.*lower train\.lr"):
-        attack(model, data, AttackConfig(steps=1), generator=generator(), compute=CPU)
+        attack(model, data, AttackConfig(steps=1), seed=0, compute=CPU)

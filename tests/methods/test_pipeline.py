@@ -4,23 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
-from aru.core.config import Config, parse_config
 from aru.data.images import ImageSet
-from aru.methods.aru.pipeline import reset_and_finetune, unlearn
+from aru.methods.aru.finetuning import finetune
+from aru.methods.aru.pipeline import Unlearned, unlearn, unlearn_model
+from aru.methods.aru.presets import AruConfig
 from aru.nets.models import build
 from tests.helpers.toys import CPU, same_weights, sets
 
-CONFIG = parse_config(
-    {
-        "data": {"resolution": 24},
-        "attack": {"steps": 2},
-        "mask": {"batch_size": 4},
-        "finetune": {"epochs": 2, "batch_size": 8},
-        "runtime": {"precision": "fp32"},
-    },
-    where="test",
+CONFIG = AruConfig.model_validate(
+    {"attack": {"steps": 2}, "mask": {"batch_size": 4}, "finetune": {"epochs": 2, "batch_size": 8}}
 )
 
 
@@ -47,37 +40,41 @@ def watched(data: ImageSet) -> tuple[ImageSet, set]:
 def test_the_fine_tune_reads_retain_and_nothing_else():
     given = sets(side=24)
     retain, read = watched(given.retain)
-    config = CONFIG.model_copy(update={"finetune": CONFIG.finetune.model_copy(update={"distillation": 0.5})})
-    mask = {name: torch.ones(len(weight), dtype=torch.bool) for name, weight in _layers()}
-    reset_and_finetune(original(), mask, retain, config, compute=CPU)
+    config = CONFIG.finetune.model_copy(update={"distillation": 0.5})
+    finetune(original(), original(), retain, config, seed=0, compute=CPU)
     assert read == set(given.retain.rows.tolist())
-
-
-def _layers():
-    from aru.nets.models import resettable
-
-    return resettable(original()).items()
 
 
 def test_attack_and_mask_read_forget_and_nothing_else():
     given = sets(side=24)
     forget, read = watched(given.forget)
     others = {role: watched(getattr(given, role)) for role in ("test", "unseen")}
-    unlearn(original(), replace(given, forget=forget, **{role: pair[0] for role, pair in others.items()}), CONFIG, compute=CPU)
+    unlearn(
+        original(),
+        replace(given, forget=forget, **{role: pair[0] for role, pair in others.items()}),
+        CONFIG,
+        seed=0,
+        compute=CPU,
+    )
     assert read == set(given.forget.rows.tolist())
     assert not any(pair[1] for pair in others.values()), "test and unseen are for evaluation alone"
 
 
 def test_the_same_seed_gives_the_same_bytes_and_the_original_is_not_changed():
     model, given = original(), sets(side=24)
-    one, same = (unlearn(model, given, CONFIG, compute=CPU) for _ in range(2))
-    other = unlearn(model, given, _with(seed=1), compute=CPU)
+    one, same, other = (unlearn_model(model, given, CONFIG, seed=seed, compute=CPU) for seed in (0, 0, 1))
     assert same_weights(one, same) and not same_weights(one, other)
     assert same_weights(model, original())
 
 
-def _with(**runtime) -> Config:
-    return CONFIG.model_copy(update={"runtime": CONFIG.runtime.model_copy(update=runtime)})
+def test_the_result_has_what_each_step_made():
+    model, given = original(), sets(side=24)
+    result = unlearn(model, given, CONFIG, seed=0, compute=CPU)
+    assert isinstance(result, Unlearned) and result.noise.shape == (len(given.forget), 3, 24, 24)
+    assert result.scores.keys() == result.mask.keys() and result.mask["conv1"].sum() == 32, "half of the first layer's 64"
+    assert [record["epoch"] for record in result.history] == [1, 2]
+    assert list(result.seconds) == ["attack", "mask", "reset", "finetune"] and min(result.seconds.values()) > 0
+    assert not result.model.training and same_weights(result.model, unlearn_model(model, given, CONFIG, seed=0, compute=CPU))
 
 
 @pytest.mark.parametrize("ratio, epochs, changed", [(0.0, 0, False), (0.5, 0, True), (0.0, 1, True)])
@@ -89,10 +86,9 @@ def test_only_reset_and_fine_tune_change_weights(ratio, epochs, changed):
         }
     )
     model = original()
-    assert same_weights(unlearn(model, sets(side=24), config, compute=CPU), model) != changed
+    assert same_weights(unlearn_model(model, sets(side=24), config, seed=0, compute=CPU), model) != changed
 
 
 def test_a_vision_transformer_unlearns():
-    config = CONFIG.model_copy(update={"model": CONFIG.model.model_copy(update={"name": "vit_tiny"})})
     model = build("vit_tiny", 8, resolution=24)
-    assert not same_weights(unlearn(model, sets(side=24), config, compute=CPU), model)
+    assert not same_weights(unlearn_model(model, sets(side=24), CONFIG, seed=0, compute=CPU), model)

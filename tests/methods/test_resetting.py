@@ -5,7 +5,8 @@ import torch
 
 from aru.core.config import ResetConfig
 from aru.core.errors import InputError
-from aru.methods.aru.resetting import batchnorm_of, expand, reset
+from aru.core.seeds import draw_seed
+from aru.methods.aru.resetting import batchnorm_of, expand, replace_units, reset
 from aru.nets.models import build, resettable
 from tests.helpers.toys import generator, same_weights, small_net
 
@@ -18,12 +19,21 @@ def random_mask(model, unit="filter", share=0.5):
     }
 
 
+def test_a_reset_draws_the_masked_units_from_a_fresh_model_of_the_seed():
+    model = build("resnet18", 8, seed=4)
+    mask = random_mask(model)
+    source = build("resnet18", 8, seed=draw_seed(3, "reset"))
+    expected = replace_units(model, source, mask, ResetConfig(), resolution=32)
+    assert same_weights(reset(model, mask, ResetConfig(), seed=3, resolution=32), expected)
+    assert not same_weights(reset(model, mask, ResetConfig(), seed=4, resolution=32), expected)
+
+
 @pytest.mark.parametrize("unit", ["filter", "kernel", "weight"])
 @pytest.mark.parametrize("value", ["reinitialise", "zero"])
 def test_masked_weights_are_new_and_all_others_bit_equal(unit, value):
     model, fresh = small_net(0), small_net(1)
     mask = random_mask(model, unit)
-    result = reset(model, fresh, mask, ResetConfig(value=value), resolution=16)
+    result = replace_units(model, fresh, mask, ResetConfig(value=value), resolution=16)
     origin = resettable(fresh)
     for name, weight in resettable(result).items():
         where = expand(mask[name], weight)
@@ -38,7 +48,7 @@ def test_masked_weights_are_new_and_all_others_bit_equal(unit, value):
 def test_a_strength_below_one_shrinks_and_perturbs_the_masked_weights_alone(value, share):
     model, fresh = small_net(0), small_net(1)
     mask = random_mask(model)
-    result = reset(model, fresh, mask, ResetConfig(value=value, strength=0.3), resolution=16)
+    result = replace_units(model, fresh, mask, ResetConfig(value=value, strength=0.3), resolution=16)
     old, new = resettable(model), resettable(fresh)
     for name, weight in resettable(result).items():
         where = expand(mask[name], weight)
@@ -49,13 +59,13 @@ def test_a_strength_below_one_shrinks_and_perturbs_the_masked_weights_alone(valu
 def test_batchnorm_channels_of_reset_filters_are_fresh_and_others_untouched():
     model, fresh = small_net(0), small_net(1)
     mask = random_mask(model)
-    result = reset(model, fresh, mask, ResetConfig(batchnorm=True), resolution=16)
+    result = replace_units(model, fresh, mask, ResetConfig(batchnorm=True), resolution=16)
     for conv, norm in (("conv1", "bn1"), ("conv2", "bn2")):
         for vector in ("weight", "bias", "running_mean", "running_var"):
             ours, old, new = (getattr(getattr(net, norm), vector) for net in (result, model, fresh))
             assert torch.equal(ours, torch.where(mask[conv], new, old)), (norm, vector)
     assert torch.equal(result.conv2.bias, torch.where(mask["conv2"], fresh.conv2.bias, model.conv2.bias))
-    untouched = reset(model, fresh, mask, ResetConfig(batchnorm=False), resolution=16)
+    untouched = replace_units(model, fresh, mask, ResetConfig(batchnorm=False), resolution=16)
     assert same_weights(untouched.bn1, model.bn1) and same_weights(untouched.bn2, model.bn2)
 
 
@@ -63,14 +73,14 @@ def test_a_partly_masked_filter_keeps_its_bias_and_batchnorm():
     model = small_net(0)
     mask = {name: torch.zeros(weight.shape, dtype=torch.bool) for name, weight in resettable(model).items()}
     mask["conv2"][0, 0] = True
-    result = reset(model, small_net(1), mask, ResetConfig(), resolution=16)
+    result = replace_units(model, small_net(1), mask, ResetConfig(), resolution=16)
     assert torch.equal(result.conv2.bias, model.conv2.bias) and same_weights(result.bn2, model.bn2)
 
 
 @pytest.mark.parametrize("classifier", [True, False])
 def test_the_classifier_has_its_own_switch(classifier):
     model, fresh = small_net(0), small_net(1)
-    result = reset(model, fresh, random_mask(model), ResetConfig(classifier=classifier), resolution=16)
+    result = replace_units(model, fresh, random_mask(model), ResetConfig(classifier=classifier), resolution=16)
     assert same_weights(result.fc, fresh.fc if classifier else model.fc)
 
 
@@ -78,7 +88,7 @@ def test_the_classifier_has_its_own_switch(classifier):
 def test_nothing_masked_is_the_model_and_everything_masked_is_fresh(share, same_as):
     nets = small_net(0), small_net(1)
     config = ResetConfig(classifier=bool(same_as))
-    assert same_weights(reset(*nets, random_mask(nets[0], share=share), config, resolution=16), nets[same_as])
+    assert same_weights(replace_units(*nets, random_mask(nets[0], share=share), config, resolution=16), nets[same_as])
 
 
 def test_every_resnet_convolution_has_its_batchnorm():
@@ -90,7 +100,7 @@ def test_every_resnet_convolution_has_its_batchnorm():
 
 def test_vision_transformers_reset_their_attention_projections():
     model, fresh = build("vit_tiny", 8, resolution=16), build("vit_tiny", 8, resolution=16, seed=1)
-    result = reset(model, fresh, random_mask(model, share=2.0), ResetConfig(), resolution=16)
+    result = replace_units(model, fresh, random_mask(model, share=2.0), ResetConfig(), resolution=16)
     block = "encoder.layers.encoder_layer_3.self_attention.in_proj_weight"
     assert torch.equal(result.state_dict()[block], fresh.state_dict()[block])
 
@@ -103,4 +113,4 @@ def test_a_mask_of_another_model_is_refused(spoil):
     else:
         mask["conv1"] = mask["conv1"][:3]
     with pytest.raises(InputError, match="run the stage 'mask' again"):
-        reset(small_net(), small_net(1), mask, ResetConfig(), resolution=16)
+        replace_units(small_net(), small_net(1), mask, ResetConfig(), resolution=16)

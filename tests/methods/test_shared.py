@@ -47,7 +47,8 @@ def test_frozen_modules_are_all_but_the_last_blocks():
 
 
 @pytest.mark.parametrize(
-    "name, resolution", [("resnet18", 128), ("vit_tiny", 32), ("vit_tiny", 16), ("mobilenet_v3_small", 128)]
+    "name, resolution",
+    [("resnet18", 128), ("vit_tiny", 32), ("vit_tiny", 16), ("mobilenet_v3_small", 128), ("regnet_y_400mf", 32)],
 )
 def test_a_fresh_model_is_what_its_constructor_draws(name, resolution):
     model = build(name, 5, resolution=resolution, seed=1)

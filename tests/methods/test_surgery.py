@@ -5,12 +5,10 @@ import math
 import pytest
 import torch
 
-from aru.core.config import parse_config
 from aru.core.errors import InputError
 from aru.core.progress import silent
 from aru.core.seeds import generator as stream
 from aru.methods import amun, ct, fcs, kde, msg, sfron, ssd
-from aru.methods.aru.pipeline import unlearn as unlearn_aru
 from aru.methods.importance import importance, mean_gradient
 from aru.methods.registry import METHODS
 from aru.nets.models import build
@@ -265,14 +263,6 @@ def test_amun_takes_its_steps_on_the_neighbours_too_with_their_own_labels(use_re
     result = METHODS["amun"].function(model, given, config, seed=0, compute=CPU)
     for before, after, slope in zip(model.parameters(), result.parameters(), slopes, strict=True):
         assert torch.allclose(after, before - 0.05 * slope, atol=1e-6)
-
-
-def test_aru_is_the_function_that_the_flow_runs():
-    sections = {"attack": {"steps": 1}, "finetune": {"epochs": 1, "batch_size": 8, "distillation": 0.5}}
-    config = parse_config({"data": {"resolution": 24}, "runtime": {"seed": 3, "precision": "fp32"}, **sections}, where="test")
-    model, given = build("resnet18", 8, resolution=16, seed=5).eval(), sets(forget=2, retain=6)
-    expected = unlearn_aru(model, given, config, compute=CPU)
-    assert same_weights(run("aru", given, model=model, seed=3, **sections), expected)
 
 
 @pytest.mark.parametrize(

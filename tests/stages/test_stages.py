@@ -15,15 +15,20 @@ import torch
 import yaml
 from safetensors import safe_open
 
+from aru.compute.device import make_compute
+from aru.core.config import load_config
 from aru.core.errors import InputError, TrainingError
 from aru.core.files import load_tensors, read_json, save_tensors
 from aru.core.leftovers import alone
 from aru.data.images import load_sets, load_training
-from aru.nets.models import build, save_model
+from aru.methods.aru.pipeline import unlearn
+from aru.methods.aru.presets import AruConfig
+from aru.nets.models import build, load_model, save_model
 from aru.stages.runner import FOLDERS, STAGES, run
 from aru.train.checkpoint import Checkpoint
 from tests.helpers.archives import mucac_files, mucac_folder, mufac_archive
 from tests.helpers.project import declared_outs
+from tests.helpers.toys import same_weights
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SMALL = {
@@ -298,6 +303,20 @@ def test_another_seed_gives_other_weights_and_the_same_data(whole, copy):
 def test_original_and_retrained_do_not_begin_alike(whole):
     models = [load_tensors(whole / "work" / "small" / name / "model.safetensors")[0] for name in ("original", "retrained")]
     assert not models[0]["conv1.0.weight"].equal(models[1]["conv1.0.weight"])
+
+
+def test_the_method_ends_in_the_noise_the_mask_and_the_weights_of_the_stages(whole):
+    config, work = load_config(whole / "params.yaml", "small"), whole / "work" / "small"
+    given, seed = load_sets(work / "prepared", config.data.task), config.runtime.seed
+    model, unlearned = (load_model(work / name / "model.safetensors") for name in ("original", "unlearned"))
+    result = unlearn(model, given, AruConfig.of(config), seed=seed, compute=make_compute(config.runtime))
+    assert torch.equal(result.noise, load_tensors(work / "noise" / "noise.safetensors")[0]["noise"])
+    written, _ = load_tensors(work / "mask" / "mask.safetensors")
+    assert written.keys() == {f"{kind}/{layer}" for layer in result.mask for kind in ("mask", "score")}
+    assert all(torch.equal(part, written[f"mask/{layer}"]) for layer, part in result.mask.items())
+    assert all(torch.equal(score, written[f"score/{layer}"]) for layer, score in result.scores.items())
+    assert same_weights(result.model, unlearned)
+    assert result.history == read_json(work / "unlearned" / "history.json")["epochs"]
 
 
 def test_costs_name_the_stage_and_are_positive(whole):

@@ -8,7 +8,7 @@ from torch import nn
 
 from aru.core.config import FinetuneConfig, TrainConfig
 from aru.core.errors import InputError, TrainingError
-from aru.methods.aru.pipeline import finetune_loss
+from aru.methods.aru.finetuning import finetune_loss
 from aru.train.checkpoint import Checkpoint
 from aru.train.loop import batches_of, fit, predict
 from aru.train.losses import distillation_loss, task_loss

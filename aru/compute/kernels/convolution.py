@@ -89,9 +89,15 @@ class FewPixelConv2d(nn.Conv2d):
     def _size(self, images: torch.Tensor) -> tuple[int, int]:
         height, width = (
             (size + 2 * pad - kernel) // step + 1
-            for size, pad, kernel, step in zip(images.shape[2:], self.padding, self.kernel_size, self.stride, strict=True)
+            for size, pad, kernel, step in zip(images.shape[2:], self._pads, self.kernel_size, self.stride, strict=True)
         )
         return height, width
+
+    @property
+    def _pads(self) -> tuple[int, ...]:
+        if isinstance(self.padding, str):
+            raise TypeError(f"padding is {self.padding!r}: only convolutions padded by numbers are converted")
+        return self.padding
 
 
 class _ByPairs(torch.autograd.Function):

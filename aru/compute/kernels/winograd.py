@@ -27,11 +27,11 @@ class _Line:
     """The algorithm along one axis of n pixels, cut into T tiles of m outputs with a = m + 2 products each.
 
     Shape:
-        spread: (a T, n), inputs to the products' left factors; taps: (a, 3), the kernel to their right factors;
+        scatter: (a T, n), inputs to the products' left factors; taps: (a, 3), the kernel to their right factors;
         gather: (a T, n), its transpose makes outputs of the products.
     """
 
-    spread: torch.Tensor
+    scatter: torch.Tensor
     taps: torch.Tensor
     gather: torch.Tensor
 
@@ -41,12 +41,12 @@ class _Line:
 
     @property
     def tiles(self) -> int:
-        return self.spread.shape[0] // self.products
+        return self.scatter.shape[0] // self.products
 
 
 def profits(pixels: int) -> bool:
     """Whether an axis of so many pixels takes at most two products a pixel, instead of three."""
-    return pixels > 1 and len(_line(pixels).spread) <= 2 * pixels
+    return pixels > 1 and len(_line(pixels).scatter) <= 2 * pixels
 
 
 def tiles(images: torch.Tensor) -> int:
@@ -72,7 +72,7 @@ class _Winograd(torch.autograd.Function):
         result = images.new_empty(len(images), *images.shape[2:], len(weight)).permute(0, 3, 1, 2)
         left = []
         for part, out in zip(_parts(images, lines), _parts(result, lines), strict=True):
-            factors = _spread(part, lines[0].spread, lines[1].spread, lines)
+            factors = _scatter(part, lines[0].scatter, lines[1].scatter, lines)
             out.copy_(_gather(torch.bmm(factors, right.mT), lines[0].gather, lines[1].gather, lines, len(out)))
             if ctx.needs_input_grad[1]:
                 left.append(factors)
@@ -91,10 +91,10 @@ class _Winograd(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             of_right = torch.empty(right.shape)
         for number, part in enumerate(_parts(gradient, lines)):
-            products = _spread(part, lines[0].gather, lines[1].gather, lines)
+            products = _scatter(part, lines[0].gather, lines[1].gather, lines)
             if of_images is not None:
                 out = _parts(of_images, lines)[number]
-                out.copy_(_gather(torch.bmm(products, right), lines[0].spread, lines[1].spread, lines, len(out)))
+                out.copy_(_gather(torch.bmm(products, right), lines[0].scatter, lines[1].scatter, lines, len(out)))
             if of_right is not None:
                 torch.baddbmm(of_right, products.mT, left[number], beta=min(number, 1), out=of_right)
         if of_right is not None:
@@ -103,7 +103,7 @@ class _Winograd(torch.autograd.Function):
         return of_images, of_weight
 
 
-def _spread(images: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, lines: tuple[_Line, _Line]) -> torch.Tensor:
+def _scatter(images: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, lines: tuple[_Line, _Line]) -> torch.Tensor:
     """(b, C, H, W) times a matrix along each axis: (products, tiles b, C)."""
     batch, channels, height, width = images.shape
     across = columns @ images.permute(2, 3, 0, 1).reshape(height, width, -1)
@@ -114,7 +114,7 @@ def _spread(images: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, lin
 def _gather(
     values: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, lines: tuple[_Line, _Line], batch: int
 ) -> torch.Tensor:
-    """The transpose of `_spread`: (products, tiles b, C) to (b, C, H, W)."""
+    """The transpose of `_scatter`: (products, tiles b, C) to (b, C, H, W)."""
     height, width = rows.shape[1], columns.shape[1]
     values = values.view(lines[1].products, len(rows), -1)
     across = values.new_empty(height, *values.shape[::2])  # (H, products, tiles of a row b C)
@@ -141,15 +141,15 @@ def _line(pixels: int) -> _Line:
     outputs = min(_POINTS, key=lambda m: (-(-pixels // m) * (m + 2), m))
     inputs_of, taps, outputs_of = _toom_cook(_POINTS[outputs])
     tiles = -(-pixels // outputs)
-    spread, gather = torch.zeros(2, outputs + 2, tiles, pixels)
+    scatter, gather = torch.zeros(2, outputs + 2, tiles, pixels)
     for tile in range(tiles):
         for place in range(outputs + 2):
             pixel = tile * outputs + place - 1
             if 0 <= pixel < pixels:
-                spread[:, tile, pixel] = inputs_of[:, place]
+                scatter[:, tile, pixel] = inputs_of[:, place]
         for place in range(min(outputs, pixels - tile * outputs)):
             gather[:, tile, tile * outputs + place] = outputs_of[:, place]
-    return _Line(spread.flatten(0, 1), taps, gather.flatten(0, 1))
+    return _Line(scatter.flatten(0, 1), taps, gather.flatten(0, 1))
 
 
 _PADDED = {
@@ -164,7 +164,7 @@ _PADDED = {
         [[0.5, 0.75, 0.5], [0.5, -0.75, 0.5], [0.5, 0.25, -0.5], [0.5, -0.25, -0.5]],
     ),
 }
-"""By pixels: spread, taps and gather of a row whose two neighbours are both padding, with a product less than F(m, 3).
+"""By pixels: scatter, taps and gather of a row whose two neighbours are both padding, with a product less than F(m, 3).
 
 Two pixels times taps (a, b, c) are a Toeplitz matrix times a vector. Of three pixels x, the sum of the outer outputs and the
 part of the middle one that x0 + x2 gives need b and a + c alone, their difference and the rest b and a - c: with 9/8 of the
@@ -172,9 +172,14 @@ middle b in the first and -1/8 in the second, each is a pair of products.
 """
 
 
+Rows = Sequence[int | Fraction]
+
+
 def _toom_cook(points: tuple[int | Fraction, ...]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The transforms (a, a) of inputs, (a, 3) of taps and (a, m) of outputs from a - 1 points and infinity."""
-    inputs, taps, outputs = [], [], []
+    inputs: list[Rows] = []
+    taps: list[Rows] = []
+    outputs: list[Rows] = []
     for point in points:
         others = [other for other in points if other != point]
         scale = Fraction(prod(point - other for other in others))
@@ -184,12 +189,16 @@ def _toom_cook(points: tuple[int | Fraction, ...]) -> tuple[torch.Tensor, torch.
     inputs.append(_polynomial(points))
     taps.append([0, 0, 1])
     outputs.append([0] * (len(points) - 2) + [1])
-    return tuple(torch.tensor([[float(value) for value in row] for row in rows]) for rows in (inputs, taps, outputs))
+    return _matrix(inputs), _matrix(taps), _matrix(outputs)
+
+
+def _matrix(rows: Sequence[Rows]) -> torch.Tensor:
+    return torch.tensor([[float(value) for value in row] for row in rows])
 
 
 def _polynomial(roots: Sequence[int | Fraction]) -> list[int | Fraction]:
     """The coefficients of the product of x - root, the lowest power first."""
-    found = [1]
+    found: list[int | Fraction] = [1]
     for root in roots:
         found = [low - root * high for low, high in zip([0, *found], [*found, 0], strict=True)]
     return found

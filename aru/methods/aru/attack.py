@@ -1,4 +1,4 @@
-"""ARU stage 1: projected gradient descent in L-infinity, one noise tensor an image."""
+"""ARU, step 1: projected gradient descent in L-infinity, one noise tensor an image."""
 
 import torch
 from torch import nn
@@ -7,7 +7,10 @@ from aru.compute.device import Compute
 from aru.core.config import AttackConfig
 from aru.core.errors import TrainingError
 from aru.core.progress import Progress, silent
+from aru.core.seeds import generator
 from aru.data.images import ImageSet
+from aru.train.finite import DIVERGED, require_finite
+from aru.train.loop import correct
 from aru.train.losses import task_loss
 
 
@@ -16,25 +19,27 @@ def attack(
     data: ImageSet,
     config: AttackConfig,
     *,
-    generator: torch.Generator,
+    seed: int,
     compute: Compute,
     progress: Progress = silent,
 ) -> torch.Tensor:
-    """Noise for every image of `data`, in its order (docs/protocol.md, "ARU", 1).
+    """Noise for every image of `data`, the forget set, in its order (docs/protocol.md, "ARU", 1).
+
+    The stage `attack`, the method `aru` and the library call this with the seed of the run.
 
     Shape:
         result: (M, 3, H, W) float32 on the CPU, |noise| <= eps and image + noise in [0, 1].
     """
-    noises = []
+    random, noises = generator(seed, "attack"), []
     for positions in torch.arange(len(data)).split(config.batch_size):
         images, targets = data.batch(positions, compute.device)
         if config.noise == "none":
             noise = torch.zeros_like(images)
         elif config.noise == "random":
-            noise = random_noise(images, eps=config.eps, generator=generator)
+            noise = random_noise(images, eps=config.eps, generator=random)
         else:
             start = (
-                random_noise(images, eps=config.eps, generator=generator)
+                random_noise(images, eps=config.eps, generator=random)
                 if config.start == "uniform"
                 else torch.zeros_like(images)
             )
@@ -77,18 +82,31 @@ def projected_gradient_descent(
     twin = compute.twin(model).eval()
     lower, upper = _bounds(images, eps)
     step = alpha if ascend else -alpha
+    loss = torch.zeros((), device=images.device)
     for _ in range(steps):
         noise = noise.detach().requires_grad_(True)
         with compute.autocast():
             loss = task_loss(twin(images + noise), targets, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, noise)
         noise = (noise.detach() + step * gradient.sign()).clamp(lower, upper)
-    if not torch.isfinite(noise).all() or (steps and not torch.isfinite(loss)):
-        raise TrainingError(
-            f"the model's loss on the images to attack is {loss.item()}: its training diverged, train it "
-            "again with a lower train.lr"
-        )
+    require_finite(loss, "the model's loss on the images to attack", DIVERGED)
+    if not torch.isfinite(noise).all():
+        raise TrainingError(f"the model's gradient on the images to attack is not finite{DIVERGED}")
     return noise.detach()
+
+
+def accuracy_with_noise(model: nn.Module, data: ImageSet, noise: torch.Tensor, *, compute: Compute) -> float:
+    """The share of `data` that the model gets right on image + noise, from 0 to 1; the model is left as it was.
+
+    Shape:
+        noise: (M, 3, H, W), in the order of `data`.
+    """
+    twin, right = compute.twin(model).eval(), 0.0
+    with torch.no_grad(), compute.autocast():
+        for positions in torch.arange(len(data)).split(256):
+            images, targets = data.batch(positions, compute.device)
+            right += correct(twin(images + noise[positions].to(images.device)), targets).item()
+    return right / len(data)
 
 
 def random_noise(images: torch.Tensor, *, eps: float, generator: torch.Generator) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""ARU stage 2a: gradient discrepancy -> score per unit -> boolean mask per layer."""
+"""ARU, step 2: gradient discrepancy -> score per unit -> boolean mask per layer."""
 
 import torch
 from torch import nn
@@ -7,8 +7,10 @@ from aru.compute.device import Compute
 from aru.core.config import MaskConfig
 from aru.core.errors import InputError, TrainingError
 from aru.core.progress import Progress, silent
+from aru.core.seeds import generator
 from aru.data.images import ImageSet
-from aru.nets.models import resettable
+from aru.nets.models import batchnorms, resettable
+from aru.train.finite import DIVERGED, first_not_finite, require_finite
 from aru.train.loop import chunks
 from aru.train.losses import task_loss
 
@@ -23,24 +25,26 @@ def mask(
     noise: torch.Tensor,
     config: MaskConfig,
     *,
-    generator: torch.Generator,
+    seed: int,
     compute: Compute,
     retain: ImageSet | None = None,
     progress: Progress = silent,
 ) -> tuple[Scores, Mask]:
     """Score the units of every layer by the forget set's gradient discrepancy and mark the chosen share.
 
-    docs/protocol.md, "ARU", 2. `noise` is (M, 3, H, W), in the order of `data`. The random mask scores, too, so
-    that a control differs from what it controls in the selection alone. `retain` is read, as many images of it as
-    there are in `data`, only where ``config.normalise`` asks for it.
+    docs/protocol.md, "ARU", 2; the stage `mask`, the method `aru` and the library call this with the seed of the run.
+    `noise` is (M, 3, H, W), in the order of `data`, the forget set. The random mask has scores, too, so that a control
+    differs from what it controls in the selection alone. `retain` is read, as many images of it as there are in `data`,
+    only where ``config.normalise`` is "retain".
     """
+    random = generator(seed, "mask")
     scores = discrepancy(model, data, noise, config, compute=compute, progress=progress)
     if config.normalise == "retain":
         if retain is None:
             raise InputError("mask.normalise is 'retain' and no retain set was given: give it, or set it to 'none'")
-        drawn = torch.randperm(len(retain), generator=generator)[: len(data)].sort().values.numpy()
+        drawn = torch.randperm(len(retain), generator=random)[: len(data)].sort().values.numpy()
         scores = normalised(scores, gradients(model, retain.take(drawn), config, compute=compute), config)
-    return scores, select(scores, config, generator=generator)
+    return scores, select(scores, config, generator=random)
 
 
 def normalised(scores: Scores, of_retain: dict[str, torch.Tensor], config: MaskConfig) -> Scores:
@@ -82,9 +86,8 @@ def gradients(
     if config.batchnorm == "train" and len(data) < 2:
         raise InputError("mask.batchnorm is 'train' and one image has no statistics: set it to 'eval', or forget more images")
     twin = compute.twin(model).eval()
-    for module in twin.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.train(config.batchnorm == "train")
+    for module in batchnorms(twin):
+        module.train(config.batchnorm == "train")
     weights = resettable(twin)
     totals = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     losses = torch.zeros((), device=compute.device)
@@ -100,13 +103,12 @@ def gradients(
         losses += loss.detach()
         progress(int(positions[-1]) + 1, len(data), "mask")
     found = {name: (total / len(data)).float().cpu() for name, total in totals.items()}
-    broken = next((name for name, gradient in found.items() if not torch.isfinite(gradient).all()), None)
-    if broken is not None or not torch.isfinite(losses):
-        place = f", its gradient at {broken} is not finite" if broken else ""
+    broken = first_not_finite(found)
+    if broken is not None:
         raise TrainingError(
-            f"the model's mean loss is {losses.item() / len(data)}{place}: its training diverged, train it "
-            "again with a lower train.lr"
+            f"the model's mean loss is {losses.item() / len(data)}, its gradient at {broken} is not finite{DIVERGED}"
         )
+    require_finite(losses / len(data), "the model's mean loss", DIVERGED)
     return found
 
 

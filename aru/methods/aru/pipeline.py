@@ -1,89 +1,91 @@
-"""ARU: attack, mask, reset, fine-tune, as one function."""
+"""ARU as one function: attack, mask, reset, fine-tune (arXiv 2401.08998)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from aru.compute.device import Compute
-from aru.core.config import Config, FinetuneConfig
-from aru.core.errors import InputError
+from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
-from aru.core.seeds import draw_seed, generator
-from aru.data.images import ImageSet, Sets
+from aru.core.stopwatch import Stopwatch
+from aru.data.images import Sets
 from aru.methods.aru.attack import attack
-from aru.methods.aru.masking import mask
+from aru.methods.aru.finetuning import finetune
+from aru.methods.aru.masking import Mask, Scores, mask
+from aru.methods.aru.presets import PRESETS, AruConfig
 from aru.methods.aru.resetting import reset
-from aru.nets.models import build
+from aru.methods.method import Method
 from aru.train.checkpoint import Checkpoint
-from aru.train.loop import Loss, fit, supervised
-from aru.train.losses import distillation_loss, task_loss
+from aru.train.history import History
+
+SOURCE = "arXiv 2401.08998"
+NAMED = {name: AruConfig.model_validate(values) for name, values in PRESETS.items()}
+"""The parameters of each preset."""
 
 
-def unlearn(model: nn.Module, sets: Sets, config: Config, *, compute: Compute, progress: Progress = silent) -> nn.Module:
-    """A new model that has unlearned `sets.forget`; the one given is not changed (arXiv 2401.08998).
+@dataclass(frozen=True)
+class Unlearned:
+    """What ARU makes of a model.
 
-    The stages of the flow do the same from files to files, with the same seeds, and end in the same weights.
+    model: the unlearned model, in evaluation mode, on the device. noise: (M, 3, H, W), in the forget set's order. scores and
+    mask: by layer, a value a unit. history: a record of each epoch of the fine-tune. seconds: on the wall, of each step.
     """
-    seed = config.runtime.seed
-    noise = attack(model, sets.forget, config.attack, generator=generator(seed, "attack"), compute=compute, progress=progress)
-    _, marked = mask(
-        model,
-        sets.forget,
-        noise,
-        config.mask,
-        generator=generator(seed, "mask"),
-        compute=compute,
-        retain=sets.retain,
-        progress=progress,
-    )
-    unlearned, _ = reset_and_finetune(model, marked, sets.retain, config, compute=compute, progress=progress)
-    return unlearned
+
+    model: nn.Module
+    noise: torch.Tensor
+    scores: Scores
+    mask: Mask
+    history: History
+    seconds: dict[str, float]
 
 
-def reset_and_finetune(
+def unlearn(
     model: nn.Module,
-    marked: dict[str, torch.Tensor],
-    retain: ImageSet,
-    config: Config,
+    sets: Sets,
+    config: AruConfig,
     *,
+    seed: int,
     compute: Compute,
     progress: Progress = silent,
     checkpoint: Checkpoint | None = None,
-) -> tuple[nn.Module, list[dict[str, float]]]:
-    """Stages 2b and 3: the unlearned model and the fine-tune's history. Only `retain` is ever seen."""
-    resolution = config.data.resolution
-    fresh = build(config.model.name, retain.outputs, resolution=resolution, seed=draw_seed(config.runtime.seed, "reset"))
-    unlearned = reset(model, fresh, marked, config.reset, resolution=resolution)
-    history = fit(
-        unlearned,
-        retain,
-        config.finetune,
-        generator=generator(config.runtime.seed, "finetune"),
-        compute=compute,
-        loss=finetune_loss(model, config.finetune, compute=compute),
-        progress=progress,
-        text="fine-tune",
-        lr_name="finetune.lr",
-        checkpoint=checkpoint,
-    )
-    return unlearned, history
+) -> Unlearned:
+    """Attack D_f; rank the units by |g_x - g_n|; draw the chosen share anew; fine-tune on D_r.
 
-
-def finetune_loss(original: nn.Module, config: FinetuneConfig, *, compute: Compute) -> Loss:
-    """The task's loss, or with ``config.distillation`` = w: (1 - w) loss + w KL to the original on the same images.
-
-    The teacher answers in evaluation mode on retain images alone. Multi-label outputs are no softmax: refused.
+    The model given is not changed. The stages of the flow call the same four functions, from files to files, and end in the
+    same weights for the same seed. With `checkpoint` an interrupted fine-tune goes on after its last saved epoch; the steps
+    before it are computed again.
     """
-    if config.distillation == 0:
-        return supervised
-    teacher = compute.twin(original).eval().requires_grad_(False)
+    seconds: dict[str, float] = {}
 
-    def loss(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if targets.is_floating_point():
-            raise InputError("finetune.distillation is not defined for the multi-label task: set it to 0")
-        logits = model(images)
-        with torch.no_grad():
-            wanted = teacher(images)
-        distilled = distillation_loss(logits, wanted, temperature=config.temperature)
-        return (1 - config.distillation) * task_loss(logits, targets) + config.distillation * distilled, logits
+    @contextmanager
+    def timed(step: str) -> Iterator[None]:
+        watch = Stopwatch()
+        yield
+        seconds[step] = watch.seconds
 
-    return loss
+    with timed("attack"):
+        noise = attack(model, sets.forget, config.attack, seed=seed, compute=compute, progress=progress)
+    with timed("mask"):
+        scores, marked = mask(
+            model, sets.forget, noise, config.mask, seed=seed, compute=compute, retain=sets.retain, progress=progress
+        )
+    with timed("reset"):
+        result = reset(model, marked, config.reset, seed=seed, resolution=sets.retain.images.shape[1])
+    with timed("finetune"):
+        history = finetune(
+            result, model, sets.retain, config.finetune, seed=seed, compute=compute, progress=progress, checkpoint=checkpoint
+        )
+    return Unlearned(result, noise, scores, marked, history, seconds)
+
+
+def unlearn_model(
+    model: nn.Module, sets: Sets, config: AruConfig, *, seed: int, compute: Compute, progress: Progress = silent
+) -> nn.Module:
+    """`unlearn` behind the signature of the methods: the unlearned model alone."""
+    return unlearn(model, sets, config, seed=seed, compute=compute, progress=progress).model
+
+
+METHODS = (Method("aru", AruConfig, unlearn_model, (FORGET, RETAIN), SOURCE, NAMED),)
