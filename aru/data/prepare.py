@@ -17,12 +17,11 @@ from aru.data.decoding import decode_photo
 from aru.data.faults import Faults
 from aru.data.ids import normalized_id
 from aru.data.photos import photo_ids, thumbnail
-from aru.data.sources.mucac import read_mucac
-from aru.data.sources.mufac import read_mufac
+from aru.data.sources.registry import source_by_name
+from aru.data.sources.source import Row
+from aru.data.sources.tables import check_files
 from aru.data.splits import assign_roles
 from aru.data.subjects import DEFAULT_MERGE, subject_ids
-
-_READERS = {"mufac": read_mufac, "mucac": read_mucac}
 
 
 def build_manifest(
@@ -56,21 +55,26 @@ def assign_people_and_roles(
 
 
 def read_rows(layout: str, archive: Path, *, progress: Progress = silent) -> pd.DataFrame:
-    """Check the whole archive and say of every image what it is: its file, photo, filing, split and labels.
+    """The rows of `read_archive`."""
+    return read_archive(layout, archive, progress=progress)[0]
 
-    All that is wrong with tables, names and images is one InputError.
+
+def read_archive(layout: str, path: Path, *, progress: Progress = silent) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Check the whole archive: a row for each image with its file, photo, family, person, split and labels; and notes.
+
+    The notes are sentences for the user about how the tables were read. All faults of tables, names and images are one
+    InputError.
     """
-    if layout not in _READERS:
-        raise InputError(f"unknown layout {layout!r}: the layouts are {', '.join(_READERS)}")
-    faults = Faults(str(archive))
-    with open_archive(archive) as source:
-        rows = _READERS[layout](source, faults)
-        rows = rows.assign(**{name: rows[name].map(normalized_id) for name in ("family", "person")})
+    source, faults = source_by_name(layout), Faults(str(path))
+    with open_archive(path) as archive:
+        listing = source.read(archive, faults)
+        readable = check_files((row.path for row in listing.rows), archive, source.tables, faults)
+        rows = _table([row for row in listing.rows if row.path in readable], source.labels)
         digests: list[str] = []
         thumbnails: dict[str, np.ndarray] = {}
-        for number, path in enumerate(rows["path"], start=1):
-            with faults.collected(path):
-                content = source.read(path)
+        for number, name in enumerate(rows["path"], start=1):
+            with faults.collected(name):
+                content = archive.read(name)
                 digest = bytes_md5(content)
                 digests.append(digest)
                 if digest not in thumbnails:
@@ -79,15 +83,26 @@ def read_rows(layout: str, archive: Path, *, progress: Progress = silent) -> pd.
                 progress(number, len(rows), "check")
     faults.raise_if_any()
     if rows.empty:
-        raise InputError(f"{archive} names no images: its tables have no rows")
+        raise InputError(f"{path} names no images: its tables have no rows")
     rows.insert(0, "row", range(len(rows)))
     rows["digest"] = digests
     rows["photo"], rows["note"] = photo_ids(digests, thumbnails)
-    return rows
+    return rows, listing.notes
 
 
-def read_images(layout: str, archive: Path, paths: list[str]) -> Iterator[Image.Image]:
-    """The images of an archive that `build_manifest` has checked, as they are seen, in the order of `paths`."""
-    with open_archive(archive) as source:
+def _table(rows: list[Row], labels: tuple[str, ...]) -> pd.DataFrame:
+    """The rows of a source as a table: path, family, person, split, and a column for each label."""
+    identity: dict[str, list[Any]] = {
+        "path": [row.path for row in rows],
+        "family": [normalized_id(row.family) for row in rows],
+        "person": [normalized_id(row.person) for row in rows],
+        "split": [row.split for row in rows],
+    }
+    return pd.DataFrame(identity | {label: [row.labels[place] for row in rows] for place, label in enumerate(labels)})
+
+
+def read_images(archive: Path, paths: list[str]) -> Iterator[Image.Image]:
+    """The decoded images of an archive that `build_manifest` has checked, in the order of `paths`."""
+    with open_archive(archive) as opened:
         for path in paths:
-            yield decode_photo(source.read(path))
+            yield decode_photo(opened.read(path))

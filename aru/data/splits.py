@@ -10,6 +10,7 @@ from aru.core.errors import InputError, LeakError
 from aru.core.names import SETS
 from aru.data.ids import normalized_key, similar_keys
 from aru.data.manifest import labels_of
+from aru.data.sources.registry import source_by_name
 from aru.data.subjects import DEFAULT_MERGE, ambiguous_rows, split_groups, subjects_by_name
 
 LEAST_MATCHED = 100
@@ -78,11 +79,10 @@ def _chosen(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) -> np.n
             raise InputError(f"data.forget.draw is {forget['draw']} of {len(people)} people: nobody is left to retain")
         drawn = np.random.default_rng(forget.get("draw_seed", 0)).choice(people, forget["draw"], replace=False)
         return train & manifest["subject"].isin(drawn).to_numpy()
-    if layout == "mucac":
-        from aru.data.sources.mucac import cut
-
-        people = manifest["person"].astype(int)
-        return (people.map(cut(people)) == "forget").to_numpy()
+    people = manifest["person"].tolist()
+    forgotten = source_by_name(layout).forgotten(people)
+    if forgotten is not None:
+        return np.array([person in forgotten for person in people])
     raise InputError("data.forget is empty: give rows, subjects or draw")
 
 

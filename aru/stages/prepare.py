@@ -20,7 +20,7 @@ def prepare(job: Job) -> int:
         forget=data.forget.model_dump(exclude_none=True),
         merge=data.merge,
     )
-    photos = read_images(data.layout, job.archive, manifest["path"].tolist())
+    photos = read_images(job.archive, manifest["path"].tolist())
     write_images(photos, len(manifest), data.resolution, folder / "images.npy", progress=job.progress)
     write_manifest(folder / "manifest.csv", manifest)
     write_training(folder / "training.csv", manifest)

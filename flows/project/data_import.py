@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from aru.core.config import Config, load_archive
 from aru.core.errors import InputError
 from aru.core.progress import Progress
+from aru.data.sources.registry import source_by_name
+from aru.data.sources.source import Source
 from flows.project import versioning
 from flows.project.checks import Confirm, Shown, check_machine, select, with_roles
 from flows.project.folder import lock_folder, project_lock
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DATA = "data"
-LAYOUTS = ("mufac", "mucac")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 
@@ -37,23 +38,22 @@ class Imported:
 def import_data(
     root: Path, layout: str, source: Path, *, settings: Sequence[tuple[str, Any]] = (), confirm: Confirm, progress: Shown
 ) -> Imported:
-    """Check an archive (mufac) or a folder (mucac), add it to data/ and activate its benchmark.
+    """Check a zip file or a folder, as the layout is received, add it to data/ and activate its benchmark.
 
     `settings` are parameters of the benchmark that are set with it; `confirm` is shown whom they forget.
     Nothing in the project is touched before the check has passed, and each step can be repeated after a kill.
     """
-    if layout not in LAYOUTS:
-        raise InputError(f"unknown layout {layout!r}: the layouts are {', '.join(LAYOUTS)}")
+    layout_source = source_by_name(layout)
     with project_lock(root):
         edit = propose(root / PARAMS_FILE, layout, settings)
         check_machine(edit.config, {change.name for change in edit.changes})
         archive = f"{DATA}/{layout}.zip"
         staged = lock_folder(root) / f"{layout}.zip"
         try:
-            _copy(layout, source, staged)
+            _copy(layout_source, source, staged)
             with progress("import") as shown:
-                rows = _read(edit.config.data.layout, staged, source, shown)
-            found = _audited(edit.config, rows)
+                rows, notes = _read(edit.config.data.layout, staged, source, shown)
+            found = _audited(edit.config, rows, notes)
             confirm(select(edit.config, with_roles(edit.config, rows)))
             (root / DATA).mkdir(exist_ok=True)
             os.replace(staged, root / archive)
@@ -65,12 +65,12 @@ def import_data(
     return Imported(archive, tracked_by, found, edit.changes)
 
 
-def _read(layout: str, staged: Path, source: Path, progress: Progress) -> "pd.DataFrame":
-    """The rows of the copy; what is wrong with them is said of the user's own file."""
-    from aru.data.prepare import read_rows
+def _read(layout: str, staged: Path, source: Path, progress: Progress) -> "tuple[pd.DataFrame, tuple[str, ...]]":
+    """The rows and notes of the copy; its faults are reported with the path of the user's own file."""
+    from aru.data.prepare import read_archive
 
     try:
-        return read_rows(layout, staged, progress=progress)
+        return read_archive(layout, staged, progress=progress)
     except InputError as error:
         error.args = tuple(str(part).replace(str(staged), str(source)) for part in error.args)
         raise
@@ -78,10 +78,10 @@ def _read(layout: str, staged: Path, source: Path, progress: Progress) -> "pd.Da
 
 def audit_data(root: Path, benchmark: str, *, progress: Progress) -> dict[str, Any]:
     """The audit of an active benchmark's archive, as its parameters cut it."""
-    from aru.data.prepare import read_rows
+    from aru.data.prepare import read_archive
 
     archive, config = root / load_archive(root / PARAMS_FILE, benchmark), configured(root / PARAMS_FILE, benchmark)
-    return _audited(config, read_rows(config.data.layout, archive, progress=progress))
+    return _audited(config, *read_archive(config.data.layout, archive, progress=progress))
 
 
 def make_faces(root: Path, *, progress: Progress) -> Path:
@@ -95,30 +95,29 @@ def make_faces(root: Path, *, progress: Progress) -> Path:
     return root / archive
 
 
-def _audited(config: Config, rows: "pd.DataFrame") -> dict[str, Any]:
+def _audited(config: Config, rows: "pd.DataFrame", notes: tuple[str, ...]) -> dict[str, Any]:
     """The counts of the audit; by name who was merged and who is suspected to be one ("people"), and who is forgotten."""
     from aru.data.census import census
     from aru.data.evidence import merge_evidence
-    from aru.data.sources.mucac import cut_note
 
     manifest, merge = with_roles(config, rows), config.data.merge
     found = census(manifest, merge) | {
         "people": merge_evidence(manifest, merge),
         "selection": list(select(config, manifest).lines),
     }
-    if config.data.layout == "mucac":
-        found["cut"] = cut_note(manifest["person"].astype(int))
+    if notes:
+        found["cut"] = "\n".join(notes)
     return found
 
 
-def _copy(layout: str, source: Path, target: Path) -> None:
+def _copy(layout: Source, source: Path, target: Path) -> None:
     """The source as one archive: a zip is copied as it is, a folder becomes a zip of the same bytes every time."""
-    if layout == "mufac" and not source.is_file():
-        raise InputError(f"{source} is not a file: name the MUFAC archive (a .zip), as it was received")
-    if layout == "mucac" and not source.is_dir():
-        raise InputError(f"{source} is not a folder: name the unpacked MUCAC folder (docs/operation.md)")
+    if layout.received == "zip file" and not source.is_file():
+        raise InputError(f"{source} is not a file: name the {layout.title} archive (a .zip), as it was received")
+    if layout.received == "folder" and not source.is_dir():
+        raise InputError(f"{source} is not a folder: name the unpacked {layout.title} folder (docs/operation.md)")
     target.parent.mkdir(parents=True, exist_ok=True)
-    if layout == "mufac":
+    if layout.received == "zip file":
         shutil.copyfile(source, target)
     else:
         _zip_folder(source, target)

@@ -251,7 +251,7 @@ def test_another_part_of_celeba_has_all_four_sets(tmp_path):
 def test_mucac_is_decoded_to_its_task(tmp_path, task, shape):
     folder = mucac_folder(tmp_path / "mucac")
     manifest = build_manifest("mucac", folder, protocol="clean", forget={})
-    write_images(read_images("mucac", folder, manifest["path"].tolist()), 16, 16, tmp_path / "images.npy")
+    write_images(read_images(folder, manifest["path"].tolist()), 16, 16, tmp_path / "images.npy")
     write_manifest(tmp_path / "manifest.csv", manifest)
     sets = load_sets(tmp_path, task)
     assert sets.retain.targets.shape == shape and sets.retain.images.shape == (16, 16, 16, 3)

@@ -18,6 +18,7 @@ SAME_NAME = {
         "keys": "content keys: of files and code in compute, of a comparison's results in comparison",
         "page": "the page of an audit, of a comparison",
         "prepare": "the algorithm, and the stage that runs it on files",
+        "registry": "what is found by name: the peer methods, and the sources of data",
         "report": "the page of a run, and the stage that writes it",
         "retrain": "the peer method, and the stage that makes the reference",
         "texts": "the fixed sentences of an audit, of a comparison's page, of a run's report",

@@ -1,14 +1,18 @@
-"""The folder layout of MUCAC, the Machine Unlearning for Celebrity Attribute Classifier benchmark (arXiv 2311.02240)."""
+"""The folder layout of MUCAC, the Machine Unlearning for Celebrity Attribute Classifier benchmark (arXiv 2311.02240).
+
+CelebA-HQ-img/              the images
+CelebA-HQ-identity.txt      FILE NUMBER           the number of the person; it decides the set, see `cut`
+CelebA-HQ-attribute.txt     FILE and 40 columns   of -1 or 0 (no) and 1 (yes), in CelebA's order
+"""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
-import pandas as pd
-
-from aru.core.names import FORGET, RETAIN, TEST, UNSEEN
+from aru.core.names import FORGET, RETAIN, TEST, UNSEEN, SetName
 from aru.data.archive import Archive, normalized_path
 from aru.data.faults import Faults
-from aru.data.sources.tables import IMAGE_ENDINGS, check_files, folder_of, read_text
+from aru.data.sources.source import Listing, Row, Source, Split
+from aru.data.sources.tables import IMAGE_ENDINGS, folder_of, read_text
 
 FOLDER = "CelebA-HQ-img/"
 IDENTITIES = "CelebA-HQ-identity.txt"
@@ -18,30 +22,28 @@ COLUMNS = 40
 CUT_ORDER = (TEST, FORGET, RETAIN, UNSEEN)
 FIRST = (190, 1250, 4855)  # the identity numbers at which forget, retain and unseen begin, as published ...
 PEOPLE = 6217  # ... for identity numbers from 0 to 6216
-_SPLITS = {"test": "val", "forget": "train", "retain": "train", "unseen": "test"}
+_SPLITS: dict[SetName, Split] = {TEST: "val", FORGET: "train", RETAIN: "train", UNSEEN: "test"}
 
 
-def read_mucac(source: Archive, faults: Faults) -> pd.DataFrame:
-    """One row an image, in the identity file's order: path, family (""), person, split, male, smiling, young (0 or 1).
-
-    What is wrong is noted.
-    """
-    prefix = folder_of(source, IDENTITIES)
-    identities = _identities(source, prefix, faults)
+def _read(archive: Archive, faults: Faults) -> Listing:
+    prefix = folder_of(archive, IDENTITIES)
+    identities = _identities(archive, prefix, faults)
     sets = cut(identities.values())
-    attributes = _attributes(source, prefix, faults)
+    attributes = _attributes(archive, prefix, faults)
     rows = []
     for file, person in identities.items():
         if file in attributes:
-            rows.append((prefix + FOLDER + file, "", str(person), _SPLITS[sets[person]], *attributes[file]))
+            rows.append(Row(prefix + FOLDER + file, "", str(person), _SPLITS[sets[person]], attributes[file]))
         elif attributes:
             faults.add(f"{FOLDER}{file}", f"has no line in {ATTRIBUTES}, though {IDENTITIES} names it", "add its labels")
-    table = pd.DataFrame(rows, columns=["path", "family", "person", "split", *LABEL_COLUMNS])
-    there = check_files(table["path"], source, IDENTITIES, faults)
-    return table[table["path"].isin(there)].reset_index(drop=True)
+    return Listing(rows, (cut_note(int(row.person) for row in rows),))
 
 
-def cut(people: Iterable[int]) -> dict[int, str]:
+def _forgotten(people: Iterable[str]) -> set[str]:
+    return {str(person) for person, name in cut(map(int, people)).items() if name == FORGET}
+
+
+def cut(people: Iterable[int]) -> dict[int, SetName]:
     """Which of the four sets each identity number belongs to; forget and retain together are the training split.
 
     As published, by the numbers themselves, where that gives each set somebody. Another part of CelebA has other numbers:
@@ -72,13 +74,13 @@ def cut_note(people: Iterable[int]) -> str:
     )
 
 
-def _published(numbers: Iterable[int]) -> dict[int, str]:
+def _published(numbers: Iterable[int]) -> dict[int, SetName]:
     return {number: CUT_ORDER[bisect_right(FIRST, number)] for number in numbers}
 
 
-def _identities(source: Archive, prefix: str, faults: Faults) -> dict[str, int]:
+def _identities(archive: Archive, prefix: str, faults: Faults) -> dict[str, int]:
     found: dict[str, int] = {}
-    for where, fields in _lines(source, prefix + IDENTITIES, faults):
+    for where, fields in _lines(archive, prefix + IDENTITIES, faults):
         if len(fields) != 2 or not fields[1].isdecimal():
             faults.add(where, "the line is not 'FILE NUMBER'", "correct it", f"it is {' '.join(fields)!r}")
         elif fields[0] in found:
@@ -88,10 +90,10 @@ def _identities(source: Archive, prefix: str, faults: Faults) -> dict[str, int]:
     return found
 
 
-def _attributes(source: Archive, prefix: str, faults: Faults) -> dict[str, tuple[int, ...]]:
+def _attributes(archive: Archive, prefix: str, faults: Faults) -> dict[str, tuple[int, ...]]:
     """Labels by file; a leading count and a line of column names, as in CelebA's own file, are passed over."""
     found = {}
-    for number, (where, fields) in enumerate(_lines(source, prefix + ATTRIBUTES, faults), start=1):
+    for number, (where, fields) in enumerate(_lines(archive, prefix + ATTRIBUTES, faults), start=1):
         if not fields[0].lower().endswith(IMAGE_ENDINGS):
             if number > 2:
                 faults.add(where, "the line does not begin with an image file", "correct it", f"it begins with {fields[0]!r}")
@@ -107,9 +109,20 @@ def _attributes(source: Archive, prefix: str, faults: Faults) -> dict[str, tuple
     return found
 
 
-def _lines(source: Archive, name: str, faults: Faults) -> Iterator[tuple[str, list[str]]]:
+def _lines(archive: Archive, name: str, faults: Faults) -> Iterator[tuple[str, list[str]]]:
     """The lines that are not empty, as where each is and what it holds."""
     with faults.collected(name):
-        for number, line in enumerate(read_text(source, name).splitlines(), start=1):
+        for number, line in enumerate(read_text(archive, name).splitlines(), start=1):
             if line.strip():
                 yield f"{name}, line {number}:", [normalized_path(field) for field in line.split()]
+
+
+MUCAC = Source(
+    name="mucac",
+    title="MUCAC",
+    received="folder",
+    labels=tuple(LABEL_COLUMNS),
+    tables=IDENTITIES,
+    read=_read,
+    forgotten=_forgotten,
+)

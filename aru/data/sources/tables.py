@@ -1,11 +1,9 @@
-"""Tables of an archive, read with every fault named."""
+"""Reading the tables of an archive: CSV files and text, with every fault collected."""
 
 import codecs
 import csv
 import io
 from collections.abc import Iterable, Iterator
-
-import pandas as pd
 
 from aru.data.archive import Archive
 from aru.data.faults import Fault, Faults
@@ -15,16 +13,16 @@ IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gi
 _SAVE_AGAIN = "save it in UTF-8 ('CSV UTF-8' in a spreadsheet)"
 
 
-def folder_of(source: Archive, table: str) -> str:
+def folder_of(archive: Archive, table: str) -> str:
     """The folder that holds the tables, as a prefix of names: the archive's top, or wherever below it they lie."""
-    return next((name.removesuffix(table) for name in source.names() if f"/{name}".endswith(f"/{table}")), "")
+    return next((name.removesuffix(table) for name in archive.names() if f"/{name}".endswith(f"/{table}")), "")
 
 
-def read_text(source: Archive, name: str) -> str:
+def read_text(archive: Archive, name: str) -> str:
     """A text member. In another encoding than UTF-8, which could only be guessed, it is a Fault that says how to save it."""
-    if name not in source.names():
+    if name not in archive.names():
         raise Fault(f"is missing: there is no {name} in the archive", "is it the right archive, with this layout?")
-    content = source.read(name)
+    content = archive.read(name)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -37,66 +35,68 @@ def read_text(source: Archive, name: str) -> str:
     raise Fault(f"is not a CSV file or text in UTF-8, it seems to be in {found}", remedy)
 
 
-def read_csv(source: Archive, name: str, columns: tuple[str, ...], faults: Faults) -> pd.DataFrame:
-    """A CSV member with at least these columns, every cell a text that is not empty, and the number of its line in `line`.
+def read_csv(archive: Archive, name: str, columns: tuple[str, ...], faults: Faults) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV member with at least these columns: the number of the line, and the cells by column.
 
-    What is wrong with it is noted; the rows at fault are left out.
+    No cell of these columns is empty. Faults of the table are added to `faults`; their rows are left out.
     """
-    rows: list[list] = []
     with faults.collected(name):
-        lines = csv.reader(io.StringIO(read_text(source, name), newline=""), strict=True)
+        reader = csv.reader(io.StringIO(read_text(archive, name), newline=""), strict=True)
         try:
-            rows = list(_rows(lines, name, columns, faults))
+            header = _header(next(reader, []), columns)
+            for cells in filter(None, reader):
+                row = _row(f"{name}, line {reader.line_num}:", header, cells, columns, faults)
+                if row is not None:
+                    yield reader.line_num, row
         except csv.Error as error:
             raise Fault(
-                "is not a CSV file", "mend the line, or fetch the archive again", f"line {lines.line_num}: {error}"
+                "is not a CSV file", "mend the line, or fetch the archive again", f"line {reader.line_num}: {error}"
             ) from error
-    return pd.DataFrame(rows, columns=["line", *columns])
 
 
-def _rows(lines: "csv._reader", name: str, columns: tuple[str, ...], faults: Faults) -> Iterator[list]:
-    header = next(lines, [])
+def _header(cells: list[str], columns: tuple[str, ...]) -> list[str]:
     for column in columns:
-        if column not in header:
+        if column not in cells:
             raise Fault(
                 f"lacks the column {column!r}",
                 "name its columns as docs/operation.md has them",
-                f"it has {', '.join(header) or 'none'}",
+                f"it has {', '.join(cells) or 'none'}",
             )
-    for cells in filter(None, lines):
-        where = f"{name}, line {lines.line_num}:"
-        if len(cells) != len(header):
-            faults.add(
-                where,
-                "the row has not as many cells as the header",
-                "put cells that hold a comma into double quotes; remove what is too much",
-                f"{len(cells)}, the header {len(header)}",
-            )
-            continue
-        row = dict(zip(header, cells, strict=True))
-        empty = [column for column in columns if not normalized_id(row[column])]
-        for column in empty:
-            faults.add(where, f"{column} is empty", "fill it in")
-        if not empty:
-            yield [lines.line_num, *(row[column] for column in columns)]
+    return cells
 
 
-def check_files(named: Iterable[str], source: Archive, tables: str, faults: Faults) -> set[str]:
-    """Note rows without a file, files with two rows and image files without one; returns the paths that can be read.
+def _row(where: str, header: list[str], cells: list[str], columns: tuple[str, ...], faults: Faults) -> dict[str, str] | None:
+    if len(cells) != len(header):
+        faults.add(
+            where,
+            "the row has not as many cells as the header",
+            "put cells that hold a comma into double quotes; remove what is too much",
+            f"{len(cells)}, the header {len(header)}",
+        )
+        return None
+    row = dict(zip(header, cells, strict=True))
+    empty = [column for column in columns if not normalized_id(row[column])]
+    for column in empty:
+        faults.add(where, f"{column} is empty", "fill it in")
+    return None if empty else row
 
-    Files without a row are not noted where a table has faults of its own: its rows are not all known then.
+
+def check_files(named: Iterable[str], archive: Archive, tables: str, faults: Faults) -> set[str]:
+    """Add the faults of rows without a file, files with two rows and image files without one; returns the readable paths.
+
+    Image files without a row are no fault where a table has faults of its own: then not all of its rows are known.
     """
-    whole = not faults
-    present = set(source.names())
-    images = {name for name in present if name.lower().endswith(IMAGE_ENDINGS) and not _is_shadow(name)}
-    alike = {name.casefold(): name for name in images}
-    seen: set[str] = set()
+    complete = not faults
+    present = set(archive.names())
+    images = {name for name in present if name.lower().endswith(IMAGE_ENDINGS) and not _is_macos_metadata(name)}
+    by_lower_case = {name.casefold(): name for name in images}
+    readable: set[str] = set()
     for path in named:
-        other = alike.get(path.casefold())
-        if path in seen:
+        other = by_lower_case.get(path.casefold())
+        if path in readable:
             faults.add(path, f"has two rows in {tables}", "keep one row an image")
         elif path in present:
-            seen.add(path)
+            readable.add(path)
         elif other:
             faults.add(
                 path,
@@ -111,13 +111,13 @@ def check_files(named: Iterable[str], source: Archive, tables: str, faults: Faul
                 f"has a row in {tables} but is not in the archive",
                 "add the file or remove the row; fetch the archive again if the file should be there",
             )
-    for path in sorted(images - seen) if whole else ():
+    for path in sorted(images - readable) if complete else ():
         faults.add(path, f"is in the archive without a row in {tables}", "add the row or leave the file out")
-    return seen
+    return readable
 
 
-def _is_shadow(name: str) -> bool:
-    """Whether macOS put this file beside another one, with what its own file system knows of it."""
+def _is_macos_metadata(name: str) -> bool:
+    """Whether this is a file that macOS adds to an archive for the metadata of another one."""
     return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith("._")
 
 
