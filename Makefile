@@ -1,10 +1,10 @@
 # `make run` does the main job from a fresh clone; `make test` runs the whole suite. Everything else is the command `aru`.
-# `make lint`, `make types` and `make upgrade-check` are for those who change the code (CONTRIBUTING.md).
+# `make coverage`, `make lint`, `make types` and `make upgrade-check` are for those who change the code (CONTRIBUTING.md).
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test lint types install data upgrade-check clean
+.PHONY: run test coverage lint types install data upgrade-check clean
 
 run: data
 	$(BIN)/aru run
@@ -12,6 +12,10 @@ run: data
 # Two processes, each with whole files: fixtures such as Prefect's server are shared within a file.
 test: data
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# Lines and branches of flows/ that its tests reach, in their own and in the processes that they start.
+coverage: data
+	$(BIN)/python -m pytest tests/flows --cov --cov-report=term-missing:skip-covered
 
 lint: install
 	$(BIN)/ruff check .

@@ -31,9 +31,8 @@ from aru.core.errors import InputError, TrainingError
 from aru.data.manifest import read_manifest
 from aru.methods.registry import METHODS, find
 from aru.reporting.comparison.tuning_figures import write_tuning_figures
-from flows.experiments.plain_tuning import tune_method
 from flows.experiments.search import Search
-from tests.helpers.tuned import CHECKOUT, SETTING, config_of
+from tests.helpers.tuned import CHECKOUT, SETTING, config_of, tune_method
 
 pytest_plugins = ["tests.helpers.tuning_fixtures"]
 FACES = load_config(CHECKOUT / "params.yaml", "faces")
@@ -282,7 +281,7 @@ def test_a_killed_search_finds_its_results_and_ends_as_one_that_was_not(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tune_method("ssd", SETTING, config, real(config, work), told=killed)
+        tune_method("ssd", SETTING, config, real(config, work), on_trial=killed)
     assert len(computed) == 2
     resumed = tune_method("ssd", SETTING, config, real(config, work))
     assert len(computed) == len(set(computed)) == 3

@@ -1,14 +1,18 @@
 """A benchmark small enough to be tuned in seconds: a made archive, its prepared images, two models of the tuning people."""
 
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from aru.comparison.cell import run_task
-from aru.comparison.trials import Setting, missing_base
+from aru.comparison.trials import Outcome, Setting, missing_base
+from aru.comparison.tuning import Trial
 from aru.core.config import Config, load_config
 from aru.stages.runner import run as run_stage
+from flows.experiments.search import Search
 from tests.helpers.archives import mufac_archive
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -35,3 +39,20 @@ def make(root: Path) -> Path:
 def config_of(root: Path) -> Config:
     """The benchmark's parameters."""
     return load_config(root / "params.yaml", "toy")
+
+
+def tune_method(
+    method: str,
+    setting: Setting,
+    config: Config,
+    run: Callable[[int, Mapping[str, Any]], Outcome],
+    *,
+    over: Callable[[], bool] = lambda: False,
+    on_trial: Callable[[int, Trial], None] = lambda number, trial: None,
+) -> list[Trial]:
+    """The trials of one search, computed by `run(number, parameters)` in this process, until `over` says that the time is."""
+    search = Search(method, setting, config)
+    while not search.done and not over():
+        number = len(search.trials)
+        on_trial(number, search.tell(run(number, search.ask())))
+    return search.trials

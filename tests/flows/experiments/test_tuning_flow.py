@@ -15,9 +15,9 @@ from aru.comparison.choices import nested
 from aru.comparison.trials import Outcome, Setting, caps_of, run_trial, trial_tasks
 from aru.comparison.tuning import Trial, curve, frozen, load_tuned, meta_of
 from aru.core.errors import InputError
-from flows.experiments.plain_tuning import main, tune_method
+from flows.experiments.plain_tuning import main
 from flows.tracking import runs, store
-from tests.helpers.tuned import SETTING, config_of
+from tests.helpers.tuned import SETTING, config_of, tune_method
 
 pytest_plugins = ["tests.helpers.tracking_fixtures", "tests.helpers.tuning_fixtures"]
 FOUND = {

@@ -1,0 +1,98 @@
+"""The steps of tuning, with Prefect (`flows.experiments.tuning`) and without (`flows.experiments.plain_tuning`)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aru.comparison.choices import nested
+from aru.comparison.draws import Draw
+from aru.comparison.plan import Task
+from aru.comparison.trials import Setting, run_trial, trial_tasks
+from aru.comparison.tuning import Trial, curve, frozen, merged, meta_of, write_tuned
+from aru.compute.work_queue import Pending, never, work_off
+from aru.core.config import Config
+from aru.core.files import write_json
+from aru.reporting.comparison.tuning_figures import write_tuning_figures
+from flows.experiments.search import Search
+
+Submit = Callable[[str, Sequence[Task]], Pending]
+"""Called with a trial's label and tasks: has the trial computed elsewhere, its results left in the comparison's store."""
+
+
+def run_searches(
+    searches: Sequence[Search],
+    caps: Mapping[Draw, float],
+    config: Config,
+    work: Path,
+    *,
+    submit: Submit,
+    at_once: int,
+    on_trial: Callable[[Search, Trial], None],
+    over: Callable[[], bool] = never,
+    stop: Callable[[], None] = lambda: None,
+) -> None:
+    """Run the trials of several searches, one trial of a search at a time: it learns from every trial before the next.
+
+    Ends when all trials are done or `over` says that the time is; trials that run are waited for. `stop` is called on an
+    interrupt.
+    """
+    waiting = list(searches)
+
+    def next_trial() -> tuple[Search, list[Task]] | None:
+        if not waiting:
+            return None
+        search = waiting.pop(0)
+        changes = nested(search.ask())
+        return search, trial_tasks(search.setting, config, work / "prepared", search.method, changes, len(search.trials))
+
+    def settle(running: tuple[Search, list[Task]], future: Any) -> None:
+        future.result()
+        search, tasks = running
+        trial = search.tell(run_trial(tasks, caps, config, work))  # read from the store: nothing is computed here
+        on_trial(search, trial)
+        if not search.done:
+            waiting.insert(0, search)
+
+    work_off(
+        next_trial,
+        lambda running: submit(f"{running[0].method} {len(running[0].trials)}", running[1]),
+        settle,
+        at_once=at_once,
+        over=over,
+        stop=stop,
+    )
+
+
+def tuned_file(root: Path, benchmark: str) -> Path:
+    """The benchmark's file of frozen parameters."""
+    return Path(root) / "tuned" / f"{benchmark}.yaml"
+
+
+def check_frozen(setting: Setting, config: Config, work: Path, target: Path) -> None:
+    """Raise InputError, before work starts, where the file of frozen parameters is of another setting."""
+    merged(target, frozen(meta_of(setting, config, work), {}))
+
+
+def format_trial(search: Search, trial: Trial) -> str:
+    """The newest trial of a search in one line: method, number, CPU seconds, score or state, parameters."""
+    outcome = trial.outcome
+    result = f"{outcome.score:.4f}" if outcome.score is not None else outcome.state
+    values = ", ".join(
+        f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in trial.parameters.items()
+    )
+    number = f"{len(search.trials):>3}/{search.setting.trials}"
+    return f"{search.method:<17}{number} {outcome.cpu_seconds:7.1f} s  {result:<12} {values or 'defaults'}"
+
+
+def write_tuning(setting: Setting, config: Config, work: Path, searches: Sequence[Search], target: Path) -> list[str]:
+    """Write the curves with their figures, and the frozen file with the methods that had all their trials.
+
+    Returns the methods that had not: only equal tuning is frozen.
+    """
+    curves = {search.method: curve(search.trials) for search in sorted(searches, key=lambda one: one.method) if search.trials}
+    write_json(work / "comparison" / "tuning.json", curves)
+    write_tuning_figures(work / "comparison" / "figures", curves)
+    complete = {search.method: search.trials for search in searches if search.done}
+    if complete:
+        write_tuned(target, merged(target, frozen(meta_of(setting, config, work), complete)))
+    return [search.method for search in searches if not search.done]
