@@ -15,9 +15,7 @@ from aru.metrics.membership.epsilon_bound import (
     _tests,
     _upper,
     largest_bound,
-    largest_people_bound,
     lower_bounds,
-    people_bound,
 )
 from aru.metrics.membership.epsilon_figures import epsilon_figures
 
@@ -161,27 +159,6 @@ def test_the_largest_bound_is_that_of_perfect_separation() -> None:
     apart = lower_bounds(rng.normal(100, 1, (40, 50)), rng.normal(0, 1, (24, 50)), seed=0)
     assert apart == pytest.approx(np.full(50, largest_bound(40, 24)))
     assert largest_bound(4, 4) == 0 < largest_bound(16, 16) < largest_bound(64, 64) < largest_estimate(64)
-
-
-@pytest.mark.parametrize("chance", [0.5, 0.7, 0.95])
-@pytest.mark.parametrize("people", [20, 100])
-def test_the_bound_from_people_is_above_the_truth_in_at_most_5_percent(chance: float, people: int) -> None:
-    rng, truth = np.random.default_rng(people), math.log(chance / (1 - chance)) / 2
-    above = [
-        people_bound(np.where(rng.random(people) < chance, 1.0, -1.0), np.zeros(people + 5), seed=seed) > truth
-        for seed in range(REPEATS // 3)
-    ]
-    assert np.mean(above) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / len(above))
-
-
-def test_the_bound_from_people_at_its_ends() -> None:
-    known, unknown = np.arange(100) + 500.0, np.arange(120.0)
-    share = 0.05 ** (1 / 100)
-    assert people_bound(known, unknown, seed=0) == pytest.approx(math.log(share / (1 - share)) / 2)
-    assert people_bound(known, unknown, seed=0) == largest_people_bound(100, 120)
-    assert people_bound(unknown, known, seed=0) == 0
-    assert people_bound(np.zeros(100), np.zeros(100), seed=0) < 0.2  # equal scores are coins
-    assert people_bound(known + 0.0, unknown + 560, seed=3) == people_bound(known, unknown + 560, seed=3)
 
 
 def ensembles(*, shift: dict[int, float], models: int = 48, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

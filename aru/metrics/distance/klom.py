@@ -5,7 +5,7 @@ logit minus the logsumexp of the others.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -19,6 +19,32 @@ CLIP = 100.0
 FLOOR = 1e-5
 SPLITS = 20
 LEAST_ORACLES = 4
+
+
+class Summary(TypedDict):
+    """Mean and percentiles over the images, in nats."""
+
+    mean: float
+    p95: float
+    p99: float
+
+
+class Excess(TypedDict):
+    """Mean of matched minus null, in nats, and its 95 % interval over people."""
+
+    mean: float
+    interval: list[float] | None
+
+
+class KlomFigures(TypedDict):
+    """The result of `klom_figures`; models: how many `unlearned`, `retrained`, and in a `half`."""
+
+    models: dict[str, int]
+    bins: int
+    all_models: Summary
+    matched: Summary
+    null: Summary
+    excess: Excess
 
 
 def ensemble_margins(logits: Sequence[torch.Tensor], targets: torch.Tensor) -> np.ndarray:
@@ -64,7 +90,7 @@ def klom_figures(
     seed: int,
     bins: int = BINS,
     splits: int = SPLITS,
-) -> dict[str, Any]:
+) -> KlomFigures:
     """KLoM of one set of images with its null: mean, 95th and 99th percentile over the images.
 
     The value depends on how many models a side has, so like is compared with like. The oracles are split at random
@@ -96,10 +122,11 @@ def klom_figures(
     }
 
 
-def _summary(values: Sequence[np.ndarray]) -> dict[str, float]:
+def _summary(values: Sequence[np.ndarray]) -> Summary:
     """Mean, 95th and 99th percentile over the images, averaged over the splits."""
     figures = np.mean([[one.mean(), *np.quantile(one, (0.95, 0.99))] for one in values], axis=0)
-    return dict(zip(("mean", "p95", "p99"), map(float, figures), strict=True))
+    mean, p95, p99 = map(float, figures)
+    return {"mean": mean, "p95": p95, "p99": p99}
 
 
 def _histogram(offset: np.ndarray, width: np.ndarray, bins: int) -> np.ndarray:

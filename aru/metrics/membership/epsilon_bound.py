@@ -1,17 +1,14 @@
-"""Lower bounds on epsilon that hold with a stated confidence, from an ensemble of models or from people.
+"""Lower bounds on epsilon that hold with a stated confidence, from ensembles of models.
 
 An unlearning method is (epsilon, delta)-close to retraining when no test on one model tells the two apart better than
 epsilon allows. A test that succeeds on finitely many models proves only that epsilon is at least so large.
 """
-
-import math
 
 import numpy as np
 from scipy.stats import beta
 
 from aru.core.errors import InputError
 from aru.metrics.membership.epsilon import DELTA, check_ensembles, epsilon_of
-from aru.stats.roc import check_scores, clopper_pearson
 
 CONFIDENCE = 0.95
 RANKS = (0.0, 0.25)
@@ -64,38 +61,6 @@ def largest_bound(unlearned: int, retrained: int, *, confidence: float = CONFIDE
     """The bound that so many models give when they are perfectly apart: a larger epsilon can not be shown."""
     one, other = np.zeros((unlearned, 1)), np.ones((retrained, 1))
     return float(lower_bounds(one, other, seed=0, confidence=confidence, delta=delta)[0])
-
-
-def people_bound(forgotten: np.ndarray, unseen: np.ndarray, *, seed: int, confidence: float = CONFIDENCE) -> float:
-    """A bound on epsilon (delta = 0) from a single unlearned model, with people as the sample.
-
-    Shape: one score a person, (F,) and (U,), finite, higher where the model knows the person; all scores may be
-    centred by anything that does not look at who was forgotten. Forgotten and unseen people are paired at random, and
-    in each pair the higher score is called the forgotten one. The bound holds where chance decided which of the two
-    was forgotten and which never seen: people drawn at random into the training set, as in the shadow pool. It does
-    not hold where the two differ otherwise, as by the photographer or the age.
-
-    If unlearning is epsilon-close to retraining whoever was forgotten, swapping a pair changes the law by 2 epsilon at
-    most, so however the pairs depend on each other the number of right calls is at most that of coins of chance
-    e^2eps / (1 + e^2eps) (Steinke, Nasr, Jagielski 2023, arXiv 2305.08846, theorem 5.1); Clopper and Pearson bound it.
-    """
-    forgotten, unseen = check_scores(forgotten, unseen)
-    _check_levels(confidence, 0.0)
-    rng, pairs = np.random.default_rng([seed, 1]), min(len(forgotten), len(unseen))
-    one, other = (rng.permutation(scores)[:pairs] for scores in (forgotten, unseen))
-    right = int(((one > other) | ((one == other) & (rng.random(pairs) < 0.5))).sum())
-    return _pairs_bound(right, pairs, confidence)
-
-
-def largest_people_bound(forgotten: int, unseen: int, *, confidence: float = CONFIDENCE) -> float:
-    """What `people_bound` gives when every pair is called rightly."""
-    pairs = min(forgotten, unseen)
-    return _pairs_bound(pairs, pairs, confidence)
-
-
-def _pairs_bound(right: int, pairs: int, confidence: float) -> float:
-    share = clopper_pearson(right, pairs, level=2 * confidence - 1)[0]  # one of its sides is used
-    return math.log(share / (1 - share)) / 2 if share > 0.5 else 0.0
 
 
 def _tests(unlearned: int, retrained: int) -> list[tuple[int, int | None, int | None, int]]:

@@ -1,6 +1,6 @@
 """Epsilon of a forget set from ensembles: by image, by person, and for the request as a whole."""
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -11,6 +11,51 @@ from aru.metrics.membership.epsilon_bound import CONFIDENCE, largest_bound, lowe
 WORST = 10
 
 
+class ImageEpsilon(TypedDict):
+    """Over the images: how many, the estimate, and the share of them whose bound is above 0."""
+
+    images: int
+    estimate_mean: float
+    estimate_largest_measurable: float
+    forgetting_quality: float
+    bound_above_zero: float
+    largest_measurable: float
+
+
+class ExposedPerson(TypedDict):
+    """A person whose bound is above 0."""
+
+    subject: str
+    bound: float
+
+
+class PersonEpsilon(TypedDict):
+    """Over the people; `worst`: those of the highest bounds, which hold together."""
+
+    people: int
+    bound_above_zero: float
+    worst: list[ExposedPerson]
+    largest_measurable: float
+
+
+class RequestEpsilon(TypedDict):
+    """The bound of the forget set as a whole, and the largest that so many models can show."""
+
+    bound: float
+    largest_measurable: float
+
+
+class EpsilonFigures(TypedDict):
+    """The result of `epsilon_figures`; models: how many `unlearned` and `retrained`."""
+
+    models: dict[str, int]
+    confidence: float
+    delta: float
+    image: ImageEpsilon
+    person: PersonEpsilon
+    request: RequestEpsilon
+
+
 def epsilon_figures(
     unlearned: np.ndarray,
     retrained: np.ndarray,
@@ -19,7 +64,7 @@ def epsilon_figures(
     seed: int,
     confidence: float = CONFIDENCE,
     delta: float = DELTA,
-) -> dict[str, Any]:
+) -> EpsilonFigures:
     """The competition's estimate and, what counts, lower bounds, each beside the largest that could be measured.
 
     Shape: phi of the forget images under (U, M) unlearned and (R, M) retrained models; subjects (M,).
