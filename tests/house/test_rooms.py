@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.draw_house import DOORS, PICTURE, ROOMS, ROOT, draw, imported_modules, room_imports
+from tools.draw_house import DOORS, ORDER, PICTURE, ROOMS, ROOT, draw, imported_modules, room_imports
 
 SAME_NAME = {
     "aru": {
@@ -48,6 +48,15 @@ def modules(floor: str) -> list[Path]:
 def packages(folder: str) -> set[str]:
     """The folders directly in another one that hold Python files, as paths from the project's folder."""
     return {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).iterdir() if any(path.glob("*.py"))}
+
+
+def test_a_package_imports_only_packages_above_it() -> None:
+    imports = room_imports()
+    assert len(imports) > 60
+    unknown = {room for pair in imports for room in pair} - set(ORDER)
+    assert unknown == set(), "a new package: add it to ROOMS in tools/draw_house.py, where it belongs in the order"
+    downwards = sorted(f"{source} imports {target}" for source, target in imports if ORDER.index(target) > ORDER.index(source))
+    assert downwards == []
 
 
 @pytest.mark.parametrize("floor", ROOMS)
