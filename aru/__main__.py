@@ -1,64 +1,65 @@
-"""`python -m aru STAGE BENCHMARK` runs one stage: what dvc.yaml calls, without any server.
+"""The science without servers: `python -m aru STAGE BENCHMARK` runs one stage, `python -m aru COMMAND ...` everything else.
 
-DVC's commands do not have the benchmark in them, because a shell reads them: DVC tells it by the environment.
+It needs PyTorch, and neither Prefect, MLflow nor DVC.
 """
 
 import argparse
 import errno
-import logging
+import importlib
 import os
 import sys
-import time
-from pathlib import Path
+from collections.abc import Sequence
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
 
+from aru.commands import stage
 from aru.core.errors import InputError, TrainingError, explained
+from aru.core.folders import STAGES
 
-_LINE_EVERY_SECONDS = 10.0
-log = logging.getLogger("aru")
+COMMANDS = (
+    "compare",
+    "shadows",
+    "audit-model",
+    "side-by-side",
+    "calibrate",
+    "known-bad",
+    "false-alarms",
+    "pack",
+    "unpack",
+    "faces",
+)
+"""Each a module of `aru.commands` with `add_arguments(parser)` and `run(options)`, which returns the exit code."""
 
 
-class LoggedProgress:
-    """Progress as plain lines, at most one every ten seconds."""
-
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-
-    def __call__(self, done: int, total: int, text: str) -> None:
-        if time.monotonic() - self._last >= _LINE_EVERY_SECONDS:
-            self._last = time.monotonic()
-            log.info("%s: %d of %d (%.0f %%)", text, done, total, 100 * done / max(1, total))
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line, run the stage, and turn bad input into one clear message and exit code 2."""
-    from aru.stages.runner import STAGES, run
-
-    parser = argparse.ArgumentParser(prog="python -m aru", description="Run one stage of one benchmark.")
-    parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("benchmark", nargs="?", help="an active benchmark of params.yaml; under DVC that of its stage")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one stage or command; bad input, a failed training and a full disk become one clear message and exit code 2."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser(given).parse_args(given)
     try:
-        run(options.stage, options.benchmark or _benchmark_of_dvc(options.stage), root=Path("."), progress=LoggedProgress())
+        return options.run(options)
     except (InputError, TrainingError) as error:
         print(f"error: {explained(error)}", file=sys.stderr)
-        return 2
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         print(f"error: the disk is full ({error}): free some space and run it again", file=sys.stderr)
-        return 2
-    return 0
+    return 2
 
 
-def _benchmark_of_dvc(stage: str) -> str:
-    """The benchmark of the stage that DVC runs, such as train@faces."""
-    _, found, benchmark = os.environ.get("DVC_STAGE", "").partition(f"{stage}@")
-    if not found:
-        raise InputError(f"name a benchmark: `python -m aru {stage} faces`")
-    return benchmark
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    """Stages and commands, each with one line; only the named one adds its arguments, since some import PyTorch for them."""
+    parser = argparse.ArgumentParser(prog="python -m aru", description=__doc__.partition("\n")[0].replace("`", ""))
+    names = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="stages, then commands")
+    modules = dict.fromkeys(STAGES, stage) | {
+        name: importlib.import_module(f"aru.commands.{name.replace('-', '_')}") for name in COMMANDS
+    }
+    for name, module in modules.items():
+        line = stage.SUMMARIES[name] if name in STAGES else (module.__doc__ or "").partition("\n")[0]
+        command = names.add_parser(name, help=line.replace("%", "%%"), description=line)
+        command.set_defaults(run=module.run)
+        if name in given[:1]:
+            module.add_arguments(command)
+    return parser
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ PLANS = {
         "3",
     ],
 }
-"""Arguments of `python -m aru.commands.compare`, in the order in which they are wanted; whole seeds first."""
+"""Arguments of `python -m aru compare`, in the order in which they are wanted; whole seeds first."""
 _RESULT_BYTES = 15 << 20
 
 
@@ -193,7 +193,7 @@ def _second(options: argparse.Namespace) -> None:
     shutil.copy(CARRIED / "second" / "manifest.csv", prepared)
     parts = [str(path) for path in sorted(options.keep.glob("part-*.zip"))]
     if not (prepared / "images.npy").is_file():
-        _run(["aru.data.packing", "decode", options.benchmark, *parts], project, options.keep)
+        _run(["aru", "unpack", options.benchmark, *parts], project, options.keep)
     if options.pace_seconds > 0:
         pace = [sys.executable, str(CODE / "tools" / "gpu_pace.py"), options.benchmark, str(options.pace_seconds)]
         with open(_out() / "pace.json", "w", encoding="utf-8") as figures:
@@ -206,7 +206,8 @@ def _second(options: argparse.Namespace) -> None:
     try:
         _run(
             [
-                "aru.commands.compare",
+                "aru",
+                "compare",
                 options.benchmark,
                 *arguments,
                 "--workers",
@@ -278,10 +279,10 @@ def _merge(options: argparse.Namespace) -> None:
     print(f"{new} results are new in {store.folder.relative_to(ROOT)}")
 
 
-def _run(module: list[str], project: Path, keep: Path) -> None:
+def _run(command: list[str], project: Path, keep: Path) -> None:
     began = time.monotonic()
-    done = subprocess.run([sys.executable, "-m", *module], cwd=project, env=_environment(keep), check=False)
-    print(f"{module[0]}: exit code {done.returncode}, {time.monotonic() - began:.0f} s", flush=True)
+    done = subprocess.run([sys.executable, "-m", *command], cwd=project, env=_environment(keep), check=False)
+    print(f"{' '.join(command[:2])}: exit code {done.returncode}, {time.monotonic() - began:.0f} s", flush=True)
     if done.returncode:
         raise SystemExit(done.returncode)
 

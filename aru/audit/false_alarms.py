@@ -1,20 +1,13 @@
-"""`python -m aru.audit.false_alarms`: how often the quick level turns a retrained model away, by people and photos.
+"""How often the quick level turns a retrained model away, by people and photos (`python -m aru false-alarms`).
 
 A small problem whose truth is known: images with the pattern of a class, something of the person's own that all photos of a
 person share, and noise. The audited model was trained on the retained people alone, so whoever is forgotten is to it what an
 unseen person is, and every failure is a false alarm. In each trial other people are forgotten and others are unseen.
 """
 
-import argparse
-import os
-import sys
 from collections import Counter
-from collections.abc import Sequence
 from functools import cache
-from itertools import pairwise, product
-from pathlib import Path
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -22,9 +15,8 @@ import torch
 from torch import nn
 
 from aru.audit.case import AUDITED, Case, make_case
-from aru.audit.criteria import KNOWN
 from aru.audit.quick import QUICK_SETS, quick
-from aru.audit.thresholds import THRESHOLDS_FILE, Threshold, read_thresholds
+from aru.audit.thresholds import Threshold
 from aru.audit.verdicts import Measurement, judge
 from aru.compute.device import Compute
 from aru.core.config import TrainConfig
@@ -140,26 +132,3 @@ def told(table: dict[tuple[int, int], dict[str, float]]) -> list[str]:
         f"| {people} | {photos} | {' | '.join(f'{100 * one[name]:.1f} %' for name in names)} |"
         for (people, photos), one in table.items()
     ]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table."""
-    parser = argparse.ArgumentParser(prog="python -m aru.audit.false_alarms", description=__doc__)
-    parser.add_argument("--trials", type=int, default=400, help="of each number of people and photos")
-    parser.add_argument("--people", type=int, nargs="+", default=PEOPLE)
-    parser.add_argument("--photos", type=int, nargs="+", default=PHOTOS)
-    options = parser.parse_args(arguments)
-    if min(options.trials, *options.people, *options.photos) < 1 or max(options.people) > CANDIDATES:
-        print(f"error: trials, people and photos count from 1, and people up to {CANDIDATES}", file=sys.stderr)
-        return 2
-    criteria = read_thresholds(Path(THRESHOLDS_FILE), KNOWN).of("quick")
-    table = {}
-    for people, photos in product(options.people, options.photos):
-        table[people, photos] = rates(people, photos, trials=options.trials, criteria=criteria)
-        print(f"{people} people, {photos} photos of each: done", file=sys.stderr)
-    print("\n".join(told(table)))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

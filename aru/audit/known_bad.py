@@ -1,18 +1,13 @@
-"""`python -m aru.audit.known_bad BENCHMARK`: does the quick level fail models that are the original but for very little?
+"""Models that are the original but for very little: `python -m aru known-bad` shows whether the quick level fails them.
 
 Each of them gives away what the original does, or has its features, though none has its weights. What the audit says of them
 on one's own data is its power there: how many people are asked, and how much the original remembers, decide it.
 """
 
-import argparse
 import copy
-import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
 
 import torch
 from torch import nn
@@ -119,29 +114,18 @@ def cases(benchmark: str, root: Path) -> Iterator[tuple[str, Case]]:
         )
 
 
+def audits(benchmark: str, root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The name and the record of the quick audit of every known-bad model."""
+    thresholds = read_thresholds(root / THRESHOLDS_FILE, KNOWN).on(benchmark)
+    for name, case in cases(benchmark, root):
+        found, details = quick.quick(case)
+        yield name, audit_record(case, thresholds, "quick", found, details, {"benchmark": benchmark, "model": name})
+
+
 def told(name: str, record: dict[str, Any]) -> str:
     """One line: the verdict, and the figures with their intervals of some criteria."""
     rows = {row["name"]: row for row in record["criteria"]}
     return f"{name:20} {record['verdict']:13} " + "  ".join(f"{key} {_figure(rows[key])}" for key in _SHOWN)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Print a line a model; the exit code is 0 where all of them fail, 3 where one does not."""
-    parser = argparse.ArgumentParser(prog="python -m aru.audit.known_bad", description=__doc__)
-    parser.add_argument("benchmark")
-    benchmark, root, spared = parser.parse_args(arguments).benchmark, Path("."), []
-    try:
-        thresholds = read_thresholds(root / THRESHOLDS_FILE, KNOWN).on(benchmark)
-        for name, case in cases(benchmark, root):
-            found, details = quick.quick(case)
-            record = audit_record(case, thresholds, "quick", found, details, {"benchmark": benchmark, "model": name})
-            print(told(name, record), flush=True)
-            spared += [name] if record["verdict"] != "fail" else []
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"not failed: {', '.join(spared)}" if spared else "all of them fail")
-    return 3 if spared else 0
 
 
 def _descend(model: nn.Module, data: ImageSet, lr: float, steps: int, compute: Compute) -> nn.Module:
@@ -160,7 +144,3 @@ def _figure(row: dict[str, Any]) -> str:
         return "not tested"
     bounds = f" [{row['interval'][0]:.3f}, {row['interval'][1]:.3f}]" if row["interval"] else ""
     return f"{row['figure']:.3f}{bounds}{'' if row['verdict'] == 'pass' else ' ' + row['verdict']}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

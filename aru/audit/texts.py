@@ -52,7 +52,7 @@ def limits_note(benchmark: str, calibrated_on: Iterable[str | None]) -> str:
     return (
         f"Limits are calibrated on the drawn faces of the embedded benchmark {EMBEDDED}, not on {benchmark}: where "
         "images, people or training differ, retrained models may lie elsewhere. "
-        f"`python -m aru.audit.calibrate {benchmark} --write` calibrates them on this benchmark's own retrained models."
+        f"`python -m aru calibrate {benchmark} --write` calibrates them on this benchmark's own retrained models."
     )
 
 

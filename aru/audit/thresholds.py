@@ -56,7 +56,7 @@ class Threshold(_Section):
 
 
 class Limits(_Section):
-    """A criterion's limits on one benchmark, by its own retrained models (`python -m aru.audit.calibrate --write`)."""
+    """A criterion's limits on one benchmark, by its own retrained models (`python -m aru calibrate --write`)."""
 
     low: float | None = None
     high: float | None = None

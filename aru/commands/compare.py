@@ -1,23 +1,17 @@
-"""`python -m aru.commands.compare BENCHMARK` runs a comparison with PyTorch alone, where no Prefect or MLflow is.
+"""Compare methods: methods x seeds x forget draws, in processes of this machine.
 
 Its results lie where `aru benchmark` looks for them, and can be copied between machines of one kind.
 """
 
 import argparse
-import os
-import sys
 import time
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
-
-from aru.core.errors import InputError
 from aru.core.leftovers import alone
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Compute what is missing and print one line a result."""
-    parser = argparse.ArgumentParser(prog="python -m aru.commands.compare", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is compared, and how long it may take."""
     parser.add_argument("benchmark")
     parser.add_argument("--methods", default="all")
     parser.add_argument("--protocol", default="official")
@@ -29,15 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--budget-minutes", type=float)
     parser.add_argument("--tuned", type=Path)
     parser.add_argument("--keep-weights", action="store_true")
-    options = parser.parse_args(arguments)
-    try:
-        return _run(options)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
 
 
-def _run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
+    """Compute what is missing and print one line a result."""
     from aru.comparison.cell import open_store
     from aru.comparison.choices import parse_choices
     from aru.comparison.draws import draws_of
@@ -87,7 +76,3 @@ def _run(options: argparse.Namespace) -> int:
         )
     print(f"{len(left)} left for the next time" if left else "complete", flush=True)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,52 +1,37 @@
-"""`python -m aru.commands.shadows BENCHMARK` builds the pool of shadow models without Prefect or MLflow.
+"""Build the pool of shadow models; with --unlearn, unlearn those that were trained on the people.
 
-Its entries lie where `aru shadows` looks for them. With --unlearn it goes on to unlearn those that saw the people.
+Its entries lie where `aru shadows` looks for them.
 """
 
 import argparse
-import os
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
-
-from aru.compute.processes import process_pool
-from aru.compute.work_queue import work_off
-from aru.core.errors import InputError, TrainingError
 from aru.core.leftovers import alone
 
 if TYPE_CHECKING:
     from aru.shadows.build import Call
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Compute what is missing and print one line a model."""
-    parser = argparse.ArgumentParser(prog="python -m aru.commands.shadows", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which pool, and what is to be unlearned."""
     parser.add_argument("benchmark")
     parser.add_argument("--models", type=int, default=16, help="an even number")
     parser.add_argument("--protocol", default="official")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--budget-minutes", type=float, help="begin nothing after so many minutes")
-    parser.add_argument(
-        "--unlearn", metavar="METHODS", default="", help="methods as `python -m aru.commands.compare` takes them"
-    )
+    parser.add_argument("--unlearn", metavar="METHODS", default="", help="methods as `compare` takes them")
     parser.add_argument("--draws", type=int, default=1, help="forget the people of the first so many draws, one by one")
-    parser.add_argument("--status", action="store_true", help="only say what is there")
+    parser.add_argument("--status", action="store_true", help="only show what is there")
     parser.add_argument("--drop-weights", action="store_true", help="afterwards; the logits stay")
     parser.add_argument("--restore-weights", action="store_true", help="train models again whose weights were dropped")
-    options = parser.parse_args(arguments)
-    try:
-        return _run(options)
-    except (InputError, TrainingError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
 
 
-def _run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
+    """Compute what is missing and print one line a model."""
     from aru.core.config import load_config
     from aru.shadows.build import Asked, Build, table
     from aru.stages.runner import run as run_stage
@@ -76,6 +61,9 @@ def _run(options: argparse.Namespace) -> int:
 
 def run_all(calls: Sequence["Call"], workers: int, end: float | None) -> int:
     """Make the calls in order, in processes; returns how many were not begun by `end`."""
+    from aru.compute.processes import process_pool
+    from aru.compute.work_queue import work_off
+
     waiting, finished, began = list(calls), 0, time.monotonic()
 
     def settle(call: "Call", future: Future) -> None:
@@ -94,7 +82,3 @@ def run_all(calls: Sequence["Call"], workers: int, end: float | None) -> int:
             over=lambda: end is not None and time.monotonic() >= end,
         )
     return len(waiting)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,11 +2,10 @@
 
 The other machine needs neither the archive's tables nor to look for copies again: the manifest names every row's file by its
 MD5, and each distinct file travels once, as it was received, in zip files (stored, not compressed) whose members are named by
-that MD5. The parts are photos of people and are to be treated as the archive is.
+that MD5. The parts are photos of people and are to be treated as the archive is. The commands are `python -m aru pack` and
+`python -m aru unpack`.
 """
 
-import argparse
-import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -15,13 +14,11 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from aru.core.config import load_archive, load_config
 from aru.core.errors import InputError
 from aru.core.files import atomic_path, bytes_md5
 from aru.data.archive import open_archive
 from aru.data.decoding import decode_photo
 from aru.data.images import write_images
-from aru.data.manifest import read_manifest
 
 _MEMBER_BYTES = 200  # what a zip file needs for a member beside its bytes, at most
 
@@ -73,39 +70,3 @@ def decode_packed(parts: Sequence[Path], manifest: pd.DataFrame, resolution: int
                 yield decode_photo(content)
 
         write_images(photos(), len(manifest), resolution, target)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """`pack` where the archive is, `decode` on the other machine, in a project folder with params.yaml and the manifest."""
-    parser = argparse.ArgumentParser(prog="python -m aru.data.packing", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    packing = commands.add_parser("pack", help="write part-1.zip, part-2.zip ... of a prepared benchmark into a folder")
-    packing.add_argument("benchmark")
-    packing.add_argument("folder", type=Path)
-    packing.add_argument("--parts", type=int, default=2)
-    packing.add_argument("--limit", type=int, default=60 << 20, metavar="BYTES", help="of a part; default 60 MiB")
-    decoding = commands.add_parser("decode", help="write prepared/images.npy from all parts")
-    decoding.add_argument("benchmark")
-    decoding.add_argument("parts", type=Path, nargs="+")
-    options = parser.parse_args(arguments)
-    prepared = Path("work") / options.benchmark / "prepared"
-    try:
-        manifest = read_manifest(prepared / "manifest.csv")
-        if options.command == "pack":
-            if options.parts < 1:
-                raise InputError(f"--parts {options.parts}: at least one is needed")
-            archive = load_archive(Path("params.yaml"), options.benchmark)
-            for path in pack(archive, manifest, options.folder, parts=options.parts, limit=options.limit):
-                print(f"{path}: {path.stat().st_size} bytes")
-        else:
-            config = load_config(Path("params.yaml"), options.benchmark)
-            decode_packed(options.parts, manifest, config.data.resolution, prepared / "images.npy")
-            print(f"{prepared / 'images.npy'}: {len(manifest)} rows")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

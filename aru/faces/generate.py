@@ -1,11 +1,10 @@
 """The embedded benchmark `faces`: invented people drawn at several ages, in exactly MUFAC's archive layout.
 
-    python -m aru.faces.generate data/faces.zip --seed 0
+    python -m aru faces data/faces.zip --seed 0
 
 The same seed gives the same bytes on the same kind of machine. docs/faces.md says what is planted in it.
 """
 
-import argparse
 import io
 import zipfile
 from pathlib import Path
@@ -92,18 +91,3 @@ def generate(
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         _add_tables(archive, rows)
         _add_photos(archive, rows, seed, progress)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """The command line: `python -m aru.faces.generate OUT.zip --seed 0`."""
-    parser = argparse.ArgumentParser(prog="python -m aru.faces.generate", description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path, help="the archive to write, such as data/faces.zip")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--families", type=int, default=FAMILIES)
-    parser.add_argument("--photos", type=int, default=PHOTOS, help="photos of each person, on average")
-    chosen = parser.parse_args(arguments)
-    generate(chosen.out, seed=chosen.seed, families=chosen.families, photos=chosen.photos)
-
-
-if __name__ == "__main__":
-    main()

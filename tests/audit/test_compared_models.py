@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aru.audit import calibrate as calibrating
+from aru.__main__ import main
 from aru.audit import levels, standard
 from aru.audit.calibration import Asked as Calibrating
 from aru.audit.calibration import calibrate
@@ -13,7 +13,6 @@ from aru.audit.compared_models import Cell, find_cell
 from aru.audit.criteria import FULL, KNOWN, QUICK, STANDARD
 from aru.audit.thresholds import read_thresholds
 from aru.audit.verdicts import EXIT_CODES, NotRun
-from aru.commands import audit_model as command
 from aru.comparison.cell import open_store, run_task
 from aru.comparison.choices import parse_choices
 from aru.comparison.draws import Draw
@@ -23,7 +22,7 @@ from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.files import file_md5, read_json, write_json
 from aru.metrics.relearning.relearn import RelearnConfig
-from aru.reporting.audit import side_by_side
+from aru.reporting.audit.side_by_side import read_audits
 from aru.shadows.build import Asked, Build
 from aru.stages.model_audit import audit_cell, audit_folder
 from aru.stages.runner import run
@@ -79,7 +78,7 @@ def test_an_interclass_test_that_would_not_be_made_is_refused_by_both_commands(o
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dvc.yaml").write_text("stages: {}")
-    assert command.main(["faces", "unlearned", "--interclass", *options]) == 2
+    assert main(["audit-model", "faces", "unlearned", "--interclass", *options]) == 2
     assert said in capsys.readouterr().err
     asked = dict(zip((name.removeprefix("--") for name in options[::2]), options[1::2], strict=True))
     with pytest.raises(InputError, match=said):
@@ -134,7 +133,7 @@ def test_one_command_calibrates_on_ones_own_data(
     compared: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(shutil.copytree(compared, tmp_path / "project"))
-    assert calibrating.main(["small", "--seeds", "4", "--protocol", "clean", "--workers", "1", "--write"]) == 0
+    assert main(["calibrate", "small", "--seeds", "4", "--protocol", "clean", "--workers", "1", "--write"]) == 0
     said = capsys.readouterr().out
     own = read_thresholds(Path("thresholds.yaml"), KNOWN).on("small").criteria
     assert own["forgetting"].calibrated_on == own["people"].calibrated_on == "small"
@@ -180,9 +179,9 @@ def test_the_flow_finds_the_same_weights(compared: Path) -> None:
 
 def test_the_command_without_servers(compared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.chdir(compared)
-    assert command.main(["small", "nothing", "--protocol", "clean"]) == EXIT_CODES["fail"]
+    assert main(["audit-model", "small", "nothing", "--protocol", "clean"]) == EXIT_CODES["fail"]
     assert capsys.readouterr().out.strip().endswith("fail")
-    assert command.main(["small", "ct", "--protocol", "clean"]) == 2
+    assert main(["audit-model", "small", "ct", "--protocol", "clean"]) == 2
     assert "no weights of ct" in capsys.readouterr().err
 
 
@@ -192,13 +191,13 @@ def test_audits_stand_beside_each_other_without_anybodys_id(
 ) -> None:
     records = [record_of(compared, method, "quick") for method in ("finetune", "nothing")]
     monkeypatch.chdir(compared)
-    assert side_by_side.main(["small", "--level", "quick"]) == 0
+    assert main(["side-by-side", "small", "--level", "quick"]) == 0
     shown = capsys.readouterr().out
     assert all(record["model"].replace("_", "\\_") in shown and record["verdict"] in shown for record in records)
     assert shown.count("\n") == 3 + len(records[0]["criteria"])
     exposed = {person["id"] for record in records for person in record["details"]["people"]["most_exposed"]}
     assert exposed and not any(name in shown for name in exposed)
-    assert side_by_side.main(["other"]) == 2
+    assert main(["side-by-side", "other"]) == 2
     assert "aru audit MODEL --level full" in capsys.readouterr().err
 
 
@@ -206,4 +205,4 @@ def test_audits_of_different_limits_are_not_set_beside_each_other(tmp_path: Path
     for version in (1, 2):
         write_json(tmp_path / "audit" / f"model{version}-quick" / "audit.json", {"thresholds_version": version})
     with pytest.raises(InputError, match=r"versions \[1, 2\]"):
-        side_by_side.read_audits(tmp_path, "quick")
+        read_audits(tmp_path, "quick")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from aru.audit import false_alarms
+from aru.__main__ import main
 from aru.audit.case import Case, make_case
 from aru.audit.criteria import KNOWN, QUICK, STANDARD
 from aru.audit.exposed_people import people_found
@@ -101,9 +101,9 @@ def test_retrained_models_are_seldom_turned_away_however_few_people_are_forgotte
 
 
 def test_the_table_of_false_alarms_has_a_row_for_every_size(capsys):
-    assert false_alarms.main(["--trials", "1", "--people", "1", "--photos", "1", "2"]) == 0
+    assert main(["false-alarms", "--trials", "1", "--people", "1", "--photos", "1", "2"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 4
-    assert false_alarms.main(["--people", "1000"]) == 2
+    assert main(["false-alarms", "--people", "1000"]) == 2
 
 
 def test_one_person_who_was_remembered_is_found_where_the_photos_suffice():

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from aru.__main__ import main
 from aru.audit import known_bad, levels
 from aru.audit.criteria import FULL, QUICK, STANDARD
 from aru.audit.project_models import model_path
 from aru.audit.verdicts import EXIT_CODES, NotRun
-from aru.commands import audit_model as command
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.files import file_md5, read_json
@@ -137,10 +137,10 @@ def test_the_command_without_servers_ends_with_the_verdict(
     audited: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.chdir(audited)
-    assert command.main(["small", "original"]) == EXIT_CODES["fail"]
+    assert main(["audit-model", "small", "original"]) == EXIT_CODES["fail"]
     shown = capsys.readouterr().out
     assert "weights" in shown and shown.strip().endswith("fail")
-    assert command.main(["small", "nobody.safetensors"]) == 2
+    assert main(["audit-model", "small", "nobody.safetensors"]) == 2
     assert "nobody.safetensors does not exist" in capsys.readouterr().err
 
 
@@ -150,11 +150,11 @@ def test_a_command_says_whether_known_bad_models_fail_on_ones_own_data(
     monkeypatch.chdir(audited)
     few = {name: known_bad.KNOWN_BAD[name] for name in ("noise of .003", "classifier refitted")}
     monkeypatch.setattr(known_bad, "KNOWN_BAD", few)
-    assert known_bad.main(["small"]) == 0
+    assert main(["known-bad", "small"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line[:20].strip() for line in lines] == [*few, "all of them fail"]
     assert [line[21:34].strip() for line in lines[:-1]] == ["fail", "fail"]
     assert "likeness 1.000 fail  weights 0.000 fail" in lines[1]
     monkeypatch.setattr(known_bad, "KNOWN_BAD", {"fresh": lambda model, *_: build("shufflenet_v2_x0_5", 8, seed=5)})
-    assert known_bad.main(["small"]) == 3 and "not failed: fresh" in capsys.readouterr().out
-    assert known_bad.main(["other"]) == 2
+    assert main(["known-bad", "small"]) == 3 and "not failed: fresh" in capsys.readouterr().out
+    assert main(["known-bad", "other"]) == 2

@@ -93,7 +93,7 @@ def test_wrong_limits_are_refused_by_name(file: Path, name: str, limits: dict, m
 
 def test_the_page_says_whose_limits_they_are() -> None:
     assert "not on mine" in limits_note("mine", ["faces", None, "mine"])
-    assert "aru.audit.calibrate mine --write" in limits_note("mine", ["faces"])
+    assert "aru calibrate mine --write" in limits_note("mine", ["faces"])
     for benchmark in ("mine", "faces"):
         assert "of this benchmark" in limits_note(benchmark, [benchmark, None])
 

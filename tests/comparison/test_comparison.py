@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from aru.commands import compare as runner
+from aru.__main__ import main
 from aru.comparison.ablation import ABLATION
 from aru.comparison.cell import open_store, run_task
 from aru.comparison.choices import parse_choice, parse_choices
@@ -396,10 +396,10 @@ def test_what_a_kill_left_half_written_is_no_result(tmp_path):
 
 def test_the_runner_computes_and_refuses(tuning_project, monkeypatch, capsys):
     monkeypatch.chdir(tuning_project)
-    assert runner.main(["toy", "--methods", "ssd", "--workers", "1"]) == 0
+    assert main(["compare", "toy", "--methods", "ssd", "--workers", "1"]) == 0
     assert "complete" in capsys.readouterr().out
-    assert runner.main(["toy", "--methods", "ssd"]) == 0 and "0 to compute" in capsys.readouterr().out
-    assert runner.main(["toy", "--methods", "sdd"]) == 2 and "did you mean 'ssd'" in capsys.readouterr().err
+    assert main(["compare", "toy", "--methods", "ssd"]) == 0 and "0 to compute" in capsys.readouterr().out
+    assert main(["compare", "toy", "--methods", "sdd"]) == 2 and "did you mean 'ssd'" in capsys.readouterr().err
 
 
 def test_errors_that_are_no_result_stop_the_work(tuning_project, monkeypatch):

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aru.__main__ import main
 from aru.core.errors import InputError
 from aru.core.files import file_md5
 from aru.faces.ageing import STYLES_F, STYLES_M, look_at
+from aru.faces.generate import generate
 from aru.faces.canvas import cover, enlarge, noise_bank, smooth
 from aru.faces.contents import FORGET_ROWS, forget_rows, plan
 from aru.faces.families import GENES, child, family, founder
-from aru.faces.generate import generate, main
 from aru.faces.planted_faults import planted
 from aru.faces.render import render
 from aru.faces.rows import CLASSES
@@ -130,7 +131,7 @@ def test_reencoded_copies_show_the_same_picture_in_other_bytes(archive: Archive)
 
 def test_same_seed_same_bytes(path: Path, tmp_path: Path) -> None:
     main_path = tmp_path / "again.zip"
-    main([str(main_path), "--seed", "0", "--families", "6", "--photos", "4"])
+    main(["faces", str(main_path), "--seed", "0", "--families", "6", "--photos", "4"])
     assert file_md5(main_path) == file_md5(path)
 
 

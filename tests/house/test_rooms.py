@@ -14,13 +14,16 @@ from tools.draw_house import DOORS, ORDER, PICTURE, ROOMS, ROOT, draw, imported_
 SAME_NAME = {
     "aru": {
         "attack": "the algorithm, and the stage that runs it on files",
+        "false_alarms": "the measurement, and the command that prints it",
         "finetune": "the peer method, and ARU's stage",
         "keys": "content keys: of files and code in compute, of a comparison's results in comparison",
+        "known_bad": "the models, and the command that audits them",
         "page": "the page of an audit, of a comparison",
         "prepare": "the algorithm, and the stage that runs it on files",
         "registry": "what is found by name: the peer methods, and the sources of data",
         "report": "the page of a run, and the stage that writes it",
         "retrain": "the peer method, and the stage that makes the reference",
+        "side_by_side": "the table of all audits, and the command that prints it",
         "texts": "the fixed sentences of an audit, of a comparison's page, of a run's report",
     },
     "flows": {

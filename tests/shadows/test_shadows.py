@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 
-from aru.commands import shadows as command
+from aru.__main__ import main
 from aru.comparison.choices import Choice, parse_choice
 from aru.comparison.draws import Draw, tuning_people
 from aru.compute.device import make_compute
@@ -438,13 +438,13 @@ def test_another_request_or_parameter_has_other_answers_and_untrained_shadows_ar
 def test_the_entry_without_servers_builds_unlearns_and_drops(prepared, tmp_path, monkeypatch, capfd):
     root = Path(shutil.copytree(prepared, tmp_path / "project"))
     monkeypatch.chdir(root)
-    assert command.main(["small", "--models", "2", "--unlearn", "nothing,ssd", "--drop-weights"]) == 0
+    assert main(["shadows", "small", "--models", "2", "--unlearn", "nothing,ssd", "--drop-weights"]) == 0
     said = capfd.readouterr().out
     assert "2 of 2 models to train: about" in said and "ssd (default), draw 0, shadow" in said and "complete" in said
     assert [entry.state for entry in states(root, plan(root, 2))] == ["weights dropped"] * 2
-    assert command.main(["small", "--models", "4", "--status"]) == 0
+    assert main(["shadows", "small", "--models", "4", "--status"]) == 0
     assert capfd.readouterr().out.count("weights dropped") == 2
-    assert command.main(["small", "--models", "4", "--budget-minutes", "0"]) == 0
+    assert main(["shadows", "small", "--models", "4", "--budget-minutes", "0"]) == 0
     assert "2 left for the next time" in capfd.readouterr().out
 
 
@@ -478,5 +478,5 @@ def test_the_flow_builds_and_tops_up_and_its_status_is_shown(prepared, tmp_path,
 )
 def test_bad_requests_end_with_one_message(prepared, monkeypatch, capfd, arguments, message):
     monkeypatch.chdir(prepared)
-    assert command.main(arguments) == 2
+    assert main(["shadows", *arguments]) == 2
     assert message in capfd.readouterr().err

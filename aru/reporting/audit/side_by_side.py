@@ -1,15 +1,12 @@
-"""`python -m aru.reporting.audit.side_by_side BENCHMARK` sets a benchmark's audits beside each other, as a Markdown table.
+"""A benchmark's audits beside each other, as a Markdown table (`python -m aru side-by-side`).
 
 Figures and verdicts alone: the people whom an audit lists by id are left out, so that the table can be published.
 """
 
-import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aru.audit.thresholds import LEVELS
 from aru.core.errors import InputError
 from aru.core.files import read_json
 from aru.reporting.audit.page import criterion_cells
@@ -39,26 +36,8 @@ def side_by_side(records: Sequence[Mapping[str, Any]]) -> str:
     return markdown_lines(["Criterion", *(escape_markdown(record["model"]) for record in records)], rows)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Print the table."""
-    parser = argparse.ArgumentParser(prog="python -m aru.reporting.audit.side_by_side", description=__doc__)
-    parser.add_argument("benchmark")
-    parser.add_argument("--level", choices=LEVELS, default="full")
-    options = parser.parse_args(arguments)
-    try:
-        print(side_by_side(read_audits(Path("work") / options.benchmark, options.level)), end="")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
 def _cell(row: Mapping[str, Any]) -> str:
     if not row["verdict"]:
         return "not tested"
     figure, interval, _ = criterion_cells(row)
     return f"{figure} {interval} {row['verdict']}" if row["interval"] else f"{figure} {row['verdict']}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

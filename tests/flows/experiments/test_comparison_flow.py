@@ -87,12 +87,12 @@ def test_a_budget_that_is_over_says_so_and_the_next_run_goes_on(project, prefect
 @pytest.fixture(scope="module")
 def computed_plainly(tuning_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of cells of a comparison that was run without Prefect."""
-    from aru.commands import compare as plain
+    from aru.__main__ import main
 
     root = shutil.copytree(tuning_once, tmp_path_factory.mktemp("plain") / "project")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        assert plain.main(["toy", "--methods", "ssd", "--workers", "1"]) == 0
+        assert main(["compare", "toy", "--methods", "ssd", "--workers", "1"]) == 0
     return open_store(root / "work" / "toy").folder
 
 

@@ -276,7 +276,7 @@ def test_the_commands_exit_code_is_the_verdict(
 
 
 @pytest.mark.parametrize(
-    "arguments", [("flows.cli.program", "aru", "audit", "unlearned"), ("aru.commands.audit_model", "-", "faces", "unlearned")]
+    "arguments", [("flows.cli.program", "aru", "audit", "unlearned"), ("aru", "-", "audit-model", "faces", "unlearned")]
 )
 def test_an_audit_that_breaks_down_does_not_end_as_a_verdict_does(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     module, name, *rest = arguments
@@ -296,7 +296,7 @@ def test_an_audit_that_breaks_down_does_not_end_as_a_verdict_does(tmp_path: Path
 
 
 def test_bad_input_does_not_end_as_a_verdict_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from aru.commands.audit_model import main
+    from aru.__main__ import main
 
     monkeypatch.chdir(tmp_path)
-    assert main(["faces", "unlearned"]) == 2 and not {1, 2, 130} & set(EXIT_CODES.values())
+    assert main(["audit-model", "faces", "unlearned"]) == 2 and not {1, 2, 130} & set(EXIT_CODES.values())
