@@ -15,10 +15,10 @@ from aru.__main__ import main
 from aru.core.errors import InputError
 from aru.core.files import file_md5
 from aru.faces.ageing import STYLES_F, STYLES_M, look_at
-from aru.faces.generate import generate
 from aru.faces.canvas import cover, enlarge, noise_bank, smooth
 from aru.faces.contents import FORGET_ROWS, forget_rows, plan
 from aru.faces.families import GENES, child, family, founder
+from aru.faces.generate import generate
 from aru.faces.planted_faults import planted
 from aru.faces.render import render
 from aru.faces.rows import CLASSES
