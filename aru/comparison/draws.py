@@ -35,13 +35,20 @@ class Draw:
     number: int = 0
 
 
-def draws_of(protocol: Protocol, count: int) -> list[Draw]:
+def parse_protocol(name: str) -> Protocol:
+    """The protocol of this name. Raises InputError where there is none."""
+    found = next((protocol for protocol in PROTOCOLS if protocol == name), None)
+    if found is None:
+        raise InputError(f"unknown protocol {name!r}: the protocols are {', '.join(PROTOCOLS)}")
+    return found
+
+
+def draws_of(protocol: str, count: int) -> list[Draw]:
     """The first `count` draws; the official cut is one, whatever the count."""
-    if protocol not in PROTOCOLS:
-        raise InputError(f"unknown protocol {protocol!r}: the protocols are {', '.join(PROTOCOLS)}")
+    known = parse_protocol(protocol)
     if count < 1:
         raise InputError(f"{count} draws: at least one is needed")
-    return [Draw(protocol, number) for number in range(1 if protocol == "official" else count)]
+    return [Draw(known, number) for number in range(1 if known == "official" else count)]
 
 
 def assign(manifest: pd.DataFrame, draw: Draw, config: Config) -> pd.DataFrame:

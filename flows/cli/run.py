@@ -99,6 +99,8 @@ def parameters_written(edit: "Edit") -> Iterator[None]:
 def run_main_flow(root: Path, benchmark: str, refresh: tuple[str, ...], quiet: bool) -> "Outcome":
     """The main flow, beside a Prefect server of its own where none runs."""
     with prefect_api(root):
-        from flows.pipeline.unlearn import unlearn
+        from flows.pipeline.unlearn import Outcome, unlearn
 
-        return unlearn(benchmark, refresh=refresh, root=root, quiet=quiet)
+        outcome = unlearn(benchmark, refresh=refresh, root=root, quiet=quiet)
+        assert isinstance(outcome, Outcome)  # a state is returned to a deployment's run alone
+        return outcome

@@ -12,6 +12,7 @@ from aru.audit.compared_models import Cell, find_cell
 from aru.audit.project_models import model_path
 from aru.audit.thresholds import check_interclass, check_level
 from aru.comparison.cell import open_store
+from aru.comparison.draws import parse_protocol
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.files import file_md5, read_json
@@ -68,7 +69,7 @@ def audit(
     store.preflight(root, benchmark)
     with disclosed(), project_lock(root), make_board(quiet=quiet) as board, tempfile.TemporaryDirectory() as fetched:
         target = (
-            find_compared(Cell(model, protocol, draw, seed), benchmark, root)
+            find_compared(Cell(model, parse_protocol(protocol), draw, seed), benchmark, root)
             if protocol
             else find_target(model, benchmark, root, Path(fetched))
         )

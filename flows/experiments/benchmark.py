@@ -9,7 +9,6 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from aru.comparison.cell import open_store
 from aru.comparison.choices import parse_choices
@@ -109,7 +108,7 @@ def plan_of(request: Request, root: Path) -> Plan:
 @flow(
     name="prepare",
     flow_run_name="prepare-{benchmark}",
-    task_runner=ThreadPoolTaskRunner(max_workers=1),
+    task_runner=task_runner("threads", 1),
     persist_result=False,
     result_serializer="json",
     validate_parameters=False,

@@ -31,7 +31,7 @@ class Job:
     after: str | None = None
 
 
-def task_runner(name: str, count: int, dask_address: str | None = None) -> TaskRunner:
+def task_runner(name: str, count: int, dask_address: str | None = None) -> TaskRunner[Any]:
     """Where tasks run: threads (each with a worker process of its own), Prefect's processes, or a Dask cluster.
 
     dask_address: a cluster that is there already, such as ``tcp://host:8786``; without it one of this machine is made for as

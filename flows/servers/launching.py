@@ -36,7 +36,7 @@ class Server:
 
 
 @contextmanager
-def launched(server: Server) -> Iterator[subprocess.Popen]:
+def launched(server: Server) -> Iterator[subprocess.Popen[bytes]]:
     """A server's process, in a group of its own: its workers end with it, Ctrl-C reaches us alone, and it ends when
     this process does, even by a kill. The log of the one before is kept beside its own."""
     with nullcontext() if server.log is None else _fresh(server.log) as log:
@@ -61,7 +61,7 @@ def _fresh(log: Path) -> TextIO:
     return open(log, "w", encoding="utf-8")
 
 
-def wait_until_up(server: Server, process: subprocess.Popen, *, seconds: float = _START_SECONDS) -> None:
+def wait_until_up(server: Server, process: subprocess.Popen[bytes], *, seconds: float = _START_SECONDS) -> None:
     """Return once the server answers; raise RuntimeError with the end of its log where it ends or does not."""
     deadline = time.monotonic() + seconds
     while not answers(server.health):
@@ -72,7 +72,7 @@ def wait_until_up(server: Server, process: subprocess.Popen, *, seconds: float =
 
 @contextmanager
 def kept_up(
-    server: Server, process: subprocess.Popen | None = None, *, lost: Callable[[str], None] | None = None
+    server: Server, process: subprocess.Popen[bytes] | None = None, *, lost: Callable[[str], None] | None = None
 ) -> Iterator[None]:
     """Start a server again, at the same address, where it ends inside the block: by a kill, or because the command that
     had started it is over (then there is no `process`).
@@ -90,7 +90,7 @@ def kept_up(
         thread.join()
 
 
-def _keep_up(server: Server, process: subprocess.Popen | None, over: Event, lost: Callable[[str], None]) -> None:
+def _keep_up(server: Server, process: subprocess.Popen[bytes] | None, over: Event, lost: Callable[[str], None]) -> None:
     failures = 0
     while not over.wait(_PROBE_SECONDS):
         if not _is_gone(server, process):
@@ -108,7 +108,7 @@ def _keep_up(server: Server, process: subprocess.Popen | None, over: Event, lost
         over.wait(2.0**failures / 2)
 
 
-def _is_gone(server: Server, process: subprocess.Popen | None) -> bool:
+def _is_gone(server: Server, process: subprocess.Popen[bytes] | None) -> bool:
     """Whether a server has ended, and nobody else has brought it back; one that is slow to answer has not."""
     return not listens(server.health) if process is None else process.poll() is not None and not answers(server.health)
 
@@ -123,7 +123,7 @@ def _tail(server: Server) -> str:
     return "" if server.log is None else server.log.read_text(encoding="utf-8", errors="replace")[-2000:]
 
 
-def stop(process: subprocess.Popen) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """End a process and all that it started: asked first, then killed."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)

@@ -29,7 +29,7 @@ def main(command: list[str]) -> int:
     return code
 
 
-def _end_with_stdin(child: subprocess.Popen, alone: Event) -> None:
+def _end_with_stdin(child: subprocess.Popen[bytes], alone: Event) -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
     alone.set()

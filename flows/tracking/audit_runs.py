@@ -8,46 +8,29 @@ from mlflow import MlflowClient
 
 from aru.core.files import json_text
 from aru.reporting.audit.page import audit_page
-from flows.project.git import git_state
 from flows.project.pseudonyms import load_pseudonyms
-from flows.tracking import runs, store
+from flows.tracking import runs
 from flows.tracking.audit_tags import audit_metrics, audit_tags
+from flows.tracking.command_runs import command_run, open_experiment
 from flows.tracking.runs import NOTE
 
 
 def track(root: Path, benchmark: str, record: Mapping[str, Any], *, weights: str) -> str:
     """Log an audit into the benchmark's experiment; returns the run's id."""
-    store.ensure_store(root)
-    client, experiment = store.client(root), store.experiment_id(root, benchmark)
-    runs.end_abandoned(client, experiment)
-    git = git_state(root)
+    client, experiment = open_experiment(root, benchmark)
     tags = {
         "kind": "audit",
         "benchmark": benchmark,
         "model": record["model"],
         "weights_md5": weights,
-        **git,
-        "mlflow.source.name": "aru audit",
-        "mlflow.source.git.commit": git["git_commit"],
         NOTE: _note(record),
+        **audit_tags(record),
     }
-    run = client.create_run(
-        experiment,
-        run_name=f"audit of {record['model']}, {record['level']}",
-        tags=tags | audit_tags(record) | runs.process_tags(),
-    )
-    try:
-        runs.log(
-            client,
-            run,
-            params={"level": record["level"], "thresholds_version": str(record["thresholds_version"])},
-            metrics=runs.points(run, audit_metrics(record)),
-        )
+    name = f"audit of {record['model']}, {record['level']}"
+    with command_run(root, client, experiment, command="aru audit", name=name, tags=tags) as run:
+        params = {"level": record["level"], "thresholds_version": str(record["thresholds_version"])}
+        runs.log(client, run, params=params, metrics=runs.points(run, audit_metrics(record)))
         log_pages(client, run.info.run_id, load_pseudonyms(root, benchmark).content(record))
-    except BaseException:
-        runs.end(client, run.info.run_id, "FAILED")
-        raise
-    runs.end(client, run.info.run_id, "FINISHED")
     return run.info.run_id
 
 

@@ -1,4 +1,4 @@
-"""What a comparison leaves in MLflow: one run with all that was asked, and below it one for each cell, with the same keys."""
+"""What a comparison leaves in MLflow: one run with the request, and below it one for each cell, with the same keys."""
 
 import hashlib
 import json
@@ -9,8 +9,8 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from flows.project.git import git_state
 from flows.tracking import runs, store
+from flows.tracking.command_runs import command_run, find_finished, open_experiment
 from flows.tracking.links import LOCAL, remote
 from flows.tracking.runs import NOTE
 
@@ -21,14 +21,11 @@ def track(
     root: Path, benchmark: str, records: Sequence[Mapping[str, Any]], request: Mapping[str, Any]
 ) -> tuple[str, dict[str, str]]:
     """Log the cells, unless these very results are tracked; returns the run's id and {record key: page of its run}."""
-    store.ensure_store(root)
-    client, experiment = store.client(root), store.experiment_id(root, benchmark)
-    runs.end_abandoned(client, experiment)
+    client, experiment = open_experiment(root, benchmark)
     state = _state(records)
-    found = runs.search(
-        client, experiment, f"tags.kind = 'benchmark' AND attributes.status = 'FINISHED' AND tags.state = '{state}'"
-    )
-    run = found[0] if found else _log(client, root, experiment, benchmark, records, request, state)
+    run = find_finished(client, experiment, kind="benchmark", state=state)
+    if run is None:
+        run = _log(client, root, experiment, benchmark, records, request, state)
     base = f"{remote(root) or LOCAL}/#/experiments/{experiment}/runs"
     return run.info.run_id, {child.data.tags["cell"]: f"{base}/{child.info.run_id}" for child in runs.children(client, run)}
 
@@ -48,29 +45,12 @@ def _log(
     request: Mapping[str, Any],
     state: str,
 ) -> Run:
-    git = git_state(root)
-    tags = {
-        "kind": "benchmark",
-        "benchmark": benchmark,
-        "state": state,
-        "mlflow.source.name": "aru benchmark",
-        **git,
-        "mlflow.source.git.commit": git["git_commit"],
-        NOTE: _note(records),
-    }
-    run = client.create_run(
-        experiment,
-        run_name=f"comparison of {len({record['method'] for record in records})} methods",
-        tags=tags | runs.process_tags(),
-    )
-    try:
+    tags = {"kind": "benchmark", "benchmark": benchmark, "state": state, NOTE: _note(records)}
+    name = f"comparison of {len({record['method'] for record in records})} methods"
+    with command_run(root, client, experiment, command="aru benchmark", name=name, tags=tags) as run:
         runs.log(client, run, params=runs.flatten({name: _plain(value) for name, value in request.items()}))
         for record in records:
             _log_cell(client, run, record)
-    except BaseException:
-        runs.end(client, run.info.run_id, "FAILED")
-        raise
-    runs.end(client, run.info.run_id, "FINISHED")
     return run
 
 

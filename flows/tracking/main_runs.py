@@ -8,17 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import Run
+from mlflow.entities import Metric, Run
 
 from aru.core.files import file_md5, json_text, read_json
 from aru.core.folders import FOLDERS
 from aru.core.names import MODELS
 from aru.reporting.run.results import read_costs
-from flows.project.git import git_patch, git_state
+from flows.project.git import git_patch
 from flows.project.plan import StageResult
 from flows.project.pseudonyms import load_pseudonyms
 from flows.tracking import audit_runs, lineage, runs, store
 from flows.tracking.audit_tags import audit_metrics, audit_tags
+from flows.tracking.command_runs import open_experiment, source_tags
 from flows.tracking.descriptions import flow_note, model_run_note, stage_note
 from flows.tracking.lineage import models_of_digest
 from flows.tracking.links import links, models_filter
@@ -67,18 +68,13 @@ def start_run(root: Path, *, benchmark: str, params: Mapping[str, Any], run_name
 
     Runs that a killed flow left open are ended first.
     """
-    client, experiment = store.client(root), store.experiment_id(root, benchmark)
-    runs.end_abandoned(client, experiment)
-    git = git_state(root)
+    client, experiment = open_experiment(root, benchmark)
     labels = {
         "kind": "flow",
         runs.NUMBER: runs.next_number(client, experiment),
         "benchmark": benchmark,
-        **runs.process_tags(),
-        **git,
         "mlflow.user": _user(),
-        "mlflow.source.name": "aru run",
-        "mlflow.source.git.commit": git["git_commit"],
+        **source_tags(root, "aru run"),
     }
     run = client.create_run(experiment, run_name=f"{tags['state'][:_STATE_DIGITS]}-{run_name}", tags=labels | dict(tags))
     runs.log(client, run, params=runs.flatten(load_pseudonyms(root, benchmark).content(params)))
@@ -194,7 +190,7 @@ def _has_artifacts(run: Run) -> bool:
     return folder is None or all((folder / name).is_file() for name in names)
 
 
-def _curves(run: Run, folder: Path) -> list:
+def _curves(run: Run, folder: Path) -> list[Metric]:
     path = folder / "history.json"
     return runs.curves(run, read_json(path)) if path.is_file() else []
 

@@ -55,7 +55,7 @@ def publish(root: Path, benchmark: str, results: list[StageResult], name: str) -
     return track(root, benchmark, results, name, state)
 
 
-def _locked(task: Task, run: TaskRun, state: State) -> bool:
+def _locked(task: Task[..., Any], run: TaskRun, state: State) -> bool:
     """SQLite under two writers passes; anything else is an error to be seen."""
     return "database is locked" in str(original(state.result(raise_on_failure=False)))
 

@@ -168,6 +168,8 @@ def _show_aliases(client: MlflowClient, name: str) -> None:
     for alias, version in sorted(client.get_registered_model(name).aliases.items()):
         held.setdefault(str(version), []).append(alias)
     experiment = client.get_experiment_by_name(name)  # both are named after the benchmark
+    if experiment is None:
+        return
     for run in runs.flows(client, experiment.experiment_id):
         now = ", ".join(held.get(run.data.tags.get("model_version", ""), []))
         if now and now != run.data.tags.get(_ALIAS):
@@ -289,4 +291,4 @@ def _global_uri(uri: str) -> Iterator[None]:
         try:
             yield
         finally:
-            mlflow.set_tracking_uri(before)
+            mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None unsets it, as in MLflow's own code

@@ -9,8 +9,8 @@ from typing import Any
 
 from aru.comparison.trials import Setting
 from aru.comparison.tuning import Trial, best, curve
-from flows.project.git import git_state
-from flows.tracking import runs, store
+from flows.tracking import runs
+from flows.tracking.command_runs import command_run, find_finished, open_experiment
 from flows.tracking.runs import NOTE
 
 _FIGURES = ("score", "best", "cpu_seconds", "spent_cpu_seconds")
@@ -23,30 +23,20 @@ _NOTE = (
 
 def track(root: Path, setting: Setting, found: Mapping[str, Sequence[Trial]], *, target: Path, folder: Path) -> str:
     """Log all trials, unless these very ones are tracked, the frozen file and the curves; returns the run's id."""
-    store.ensure_store(root)
-    client, experiment = store.client(root), store.experiment_id(root, setting.benchmark)
-    runs.end_abandoned(client, experiment)
+    client, experiment = open_experiment(root, setting.benchmark)
     state = _state(setting, found)
-    known = runs.search(
-        client, experiment, f"tags.kind = 'tuning' AND attributes.status = 'FINISHED' AND tags.state = '{state}'"
-    )
-    if known:
-        return known[0].info.run_id
-    git = git_state(root)
+    if known := find_finished(client, experiment, kind="tuning", state=state):
+        return known.info.run_id
     tags = {
         "kind": "tuning",
         "benchmark": setting.benchmark,
         "protocol": "tuning",
         "seed": str(setting.seed),
         "state": state,
-        "mlflow.source.name": "aru tune",
-        **git,
-        "mlflow.source.git.commit": git["git_commit"],
         NOTE: _NOTE,
     }
-    run = client.create_run(experiment, run_name=f"tuning of {len(found)} methods", tags=tags | runs.process_tags())
-    run_id = run.info.run_id
-    try:
+    title = f"tuning of {len(found)} methods"
+    with command_run(root, client, experiment, command="aru tune", name=title, tags=tags) as run:
         runs.log(
             client,
             run,
@@ -65,12 +55,8 @@ def track(root: Path, setting: Setting, found: Mapping[str, Sequence[Trial]], *,
                     )
         for path in (target, folder / "tuning.json", *sorted((folder / "figures").glob("tuning_*.png"))):
             if path.is_file():
-                client.log_artifact(run_id, str(path), "tuning")
-    except BaseException:
-        runs.end(client, run_id, "FAILED")
-        raise
-    runs.end(client, run_id, "FINISHED")
-    return run_id
+                client.log_artifact(run.info.run_id, str(path), "tuning")
+    return run.info.run_id
 
 
 def _best_score(trials: Sequence[Trial]) -> float | None:

@@ -1,0 +1,50 @@
+"""The run that stands for one command (an audit, a comparison, a tuning), with the tags that all of them have."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from flows.project.git import git_state
+from flows.tracking import runs, store
+
+
+def open_experiment(root: Path, benchmark: str) -> tuple[MlflowClient, str]:
+    """A client of the store and the benchmark's experiment, both made where needed; runs of killed processes are ended."""
+    store.ensure_store(root)
+    client, experiment = store.client(root), store.experiment_id(root, benchmark)
+    runs.end_abandoned(client, experiment)
+    return client, experiment
+
+
+def find_finished(client: MlflowClient, experiment: str, *, kind: str, state: str) -> Run | None:
+    """The newest finished run of a kind whose results have the digest `state`; None where there is none."""
+    query = f"tags.kind = '{kind}' AND attributes.status = 'FINISHED' AND tags.state = '{state}'"
+    return next(iter(runs.search(client, experiment, query)), None)
+
+
+def source_tags(root: Path, command: str) -> dict[str, str]:
+    """The command, the git commit, and the process that writes the run."""
+    git = git_state(root)
+    return {
+        **git,
+        "mlflow.source.name": command,
+        "mlflow.source.git.commit": git["git_commit"],
+        **runs.process_tags(),
+    }
+
+
+@contextmanager
+def command_run(
+    root: Path, client: MlflowClient, experiment: str, *, command: str, name: str, tags: Mapping[str, str]
+) -> Iterator[Run]:
+    """A run for the length of a block: FINISHED after it, FAILED, with all below it, where the block raises."""
+    run = client.create_run(experiment, run_name=name, tags=source_tags(root, command) | dict(tags))
+    try:
+        yield run
+    except BaseException:
+        runs.end(client, run.info.run_id, "FAILED")
+        raise
+    runs.end(client, run.info.run_id, "FINISHED")
