@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from aru.core.errors import InputError
-from aru.reporting.run.figures import INK, MODEL_COLOURS, MODEL_DASHES, STYLE
+from aru.reporting.figure_style import INK, MODEL_COLOURS, MODEL_DASHES, STYLE
 
 COLUMNS = 3
 

@@ -27,7 +27,7 @@ from aru.reporting.comparison.notes import floor_text, notes
 from aru.reporting.comparison.page import write_results
 from aru.reporting.comparison.plots import cost_figure, utility_figure
 from aru.reporting.markup import POLICY, page, tag
-from aru.reporting.run.figures import STYLE
+from aru.reporting.figure_style import STYLE
 from tests.helpers.compared import LEVELS, made_record, made_records
 from tests.reporting.test_run_report import HOSTILE, Reader
 

@@ -1,23 +1,17 @@
-"""One page that says how a model stands the audit: self-contained, made from the record alone."""
+"""The page of an audit: what its template shows, prepared from the audit's record alone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aru.audit.texts import EXPOSED, HOW_TO_READ, MEANING, NOT_PROVED, UNSEEN, limits_note, title
+from aru.audit.texts import limits_note, title
 from aru.core.files import atomic_path, write_json
-from aru.reporting.markup import Html, join, page, table, tag
+from aru.reporting.rendering import render
+from aru.reporting.view import Cell, Row, text_rows
 
 STATES = {"pass": "good", "fail": "bad", "inconclusive": "open", None: "open"}
-STYLE = """
-.verdict { display: inline-block; padding: .12em .6em; border-radius: .4em; color: var(--paper); letter-spacing: .03em; }
-.verdict.good { background: var(--good); } .verdict.bad { background: var(--bad); } .verdict.open { background: var(--open); }
-td .state { white-space: nowrap; }
-tbody th .small { white-space: normal; max-width: 44ch; min-width: 17rem; }
-td { font-size: .92rem; }
-"""
 MINUS = "\N{MINUS SIGN}"
-HEAD = ("Criterion", "Figure", "Limit", "Verdict", "Power")
 
 
 def write_audit(folder: Path, record: Mapping[str, Any]) -> None:
@@ -27,34 +21,69 @@ def write_audit(folder: Path, record: Mapping[str, Any]) -> None:
         path.write_text(audit_page(record), encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class Criterion:
+    """A tested criterion: what was measured, its figure, limit and verdict, and what a pass leaves open."""
+
+    name: str
+    measured: str
+    figure: str
+    interval: str
+    limit: str
+    sides: str
+    verdict: str
+    state: str
+    required: bool
+    power: str
+    silent: str
+    calibration: str
+
+
+@dataclass(frozen=True)
+class People:
+    """How exposed the forgotten people are; the counts of people tested one by one, where there are any."""
+
+    forgotten: int
+    unseen: int
+    testable: int | None
+    standing_out: int | None
+    standing_out_in_the_original: int | None
+    most_exposed: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Details:
+    """Further figures of one kind: a table with a heading; without columns, pairs of a name and a figure."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class AuditPage:
+    """All that audit/page.html.j2 shows."""
+
+    model: str
+    benchmark: str
+    level: str
+    images: str
+    unseen_left_out: int
+    verdict: str
+    state: str
+    fared: str
+    criteria: tuple[Criterion, ...]
+    not_tested: tuple[Row, ...]
+    people: People
+    attacks: tuple[Row, ...]
+    further: tuple[Details, ...]
+    limits: str
+    made_from: tuple[tuple[str, str], ...]
+
+
 def audit_page(record: Mapping[str, Any]) -> str:
     """The page of an audit record."""
-    tested = [row for row in record["criteria"] if row["verdict"]]
-    left = [(title(row["name"]), row["not_run"]) for row in record["criteria"] if not row["verdict"]]
-    left += [(title(item["name"]), item["why"]) for item in record["not_asked"]]
-    return page(
-        f"Audit of {record['model']}: {record['verdict']}",
-        _head(record),
-        _section("Criteria", tag("p", HOW_TO_READ, class_="note"), table(HEAD, [_row(row) for row in tested], numbers=False)),
-        *([_section("Not tested", table(["", "Why"], left, numbers=False))] if left else []),
-        _people(record["details"]["people"]),
-        _section("Attacks one by one", _attacks(record["details"]["attacks"])),
-        *(_section(name, _figures(values)) for name, values in record["details"].get("further", {}).items()),
-        _section(
-            "What this does not prove",
-            tag("ul", *(tag("li", line) for line in NOT_PROVED)),
-            table(["A pass of", "leaves open"], [(title(row["name"]), row["silent"]) for row in tested], numbers=False),
-        ),
-        _section(
-            "Where the limits come from",
-            tag("p", _limits(record), class_="note"),
-            table(["Criterion", "Calibration"], [(title(row["name"]), row["calibration"]) for row in tested], numbers=False),
-        ),
-        _section(
-            "Made from", table(None, [(key, tag("code", value)) for key, value in record["made_from"].items()], numbers=False)
-        ),
-        style=STYLE,
-    )
+    return render("audit/page.html.j2", _view(record), style="audit/page.css")
 
 
 def criterion_cells(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -65,22 +94,23 @@ def criterion_cells(row: Mapping[str, Any]) -> tuple[str, str, str]:
     return _number(row["figure"]), f"[{_number(bounds[0])}, {_number(bounds[1])}]" if bounds else "exact", limit
 
 
-def _head(record: Mapping[str, Any]) -> Html:
-    verdict = record["verdict"]
-    images = ", ".join(f"{count:,} {role}" for role, count in record["images"].items())
-    line = f"Benchmark {record['benchmark']}, level {record['level']}. Images: {images}."
-    left = f" {record['unseen_left_out']} {UNSEEN}." if record["unseen_left_out"] else ""
-    badge = tag("span", verdict.upper(), class_=f"verdict {STATES[verdict]}")
-    return tag(
-        "header",
-        tag("h1", badge, Html(" "), f"Audit of {record['model']}"),
-        tag("p", f"{MEANING[verdict]} {_counts(record['criteria'])}"),
-        tag("p", line + left, class_="lead"),
+def _view(record: Mapping[str, Any]) -> AuditPage:
+    criteria = record["criteria"]
+    left = [(title(row["name"]), row["not_run"]) for row in criteria if not row["verdict"]]
+    left += [(title(item["name"]), item["why"]) for item in record["not_asked"]]
+    return AuditPage(
+        **{key: record[key] for key in ("model", "benchmark", "level", "unseen_left_out", "verdict")},
+        images=", ".join(f"{count:,} {role}" for role, count in record["images"].items()),
+        state=STATES[record["verdict"]],
+        fared=_counts(criteria),
+        criteria=tuple(_criterion(row) for row in criteria if row["verdict"]),
+        not_tested=text_rows(left),
+        people=_people(record["details"]["people"]),
+        attacks=tuple(_attack(name, figures) for name, figures in record["details"]["attacks"].items()),
+        further=tuple(_further(name, values) for name, values in record["details"].get("further", {}).items()),
+        limits=limits_note(record["benchmark"], [row["calibrated_on"] for row in criteria]),
+        made_from=tuple(record["made_from"].items()),
     )
-
-
-def _limits(record: Mapping[str, Any]) -> str:
-    return limits_note(record["benchmark"], [row["calibrated_on"] for row in record["criteria"]])
 
 
 def _counts(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -95,17 +125,17 @@ def _counts(rows: Sequence[Mapping[str, Any]]) -> str:
     return "; ".join([f"Passed {passed} of {len(required)} required criteria", *said]) + "."
 
 
-def _row(row: Mapping[str, Any]) -> list[object]:
-    figure, bounds, limit = criterion_cells(row)
-    state = tag("span", row["verdict"], class_=f"state {STATES[row['verdict']]}")
-    role = tag("span", "informs only", class_="small") if not row["required"] else ""
-    return [
-        join((title(row["name"]), tag("span", row["measured"], class_="small"))),
-        join((tag("span", figure, class_="figure"), tag("span", bounds, class_="small"))),
-        join((limit, tag("span", row["sides"], class_="small"))),
-        join((state, role)),
-        _power(row),
-    ]
+def _criterion(row: Mapping[str, Any]) -> Criterion:
+    figure, interval, limit = criterion_cells(row)
+    return Criterion(
+        **{key: row[key] for key in ("measured", "sides", "verdict", "required", "silent", "calibration")},
+        name=title(row["name"]),
+        figure=figure,
+        interval=interval,
+        limit=limit,
+        state=STATES[row["verdict"]],
+        power=_power(row),
+    )
 
 
 def _power(row: Mapping[str, Any]) -> str:
@@ -122,42 +152,24 @@ def _ends(ends: Sequence[float | None], between: str, low: str, high: str) -> st
     return between.join(said)
 
 
-def _people(people: Mapping[str, Any]) -> Html:
-    rows = [(one["id"], one["score"], one["photos"]) for one in people["most_exposed"]]
-    line = f"{people['forgotten']} forgotten against {people['unseen']} unseen people. "
-    if "testable" in people:
-        line += (
-            f"One by one, {people['standing_out']} of them stand out by all their photos together (under the original "
-            f"{people['standing_out_in_the_original']}); it could be found of {people['testable']} of them."
-        )
-    return _section(
-        "Most exposed people",
-        tag("p", EXPOSED, class_="note"),
-        tag("p", line),
-        table(["Person", "Score", "Photos"], [(name, f"{score:.3f}", count) for name, score, count in rows]),
-    )
+def _people(people: Mapping[str, Any]) -> People:
+    exposed = [(one["id"], f"{one['score']:.3f}", str(one["photos"])) for one in people["most_exposed"]]
+    counts = {key: people.get(key) for key in ("testable", "standing_out", "standing_out_in_the_original")}
+    return People(people["forgotten"], people["unseen"], **counts, most_exposed=text_rows(exposed))
 
 
-def _attacks(attacks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Html:
-    rows = [
-        [
-            name.replace("_", " "),
-            *(
-                join((_text(figures[key]["figure"]), tag("span", _bounds(figures[key]["interval"]), class_="small")))
-                for key in figures
-            ),
-        ]
-        for name, figures in attacks.items()
-    ]
-    return table(["Signal", "Class-matched AUC", "Found at 1 % false accusations"], rows)
+def _attack(name: str, figures: Mapping[str, Mapping[str, Any]]) -> Row:
+    cells = [Cell(_text(one["figure"]), (_bounds(one["interval"]),)) for one in figures.values()]
+    return Row(name.replace("_", " "), tuple(cells))
 
 
-def _figures(values: Mapping[str, Any]) -> Html:
-    """A table of name -> figure, or of name -> {column: figure}."""
+def _further(name: str, values: Mapping[str, Any]) -> Details:
+    """The table of name -> figure, or of name -> {column: figure}."""
     if values and all(isinstance(value, Mapping) for value in values.values()):
-        heads = list(dict.fromkeys(key for value in values.values() for key in value))
-        return table(["", *heads], [[name, *(_text(value.get(head)) for head in heads)] for name, value in values.items()])
-    return table(None, [(name, _text(value)) for name, value in values.items()])
+        columns = tuple(dict.fromkeys(key for value in values.values() for key in value))
+        rows = [[row, *(_text(value.get(column)) for column in columns)] for row, value in values.items()]
+        return Details(name, columns, text_rows(rows))
+    return Details(name, (), text_rows((row, _text(value)) for row, value in values.items()))
 
 
 def _text(value: Any) -> str:
@@ -174,7 +186,3 @@ def _bounds(bounds: Sequence[float]) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.3f}".replace("-", MINUS)
-
-
-def _section(heading: str, *children: object) -> Html:
-    return tag("section", tag("h2", heading), *children)

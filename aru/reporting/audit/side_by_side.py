@@ -10,7 +10,7 @@ from typing import Any
 from aru.core.errors import InputError
 from aru.core.files import read_json
 from aru.reporting.audit.page import criterion_cells
-from aru.reporting.run.results import escape_markdown, markdown_lines
+from aru.reporting.markdown import escape_markdown, format_table
 
 
 def read_audits(work: Path, level: str) -> list[dict[str, Any]]:
@@ -33,7 +33,7 @@ def side_by_side(records: Sequence[Mapping[str, Any]]) -> str:
         name = criterion["name"] + ("" if criterion["required"] else " *")
         found = [{row["name"]: row for row in record["criteria"]}[criterion["name"]] for record in records]
         rows.append([name, *(_cell(row) for row in found)])
-    return markdown_lines(["Criterion", *(escape_markdown(record["model"]) for record in records)], rows)
+    return format_table(["Criterion", *(escape_markdown(record["model"]) for record in records)], rows)
 
 
 def _cell(row: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from aru.comparison.conclusions import TESTED, Comparison, Floor, Row
 from aru.comparison.records import ANCHORS, OURS, REFERENCE
 from aru.reporting.comparison.published import IMAGES, Published, published
+from aru.reporting.view import Cell
 from aru.stats.bootstrap import Estimate
 from aru.stats.paired_tests import Difference
 
@@ -29,15 +30,6 @@ PUBLISHED_HEAD = ("Accuracy", "F", "NoMUS", "Also", "Source")
 NAMED = 28
 """As many rows have their names in the plots; in longer tables all but ARU and what it is read against have numbers."""
 NAMES = {"nothing": "original", "retrain": "retrained", "aru": "ARU"}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A figure as text, the lines of small print below it, and the number to sort by (None where not known)."""
-
-    text: str
-    small: tuple[str, ...] = ()
-    value: float | None = None
 
 
 @dataclass(frozen=True)

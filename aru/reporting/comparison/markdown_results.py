@@ -8,7 +8,6 @@ from aru.reporting.comparison.cells import (
     COLUMNS,
     PUBLISHED_HEAD,
     TESTED,
-    Cell,
     Line,
     difference_lines,
     floor_cells,
@@ -19,8 +18,9 @@ from aru.reporting.comparison.cells import (
 from aru.reporting.comparison.notes import floor_text, notes
 from aru.reporting.comparison.published import notes_of
 from aru.reporting.comparison.texts import BASELINE_TEXT, DIFFERENCES, FIGURES_TEXT, PUBLISHED, READING, heading
-from aru.reporting.run.results import escape_markdown as escape
-from aru.reporting.run.results import markdown_lines
+from aru.reporting.markdown import escape_markdown as escape
+from aru.reporting.markdown import format_table
+from aru.reporting.view import Cell
 
 
 def results_markdown(comparisons: Sequence[Comparison], title: str) -> str:
@@ -42,7 +42,7 @@ def main_table(comparison: Comparison) -> str:
     head = ["Method", "Runs", *(title for title, _ in COLUMNS.values())]
     head += ["Published NoMUS (acc, F)"] * (len(rows[0].cells) > len(head) - 1)
     foot = [_text(cell) for cell in floor_cells(comparison.floor)]
-    return markdown_lines(head, [*_texts(rows), ["noise floor", *foot, *[""] * (len(head) - 1 - len(foot))]]).rstrip()
+    return format_table(head, [*_texts(rows), ["noise floor", *foot, *[""] * (len(head) - 1 - len(foot))]]).rstrip()
 
 
 def _differences(comparison: Comparison, baseline: str) -> list[str]:
@@ -51,7 +51,7 @@ def _differences(comparison: Comparison, baseline: str) -> list[str]:
         return []
     head = ["Method", *(COLUMNS[name][0] for name in TESTED)]
     head += ["Equivalent accuracy"] * (len(rows[0].cells) > len(TESTED))
-    return [f"### {BASELINE_TEXT[baseline]}", DIFFERENCES, markdown_lines(head, _texts(rows)).rstrip()]
+    return [f"### {BASELINE_TEXT[baseline]}", DIFFERENCES, format_table(head, _texts(rows)).rstrip()]
 
 
 def _published(comparison: Comparison) -> list[str]:
@@ -59,7 +59,7 @@ def _published(comparison: Comparison) -> list[str]:
     if not rows:
         return []
     body = [[escape(text) for text in row] for row in published_texts(rows)]
-    table = markdown_lines(["Published", *PUBLISHED_HEAD], body)
+    table = format_table(["Published", *PUBLISHED_HEAD], body)
     return ["### Published figures", PUBLISHED, table.rstrip(), *_bullets(notes_of(rows))]
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,23 @@ from aru.core.errors import InputError
 from aru.core.files import atomic_path, write_json
 from aru.reporting.comparison.markdown_results import results_markdown
 from aru.reporting.comparison.plots import write_plots
-from aru.reporting.comparison.sections import section
-from aru.reporting.comparison.sorting import SCRIPT, STYLE
-from aru.reporting.comparison.texts import READING, heading
-from aru.reporting.markup import page, tag
+from aru.reporting.comparison.section import Section, section
+from aru.reporting.comparison.texts import DIFFERENCES, FIGURES_TEXT, PUBLISHED, READING
+from aru.reporting.rendering import render
 
 _SCHEMES = ("http://", "https://")
+
+
+@dataclass(frozen=True)
+class ResultsPage:
+    """All that comparison/page.html.j2 shows: the sections, and the sentences that the Markdown file has, too."""
+
+    title: str
+    reading: str
+    figures_text: str
+    differences_text: str
+    published_text: str
+    sections: tuple[Section, ...]
 
 
 def write_results(
@@ -49,10 +61,9 @@ def results_page(
     comparisons: Sequence[Comparison], figures: Sequence[Mapping[str, Path]], links: Mapping[str, str], title: str
 ) -> str:
     """The page, with the PNG files inside it: one dictionary of `write_plots` for each comparison."""
-    sections = [section(one, plots, links, name=_slug(one.setting)) for one, plots in zip(comparisons, figures, strict=True)]
-    contents = tag("ul", *(tag("li", tag("a", heading(one.setting), href=f"#{_slug(one.setting)}")) for one in comparisons))
-    head = tag("header", tag("h1", title), tag("p", READING, class_="lead"), *([contents] if len(comparisons) > 1 else []))
-    return page(title, head, *sections, style=STYLE, script=SCRIPT)
+    sections = [section(one, plots, links, slug=_slug(one.setting)) for one, plots in zip(comparisons, figures, strict=True)]
+    page = ResultsPage(title, READING, FIGURES_TEXT, DIFFERENCES, PUBLISHED, tuple(sections))
+    return render("comparison/page.html.j2", page, style="comparison/page.css", script="comparison/sortable.js")
 
 
 def _slug(setting: Mapping[str, Any]) -> str:

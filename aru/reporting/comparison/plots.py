@@ -14,7 +14,7 @@ from aru.comparison.records import ORIGINAL, OURS, REFERENCE
 from aru.methods.registry import CONTROLS
 from aru.reporting.comparison.cells import lines
 from aru.reporting.comparison.label_placement import Label, place_labels
-from aru.reporting.run.figures import INK, MODEL_COLOURS, STYLE
+from aru.reporting.figure_style import INK, MODEL_COLOURS, STYLE
 from aru.stats.bootstrap import Estimate
 
 PEER, CONTROL, BAND = "#7A5195", "#8A8A8A", "#E4E4E4"

@@ -1,4 +1,4 @@
-"""The standing words of the results page: how figures and plots are read. No verdict is among them."""
+"""The fixed sentences that the results page and the Markdown file share: how figures are read. No verdict is among them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,16 +34,6 @@ PUBLISHED = (
     "stand here for orientation and are not ranked with our runs."
 )
 BASELINE_TEXT = {REFERENCE: "Difference to the retrained model", OURS: "Difference to ARU"}
-UTILITY_TEXT = (
-    "To the right is better, down is better; numbers are those of the table. Bars are 95 % intervals, where there are any. In "
-    "the grey band lies the forgetting score of a model that remembers nobody, 95 times of 100; the dotted upright is the "
-    "retrained models' accuracy, with one standard deviation between their training seeds on both sides."
-)
-COST_TEXT = (
-    "To the left is cheaper, up is better; the axis is logarithmic. The green line is the retrained models' NoMUS with one "
-    "standard deviation between their training seeds, the dashed line the original's, which costs nothing. Methods whose "
-    "share of retraining's cost is not known are not drawn."
-)
 _TABLES = {DEFAULT: "default parameters", TUNED: "tuned parameters", OTHER: "other variants"}
 
 

@@ -1,16 +1,16 @@
 """What tuning bought: every method's best score so far, against trials and against CPU seconds."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from aru.reporting.run.figures import INK, MODEL_COLOURS, STYLE
+from aru.reporting.figure_style import INK, MODEL_COLOURS, write_png
 
 _COLUMNS = 4
 _AXES = {"trials": "trials", "seconds": "CPU seconds spent"}
@@ -49,8 +49,7 @@ def write_tuning_figures(folder: Path, curves: Curves) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = {against: folder / f"tuning_{against}.png" for against in _AXES} if curves else {}
     for against, path in paths.items():
-        with matplotlib.rc_context(STYLE):
-            budget_curves(curves, against).savefig(path, format="png", metadata={"Software": None})
+        write_png(partial(budget_curves, curves, against), path)
     return paths
 
 

@@ -1,7 +1,6 @@
 """The figures of a run, from its files alone: no model, no image, no state of pyplot.
 
-Colours are those of Okabe and Ito, told apart by colour-blind readers; lines differ in their dashes too. The PNG
-files carry neither date nor version, so the same numbers give the same bytes.
+Lines differ in their dashes as well as in their colours (`aru.reporting.figure_style`).
 """
 
 import re
@@ -9,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -18,45 +16,15 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from aru.core.names import MODELS, SETS
 from aru.metrics.predictions import Predictions
+from aru.reporting.figure_style import INK, MODEL_COLOURS, MODEL_DASHES, write_png
+from aru.reporting.run.class_names import class_names
 
-MODEL_COLOURS = {"original": "#D55E00", "unlearned": "#0072B2", "retrained": "#009E73"}
-MODEL_DASHES = {"original": (0, (5, 1.5)), "unlearned": "solid", "retrained": (0, (1.2, 1.2))}
 SET_COLOURS = {"forget": "#D55E00", "retain": "#E69F00", "test": "#56B4E9", "unseen": "#0072B2"}
 SET_DASHES = {"forget": "solid", "retain": (0, (1.2, 1.2)), "test": (0, (1.2, 1.2)), "unseen": "solid"}
-CLASS_NAMES = {
-    "age": ("0–6", "7–12", "13–19", "20–30", "31–45", "46–55", "56–66", "67–80"),
-    "multilabel": ("male", "smiling", "young"),
-    "male": ("not male", "male"),
-    "smiling": ("not smiling", "smiling"),
-    "young": ("not young", "young"),
-}
 CLASS_AXIS = {"age": "age class (years)", "multilabel": "label"}
-INK, FAINT = "#333333", "#D9D9D9"
 LOSS_RANGE = (1e-4, 2e1)
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.6,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "lines.linewidth": 1.8,
-    "figure.facecolor": "white",
-    "savefig.dpi": 150,
-    "savefig.facecolor": "white",
-}
+FIGURES = ("losses", "roc", "accuracy_per_class", "mask", "training")
+"""The names of the figures: their PNG files without the suffix."""
 
 
 def loss_histograms(predictions: Predictions) -> Figure:
@@ -201,15 +169,8 @@ def write_figures(
     }
     paths = {name: Path(folder) / f"{name}.png" for name in drawings}
     for name, draw in drawings.items():
-        with matplotlib.rc_context(STYLE):
-            draw().savefig(paths[name], format="png", metadata={"Software": None})
+        write_png(draw, paths[name])
     return paths
-
-
-def class_names(task: str, count: int) -> tuple[str, ...]:
-    """What the classes of a task are called; by number where the task is not known with this many."""
-    names = CLASS_NAMES.get(task, ())
-    return names if len(names) == count else tuple(str(number) for number in range(count))
 
 
 def layer_order(name: str) -> tuple[bool, list[tuple[int, str]]]:

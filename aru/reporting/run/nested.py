@@ -1,26 +1,44 @@
-"""Nested values of any shape as readable tables: settings and the audit of the data."""
+"""Nested values of any shape as groups of readable tables: settings and the audit of the data."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from aru.reporting.markup import Html, table, tag
-from aru.reporting.run.figures import CLASS_NAMES
+from aru.reporting.run.class_names import CLASS_NAMES
+from aru.reporting.view import Row, text_rows
 
 LONGEST_LIST = 12
 
 Path = tuple[str, ...]
 
 
-def nested(content: Mapping[str, Any]) -> Html:
-    """Small tables of plain values beside each other; below them, groups of like-shaped groups as one table each."""
+@dataclass(frozen=True)
+class Group:
+    """One table: its title, its columns (none: pairs of a name and a value) and its rows."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Small tables of plain values, and wide ones: groups of groups with the same keys."""
+
+    small: tuple[Group, ...]
+    wide: tuple[Group, ...]
+
+
+def nested(content: Mapping[str, Any]) -> Groups:
+    """The tables that hold all of `content`, titled by the path of keys that leads to each."""
     small, wide = [], []
     for path, group in _groups(content, ()):
-        title = tag("h3", words(" / ".join(path) or "overview"))
+        title = words(" / ".join(path) or "overview")
         if _is_matrix(group):
-            wide.append(tag("div", title, _matrix(path, group)))
+            wide.append(_matrix(title, path, group))
         else:
-            small.append(tag("div", title, _pairs(group)))
-    return Html((tag("div", *small, class_="columns") if small else "") + "".join(wide))
+            small.append(Group(title, (), text_rows([words(key), value_text(value)] for key, value in group.items())))
+    return Groups(tuple(small), tuple(wide))
 
 
 def value_text(value: Any) -> str:
@@ -60,10 +78,10 @@ def _is_matrix(group: Mapping[str, Any]) -> bool:
     return flat and len(rows) > 1
 
 
-def _matrix(path: Path, group: Mapping[str, Mapping[str, Any]]) -> Html:
+def _matrix(title: str, path: Path, group: Mapping[str, Mapping[str, Any]]) -> Group:
     columns = list(dict.fromkeys(str(column) for row in group.values() for column in row))
     rows = [[words(name), *(value_text(row.get(column)) for column in columns)] for name, row in group.items()]
-    return table(["", *(_column(path, column) for column in columns)], rows)
+    return Group(title, tuple(_column(path, column) for column in columns), text_rows(rows))
 
 
 def _column(path: Path, column: str) -> str:
@@ -73,7 +91,3 @@ def _column(path: Path, column: str) -> str:
         if column.isdecimal() and int(column) < len(names):
             return names[int(column)]
     return words(column)
-
-
-def _pairs(content: Mapping[str, Any]) -> Html:
-    return table(None, [[words(key), value_text(value)] for key, value in content.items()])

@@ -1,11 +1,11 @@
 """The results table, shared by the report, the command line and the flow's artifact."""
 
-import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from aru.core.files import read_json
+from aru.reporting.markdown import format_table
 
 STAGES_OF_MODEL = {
     "original": ("train",),
@@ -66,18 +66,4 @@ def format_row(row: Mapping[str, Any]) -> list[str]:
 
 def markdown_table(rows: list[dict[str, Any]]) -> str:
     """The table as Markdown, figures flush right."""
-    return markdown_lines(list(HEADINGS.values()), [format_row(row) for row in rows])
-
-
-def markdown_lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Any table as Markdown: the first column names the row, the others are flush right."""
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
-
-
-def escape_markdown(text: str) -> str:
-    """Text for a Markdown file: no markup, no table cell, no link comes of it."""
-    escaped = html.escape(text, quote=False)
-    for character in "\\`*_[]|":
-        escaped = escaped.replace(character, f"\\{character}")
-    return " ".join(escaped.split())
+    return format_table(list(HEADINGS.values()), [format_row(row) for row in rows])

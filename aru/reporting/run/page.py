@@ -1,0 +1,124 @@
+"""The page of a run: what its template shows, prepared from the JSON of the run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aru.reporting.rendering import render
+from aru.reporting.run.figures import FIGURES
+from aru.reporting.run.findings import Finding, findings, signed
+from aru.reporting.run.nested import Groups, nested
+from aru.reporting.run.results import STAGES_OF_MODEL, seconds
+from aru.reporting.view import Cell, Picture, Row, read_picture, text_rows
+
+_DASH = "–"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the files of a run hold, apart from tensors."""
+
+    metrics: dict[str, Any]
+    costs: dict[str, dict[str, Any]]
+    histories: dict[str, dict[str, Any]]
+    audit: dict[str, Any]
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """One model: its metrics by key, the same with the gap to the retrained model, and the seconds that it cost."""
+
+    name: str
+    metrics: Mapping[str, Cell]
+    results: Mapping[str, Cell]
+    seconds: str
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """All that run/page.html.j2 shows."""
+
+    benchmark: str
+    protocol: str
+    task: str
+    seed: str
+    counts: str
+    models: tuple[ModelFigures, ...]
+    findings: tuple[Finding, ...]
+    figures: Mapping[str, Picture]
+    metrics: tuple[str, ...]
+    data: Groups
+    costs: tuple[Row, ...]
+    settings: Groups
+    digests: tuple[tuple[str, str], ...]
+
+
+def report_page(run: Run, figures: Path, settings: Mapping[str, Any] | None) -> str:
+    """The page, with the PNG files of the folder `figures` inside it."""
+    return render("run/page.html.j2", _view(run, figures, settings))
+
+
+def _view(run: Run, figures: Path, settings: Mapping[str, Any] | None) -> RunPage:
+    metrics = run.metrics
+    models = [model for model in STAGES_OF_MODEL if model in metrics["models"]]
+    return RunPage(
+        **{key: str(metrics[key]) for key in ("benchmark", "protocol", "task", "seed")},
+        counts=", ".join(f"{count:,} {name}" for name, count in metrics["counts"].items()),
+        models=tuple(_model(run, model) for model in models),
+        findings=tuple(findings(metrics, run.costs)),
+        figures={name: read_picture(figures / f"{name}.png") for name in FIGURES},
+        metrics=tuple(dict.fromkeys(key for model in models for key in metrics["models"][model])),
+        data=nested(run.audit),
+        costs=_costs(run.costs),
+        settings=nested(_settings(run, settings)),
+        digests=tuple(run.digests.items()),
+    )
+
+
+def _model(run: Run, model: str) -> ModelFigures:
+    figures, spent = run.metrics["models"][model], seconds(model, run.costs)
+    intervals, gaps = run.metrics["intervals"][model], run.metrics["gaps"].get(model, {})
+    metrics, results = {}, {}
+    for key, value in figures.items():
+        bounds, gap = intervals.get(key), gaps.get(f"gap/{key}")
+        text, small = _DASH if value is None else f"{value:.4f}", () if bounds is None else (_bounds(bounds),)
+        metrics[key] = Cell(text, small)
+        results[key] = Cell(text, small if gap is None else (*small, f"gap {signed(gap)}"))
+    return ModelFigures(model, metrics, results, _DASH if spent is None else f"{spent:,.1f}")
+
+
+def _costs(costs: Mapping[str, Mapping[str, Any]]) -> tuple[Row, ...]:
+    """A row a stage, and one for all stages of unlearning together."""
+    whole = costs["retrain"]["seconds"]
+    rows = [
+        [
+            stage,
+            f"{cost['seconds']:,.1f}",
+            f"{cost['seconds'] / whole:.1%}",
+            f"{cost['images']:,}",
+            f"{cost['images_per_second']:,.1f}",
+            f"{cost['peak_memory_mib']:,}",
+            f"{cost['device']}, {cost['precision']}, {cost['threads']}",
+        ]
+        for stage, cost in costs.items()
+    ]
+    ours = seconds("unlearned", costs)
+    if ours is not None:
+        rows.append([" + ".join(STAGES_OF_MODEL["unlearned"]), f"{ours:,.1f}", f"{ours / whole:.1%}", "", "", "", ""])
+    return text_rows(rows)
+
+
+def _settings(run: Run, settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The settings that the files themselves record, and the parameters where they are given."""
+    metrics, reference = run.metrics, run.metrics.get("reference", {})
+    recorded = {key: metrics[key] for key in ("benchmark", "protocol", "task", "seed")}
+    recorded |= {key: reference[key] for key in ("resamples", "mia_resamples") if key in reference}
+    recorded |= {f"{model} epochs": len(history["epochs"]) for model, history in run.histories.items()}
+    versions = sorted({str(cost["torch"]) for cost in run.costs.values()})
+    return recorded | {"torch": ", ".join(versions)} | dict(settings or {})
+
+
+def _bounds(bounds: list[float]) -> str:
+    return f"[{bounds[0]:.4f}, {bounds[1]:.4f}]"
