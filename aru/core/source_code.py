@@ -1,5 +1,8 @@
 """Which files of `aru` a module needs, read from its import statements, and a digest of what they say.
 
+Templates, style sheets and scripts count, too: a module needs those that lie in its own folder, or in the folders
+templates/ and static/ there.
+
 The package's own sources are read once, when this module is imported: a process computes with the code that it has
 imported, whatever becomes of the files while it works, and its keys and digests are of that code.
 """
@@ -10,13 +13,22 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_IMPORTED = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in Path(__file__).parents[1].rglob("*.py")}
+_TEMPLATES = (".j2", ".css", ".js")
+_TEMPLATE_FOLDERS = ("templates", "static")
+_IMPORTED = {
+    path.relative_to(ROOT).as_posix(): path.read_bytes()
+    for path in Path(__file__).parents[1].rglob("*")
+    if path.suffix in (".py", *_TEMPLATES)
+}
 _WITHOUT_EFFECT = frozenset({"aru/core/config.py", "aru/core/errors.py", "aru/core/files.py", "aru/core/progress.py"})
 """Not digested: parameters are in a key by their values, and the others change no figure."""
 
 
 def closure(module: str, root: Path = ROOT) -> set[str]:
-    """The paths of all `aru` modules that importing `module` needs, itself included, packages' __init__ left out."""
+    """The paths of all files of `aru` that `module` needs: itself, all that it imports, and the templates beside those.
+
+    A package's __init__ is left out: it holds a docstring only.
+    """
     found: set[str] = set()
     waiting = [module]
     while waiting:
@@ -27,21 +39,21 @@ def closure(module: str, root: Path = ROOT) -> set[str]:
             continue
         found.add(relative)
         waiting += _names(source)
-    return found
+    return found | {name for folder in {Path(module).parent for module in found} for name in _templates(folder, root)}
 
 
 @cache
 def code_digest(module: str, root: Path = ROOT) -> str:
-    """A digest of a module and all that it imports of `aru`; comments, docstrings and layout do not count."""
+    """A digest of a module and all that it imports of `aru`; Python's comments, docstrings and layout do not count."""
     digest = hashlib.sha256()
     for name in sorted(closure(module, root) - _WITHOUT_EFFECT):
-        digest.update(f"{name}\n{_meaning(_source(name, root) or b'')}\n".encode())
+        digest.update(f"{name}\n{_meaning(name, _source(name, root) or b'')}\n".encode())
     return digest.hexdigest()
 
 
 def edited(module: str) -> list[str]:
     """The files that `module` needs and that no longer say what this process has imported."""
-    return [name for name in sorted(closure(module)) if not _says(ROOT / name, _IMPORTED[name])]
+    return [name for name in sorted(closure(module)) if not _unchanged(name)]
 
 
 def _source(name: str, root: Path) -> bytes | None:
@@ -50,11 +62,21 @@ def _source(name: str, root: Path) -> bytes | None:
     return (root / name).read_bytes() if (root / name).is_file() else None
 
 
-def _says(path: Path, source: bytes) -> bool:
-    """Whether a file says the same as a source."""
+def _templates(folder: Path, root: Path) -> list[str]:
+    """The templates, style sheets and scripts of the modules in a folder, by their paths relative to `root`."""
+    folders = {folder, *(folder / name for name in _TEMPLATE_FOLDERS)}
+    if root == ROOT:
+        return [name for name in _IMPORTED if name.endswith(_TEMPLATES) and Path(name).parent in folders]
+    paths = [path for one in folders for path in (root / one).glob("*")]
+    return [path.relative_to(root).as_posix() for path in paths if path.suffix in _TEMPLATES]
+
+
+def _unchanged(name: str) -> bool:
+    """Whether a file means the same as what this process has imported."""
+    source = _IMPORTED[name]
     try:
-        now = path.read_bytes()
-        return now == source or _meaning(now) == _meaning(source)
+        now = (ROOT / name).read_bytes()
+        return now == source or _meaning(name, now) == _meaning(name, source)
     except (OSError, SyntaxError, ValueError):  # gone, or half edited
         return False
 
@@ -69,8 +91,10 @@ def _names(source: bytes) -> list[str]:
     return [name for name in names if name.split(".")[0] == "aru"]
 
 
-def _meaning(source: bytes) -> str:
-    """The program without its comments and docstrings."""
+def _meaning(name: str, source: bytes) -> str:
+    """A Python program without its comments and docstrings; the whole text of any other file."""
+    if not name.endswith(".py"):
+        return source.decode()
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):

@@ -9,7 +9,6 @@ import hashlib
 from pathlib import Path
 
 from jinja2 import DictLoader, Environment, StrictUndefined
-from markupsafe import Markup
 
 _ROOM = Path(__file__).parent
 _SUFFIXES = (".j2", ".css", ".js")
@@ -40,8 +39,8 @@ def render(template: str, page: object, *, style: str = "", script: str = "") ->
     return _ENVIRONMENT.get_template(template).render(
         page=page,
         policy=f"{POLICY}; script-src '{_digest(code)}'" if script else POLICY,
-        style=Markup(_FILES["static/page.css"] + (_FILES[style] if style else "")),
-        script=Markup(code),
+        style=_FILES["static/page.css"] + (_FILES[style] if style else ""),
+        script=code,
     )
 
 

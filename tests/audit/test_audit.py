@@ -27,9 +27,9 @@ from aru.core.errors import InputError
 from aru.reporting.audit import page
 from tests.helpers import audited, tracked
 from tests.helpers.audited import case_of, classifier_reset, original, retrained, taught_again, uniform_on_forget
+from tests.helpers.pages import Reader
 from tests.helpers.toys import CPU
 from tests.helpers.untouched import untouched
-from tests.reporting.test_run_report import Reader
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "thresholds.yaml"

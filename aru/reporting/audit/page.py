@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aru.audit.texts import limits_note, title
-from aru.core.files import atomic_path, write_json
+from aru.core.files import atomic_path, read_json, write_json
 from aru.reporting.rendering import render
 from aru.reporting.view import Cell, Row, text_rows
 
@@ -17,8 +17,9 @@ MINUS = "\N{MINUS SIGN}"
 def write_audit(folder: Path, record: Mapping[str, Any]) -> None:
     """Write audit.json and audit.html into `folder`; the same record gives the same bytes."""
     write_json(Path(folder) / "audit.json", record)
+    page = audit_page(read_json(Path(folder) / "audit.json"))  # in the order of the file's keys, as whoever reads it has it
     with atomic_path(Path(folder) / "audit.html") as path:
-        path.write_text(audit_page(record), encoding="utf-8")
+        path.write_text(page, encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def _people(people: Mapping[str, Any]) -> People:
 
 
 def _attack(name: str, figures: Mapping[str, Mapping[str, Any]]) -> Row:
-    cells = [Cell(_text(one["figure"]), (_bounds(one["interval"]),)) for one in figures.values()]
+    cells = [Cell(_text(one["figure"]), (_bounds(one["interval"]),) if one["interval"] else ()) for one in figures.values()]
     return Row(name.replace("_", " "), tuple(cells))
 
 

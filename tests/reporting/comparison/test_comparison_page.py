@@ -26,10 +26,10 @@ from aru.reporting.comparison.markdown_results import results_markdown
 from aru.reporting.comparison.notes import floor_text, notes
 from aru.reporting.comparison.page import write_results
 from aru.reporting.comparison.plots import cost_figure, utility_figure
-from aru.reporting.markup import POLICY, page, tag
 from aru.reporting.figure_style import STYLE
+from aru.reporting.rendering import POLICY
 from tests.helpers.compared import LEVELS, made_record, made_records
-from tests.reporting.test_run_report import HOSTILE, Reader
+from tests.helpers.pages import HOSTILE, Reader
 
 TITLE = "Methods compared"
 
@@ -78,7 +78,6 @@ def test_policy_allows_the_one_script_and_nothing_else(tmp_path: Path) -> None:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = next(attributes["content"] for name, attributes in reader.elements if "http-equiv" in attributes)
     assert policy == f"{POLICY}; script-src 'sha256-{digest}'"
-    assert POLICY in page("t", tag("p", "x")).replace("&#x27;", "'") and "script" not in page("t", tag("p", "x"))
 
 
 @pytest.mark.usefixtures("no_drawing")
@@ -177,6 +176,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
         "span",
         "strong",
         "table",
+        "caption",
         "thead",
         "tbody",
         "tfoot",

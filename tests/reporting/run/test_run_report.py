@@ -2,7 +2,6 @@
 
 import copy
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -12,37 +11,15 @@ from PIL import Image
 import aru.reporting.run.report
 from aru.core.errors import InputError
 from aru.core.files import read_json, write_json
-from aru.reporting.markup import Html, page, table, tag
+from aru.reporting.run.figures import FIGURES
 from aru.reporting.run.findings import findings
 from aru.reporting.run.nested import nested
 from aru.reporting.run.report import COST_FOLDERS, INPUTS, write_report
 from aru.reporting.run.results import markdown_table, read_costs, results_table
-from aru.reporting.run.texts import FIGURES
+from tests.helpers.pages import HOSTILE, Reader
 from tests.helpers.runs import SECONDS, write_run
 
-HOSTILE = '</title><script>alert(1)</script><img src=x onerror="alert(2)">|`*[a](javascript:b)'
-ROOT = Path(__file__).resolve().parents[2]
-
-
-class Reader(HTMLParser):
-    """Collects the elements, their attributes and the text of a page; checks that elements close in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text, self.open = "", []
-        self.feed(text)
-
-    def handle_starttag(self, name: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.elements.append((name, dict(attributes)))
-        if name not in ("img", "meta"):
-            self.open.append(name)
-
-    def handle_endtag(self, name: str) -> None:
-        assert self.open.pop() == name
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -296,10 +273,10 @@ def test_without_a_reference_nothing_is_compared(metrics: dict) -> None:
     ],
 )
 def test_nested_values_as_tables(content: dict, expected: list[str]) -> None:
-    assert [part for part in re.findall(r"<(?:h3|th|td)(?: [^>]*)?>(.*?)</", nested(content))] == expected
-
-
-def test_elements_escape_what_is_not_markup() -> None:
-    assert tag("p", "<b>", tag("i", "&"), class_='a"b') == '<p class="a&quot;b">&lt;b&gt;<i>&amp;</i></p>'
-    assert "<thead>" not in table(None, [["a", "b"]])
-    assert "default-src &#x27;none&#x27;" in page("t", Html(""))
+    found = nested(content)
+    texts = []
+    for group in (*found.small, *found.wide):
+        texts += [group.title, *([""] * bool(group.columns)), *group.columns]
+        for row in group.rows:
+            texts += [row.name, *(cell.text for cell in row.cells)]
+    assert texts == expected
