@@ -18,6 +18,7 @@ from aru.core.folders import STAGES
 
 COMMANDS = (
     "compare",
+    "ensembles",
     "shadows",
     "audit-model",
     "side-by-side",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from aru.commands import ensembles as command
+from aru.__main__ import main
 from aru.comparison.cell import open_store
 from aru.comparison.choices import parse_choices
 from aru.comparison.draws import Draw, draws_of, load_draw
@@ -72,7 +72,7 @@ def test_the_command_finds_what_unlearned_models_remember_and_nothing_else(
 ) -> None:
     monkeypatch.chdir(tuning_project)
     fill(tuning_project, seeds=12, remembered=remembered)
-    assert command.main(["toy", "--method", "finetune", "--seeds", "16", "--unlearn-seeds", "2"]) == 0
+    assert main(["ensembles", "toy", "--method", "finetune", "--seeds", "16", "--unlearn-seeds", "2"]) == 0
     result = read_json(tuning_project / "work" / "toy" / "comparison" / "ensembles" / "finetune-official-draw-0.json")
     assert len(result["unlearned"]) == len(result["retrained"]) == 12 and result["randomness"] == OF_TRAINING
     assert list(result["klom"]) == list(SETS)
@@ -96,5 +96,5 @@ def test_what_is_missing_is_named(
     tuning_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, arguments: list[str], words: str
 ) -> None:
     monkeypatch.chdir(tuning_project)
-    assert command.main(["toy", *arguments]) == 2
+    assert main(["ensembles", "toy", *arguments]) == 2
     assert words in capsys.readouterr().err

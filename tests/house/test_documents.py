@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from aru.__main__ import COMMANDS
+from aru.core.folders import STAGES
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
@@ -51,6 +54,8 @@ def test_the_files_and_modules_that_a_document_names_are_there(document: str) ->
     assert {name for name in files if not (ROOT / name).exists()} == set()
     commands = set(re.findall(r"python -m\s+((?:aru|flows|tests)\.[\w.]*\w)", text))
     assert {name for name in commands if importlib.util.find_spec(name) is None} == set()
+    without_servers = set(re.findall(r"python -m\s+aru ([a-z][a-z-]*)", text))
+    assert without_servers - {*STAGES, *COMMANDS} == set()
     for module, names in re.findall(r"^ *from ((?:aru|flows)\.[\w.]+) import ([\w, ]+)$", text, flags=re.MULTILINE):
         found = importlib.import_module(module)
         assert [name for name in names.split(", ") if not hasattr(found, name)] == [], module

@@ -15,6 +15,7 @@ SAME_NAME = {
     "aru": {
         "attack": "the algorithm, and the stage that runs it on files",
         "false_alarms": "the measurement, and the command that prints it",
+        "ensembles": "the figures, and the command that prints them",
         "finetune": "the peer method, and ARU's stage",
         "keys": "content keys: of files and code in compute, of a comparison's results in comparison",
         "known_bad": "the models, and the command that audits them",
@@ -33,6 +34,8 @@ SAME_NAME = {
     },
 }
 """The base names that modules of one floor have in common, with what they mean in each."""
+NOT_A_ROOM = {"tests/flows", "tests/helpers", "tests/house"}
+"""The folders of tests that belong to no one package."""
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import aru
@@ -101,6 +104,13 @@ def test_packages_hold_a_docstring_and_no_code() -> None:
     for path in found:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         assert ast.get_docstring(tree) and len(tree.body) == 1, path.relative_to(ROOT)
+
+
+def test_tests_stand_in_folders_of_the_packages_names() -> None:
+    expected = {f"tests/{room}" for room in ROOMS["aru"]} | {f"tests/flows/{room}" for room in ROOMS["flows"]}
+    assert packages("tests") - NOT_A_ROOM | packages("tests/flows") == expected
+    for folder in expected:
+        assert list((ROOT / folder).glob("test_*.py")), f"{folder} has no tests"
 
 
 def test_importing_all_of_aru_imports_no_prefect_mlflow_or_dvc() -> None:
