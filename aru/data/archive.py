@@ -19,7 +19,7 @@ MAX_TOTAL_BYTES = 64 << 30
 MAX_RATIO = 200  # images hardly compress; a text of one repeated letter reaches about 1000
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 _UTF8 = 0x800  # the flag of a member whose name is in UTF-8
-_DISTRUST = "do not trust this archive"
+_UNTRUSTED = "do not trust this archive"
 
 
 class Archive(Protocol):
@@ -46,7 +46,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
         with zipfile.ZipFile(path) as archive:
             yield ZipArchive(archive, path)
     except zipfile.BadZipFile as error:
-        raise InputError(f"{path} is not a whole zip file ({error}): fetch it again") from error
+        raise InputError(f"{path} is not a complete zip file ({error}): fetch it again") from error
 
 
 class ZipArchive:
@@ -69,7 +69,7 @@ class ZipArchive:
         except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, zlib.error, lzma.LZMAError) as error:
             raise Fault("is damaged inside the archive", "fetch the archive again", str(error)) from error
         if len(content) > member.file_size:
-            raise Fault("is larger than its header says", _DISTRUST)
+            raise Fault("is larger than its header says", _UNTRUSTED)
         return content
 
 
@@ -118,7 +118,7 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
             if member.is_dir() or name.endswith("/"):
                 continue
             if name in found:
-                raise Fault("is there twice, two members named alike", "make the archive again")
+                raise Fault("is in the archive twice, two members with one name", "make the archive again")
             found[name] = member
     faults.raise_if_any()
     return found
@@ -127,13 +127,13 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
 def _check(name: str, member: zipfile.ZipInfo) -> None:
     parts = PurePosixPath(name)
     if parts.is_absolute() or ".." in parts.parts or ":" in name:
-        raise Fault("points out of the archive", _DISTRUST)
+        raise Fault("points out of the archive", _UNTRUSTED)
     if stat.S_ISLNK(member.external_attr >> 16):
         raise Fault("is a link", "put the file itself into the archive")
     if member.flag_bits & 0x1:
         raise Fault("is encrypted", "make the archive without a password")
     if member.compress_type not in _METHODS:
-        method = zipfile.compressor_names.get(member.compress_type, str(member.compress_type))
+        method = getattr(zipfile, "compressor_names", {}).get(member.compress_type, str(member.compress_type))
         raise Fault(
             f"is compressed by the method {method!r}, which Python does not read",
             "make the archive again with the "
@@ -142,11 +142,11 @@ def _check(name: str, member: zipfile.ZipInfo) -> None:
     if member.file_size > MAX_MEMBER_BYTES:
         raise Fault(f"has more bytes than the limit is, {MAX_MEMBER_BYTES}", "it is no image, leave it out")
     if member.file_size > MAX_RATIO * max(member.compress_size, 1024):
-        raise Fault(f"unpacks to more than {MAX_RATIO} times its size in the archive", _DISTRUST)
+        raise Fault(f"unpacks to more than {MAX_RATIO} times its size in the archive", _UNTRUSTED)
 
 
 def normalized_path(path: str) -> str:
-    """A path of a table or an archive as both spell it: slashes, and accents and Hangul composed (NFC).
+    """A path of a table or an archive in the form in which both are compared: slashes, and NFC (accents and Hangul composed).
 
     macOS stores names decomposed, and old Windows programs wrote backslashes into archives.
     """
@@ -154,7 +154,7 @@ def normalized_path(path: str) -> str:
 
 
 def _encoding_of_names(members: list[zipfile.ZipInfo]) -> str:
-    """The encoding of the names that are not marked as UTF-8, by the first one in which all of them can be read.
+    """The encoding of the names that are not marked as UTF-8: the first one in which all of them can be decoded.
 
     The zip format says cp437, but programs wrote the machine's own encoding: UTF-8, or cp949 on Korean Windows.
     """
@@ -176,5 +176,5 @@ def _name(member: zipfile.ZipInfo, encoding: str) -> str:
 
 
 def _has_unicode_name(member: zipfile.ZipInfo) -> bool:
-    """Whether the name is marked as UTF-8, or zipfile took another one than the header's (Info-ZIP's Unicode field)."""
+    """Whether the name is marked as UTF-8, or zipfile used another field than the header's (Info-ZIP's Unicode field)."""
     return bool(member.flag_bits & _UTF8) or member.filename != member.orig_filename

@@ -1,11 +1,11 @@
-"""What is in a manifest, and what is wrong with it."""
+"""The census of a manifest: how many files, photos and people it has, and its copies, leaks and conflicting labels."""
 
-from typing import Any
+from typing import TypedDict
 
 import pandas as pd
 
 from aru.core.config import MergeConfig
-from aru.core.names import SETS
+from aru.core.names import FORGET, RETAIN, SETS, TEST, UNSEEN, SetName
 from aru.data.manifest import labels_of
 from aru.data.photos import CONSTANT, COPIES
 from aru.data.subjects import DEFAULT_MERGE, ambiguous_rows, filings, split_groups, suspects
@@ -13,9 +13,59 @@ from aru.data.subjects import DEFAULT_MERGE, ambiguous_rows, filings, split_grou
 _COUNTS = ("rows", "distinct_files", "distinct_photos", "families", "family_person_keys", "people", "unused_rows")
 
 
-def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> dict[str, Any]:
-    """Counts of copies, people, leaks and labels, as JSON content; who the people are is for `aru.data.evidence` to say."""
-    roles = {role: manifest[manifest["role"] == role] for role in SETS}
+class SetCounts(TypedDict):
+    """The size of one set."""
+
+    images: int
+    photos: int
+    people: int
+    families: int
+    family_person_keys: int
+
+
+class Overlap(TypedDict):
+    """What forget and retain have in common."""
+
+    people: int
+    photos: int
+    family_person_keys: list[str]
+    forget_rows_byte_identical_to_retain: int
+    forget_rows_of_a_retain_photo: int
+
+
+class Leak(TypedDict):
+    """What test or unseen has in common with the training rows."""
+
+    rows_byte_identical_to_train: int
+    rows_of_a_train_photo: int
+    people_of_train: int
+
+
+class LabelCounts(TypedDict):
+    """Images of each class by set, and how far forget and unseen differ in them."""
+
+    counts: dict[SetName, dict[str, int]]
+    total_variation: float
+    label_only_attack: float
+
+
+class Census(TypedDict):
+    """The content of prepared/audit.json."""
+
+    counts: dict[str, int]
+    sets: dict[SetName, SetCounts]
+    copies: dict[str, int]
+    merges: dict[str, int]
+    suspects: dict[str, int]
+    both_sides_of_forget_and_retain: Overlap
+    leaks_into: dict[SetName, Leak]
+    photos_with_conflicting_labels: int
+    labels: dict[str, LabelCounts]
+
+
+def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> Census:
+    """Counts of copies, people, leaks and labels, without names; `aru.data.evidence` names the people."""
+    roles: dict[SetName, pd.DataFrame] = {role: manifest[manifest["role"] == role] for role in SETS}
     keys = manifest["family"] + "/" + manifest["person"]
     return {
         "counts": {
@@ -44,11 +94,11 @@ def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> dict[s
         "merges": _merges(manifest),
         "suspects": _suspects(manifest, merge),
         "both_sides_of_forget_and_retain": {
-            "people": _shared(roles, "forget", "retain", "subject"),
-            "photos": _shared(roles, "forget", "retain", "photo"),
-            "family_person_keys": sorted(set(keys[roles["forget"].index]) & set(keys[roles["retain"].index])),
-            "forget_rows_byte_identical_to_retain": _rows_in(roles["forget"], roles["retain"], "digest"),
-            "forget_rows_of_a_retain_photo": _rows_in(roles["forget"], roles["retain"], "photo"),
+            "people": _shared(roles, FORGET, RETAIN, "subject"),
+            "photos": _shared(roles, FORGET, RETAIN, "photo"),
+            "family_person_keys": sorted(set(keys[roles[FORGET].index]) & set(keys[roles[RETAIN].index])),
+            "forget_rows_byte_identical_to_retain": _rows_in(roles[FORGET], roles[RETAIN], "digest"),
+            "forget_rows_of_a_retain_photo": _rows_in(roles[FORGET], roles[RETAIN], "photo"),
         },
         "leaks_into": {
             name: {
@@ -58,7 +108,7 @@ def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> dict[s
                     roles[name]["subject"].isin(_train(roles)["subject"]).groupby(roles[name]["subject"]).any().sum()
                 ),
             }
-            for name in ("test", "unseen")
+            for name in (TEST, UNSEEN)
         },
         "photos_with_conflicting_labels": int(
             (manifest.groupby("photo")[labels_of(manifest)].nunique() > 1).any(axis=1).sum()
@@ -67,39 +117,39 @@ def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> dict[s
     }
 
 
-def format_census(content: dict[str, Any]) -> str:
-    """The audit as Markdown tables."""
+def format_census(content: Census) -> str:
+    """The census as Markdown tables."""
     lines = ["| what | count |", "| --- | ---: |"]
     lines += [f"| {_words(name)} | {content['counts'][name]} |" for name in _COUNTS]
-    for part in ("copies", "merges", "suspects"):
-        lines += [f"| {part}: {_words(name)} | {count} |" for name, count in content[part].items()]
+    for part, counts in (("copies", content["copies"]), ("merges", content["merges"]), ("suspects", content["suspects"])):
+        lines += [f"| {part}: {_words(name)} | {count} |" for name, count in counts.items()]
     both = content["both_sides_of_forget_and_retain"]
     lines += [f"| both sides of forget and retain: {_words(name)} | {_cell(value)} |" for name, value in both.items()]
-    for name, part in content["leaks_into"].items():
-        lines += [f"| leaks into {name}: {_words(what)} | {value} |" for what, value in part.items()]
+    for role, leak in content["leaks_into"].items():
+        lines += [f"| leaks into {role}: {_words(what)} | {value} |" for what, value in leak.items()]
     lines.append(f"| photos with conflicting labels | {content['photos_with_conflicting_labels']} |")
     lines += ["", "| set | images | photos | people | families |", "| --- | ---: | ---: | ---: | ---: |"]
     lines += [
-        f"| {role} | {part['images']} | {part['photos']} | {part['people']} | {part['families']} |"
-        for role, part in content["sets"].items()
+        f"| {role} | {size['images']} | {size['photos']} | {size['people']} | {size['families']} |"
+        for role, size in content["sets"].items()
     ]
-    for label, part in content["labels"].items():
-        classes = sorted({name for counts in part["counts"].values() for name in counts}, key=int)
+    for label, found in content["labels"].items():
+        classes = sorted({name for counts in found["counts"].values() for name in counts}, key=int)
         lines += ["", f"| {label} | " + " | ".join(classes) + " |", "| --- |" + " ---: |" * len(classes)]
         lines += [
             f"| {role} | " + " | ".join(str(counts.get(name, 0)) for name in classes) + " |"
-            for role, counts in part["counts"].items()
+            for role, counts in found["counts"].items()
         ]
         lines += [
             "",
-            f"Label shift of {label}, forget against unseen: total variation {part['total_variation']:.3f}; an "
-            f"attack that sees the label alone reaches {part['label_only_attack']:.3f}.",
+            f"Label shift of {label}, forget against unseen: total variation {found['total_variation']:.3f}; an "
+            f"attack that sees the label alone reaches {found['label_only_attack']:.3f}.",
         ]
     return "\n".join(lines) + "\n"
 
 
 def _merges(manifest: pd.DataFrame) -> dict[str, int]:
-    """How many people have several filings, and how large the largest of them is."""
+    """How many people have several filings, and the sizes of the largest of them."""
     people = manifest.assign(key=filings(manifest)).groupby("subject")[["key", "photo"]].nunique()
     several = people[people["key"] > 1]
     return {
@@ -111,27 +161,27 @@ def _merges(manifest: pd.DataFrame) -> dict[str, int]:
 
 
 def _suspects(manifest: pd.DataFrame, merge: MergeConfig) -> dict[str, int]:
-    """How many pairs may be one person, why, and how the sets treat them."""
+    """How many pairs may be one person, on what evidence, and whether sets separate them."""
     links = suspects(manifest, merge)
     roles = manifest[manifest["role"] != ""].groupby("subject")["role"].agg(set)
-    parted = [link for link in links if len(roles.get(link.one, set()) | roles.get(link.other, set())) > 1]
+    separated = [link for link in links if len(roles.get(link.one, set()) | roles.get(link.other, set())) > 1]
     groups = pd.Series(manifest["subject"].to_numpy()).groupby(split_groups(manifest, merge)).nunique()
     return {
         "pairs": len(links),
         "pairs_by_photos": sum(link.reason == "photos" for link in links),
         "pairs_by_ids": sum(link.reason == "ids" for link in links),
-        "pairs_in_several_sets": len(parted),
+        "pairs_in_several_sets": len(separated),
         "people": len({subject for link in links for subject in (link.one, link.other)}),
         "most_people_on_one_side": int(groups.max()) if links else 0,
         "photos_of_people_on_several_sides": int(manifest.loc[ambiguous_rows(manifest, merge), "photo"].nunique()),
     }
 
 
-def _train(roles: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat([roles["forget"], roles["retain"]])
+def _train(roles: dict[SetName, pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat([roles[FORGET], roles[RETAIN]])
 
 
-def _shared(roles: dict[str, pd.DataFrame], one: str, other: str, unit: str) -> int:
+def _shared(roles: dict[SetName, pd.DataFrame], one: SetName, other: SetName, unit: str) -> int:
     return len(set(roles[one][unit]) & set(roles[other][unit]))
 
 
@@ -139,12 +189,12 @@ def _rows_in(rows: pd.DataFrame, others: pd.DataFrame, unit: str) -> int:
     return int(rows[unit].isin(others[unit]).sum())
 
 
-def _labels(roles: dict[str, pd.DataFrame], label: str) -> dict[str, Any]:
+def _labels(roles: dict[SetName, pd.DataFrame], label: str) -> LabelCounts:
     counts = {
         role: {str(name): int(count) for name, count in part[label].value_counts().sort_index().items()}
         for role, part in roles.items()
     }
-    shares = [part[label].value_counts(normalize=True) for part in (roles["forget"], roles["unseen"])]
+    shares = [part[label].value_counts(normalize=True) for part in (roles[FORGET], roles[UNSEEN])]
     variation = float(shares[0].sub(shares[1], fill_value=0).abs().sum() / 2)
     return {"counts": counts, "total_variation": round(variation, 6), "label_only_attack": round(0.5 + variation / 2, 6)}
 
@@ -153,5 +203,5 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _cell(value: Any) -> str:
-    return ", ".join(value) or "none" if isinstance(value, list) else str(value)
+def _cell(value: object) -> str:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

@@ -1,4 +1,4 @@
-"""An encoded image as the picture that a person would see, or a named fault: never silently another picture.
+"""Decoding: an encoded image as the picture that a viewer shows, or a Fault: never silently another picture.
 
 docs/protocol.md has the rule as a table.
 """
@@ -35,11 +35,11 @@ _DECODER_ERRORS = (
 
 
 def decode_photo(content: bytes) -> Image.Image:
-    """The upright 8-bit RGB picture of an encoded image; Fault where there is none, or none that is certain."""
+    """The upright 8-bit RGB picture of an encoded image; Fault where the file has none, or where it is ambiguous."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _check_header(image)
-            return _as_seen(image)
+            return _upright_rgb(image)
     except Fault:
         raise
     except UnidentifiedImageError:
@@ -60,11 +60,11 @@ def _too_large() -> Fault:
 
 
 def _check_header(image: Image.Image) -> None:
-    """Everything that the header alone tells, before a pixel is decoded."""
+    """Raise the faults that the header alone shows, before a pixel is decoded."""
     if image.width * image.height > MAX_PIXELS:
         raise _too_large()
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a camera's JPEG with a preview behind it
-        raise Fault("holds several pictures", "keep the one that is meant")
+        raise Fault("contains several pictures", "save the one that is meant as a file of its own")
     if image.mode.startswith("I;16"):
         tags = getattr(image, "tag_v2", {})  # TIFF: 12 bits, or 0 for white, would be read as another picture
         if tags.get(262, 1) != 1 or tags.get(258, (16,)) != (16,):
@@ -78,7 +78,7 @@ def _check_header(image: Image.Image) -> None:
         raise Fault("is a CMYK JPEG without Adobe's marker, so that nothing says which end of a channel is ink", _CONVERT)
 
 
-def _as_seen(image: Image.Image) -> Image.Image:
+def _upright_rgb(image: Image.Image) -> Image.Image:
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16"):
         return _from_16_bits(image)
@@ -107,8 +107,9 @@ def _in_srgb(image: Image.Image) -> Image.Image:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
         if "sRGB" in ImageCms.getProfileDescription(profile):
             return image
-        return ImageCms.profileToProfile(
+        shown = ImageCms.profileToProfile(
             image, profile, ImageCms.createProfile("sRGB"), outputMode="RGBA" if image.mode == "RGBA" else "RGB"
         )
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image
+    return image if shown is None else shown  # None only with inPlace=True

@@ -1,30 +1,72 @@
-"""Who was taken for one person and why, and who might be, for the terminal of whoever has the archive.
+"""The merged people with their evidence, and the suspects, for the console of the machine that has the archive.
 
-Names of filings stand here: none of this goes into a log, a metric or an artifact.
+The text names filings: it goes into no log, metric or artifact.
 """
 
-from typing import Any
+from typing import Literal, NotRequired, TypedDict
 
 import pandas as pd
 
 from aru.core.config import MergeConfig
+from aru.data.census import Census
 from aru.data.subjects import DEFAULT_MERGE, filings, links_within_people, suspects
 
 
-def merge_evidence(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> dict[str, list[dict[str, Any]]]:
-    """The merged people, largest first, with their filings and the photos that these share; and the suspects, as JSON."""
+class SharedPhotos(TypedDict):
+    """How many photos two filings share, of those of the smaller one (`of`)."""
+
+    filings: list[str]
+    shared_photos: int
+    of: int
+
+
+class MergedPerson(TypedDict):
+    """A person with several filings; `filings` maps each to its number of photos."""
+
+    subject: str
+    photos: int
+    filings: dict[str, int]
+    evidence: list[SharedPhotos]
+
+
+class SuspectPair(TypedDict):
+    """Two people who may be one; `subjects` maps each to its filings with their numbers of photos."""
+
+    subjects: dict[str, dict[str, int]]
+    reason: Literal["photos", "ids"]
+    shared_photos: int
+    of: int
+
+
+class Evidence(TypedDict):
+    """Who was merged, largest first, and who may be one person."""
+
+    merges: list[MergedPerson]
+    suspects: list[SuspectPair]
+
+
+class DataAudit(Census):
+    """What `aru data audit` shows: the census, the people by name, the forget set, and notes of the layout (`cut`)."""
+
+    people: Evidence
+    selection: list[str]
+    cut: NotRequired[str]
+
+
+def merge_evidence(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> Evidence:
+    """The merged people with their filings and the photos that these share, and the suspects."""
     rows = manifest.assign(key=filings(manifest))
     photos = rows.groupby("key")["photo"].nunique().to_dict()
     keys = rows.groupby("subject", sort=False)["key"].agg(lambda values: list(dict.fromkeys(values))).to_dict()
     sizes = rows.groupby("subject")["photo"].nunique().to_dict()
     named = {subject: {key: photos[key] for key in own} for subject, own in keys.items()}
-    merged = [
+    merged: list[MergedPerson] = [
         {
             "subject": subject,
             "photos": sizes[subject],
             "filings": named[subject],
             "evidence": [
-                {"filings": [link.one, link.other], "shared_photos": len(link.photos), "of": link.of} for link in links
+                {"filings": [link.one, link.other], "shared_photos": len(link.photos), "of": link.smaller} for link in links
             ],
         }
         for subject, links in links_within_people(manifest).items()
@@ -36,17 +78,17 @@ def merge_evidence(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -
                 "subjects": {subject: named[subject] for subject in (link.one, link.other)},
                 "reason": link.reason,
                 "shared_photos": len(link.photos),
-                "of": link.of,
+                "of": link.smaller,
             }
             for link in suspects(manifest, merge)
         ],
     }
 
 
-def format_evidence(content: dict[str, list[dict[str, Any]]]) -> str:
-    """The lists as Markdown tables; after a filing stands the number of its photos."""
+def format_evidence(content: Evidence) -> str:
+    """The lists as Markdown tables, with the number of photos after each filing."""
     merges, pairs = content["merges"], content["suspects"]
-    lines = [f"{len(merges)} people have several filings" + (", joined by photos they share:" if merges else "."), ""]
+    lines = [f"{len(merges)} people have several filings" + (", merged by photos they share:" if merges else "."), ""]
     if merges:
         lines += ["| person | photos | filings | shared photos, of the smaller filing's |", "| --- | ---: | --- | --- |"]
         lines += [
@@ -72,12 +114,12 @@ def _filings(counts: dict[str, int]) -> str:
     return ", ".join(f"{key} ({count})" for key, count in counts.items())
 
 
-def _evidence(entry: dict[str, Any]) -> str:
-    said = [f"{' and '.join(link['filings'])}: {link['shared_photos']} of {link['of']}" for link in entry["evidence"]]
-    return "; ".join(said) or "none: joined by data.merge"
+def _evidence(entry: MergedPerson) -> str:
+    shared = [f"{' and '.join(link['filings'])}: {link['shared_photos']} of {link['of']}" for link in entry["evidence"]]
+    return "; ".join(shared) or "none: merged by data.merge"
 
 
-def _reason(pair: dict[str, Any]) -> str:
+def _reason(pair: SuspectPair) -> str:
     if pair["reason"] == "ids":
         return "their ids are nearly the same"
     return f"{pair['shared_photos']} of {pair['of']} photos are shared"

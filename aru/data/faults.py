@@ -1,4 +1,4 @@
-"""What is wrong with an archive, gathered so that all of it is told at once."""
+"""The faults of an archive, collected so that one message reports all of them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,16 +12,16 @@ class Fault(InputError):
     """One file or row that cannot be used.
 
     Args:
-        what: the fault, as the end of a sentence about the file; it may be recorded and names nobody.
-        remedy: what helps against just this fault.
-        reason: what a decoder said, for the console only.
+        what: the fault, as the end of a sentence about the file; it may be recorded and contains no name of a file or person.
+        remedy: what the user can do against this fault.
+        reason: the message of a decoder, for the console only.
     """
 
     def __init__(self, what: str, remedy: str, reason: str = "") -> None:
         super().__init__(f"a file of the archive {what}: {remedy}")
         self.what, self.remedy, self.reason = what, remedy, reason
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[type["Fault"], tuple[str, str]]:
         return type(self), (self.what, self.remedy)
 
 
@@ -36,7 +36,7 @@ class Faults:
         return bool(self._places)
 
     def add(self, where: str, what: str, remedy: str, reason: str = "") -> None:
-        """Note a fault: `where` names the file or the row, and only the console sees it."""
+        """Add a fault: `where` names the file or the row, for the console only."""
         self._places.setdefault((what, remedy), []).append(f"{where} {what}" + (f" ({reason})" if reason else ""))
 
     @contextmanager
@@ -48,7 +48,7 @@ class Faults:
             self.add(where, fault.what, fault.remedy, fault.reason)
 
     def raise_if_any(self) -> None:
-        """Raise InputError where anything is wrong: a line for each kind, and the names as its detail."""
+        """Raise InputError if there are faults: a line for each kind, and the names of files as its detail."""
         if not self._places:
             return
         kinds = [f"{len(places)} x {what}: {remedy}" for (what, remedy), places in self._places.items()]

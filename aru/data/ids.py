@@ -1,4 +1,4 @@
-"""Ids as people type them: what is one id, and which two may be meant for one."""
+"""Ids of families and people: their normalized form, and which two may be variants of one."""
 
 import re
 import unicodedata
@@ -8,34 +8,34 @@ _INVISIBLE = "Cf"  # Unicode's category of marks without a width: zero-width spa
 
 
 def normalized_id(text: str) -> str:
-    """An id without blanks around it or invisible marks, its inner blanks single, in Unicode's composed form (NFC).
+    """An id without surrounding blanks and invisible marks, with single inner blanks, in Unicode's composed form (NFC).
 
-    Upper and lower case stay apart: in a foreign archive "d" and "D" may be two people (`similar_keys` finds them).
+    Case matters: in a foreign archive "d" and "D" may be two people (`similar_keys` finds them).
     """
     composed = unicodedata.normalize("NFC", text)
     return " ".join("".join(sign for sign in composed if unicodedata.category(sign) != _INVISIBLE).split())
 
 
 def folded_id(text: str) -> str:
-    """What is left of an id without case, width, punctuation, blanks and leading zeros: "f1" of "F-01" and of "f0001".
+    """An id without case, width, punctuation, blanks and leading zeros: "f1" of "F-01" and of "f0001".
 
-    Ids with the same folded form may be two spellings of one; where nothing is left, the id stands for itself.
+    Ids with the same folded form may be two spellings of one. An id of punctuation alone stays as it is, case-folded.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[\W_]+", "", folded)) or folded
 
 
 def filing_key(family: str, person: str) -> str:
-    """How a person of the archive is asked for: FAMILY/PERSON, or the person alone where there are no families."""
+    """The key of a filing: FAMILY/PERSON, or the person alone where there are no families."""
     return f"{family}/{person}" if family else person
 
 
 def normalized_key(text: str) -> str:
-    """A key as a user types it, each part a normal id; the slash before a person without a family may stand or not."""
+    """A key as a user types it, each part normalized; the slash before a person without a family is optional."""
     return "/".join(normalized_id(part) for part in text.split("/")).removeprefix("/")
 
 
 def similar_keys(key: str, known: Iterable[str]) -> list[str]:
-    """The known keys that may be another spelling of this one; another person of the family is none of them."""
+    """The known keys whose folded form equals that of this key: other spellings, never another person of the family."""
     wanted = [folded_id(part) for part in key.split("/")]
     return [name for name in known if [folded_id(part) for part in name.split("/")] == wanted]

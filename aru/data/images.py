@@ -13,7 +13,7 @@ from PIL import Image
 
 from aru.core.errors import InputError
 from aru.core.files import atomic_path, preallocate
-from aru.core.names import SETS
+from aru.core.names import FORGET, RETAIN, SETS, TEST, UNSEEN, SetName
 from aru.core.progress import Progress, silent
 from aru.data.manifest import read_manifest, read_training
 
@@ -77,7 +77,7 @@ class Sets:
 
 
 def load_sets(prepared: Path, task: str) -> Sets:
-    """Open the four sets that `prepare` wrote; images stay on disk. Raises InputError where files disagree."""
+    """Open the four sets that `prepare` wrote, images memory-mapped; InputError where the files do not belong together."""
     manifest = read_manifest(prepared / "manifest.csv")
     return sets_by_role(manifest, load_images(prepared / "images.npy", len(manifest)), task)
 
@@ -107,7 +107,7 @@ def _open_images(path: Path) -> np.ndarray:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}): run the stage 'prepare' again") from None
     if images.dtype != np.uint8 or images.ndim != 4:
-        raise InputError(f"{path} is {images.dtype} {images.shape}, no images of 8 bits: run the stage 'prepare' again")
+        raise InputError(f"{path} has {images.dtype} {images.shape}, not uint8 (N, H, W, 3): run the stage 'prepare' again")
     return images
 
 
@@ -123,13 +123,14 @@ def _targets(table: pd.DataFrame, task: str) -> torch.Tensor:
 
 def sets_by_role(manifest: pd.DataFrame, images: np.ndarray, task: str) -> Sets:
     """The four sets by the manifest's column `role`."""
-    targets, sets = _targets(manifest, task), {}
+    targets = _targets(manifest, task)
+    sets: dict[SetName, ImageSet] = {}
     for role in SETS:
         rows = manifest["row"].to_numpy()[(manifest["role"] == role).to_numpy()].astype(np.int64)
         if len(rows) == 0:
-            raise InputError(f"the {role} set is empty: choose another data.forget or data.protocol")
+            raise InputError(f"the {role} set is empty: change data.forget or data.protocol")
         sets[role] = ImageSet(images, rows, targets[torch.from_numpy(rows)], OUTPUTS[task])
-    return Sets(**sets)
+    return Sets(sets[FORGET], sets[RETAIN], sets[TEST], sets[UNSEEN])
 
 
 def write_images(
@@ -138,7 +139,7 @@ def write_images(
     """Write `count` RGB images in order into one array (count, resolution, resolution, 3) uint8 at `path`.
 
     Resizing is PIL's bilinear filter, which is what torchvision's Resize does to PIL images. The array is written in
-    order and not mapped: on a disk that fills up a map ends the process without a word.
+    order and not memory-mapped: on a full disk a memory map ends the process without a message.
     """
     shape = (count, resolution, resolution, 3)
     with atomic_path(path) as temporary, temporary.open("wb") as file:

@@ -1,4 +1,4 @@
-"""The manifest: one row an image, from the file's digest to the set it belongs to."""
+"""The manifest: one row an image, from the file's digest to its role, the set it belongs to."""
 
 import io
 from pathlib import Path
@@ -27,9 +27,9 @@ def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
 
 
 def write_training(path: Path, manifest: pd.DataFrame) -> None:
-    """Write the rows that the original model is trained on, whoever of them is to be forgotten: row numbers and labels.
+    """Write the row numbers and labels of what the original model is trained on, forget and retain together.
 
-    The original depends on this file and not on the roles, so that a new request leaves it as it is.
+    The stage `train` depends on this file and not on the roles, so that a new forget request does not train again.
     """
     rows = manifest[manifest["role"].isin(TRAINED)]
     with atomic_path(path) as temporary:
@@ -37,7 +37,7 @@ def write_training(path: Path, manifest: pd.DataFrame) -> None:
 
 
 def read_training(path: Path) -> pd.DataFrame:
-    """Read what `write_training` wrote; rows that do not ascend or an odd file are an InputError."""
+    """Read what `write_training` wrote; InputError where the file is another one or its rows do not ascend."""
     table = _read(Path(path), {})
     if "row" not in table.columns or not labels_of(table) or table.empty:
         raise InputError(f"{path} has no rows with labels: run the stage 'prepare' again")
@@ -52,7 +52,7 @@ def read_training(path: Path) -> pd.DataFrame:
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
-    """Read a manifest and check it; a missing column, an odd row number or role is an InputError."""
+    """Read a manifest and check it; a missing column, a wrong row number or an unknown role is an InputError."""
     path = Path(path)
     manifest = _read(path, {name: str for name in IDENTITY if name != "row"})
     missing = [name for name in IDENTITY if name not in manifest.columns]

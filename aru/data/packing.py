@@ -1,9 +1,8 @@
-"""A benchmark's photos packed to be carried to another machine, and decoded there by the manifest that was carried along.
+"""A benchmark's photos packed for transfer to another machine, and decoded there by the manifest.
 
-The other machine needs neither the archive's tables nor to look for copies again: the manifest names every row's file by its
-MD5, and each distinct file travels once, as it was received, in zip files (stored, not compressed) whose members are named by
-that MD5. The parts are photos of people and are to be treated as the archive is. The commands are `python -m aru pack` and
-`python -m aru unpack`.
+The other machine needs neither the archive's tables nor the search for copies: the manifest names every row's file by its MD5.
+The parts are zip files (stored, not compressed) with each distinct file once, as it was received, under its MD5. They contain
+photos of people: treat them as the archive. The commands are `python -m aru pack` and `python -m aru unpack`.
 """
 
 import zipfile
@@ -20,7 +19,7 @@ from aru.data.archive import open_archive
 from aru.data.decoding import decode_photo
 from aru.data.images import write_images
 
-_MEMBER_BYTES = 200  # what a zip file needs for a member beside its bytes, at most
+_MEMBER_BYTES = 200  # at most: the headers of a member in a zip file
 
 
 def pack(archive: Path, manifest: pd.DataFrame, folder: Path, *, parts: int, limit: int) -> list[Path]:
@@ -50,7 +49,7 @@ def pack(archive: Path, manifest: pd.DataFrame, folder: Path, *, parts: int, lim
 
 
 def decode_packed(parts: Sequence[Path], manifest: pd.DataFrame, resolution: int, target: Path) -> None:
-    """What the stage `prepare` writes as images.npy, from packed files; each is held to its MD5 first."""
+    """Write images.npy as the stage `prepare` does, from packed files; the MD5 of each is checked first."""
     with ExitStack() as opened:
         sources = [opened.enter_context(open_archive(part)) for part in parts]
         where = {name: source for source in sources for name in source.names()}
@@ -58,15 +57,15 @@ def decode_packed(parts: Sequence[Path], manifest: pd.DataFrame, resolution: int
         if missing:
             distinct = manifest["digest"].nunique()
             raise InputError(
-                f"{len(missing)} of {distinct} files are in none of {len(parts)} parts: carry "
-                "all parts of one packing, with the manifest that they were made for"
+                f"{len(missing)} of {distinct} files are in none of {len(parts)} parts: transfer "
+                "all parts of one packing, with the manifest of the same archive"
             )
 
         def photos() -> Iterator[Image.Image]:
             for digest in manifest["digest"]:
                 content = where[digest].read(digest)
                 if bytes_md5(content) != digest:
-                    raise InputError(f"the packed file {digest} has other bytes than its name says: pack again")
+                    raise InputError(f"the packed file {digest} is damaged, its MD5 is another one: pack again")
                 yield decode_photo(content)
 
         write_images(photos(), len(manifest), resolution, target)

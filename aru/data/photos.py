@@ -1,14 +1,17 @@
-"""Which files are one photo."""
+"""Photo ids: which files show one photo."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from typing import Generic, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from aru.data.copies import SIDE, find_copies, is_constant
 
-COPIES = ("bytes", "encoding", "edit")  # how a file is known as a copy, the surest way first
+COPIES = ("bytes", "encoding", "edit")  # how a file is known as a copy, the strongest evidence first
 CONSTANT = "constant"
+
+Item = TypeVar("Item", bound=Hashable)
 
 
 def thumbnail(photo: Image.Image) -> np.ndarray:
@@ -19,8 +22,8 @@ def thumbnail(photo: Image.Image) -> np.ndarray:
 def photo_ids(digests: list[str], thumbnails: dict[str, np.ndarray]) -> tuple[list[str], list[str]]:
     """For every row a photo id, numbered by first appearance, and a note of what its file is.
 
-    Byte-identical files share a photo, and so do files that `find_copies` has paired. The note is "bytes", "encoding" or
-    "edit" for a copy of an earlier row's photo, "" for a photo's first row, and "constant" where nothing is to be seen.
+    Byte-identical files share a photo, and so do the pairs of `find_copies`. The note is "bytes", "encoding" or
+    "edit" for a copy of an earlier row's photo, "" for a photo's first row, and "constant" for a picture of one grey.
     """
     names = list(dict.fromkeys(digests))
     constant = {name for name in names if is_constant(thumbnails[name])}
@@ -29,7 +32,7 @@ def photo_ids(digests: list[str], thumbnails: dict[str, np.ndarray]) -> tuple[li
         photos.union(names[copy.one], names[copy.other])
         if copy.kind == "encoding":
             encodings.union(names[copy.one], names[copy.other])
-    numbers: dict = {}
+    numbers: dict[str, int] = {}
     ids, notes = [], []
     seen: set[tuple[str, str]] = set()
     for name in digests:
@@ -40,19 +43,19 @@ def photo_ids(digests: list[str], thumbnails: dict[str, np.ndarray]) -> tuple[li
     return ids, notes
 
 
-class DisjointSets:
-    """Disjoint sets that are joined pair by pair."""
+class DisjointSets(Generic[Item]):
+    """Disjoint sets (union-find)."""
 
-    def __init__(self, items: Iterable) -> None:
+    def __init__(self, items: Iterable[Item]) -> None:
         self._parent = {item: item for item in items}
 
-    def find(self, item):
-        """The item that stands for this one's group."""
+    def find(self, item: Item) -> Item:
+        """The representative of the item's set."""
         while self._parent[item] != item:
             self._parent[item] = self._parent[self._parent[item]]
             item = self._parent[item]
         return item
 
-    def union(self, one, other) -> None:
-        """Make one group of two."""
+    def union(self, one: Item, other: Item) -> None:
+        """Merge the sets of two items; the first one's representative remains."""
         self._parent[self.find(other)] = self.find(one)

@@ -1,4 +1,4 @@
-"""From an archive to a manifest with roles."""
+"""The manifest of an archive: every image checked, its photo and its person, and the set it belongs to."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def build_manifest(
     merge: MergeConfig = DEFAULT_MERGE,
     progress: Progress = silent,
 ) -> pd.DataFrame:
-    """Check the whole archive and say of every image what it is, whose it is and which set it is in."""
+    """Check the whole archive and return the manifest: the file, photo, person and role of every image."""
     return assign_people_and_roles(
         read_rows(layout, archive, progress=progress), layout=layout, protocol=protocol, forget=forget, seed=seed, merge=merge
     )

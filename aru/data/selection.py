@@ -1,6 +1,6 @@
-"""Whom a choice of people to forget resolved to, said before it is acted on.
+"""The people that `data.forget` resolves to, as text for the user before work starts.
 
-Names of filings stand here: none of this goes into a log, a metric or an artifact.
+The text names filings: it is for the console, and goes into no log, metric or artifact.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ SHOWN = 20  # people of a draw that are listed one by one
 
 @dataclass(frozen=True)
 class Selection:
-    """What is forgotten, a line each; `added`: the filings among it that nobody asked for by name, with their photos."""
+    """Lines that describe the forget set; `added`: its filings that the request does not name, with their number of photos."""
 
     lines: tuple[str, ...]
     added: dict[str, int]
 
 
 def describe_selection(manifest: pd.DataFrame, forget: dict[str, Any], merge: MergeConfig = DEFAULT_MERGE) -> Selection:
-    """Whom `data.forget` means in a manifest whose roles are assigned."""
+    """The people of the forget set in a manifest whose roles are assigned."""
     rows = manifest.assign(key=filings(manifest))
     chosen = rows[rows["role"] == "forget"]
     total = (
@@ -37,29 +37,29 @@ def describe_selection(manifest: pd.DataFrame, forget: dict[str, Any], merge: Me
         lines, added = _drawn(chosen), {}
     else:
         lines, added = [], {}
-    return Selection((total, *lines, *_left(rows, chosen, merge)), added)
+    return Selection((total, *lines, *_suspects_retained(rows, chosen, merge)), added)
 
 
 def _named(rows: pd.DataFrame, chosen: pd.DataFrame, wanted: list[str] | tuple[str, ...]) -> tuple[list[str], dict[str, int]]:
-    """A line for every name that was given, one for those who come along, and who these are."""
+    """A line for each requested name and one for people linked to them; and the filings that the request does not name."""
     subject_of, photos = subjects_by_name(rows), _photos(chosen)
-    asked = {normalized_key(name): subject_of[normalized_key(name)] for name in wanted}
-    whole = {name for name, subject in asked.items() if name == subject}
+    requested = {normalized_key(name): subject_of[normalized_key(name)] for name in wanted}
+    whole = {name for name, subject in requested.items() if name == subject}
     lines = []
-    for name, subject in asked.items():
+    for name, subject in requested.items():
         counts = photos.get(subject, {})
         own = {key: count for key, count in counts.items() if name in (key, subject)}
         others = {key: count for key, count in counts.items() if key not in own}
-        joined = f"; the same person, and not asked for by this name: {_count(others)}" if others else ""
+        joined = f"; the same person, not named in the request: {_count(others)}" if others else ""
         lines.append(f"forget: {name} is {subject}: {_count(own) or 'no photo'}{joined}")
     added = {
         key: count
         for subject, counts in photos.items()
         for key, count in counts.items()
-        if subject not in whole and key not in asked
+        if subject not in whole and key not in requested
     }
     beside = {
-        key: count for subject, counts in photos.items() if subject not in asked.values() for key, count in counts.items()
+        key: count for subject, counts in photos.items() if subject not in requested.values() for key, count in counts.items()
     }
     if beside:
         lines.append(f"forget: suspected to be one of them, and so on the same side: {_count(beside)}")
@@ -72,8 +72,8 @@ def _drawn(chosen: pd.DataFrame) -> list[str]:
     return lines + ([f"forget: and {len(people) - SHOWN} people more"] if len(people) > SHOWN else [])
 
 
-def _left(rows: pd.DataFrame, chosen: pd.DataFrame, merge: MergeConfig) -> list[str]:
-    """Those who may be a forgotten person and are trained on all the same."""
+def _suspects_retained(rows: pd.DataFrame, chosen: pd.DataFrame, merge: MergeConfig) -> list[str]:
+    """People who may be one of the forgotten and are still trained on."""
     forgotten = set(chosen["subject"])
     near = {
         link.other if link.one in forgotten else link.one
@@ -88,7 +88,8 @@ def _left(rows: pd.DataFrame, chosen: pd.DataFrame, merge: MergeConfig) -> list[
 def _photos(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
     """{subject: {filing: its photos}} of some rows."""
     found: dict[str, dict[str, int]] = {}
-    for (subject, key), count in rows.groupby(["subject", "key"], sort=False)["photo"].nunique().items():
+    counts = rows.groupby(["subject", "key"], sort=False)["photo"].nunique().reset_index()
+    for subject, key, count in zip(counts["subject"], counts["key"], counts["photo"], strict=True):
         found.setdefault(subject, {})[key] = int(count)
     return found
 

@@ -1,4 +1,4 @@
-"""Which set each row belongs to, under the official protocol and under the clean one."""
+"""The set of each row (its role), under the official protocol and under the clean one."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from aru.data.manifest import labels_of
 from aru.data.sources.registry import source_by_name
 from aru.data.subjects import DEFAULT_MERGE, ambiguous_rows, split_groups, subjects_by_name
 
-LEAST_MATCHED = 100
-"""Photos below which the clean protocol keeps a multiple of the forget set's among the unseen ones, class by class."""
+MIN_MATCHED = 100
+"""Below so many forget photos the clean protocol uses a multiple of them as unseen photos, class by class."""
 _ROLE_OF_SPLIT = {"train": "retain", "val": "test", "test": "unseen"}
 
 
@@ -29,12 +29,12 @@ def assign_roles(
 ) -> pd.DataFrame:
     """The manifest with its column `role` filled; unused rows have "".
 
-    Official, to the letter: the training rows chosen by `forget` (``{"rows": n}``, ``{"subjects": [...]}``,
-    ``{"draw": n, "draw_seed": s}``, or MUCAC's cut by identity number when empty) are forget, the other training rows
+    Official, as published: the training rows chosen by `forget` (``{"rows": n}``, ``{"subjects": [...]}``,
+    ``{"draw": n, "draw_seed": s}``, or where it is empty the layout's own forget set) are forget, the other training rows
     retain, the validation file test, the test file unseen. Clean: see `_clean`.
     """
     official = manifest["split"].map(_ROLE_OF_SPLIT).to_numpy(dtype=object)
-    official[_chosen(manifest, layout, forget)] = "forget"
+    official[_requested_rows(manifest, layout, forget)] = "forget"
     role = official if protocol == "official" else _clean(manifest, official, merge, seed)
     assigned = manifest.assign(role=role)
     for name in SETS:
@@ -61,8 +61,8 @@ def check_leaks(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> N
             )
 
 
-def _chosen(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) -> np.ndarray:
-    """Which rows are asked to be forgotten; only training rows can be."""
+def _requested_rows(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) -> np.ndarray:
+    """Which rows `data.forget` requests, as a mask; only training rows can be forgotten."""
     train = (manifest["split"] == "train").to_numpy()
     if "rows" in forget:
         if forget["rows"] >= train.sum():
@@ -74,10 +74,10 @@ def _chosen(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) -> np.n
     if "subjects" in forget:
         return train & manifest["subject"].isin(_resolve(manifest, train, forget["subjects"])).to_numpy()
     if "draw" in forget:
-        people = manifest["subject"][train].drop_duplicates().to_numpy()
-        if forget["draw"] >= len(people):
-            raise InputError(f"data.forget.draw is {forget['draw']} of {len(people)} people: nobody is left to retain")
-        drawn = np.random.default_rng(forget.get("draw_seed", 0)).choice(people, forget["draw"], replace=False)
+        subjects = manifest["subject"][train].drop_duplicates().to_numpy()
+        if forget["draw"] >= len(subjects):
+            raise InputError(f"data.forget.draw is {forget['draw']} of {len(subjects)} people: nobody is left to retain")
+        drawn = np.random.default_rng(forget.get("draw_seed", 0)).choice(subjects, forget["draw"], replace=False)
         return train & manifest["subject"].isin(drawn).to_numpy()
     people = manifest["person"].tolist()
     forgotten = source_by_name(layout).forgotten(people)
@@ -87,9 +87,9 @@ def _chosen(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) -> np.n
 
 
 def _resolve(manifest: pd.DataFrame, train: np.ndarray, wanted: list[str] | tuple[str, ...]) -> set[str]:
-    """Subject ids from subject ids or FAMILY/PERSON keys; all unknown ones are named, with another spelling that is known.
+    """Subject ids of subject ids or FAMILY/PERSON keys; InputError names all unknown ones, and how known ones are spelt.
 
-    Another person is never proposed, however near the name: what is asked for here is that somebody be forgotten.
+    Another person's key is never suggested, however similar it is: the request is to forget somebody.
     """
     known = subjects_by_name(manifest)
     unknown = [name for name in wanted if normalized_key(name) not in known]
@@ -118,7 +118,7 @@ def _clean(manifest: pd.DataFrame, official: np.ndarray, merge: MergeConfig, see
     A person with a training photo is forget (if any was asked for) or retain and leaves the other sets; a person in
     both test and unseen is unseen. Of a photo's rows the first that agrees with its person's side is kept; a photo that
     stands under people of several sides is left out. Unseen keeps, per class, at most as many photos as forget has,
-    or that number times what brings it to `LEAST_MATCHED` in all; what is dropped is drawn by `seed`.
+    or that number times what brings it to `MIN_MATCHED` in all; what is dropped is drawn by `seed`.
     """
     rank = pd.Series(official).map({"forget": 0, "retain": 1, "unseen": 2, "test": 3}).to_numpy()
     side = pd.Series(rank).groupby(split_groups(manifest, merge)).transform("min").to_numpy()
@@ -127,8 +127,9 @@ def _clean(manifest: pd.DataFrame, official: np.ndarray, merge: MergeConfig, see
     role = np.where(
         fits & ~ambiguous_rows(manifest, merge), np.array(["forget", "retain", "unseen", "test"], dtype=object)[side], ""
     )
-    kept = pd.Series(np.where(role == "", None, manifest["photo"]))
-    role[(kept.isna() | kept.duplicated()).to_numpy()] = ""
+    used = role != ""
+    photos = manifest["photo"].reset_index(drop=True)[used]
+    role[photos.index[photos.duplicated()]] = ""
     return _match_unseen(manifest, role, seed)
 
 
@@ -136,9 +137,9 @@ def _match_unseen(manifest: pd.DataFrame, role: np.ndarray, seed: int) -> np.nda
     rng = np.random.default_rng(seed)
     classes = list(zip(*(manifest[name] for name in labels_of(manifest)), strict=True))
     strata = pd.Series(classes).map(str).to_numpy()
-    times = -(-LEAST_MATCHED // max(1, int((role == "forget").sum())))  # 1 from so many on
+    multiple = -(-MIN_MATCHED // max(1, int((role == "forget").sum())))  # 1 from MIN_MATCHED photos on
     for stratum in sorted(set(strata)):
-        kept = times * int(((strata == stratum) & (role == "forget")).sum())
+        kept = multiple * int(((strata == stratum) & (role == "forget")).sum())
         unseen = np.flatnonzero((strata == stratum) & (role == "unseen"))
         if len(unseen) > kept:
             role[rng.choice(unseen, len(unseen) - kept, replace=False)] = ""

@@ -1,6 +1,6 @@
-"""Which filed persons are one person: what the photos say, what is only suspected, and what the user knows better.
+"""Identity resolution: which filings are one person, by shared photos and by the user's own pairs; and who is only suspected.
 
-A *filing* is a (family, person) key of the archive; a *subject* is a person after filings were joined. docs/protocol.md,
+A *filing* is a (family, person) key of the archive; a *subject* is a person after filings are merged. docs/protocol.md,
 "People", has the rules in words; their constants are `data.merge` of params.yaml (`MergeConfig`).
 """
 
@@ -24,25 +24,25 @@ DEFAULT_MERGE = MergeConfig()
 
 @dataclass(frozen=True)
 class Link:
-    """What two filings, or two subjects, have in common: photos, or ids that are nearly the same ("ids").
+    """The evidence that two filings, or two subjects, are one person: shared photos, or ids with one folded form ("ids").
 
-    `of` is the number of photos of the smaller one.
+    `smaller` is the number of photos of the one that has fewer.
     """
 
     one: str
     other: str
     photos: tuple[str, ...]
-    of: int
+    smaller: int
     reason: Literal["photos", "ids"] = "photos"
 
 
 def filings(manifest: pd.DataFrame) -> list[str]:
-    """The key of every row's filing: FAMILY/PERSON."""
+    """The filing of every row, by its key: FAMILY/PERSON."""
     return [filing_key(*pair) for pair in zip(manifest["family"], manifest["person"], strict=True)]
 
 
 def subjects_by_name(manifest: pd.DataFrame) -> dict[str, str]:
-    """The subject of every name that a person can be asked for by: the keys of the filings, and the subject ids."""
+    """The subject of every valid name in a request: the keys of the filings, and the subject ids."""
     subjects = manifest["subject"].tolist()
     return dict(zip(filings(manifest), subjects, strict=True)) | dict(zip(subjects, subjects, strict=True))
 
@@ -50,44 +50,47 @@ def subjects_by_name(manifest: pd.DataFrame) -> dict[str, str]:
 def subject_ids(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> list[str]:
     """A subject id for every row, numbered by first appearance.
 
-    Filings are joined where they share more than `merge.share` of the smaller one's photos, the strongest link first;
-    what is joined counts as one filing from then on. `merge.same` and `merge.different` come before all photos.
+    Filings are merged where they share more than `merge.share` of the smaller one's photos, the strongest link first;
+    merged filings count as one from then on. `merge.same` and `merge.different` take precedence over photos.
     """
     keys = filings(manifest)
-    joining = _Joining(keys, _telling_photos(manifest), merge)
-    subjects = joining.ids(keys)
+    merging = _Merging(keys, _informative_photos(manifest), merge)
+    subjects = merging.ids(keys)
     if merge.suspects != "join":
         return subjects
     filed = dict(zip(subjects, keys, strict=True))
     for link in suspects(manifest.assign(subject=subjects), merge):
-        joining.join(filed[link.one], filed[link.other])
-    return joining.ids(keys)
+        merging.join(filed[link.one], filed[link.other])
+    return merging.ids(keys)
 
 
 def suspects(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> list[Link]:
     """Pairs of different subjects who may be one person, in order of their ids.
 
     Either some photos stand under just these two of all subjects, or they have filings whose ids differ only in case,
-    blanks, punctuation or leading zeros. What the user has called different is no suspect.
+    blanks, punctuation or leading zeros. Pairs in `merge.different` are no suspects.
     """
-    rows = manifest.assign(key=filings(manifest), photo=_telling_photos(manifest))
+    rows = manifest.assign(key=filings(manifest), photo=_informative_photos(manifest))
     photos = rows.groupby("subject")["photo"].nunique()
-    apart = _told_apart(rows, merge)
+    different = _declared_different(rows, merge)
     found: dict[tuple[str, str], Link] = {}
     homes = rows.groupby("photo")[["key", "subject"]].nunique()
-    telling = homes.index[(homes["key"] <= merge.filings) & (homes["subject"] == 2)]
+    informative = homes.index[(homes["key"] <= merge.filings) & (homes["subject"] == 2)]
     shared: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for photo, owners in rows[rows["photo"].isin(telling)].groupby("photo")["subject"]:
-        shared[tuple(sorted(set(owners)))].append(photo)
+    for photo, owners in rows[rows["photo"].isin(informative)].groupby("photo")["subject"]:
+        shared[_pair(*set(owners))].append(str(photo))
     for pair, common in shared.items():
         found[pair] = Link(*pair, tuple(sorted(common)), int(photos[list(pair)].min()))
-    for pair in _nearly_one_id(rows):
+    for pair in _similar_ids(rows):
         found.setdefault(pair, Link(*pair, (), int(photos[list(pair)].min()), "ids"))
-    return [found[pair] for pair in sorted(found) if pair not in apart]
+    return [found[pair] for pair in sorted(found) if pair not in different]
 
 
 def split_groups(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> np.ndarray:
-    """For every row the first subject of those who must stand on one side: its own, and whoever is suspected to be it."""
+    """The split group of every row, named by its first subject: all who are linked as suspects, and must not be separated.
+
+    As the groups of scikit-learn's GroupKFold: a group is in one set as a whole.
+    """
     subjects = manifest["subject"].tolist()
     groups = DisjointSets(sorted(set(subjects)))
     if merge.suspects != "ignore":
@@ -100,9 +103,9 @@ def split_groups(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> 
 
 
 def ambiguous_rows(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> np.ndarray:
-    """For every row whether its photo stands under people of several sides: a placeholder, a group, a wrong filing."""
-    spread = pd.Series(split_groups(manifest, merge)).groupby(manifest["photo"].to_numpy()).transform("nunique")
-    return (spread > 1).to_numpy()
+    """Whether the photo of a row is filed under several split groups: a placeholder, a group photo, a wrong filing."""
+    groups = pd.Series(split_groups(manifest, merge)).groupby(manifest["photo"].to_numpy()).transform("nunique")
+    return (groups > 1).to_numpy()
 
 
 def links_within_people(manifest: pd.DataFrame) -> dict[str, list[Link]]:
@@ -121,16 +124,16 @@ def links_within_people(manifest: pd.DataFrame) -> dict[str, list[Link]]:
     return found
 
 
-def _telling_photos(manifest: pd.DataFrame) -> list[str]:
-    """The photo of every row; a constant picture, which shows nobody, stands for itself, so that no two filings share it."""
+def _informative_photos(manifest: pd.DataFrame) -> list[str]:
+    """The photo of every row; each row of a constant picture, which shows nobody, gets a photo id of its own."""
     return [
         f"{photo}@{row}" if note == CONSTANT else photo
         for row, (photo, note) in enumerate(zip(manifest["photo"], manifest["note"], strict=True))
     ]
 
 
-class _Joining:
-    """Filings joined to people: the strongest link first, until none is strong enough."""
+class _Merging:
+    """Agglomerative merging of filings: the strongest link first, until none exceeds the limit."""
 
     def __init__(self, keys: list[str], photos: list[str], merge: MergeConfig) -> None:
         self._keys, self._merge = list(dict.fromkeys(keys)), merge
@@ -139,16 +142,16 @@ class _Joining:
         self._version = [0] * len(self._keys)
         self._photos: list[set[str]] = [set() for _ in self._keys]
         self._shared: list[dict[int, set[str]]] = [{} for _ in self._keys]
-        self._apart: list[set[int]] = [set() for _ in self._keys]
-        self._homes = self._proving(keys, photos)
+        self._different: list[set[int]] = [set() for _ in self._keys]
+        self._homes = self._filings_of_photos(keys, photos)
         for photo, places in self._homes.items():
             for place in places:
                 self._photos[place].add(photo)
             for one, other in combinations(places, 2):
                 self._shared[one].setdefault(other, set()).add(photo)
                 self._shared[other].setdefault(one, set()).add(photo)
-        self._say()
-        self._prove()
+        self._apply_declared()
+        self._merge_by_photos()
 
     def ids(self, keys: list[str]) -> list[str]:
         """A subject id for every key, numbered by first appearance."""
@@ -156,39 +159,39 @@ class _Joining:
         return [f"S{numbers.setdefault(self._find(self._place[key]), len(numbers)):05d}" for key in keys]
 
     def join(self, one: str, other: str) -> None:
-        """Make one person of two filings, unless the user has called them, or whom they are joined with, different."""
+        """Merge two filings, unless `merge.different` separates them or filings that are merged with them."""
         first, second = self._find(self._place[one]), self._find(self._place[other])
-        if second not in self._apart[first]:
+        if second not in self._different[first]:
             self._join(first, second)
 
-    def _proving(self, keys: list[str], photos: list[str]) -> dict[str, set[int]]:
-        """The places of every photo that stands under so few filings that it can be evidence of who is who."""
+    def _filings_of_photos(self, keys: list[str], photos: list[str]) -> dict[str, set[int]]:
+        """The filings of every photo that is in at most `merge.filings` of them; a photo of more is no evidence."""
         homes: dict[str, set[int]] = defaultdict(set)
         for key, photo in zip(keys, photos, strict=True):
             homes[photo].add(self._place[key])
         return {photo: places for photo, places in homes.items() if len(places) <= self._merge.filings}
 
-    def _say(self) -> None:
-        """What the user knows: who is different, and who is the same."""
+    def _apply_declared(self) -> None:
+        """Apply the user's own pairs: who is different, and who is the same."""
         for one, other in _pairs(self._merge.different, self._place, "different"):
-            self._apart[one].add(other)
-            self._apart[other].add(one)
+            self._different[one].add(other)
+            self._different[other].add(one)
         for pair, (one, other) in zip(self._merge.same, _pairs(self._merge.same, self._place, "same"), strict=True):
-            if self._find(other) in self._apart[self._find(one)] or one == other:
+            if self._find(other) in self._different[self._find(one)] or one == other:
                 raise InputError(
-                    f"data.merge.same joins {' and '.join(pair)}, which data.merge.different keeps apart, or "
-                    "which are one: drop the pair"
+                    f"data.merge.same joins {' and '.join(pair)}, which data.merge.different separates, or "
+                    "which are one filing: remove the pair"
                 )
             self._join(self._find(one), self._find(other))
 
-    def _prove(self) -> None:
-        """What the photos say."""
+    def _merge_by_photos(self) -> None:
+        """Merge by shared photos, the strongest link first."""
         roots = {self._find(place) for place in range(len(self._keys))}
         links = [self._link(one, other) for one in roots for other in self._shared[one] if one < other]
         heapq.heapify(links)
         while links:
             _, _, one, other, *versions = heapq.heappop(links)
-            if versions == [self._version[one], self._version[other]] and self._proved(one, other):
+            if versions == [self._version[one], self._version[other]] and self._is_one_person(one, other):
                 for near in self._join(one, other):
                     heapq.heappush(links, self._link(min(one, near), max(one, near)))
 
@@ -202,10 +205,10 @@ class _Joining:
         smaller = min(len(self._photos[one]), len(self._photos[other]))
         return -shared / smaller, -shared, one, other, self._version[one], self._version[other]
 
-    def _proved(self, one: int, other: int) -> bool:
-        """Whether two groups are one person; a single photo that stands under a third one, too, proves nothing."""
+    def _is_one_person(self, one: int, other: int) -> bool:
+        """Whether two groups are one person; a single photo that is filed under a third one, too, is no evidence."""
         shared = self._shared[one][other]
-        if other in self._apart[one] or (len(shared) == 1 and len(self._people_of(next(iter(shared)))) > 2):
+        if other in self._different[one] or (len(shared) == 1 and len(self._people_of(next(iter(shared)))) > 2):
             return False
         return len(shared) > self._merge.share * min(len(self._photos[one]), len(self._photos[other]))
 
@@ -213,7 +216,7 @@ class _Joining:
         return {self._find(place) for place in self._homes[photo]}
 
     def _join(self, one: int, other: int) -> list[int]:
-        """Make one group of two, known by the first; returns its neighbours."""
+        """Merge two groups under the first one's number; returns its neighbours."""
         if one == other:
             return []
         self._root[other] = one
@@ -222,16 +225,16 @@ class _Joining:
             del self._shared[near][other]
             if near != one:
                 self._shared[one][near] = self._shared[near][one] = self._shared[one].get(near, set()) | photos
-        for far in self._apart[other]:
-            self._apart[far] = self._apart[far] - {other} | {one}
-        self._apart[one] |= self._apart[other]
+        for far in self._different[other]:
+            self._different[far] = self._different[far] - {other} | {one}
+        self._different[one] |= self._different[other]
         self._version[one] += 1
         self._version[other] = -1
         return list(self._shared[one])
 
 
 def _pairs(pairs: Iterable[tuple[str, str]], number: dict[str, int], name: str) -> list[tuple[int, int]]:
-    """Pairs of keys as the user gave them, by place; an unknown key is an InputError."""
+    """The user's pairs of keys as numbers; an unknown key is an InputError."""
     found = []
     for pair in pairs:
         for key in pair:
@@ -245,16 +248,20 @@ def _pairs(pairs: Iterable[tuple[str, str]], number: dict[str, int], name: str) 
     return found
 
 
-def _told_apart(rows: pd.DataFrame, merge: MergeConfig) -> set[tuple[str, str]]:
-    """Pairs of subjects some of whose filings the user has called different people."""
+def _declared_different(rows: pd.DataFrame, merge: MergeConfig) -> set[tuple[str, str]]:
+    """Pairs of subjects with filings that `merge.different` separates."""
     subject = dict(zip(rows["key"], rows["subject"], strict=True))
-    asked = ((normalized_key(one), normalized_key(other)) for one, other in merge.different)
-    return {tuple(sorted((subject[one], subject[other]))) for one, other in asked if one in subject and other in subject}
+    pairs = ((normalized_key(one), normalized_key(other)) for one, other in merge.different)
+    return {_pair(subject[one], subject[other]) for one, other in pairs if one in subject and other in subject}
 
 
-def _nearly_one_id(rows: pd.DataFrame) -> set[tuple[str, str]]:
-    """Pairs of subjects with filings whose ids are spelt nearly alike."""
-    spelt: dict[tuple[str, ...], dict[str, None]] = defaultdict(dict)
+def _similar_ids(rows: pd.DataFrame) -> set[tuple[str, str]]:
+    """Pairs of subjects with filings whose ids have one folded form."""
+    variants: dict[tuple[str, ...], dict[str, None]] = defaultdict(dict)
     for key, subject in dict(zip(rows["key"], rows["subject"], strict=True)).items():
-        spelt[tuple(folded_id(part) for part in key.split("/"))][subject] = None
-    return {tuple(sorted(pair)) for people in spelt.values() for pair in combinations(people, 2)}
+        variants[tuple(folded_id(part) for part in key.split("/"))][subject] = None
+    return {_pair(*pair) for people in variants.values() for pair in combinations(people, 2)}
+
+
+def _pair(one: str, other: str) -> tuple[str, str]:
+    return (one, other) if one <= other else (other, one)

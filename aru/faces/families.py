@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Inherited: standard normal values, mixed from the parents'. faces_look.py says what each of them draws.
+# Inherited: standard normal values, mixed from the parents'. ageing.py turns each of them into a part of the picture.
 # fmt: off
 GENES = (
     "melanin", "undertone", "freckles", "wrinkling",

@@ -1,6 +1,6 @@
 """The head: its outline, its relief in height, and the light that falls on it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,9 +32,9 @@ class Plane:
     edge: float
 
     def part(self, area: Window) -> "Plane":
-        """The positions within a window: what is drawn there costs no time elsewhere."""
-        arrays = (self.x, self.y, self.u, self.v, self.fx, self.fy, self.radius, self.distance)
-        return Plane(*(array[area] for array in arrays), self.edge)
+        """The positions within a window, so that only these pixels are computed."""
+        arrays = ("x", "y", "u", "v", "fx", "fy", "radius", "distance")
+        return replace(self, **{name: getattr(self, name)[area] for name in arrays})
 
 
 def _outline(shape: Shape) -> Array:

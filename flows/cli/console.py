@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from aru.data.evidence import DataAudit
     from flows.experiments.audit import Audited
     from flows.experiments.benchmark import Comparison
     from flows.experiments.shadows import Pool
@@ -31,7 +32,7 @@ def show_absent(absent: dict[str, str]) -> None:
         print(f"benchmark {benchmark} is active, but {why}", file=sys.stderr)
 
 
-def show_data(content: dict[str, Any]) -> None:
+def show_data(content: "DataAudit") -> None:
     """The audit of an archive: its counts, and by name who was merged and who may be one person."""
     from aru.data.census import format_census
     from aru.data.evidence import format_evidence

@@ -21,6 +21,8 @@ from flows.project.params import PARAMS_FILE, Change, activate, configured, prop
 if TYPE_CHECKING:
     import pandas as pd
 
+    from aru.data.evidence import DataAudit
+
 DATA = "data"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
@@ -31,7 +33,7 @@ class Imported:
 
     archive: str
     tracked_by: str
-    audit: dict[str, Any]
+    audit: "DataAudit"
     changes: list[Change]
 
 
@@ -76,7 +78,7 @@ def _read(layout: str, staged: Path, source: Path, progress: Progress) -> "tuple
         raise
 
 
-def audit_data(root: Path, benchmark: str, *, progress: Progress) -> dict[str, Any]:
+def audit_data(root: Path, benchmark: str, *, progress: Progress) -> "DataAudit":
     """The audit of an active benchmark's archive, as its parameters cut it."""
     from aru.data.prepare import read_archive
 
@@ -95,13 +97,14 @@ def make_faces(root: Path, *, progress: Progress) -> Path:
     return root / archive
 
 
-def _audited(config: Config, rows: "pd.DataFrame", notes: tuple[str, ...]) -> dict[str, Any]:
+def _audited(config: Config, rows: "pd.DataFrame", notes: tuple[str, ...]) -> "DataAudit":
     """The counts of the audit; by name who was merged and who is suspected to be one ("people"), and who is forgotten."""
     from aru.data.census import census
     from aru.data.evidence import merge_evidence
 
     manifest, merge = with_roles(config, rows), config.data.merge
-    found = census(manifest, merge) | {
+    found: DataAudit = {
+        **census(manifest, merge),
         "people": merge_evidence(manifest, merge),
         "selection": list(select(config, manifest).lines),
     }

@@ -83,16 +83,16 @@ def test_links_encryption_and_doubles_are_refused(tmp_path):
     with zipfile.ZipFile(path, "w") as opened, pytest.warns(UserWarning):
         opened.writestr("a.jpg", b"1")
         opened.writestr("a.jpg", b"2")
-    with pytest.raises(InputError, match="two members named alike") as caught, archive.open_archive(path):
+    with pytest.raises(InputError, match="two members with one name") as caught, archive.open_archive(path):
         pass
-    assert "'a.jpg' is there twice" in explained(caught.value)
+    assert "'a.jpg' is in the archive twice" in explained(caught.value)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 2000, -30])
 def test_a_truncated_or_missing_archive_is_told(tmp_path, keep):
     whole = mufac_archive(tmp_path / "a.zip").read_bytes()
     (tmp_path / "a.zip").write_bytes(whole[:keep])
-    with pytest.raises(InputError, match="not a whole zip file"):
+    with pytest.raises(InputError, match="not a complete zip file"):
         build_manifest("mufac", tmp_path / "a.zip", protocol="official", forget={"rows": 8})
     with pytest.raises(InputError, match="does not exist"):
         build_manifest("mufac", tmp_path / "b.zip", protocol="official", forget={"rows": 8})

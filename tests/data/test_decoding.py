@@ -168,7 +168,7 @@ def test_what_is_not_certain_is_refused(content, message):
 def test_limits_hold_before_a_pixel_is_decoded(monkeypatch):
     content = encoded(picture(), "PNG")
     monkeypatch.setattr(decoding, "MAX_PIXELS", 24 * 16 - 1)
-    monkeypatch.setattr(decoding, "_as_seen", lambda image: pytest.fail("decoded"))
+    monkeypatch.setattr(decoding, "_upright_rgb", lambda image: pytest.fail("decoded"))
     with pytest.raises(Fault, match="more than 383 pixels"):
         decode_photo(content)
 
@@ -200,7 +200,7 @@ def test_any_error_of_a_decoder_is_a_flaw(monkeypatch, error):
     def fail(image):
         raise error("what a decoder says")
 
-    monkeypatch.setattr(decoding, "_as_seen", fail)
+    monkeypatch.setattr(decoding, "_upright_rgb", fail)
     with pytest.raises(Fault, match="damaged or ends too soon") as caught:
         decode_photo(jpeg(0))
     assert caught.value.reason.startswith(error.__name__)

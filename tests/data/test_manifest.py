@@ -93,7 +93,7 @@ def test_unseen_has_no_more_of_a_class_than_forget(tmp_path, monkeypatch):
     counts = {role: small[small["role"] == role]["age"].value_counts() for role in ("forget", "unseen")}
     times = counts["unseen"] / counts["forget"].reindex(counts["unseen"].index)
     assert 1 < times.max() <= 9, "of a few photos up to so many times as bring them to a hundred"
-    monkeypatch.setattr(splits, "LEAST_MATCHED", 1)
+    monkeypatch.setattr(splits, "MIN_MATCHED", 1)
     manifest = build(path, "clean", {"rows": 12})
     counts = {role: manifest[manifest["role"] == role]["age"].value_counts() for role in ("forget", "unseen")}
     assert counts["unseen"].sub(counts["forget"], fill_value=0).max() <= 0

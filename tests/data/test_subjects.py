@@ -162,7 +162,7 @@ def test_few_shared_photos_make_suspects_and_a_photo_of_many_makes_none():
     assert pairs(MIXED) == [(f"S0000{n}", "S00004") for n in range(4)] and pairs(PLACEHOLDER) == []
     assert set(split_groups(table(MIXED))) == {"S00000"} and len(set(split_groups(table(PLACEHOLDER)))) == 6
     links = suspects(table({"F1/A": "abcd", "F2/B": "dxyzuv"}))
-    assert [(link.photos, link.of, link.reason) for link in links] == [(("d",), 4, "photos")]
+    assert [(link.photos, link.smaller, link.reason) for link in links] == [(("d",), 4, "photos")]
 
 
 def test_nearly_equal_ids_are_suspects():
@@ -310,7 +310,7 @@ def test_a_choice_by_name_says_who_comes_along_and_who_stays():
     found = chosen(folders, subjects=["F1/A", "F3/C"])
     assert found.added == {"F2/B": 4} and found.lines == (
         "forget: 12 images of 9 photos, 2 people, 3 filings",
-        "forget: F1/A is S00000: 4 photos of F1/A; the same person, and not asked for by this name: 4 photos of F2/B",
+        "forget: F1/A is S00000: 4 photos of F1/A; the same person, not named in the request: 4 photos of F2/B",
         "forget: F3/C is S00001: 4 photos of F3/C",
         "retain: may be one of the forgotten (data.merge settles it): 5 photos of F4/D",
     )

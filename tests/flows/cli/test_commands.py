@@ -109,7 +109,7 @@ def test_whom_a_choice_resolved_to_is_said_and_asked_where_a_merge_adds_anybody(
     )
     assert "forget: 12 images of 9 photos, 2 people, 3 filings" in error
     assert (
-        "F0003/D is S00000: 4 photos of F0003/D; the same person, and not asked for by this name: 4 photos of F0001/D\n"
+        "F0003/D is S00000: 4 photos of F0003/D; the same person, not named in the request: 4 photos of F0001/D\n"
         in error
     )
     assert "F0002/M is S00003: 4 photos of F0002/M\n" in error
@@ -343,7 +343,7 @@ def test_a_broken_import_changes_nothing(call, project, tmp_path):
     (tmp_path / "a.zip").write_bytes(b"PK not a zip")
     before = {path.name: path.read_bytes() for path in (project / "data").iterdir()}
     code, _, error = call("data", "import", "mufac", str(tmp_path / "a.zip"))
-    assert code == 2 and f"{tmp_path / 'a.zip'} is not a whole zip file" in error and ".dvc/tmp" not in error
+    assert code == 2 and f"{tmp_path / 'a.zip'} is not a complete zip file" in error and ".dvc/tmp" not in error
     assert {path.name: path.read_bytes() for path in (project / "data").iterdir()} == before
 
 
