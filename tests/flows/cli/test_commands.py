@@ -108,10 +108,7 @@ def test_whom_a_choice_resolved_to_is_said_and_asked_where_a_merge_adds_anybody(
         "run", "--quiet", *(["--yes"] if answer == "--yes" else []), "--set", "data.forget.subjects=[F0003/D, F0002/M]"
     )
     assert "forget: 12 images of 9 photos, 2 people, 3 filings" in error
-    assert (
-        "F0003/D is S00000: 4 photos of F0003/D; the same person, not named in the request: 4 photos of F0001/D\n"
-        in error
-    )
+    assert "F0003/D is S00000: 4 photos of F0003/D; the same person, not named in the request: 4 photos of F0001/D\n" in error
     assert "F0002/M is S00003: 4 photos of F0002/M\n" in error
     assert code == (2 if answer == "no" else 77) and len(seen) == (answer != "--yes")
     assert (small / "params.yaml").read_text() == before
