@@ -59,7 +59,7 @@ def show_outcome(root: Path, outcome: "Outcome") -> None:
     """The main flow's figures, and where its report, run, audit and model are."""
     from aru.core.files import read_json
     from aru.reporting.run.results import HEADINGS, format_row, read_costs, results_table
-    from flows.tracking.publishing import standing
+    from flows.tracking.publishing import release_status
 
     work = root / "work" / outcome.benchmark
     table = Table(title=f"{outcome.benchmark}", title_justify="left")
@@ -76,7 +76,7 @@ def show_outcome(root: Path, outcome: "Outcome") -> None:
     console.print(f"MLflow:  run {published.run_id} (`aru ui` shows the pages)", highlight=False)
     console.print(f"Audit:   {work.relative_to(root)}/audit/audit.html", highlight=False)
     console.print(
-        f"Model:   {published.model} version {published.version}, {standing(root, outcome.benchmark, published)}",
+        f"Model:   {published.model} version {published.version}, {release_status(root, outcome.benchmark, published)}",
         highlight=False,
     )
 

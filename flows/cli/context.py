@@ -99,7 +99,7 @@ def resumable(results: str, command: str) -> Iterator[None]:
     except BaseException as error:
         if not is_interruption(error):
             raise
-        also = "" if isinstance(error, KeyboardInterrupt) else f" On the way out: {type(error).__name__}: {error}"
+        also = "" if isinstance(error, KeyboardInterrupt) else f" While stopping: {type(error).__name__}: {error}"
         print(f"\nstopped. {results} kept: `{command}` goes on from there.{also}", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
 

@@ -30,7 +30,7 @@ def open_pages(root: Path, *, mlflow_port: int = MLFLOW_PORT, prefect_port: int 
     with suppress(KeyboardInterrupt), pages(root, mlflow_port=mlflow_port, prefect_port=prefect_port) as found:
         for what, address in found.items():
             print(f"{what:<28} {address}", flush=True)
-        print(how_to_get_in(root), flush=True)
+        print(login_hint(root), flush=True)
         print("Ctrl-C closes the pages.", flush=True)
         signal.pause()
     print("The pages are closed.")
@@ -68,8 +68,8 @@ def addresses(root: Path, *, mlflow: str, prefect: str) -> dict[str, str]:
     return found | {"MLflow": remote(root) or mlflow, "Prefect: flow runs": f"{prefect}/runs"}
 
 
-def how_to_get_in(root: Path) -> str:
-    """What a browser is asked for, without the secret itself: what is printed may end in a log that others read."""
+def login_hint(root: Path) -> str:
+    """How a browser logs in; the secret itself is not printed, because output may end in a log that others read."""
     if servers.users_own():
         return "Prefect's pages are those of PREFECT_API_URL."
     return f"Prefect's pages ask a browser once for a login: the line that {login_file(root)} holds."

@@ -35,14 +35,14 @@ def shadows_build(
 
     root = enter_project()
     checked_stages(root, benchmark)
-    asked = Asked(models, parse_protocol(protocol), unlearn, draws, restore_weights)
+    request = Asked(models, parse_protocol(protocol), unlearn, draws, restore_weights)
     budget_seconds = parse_budget(budget)
     with flow_environment(root, f"aru shadows build --benchmark {benchmark} ..."):
         from flows.experiments.shadows import build_pool
 
         done = build_pool(
             benchmark,
-            asked,
+            request,
             root=root,
             workers=workers,
             drop_weights=drop_weights,

@@ -38,7 +38,7 @@ from flows.tracking.store import preflight
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for, as `aru benchmark` takes it."""
+    """A comparison as `aru benchmark` takes it."""
 
     benchmark: str = "faces"
     methods: str = "all"

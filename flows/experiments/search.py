@@ -1,6 +1,6 @@
-"""The search for a method's parameters, by asking Optuna and telling it the scores.
+"""The search for a method's parameters through Optuna's ask-and-tell interface.
 
-The sampler is seeded and is told the same scores in the same order, so that a search that was cut off asks for the same
+The sampler is seeded and gets the same scores in the same order, so that a search that was cut off asks for the same
 parameters again, and finds its results in the comparison's store.
 """
 
@@ -23,7 +23,7 @@ _RANDOM_TRIALS = 4
 
 
 class Search:
-    """One method's trials, each asked for after the one before was told.
+    """One method's trials, each asked for after the one before was reported.
 
     Trial 0 is the defaults as they are. Where these lie outside the space (many are longer than the cap allows), trial 1
     is the point of the space nearest to them. A trial without a score counts as the worst, so that the search turns away.

@@ -36,7 +36,7 @@ class Pool:
 
 def build_pool(
     benchmark: str,
-    asked: Asked,
+    request: Asked,
     *,
     root: Path = Path("."),
     workers: int = 2,
@@ -44,14 +44,14 @@ def build_pool(
     budget_seconds: float | None = None,
     quiet: bool = False,
 ) -> Pool:
-    """Bring about a pool, and what is asked to be unlearned of it; it may be stopped at any time and goes on later."""
+    """Build a pool and unlearn requests from its models; a stopped build goes on where it was."""
     runner = task_runner("threads", workers)
     root = find_project(root)
     load_config(root / "params.yaml", benchmark)
     with disclosed(), project_lock(root), make_board(quiet=quiet) as board:
         prepare_flow(benchmark, root, board)
         build_flow = shadows_flow.with_options(task_runner=runner)
-        return build_flow(benchmark, asked, root, board, workers, drop_weights, budget_seconds)
+        return build_flow(benchmark, request, root, board, workers, drop_weights, budget_seconds)
 
 
 @flow(
@@ -63,12 +63,12 @@ def build_pool(
 )
 @discreet
 def shadows_flow(
-    benchmark: str, asked: Asked, root: Path, board: Board, at_once: int, drop_weights: bool, budget_seconds: float | None
+    benchmark: str, request: Asked, root: Path, board: Board, at_once: int, drop_weights: bool, budget_seconds: float | None
 ) -> Pool:
-    """Train what is missing or stale; unlearn the shadows that saw the people of a request; drop weights where asked."""
+    """Train what is missing or stale; unlearn the shadows that saw the people of a request; drop weights."""
     register_run(root)
     end = None if budget_seconds is None else time.monotonic() + budget_seconds
-    build = Build(asked, load_config(root / "params.yaml", benchmark), root / "work" / benchmark)
+    build = Build(request, load_config(root / "params.yaml", benchmark), root / "work" / benchmark)
     trainings = build.trainings()
     board.say(
         f"{len(build.shadows)} shadow models, {len(trainings)} to train"

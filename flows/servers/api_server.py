@@ -2,7 +2,7 @@
 
 Prefect by itself answers any name of a host, any page that a browser has open, and anybody. A page from elsewhere could
 read what runs, change it and, where a worker is about, have commands run. Here a request must name this machine, must not
-come from a page of another origin, and must bear the project's login; only the health of the server is told without it.
+come from a page of another origin, and must bear the project's login; only the health of the server is answered without it.
 """
 
 import argparse
@@ -21,8 +21,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m flows.servers.api_server")
     parser.add_argument("--root", type=Path, help="the project; the one that the working directory is in without it")
     parser.add_argument("--port", type=int, default=PORT)
-    asked = parser.parse_args()
-    serve(asked.root or find_project(Path.cwd()), asked.port)
+    options = parser.parse_args()
+    serve(options.root or find_project(Path.cwd()), options.port)
 
 
 def serve(root: Path, port: int) -> None:

@@ -124,7 +124,7 @@ def _tail(server: Server) -> str:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started: asked first, then killed."""
+    """End a process and all that it started: SIGTERM first, SIGKILL after some seconds."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):

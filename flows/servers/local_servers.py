@@ -1,4 +1,4 @@
-"""The servers of MLflow and Prefect on this machine alone: what is started for a command, and who is asked instead."""
+"""The servers of MLflow and Prefect on this machine alone: started for a command, unless one runs that can be used."""
 
 import base64
 import json

@@ -18,7 +18,7 @@ def passes(verdict: str, release: Release) -> bool:
     return verdict == "pass" or (verdict == "inconclusive" and release == "not-failed")
 
 
-def let_through(client: MlflowClient, name: str, version: str, audit: Mapping[str, Any], release: Release) -> None:
+def assign_alias(client: MlflowClient, name: str, version: str, audit: Mapping[str, Any], release: Release) -> None:
     """Give the version the alias `candidate`, or else `challenger`, take the other from it, and tag it with its audit.
 
     A version that is held back has a tag `candidate` that says why. Nothing is written that the registry holds already.

@@ -29,7 +29,7 @@ _PAGE = 1000
 
 
 @dataclass(frozen=True)
-class Sighting:
+class ModelUse:
     """A model and what it did with the data; `version` where it is registered."""
 
     benchmark: str
@@ -72,7 +72,7 @@ def logged(run: Run) -> dict[str, Dataset]:
     return {item.dataset.name: item.dataset for item in run.inputs.dataset_inputs} if run.inputs else {}
 
 
-def models_of_digest(root: Path, digest: str) -> list[Sighting]:
+def models_of_digest(root: Path, digest: str) -> list[ModelUse]:
     """Every model that saw the data of this digest, newest flow first.
 
     The digest is an archive's, a manifest's, images.npy's, or a set's (36 characters, ending in ``.dir``): as the
@@ -80,12 +80,12 @@ def models_of_digest(root: Path, digest: str) -> list[Sighting]:
     """
     if not 32 <= len(digest) <= 36 or not set(digest.removesuffix(".dir")) <= set("0123456789abcdef"):
         raise InputError(f"{digest!r} is not a digest: give the 32 hex digits of dvc.lock or of an MLflow data set")
-    found = [sighting for run in _runs_with(root, digest) for sighting in _sightings(run, digest)]
+    found = [use for run in _runs_with(root, digest) for use in _uses_in(run, digest)]
     if not found:
         return []
     client = store.client(root)
-    numbers = {sighting.flow_run: runs.number(client.get_run(sighting.flow_run)) for sighting in found}
-    return sorted(found, key=lambda sighting: numbers[sighting.flow_run], reverse=True)
+    numbers = {use.flow_run: runs.number(client.get_run(use.flow_run)) for use in found}
+    return sorted(found, key=lambda use: numbers[use.flow_run], reverse=True)
 
 
 def _runs_with(root: Path, digest: str) -> Iterator[Run]:
@@ -103,12 +103,12 @@ def _runs_with(root: Path, digest: str) -> Iterator[Run]:
             return
 
 
-def _sightings(run: Run, digest: str) -> Iterator[Sighting]:
+def _uses_in(run: Run, digest: str) -> Iterator[ModelUse]:
     tags = run.data.tags
     for item in run.inputs.dataset_inputs if run.inputs else []:
         if item.dataset.digest == digest:
             context = next((tag.value for tag in item.tags if tag.key == _CONTEXT), "")
-            yield Sighting(
+            yield ModelUse(
                 tags["benchmark"],
                 tags["model"],
                 context,

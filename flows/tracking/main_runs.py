@@ -24,17 +24,17 @@ from flows.tracking.descriptions import flow_note, model_run_note, stage_note
 from flows.tracking.lineage import models_of_digest
 from flows.tracking.links import links, models_filter
 from flows.tracking.metric_keys import TRAINED_ON, model_figures
-from flows.tracking.registry import aliases, let_through, load_registered, register, registered
+from flows.tracking.registry import aliases, assign_alias, load_registered, register, registered
 from flows.tracking.runs import NOTE, Status
 from flows.tracking.store import ensure_store
 from flows.tracking.views import models_tag, overview_tag
 
 __all__ = [
     "aliases",
+    "assign_alias",
     "ensure_store",
     "find_run",
     "finish_run",
-    "let_through",
     "links",
     "load_registered",
     "log_artifacts",

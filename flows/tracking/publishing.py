@@ -50,7 +50,7 @@ def publish(root: Path, benchmark: str, results: list[StageResult], name: str) -
     known = tracking.registered(root, run_id) if run_id else None
     if run_id and known:
         audit = read_audit(root, benchmark)
-        tracking.let_through(root, *known, config=load_config(root / "params.yaml", benchmark), audit=audit)
+        tracking.assign_alias(root, *known, config=load_config(root / "params.yaml", benchmark), audit=audit)
         return Published(run_id, *known, audit["verdict"], tracking.aliases(root, *known), new=False)
     return track(root, benchmark, results, name, state)
 
@@ -92,7 +92,7 @@ def read_audit(root: Path, benchmark: str) -> dict[str, Any]:
     return read_json(root / "work" / benchmark / "audit" / "audit.json")
 
 
-def standing(root: Path, benchmark: str, published: Published) -> str:
+def release_status(root: Path, benchmark: str, published: Published) -> str:
     """Whether the version is the candidate, and if it is not, why, in one sentence."""
     held = f"alias {' and '.join(published.aliases)}" if published.aliases else "no alias"
     if gate.CANDIDATE in published.aliases:
@@ -107,6 +107,6 @@ def summary(root: Path, benchmark: str, published: Published) -> str:
     work = root / "work" / benchmark
     table = (work / "report" / "results.md").read_text(encoding="utf-8")
     return (
-        f"{table}\n\nModel `{published.model}` version {published.version}, {standing(root, benchmark, published)}, "
+        f"{table}\n\nModel `{published.model}` version {published.version}, {release_status(root, benchmark, published)}, "
         f"MLflow run `{published.run_id}`.\n"
     )

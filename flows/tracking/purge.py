@@ -186,11 +186,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", help="the registered model, as aru-faces")
     parser.add_argument("version", help="its version, as 3")
     parser.add_argument("--prefect", action="store_true", help="Prefect's records of all flows, too")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
         root = find_project(Path.cwd())
-        purged = purge(root, asked.name, asked.version)
-        if asked.prefect:
+        purged = purge(root, options.name, options.version)
+        if options.prefect:
             purge_prefect(root)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -75,15 +75,15 @@ def register(
         log.info("%s version %s has these very weights: not registered again", name, version)
         client.set_model_version_tag(name, version, "measured_again_by", run_id)
     _connect(client, run_id, name, version)
-    gate.let_through(client, name, version, audit, config.audit.release)
+    gate.assign_alias(client, name, version, audit, config.audit.release)
     _show_aliases(client, name)
     return name, version
 
 
-def let_through(root: Path, name: str, version: str, *, config: Config, audit: Mapping[str, Any]) -> None:
+def assign_alias(root: Path, name: str, version: str, *, config: Config, audit: Mapping[str, Any]) -> None:
     """Let a version that is registered already through the gate again: it may be the one to which a rollback returns."""
     client = store.client(root)
-    gate.let_through(client, name, version, audit, config.audit.release)
+    gate.assign_alias(client, name, version, audit, config.audit.release)
     _show_aliases(client, name)
 
 

@@ -62,7 +62,7 @@ def publish(root: Path, seed: int, verdict: str = "pass") -> Published:
 
 
 def said(root: Path, published: Published) -> str:
-    return publishing.standing(root, "faces", published)
+    return publishing.release_status(root, "faces", published)
 
 
 def other_weights(root: Path) -> None:

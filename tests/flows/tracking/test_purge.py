@@ -72,7 +72,7 @@ def test_nothing_of_a_purged_version_is_left_and_all_of_another_is(tracked_proje
     assert tracking.registered(tracked_project, other) == (NAME, "2") and registry.load_registered(tracked_project, NAME)
     assert len(runs.children(client, client.get_run(other))) == 12
     assert other in tracking.links(tracked_project, benchmark="faces")["run"]
-    assert {sighting.flow_run for sighting in tracking.models_of_digest(tracked_project, before["forget"])} == {other}
+    assert {use.flow_run for use in tracking.models_of_digest(tracked_project, before["forget"])} == {other}
     for version in ("1", "9"):
         with pytest.raises(InputError, match=rf"no version {version} of 'aru-faces' .* its versions are 2"):
             purge(tracked_project, NAME, version)
