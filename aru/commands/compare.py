@@ -7,7 +7,7 @@ import argparse
 import time
 from pathlib import Path
 
-from aru.core.leftovers import alone
+from aru.core.leftovers import locked_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         failed = f"  FAILED: {record['failed']}" if "failed" in record else ""
         print(f"{number}/{total} {record['seconds']:7.1f} s  {task.label}{failed}  about {left / 60:.0f} min left", flush=True)
 
-    with alone(work / "comparison"):
+    with locked_folder(work / "comparison"):
         left = run_tasks(
             missing,
             config,

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aru.core.leftovers import alone
+from aru.core.leftovers import locked_folder
 
 if TYPE_CHECKING:
     from aru.shadows.build import Call
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     minutes = build.seconds() / options.workers / 60
     print(f"{len(calls)} of {len(build.shadows)} models to train: about {minutes:.0f} min", flush=True)
     end = None if options.budget_minutes is None else time.monotonic() + 60 * options.budget_minutes
-    with alone(work / "shadows"):
+    with locked_folder(work / "shadows"):
         left = run_all(calls, options.workers, end)
         left += 0 if left else run_all(build.unlearnings(), options.workers, end)
     if options.drop_weights:
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
 def run_all(calls: Sequence["Call"], workers: int, end: float | None) -> int:
     """Make the calls in order, in processes; returns how many were not begun by `end`."""
     from aru.compute.processes import process_pool
-    from aru.compute.work_queue import work_off
+    from aru.compute.work_queue import run_queue
 
     waiting, finished, began = list(calls), 0, time.monotonic()
 
@@ -74,7 +74,7 @@ def run_all(calls: Sequence["Call"], workers: int, end: float | None) -> int:
         print(f"{finished}/{len(calls)}  {call.label}  about {rest / 60:.0f} min left", flush=True)
 
     with process_pool(workers, preload=["aru.shadows.build"]) as pool:
-        work_off(
+        run_queue(
             lambda: waiting.pop(0) if waiting else None,
             lambda call: pool.submit(call.make),
             settle,

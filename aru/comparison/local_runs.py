@@ -8,7 +8,7 @@ from pathlib import Path
 from aru.comparison.cell import run_task
 from aru.comparison.plan import Task
 from aru.compute.processes import process_pool
-from aru.compute.work_queue import work_off
+from aru.compute.work_queue import run_queue
 from aru.core.config import Config
 
 
@@ -40,7 +40,7 @@ def run_tasks(
         done(task, finished, total)
 
     with process_pool(workers) as pool:
-        work_off(
+        run_queue(
             ready,
             lambda task: pool.submit(run_task, task, config, work),
             settle,

@@ -38,7 +38,7 @@ class Compute:
         placed = model.to(self.device).to(memory_format=torch.channels_last)
         return use_fast_convolutions(placed) if self.fast_kernels else placed
 
-    def twin(self, model: Model) -> Model:
+    def placed_copy(self, model: Model) -> Model:
         """A placed copy: the model that is given keeps its device, its memory layout, its modes and its kernels."""
         return self.place(copy.deepcopy(model))
 

@@ -20,7 +20,7 @@ def never() -> bool:
     return False
 
 
-def work_off(
+def run_queue(
     ready: Callable[[], Item | None],
     start: Callable[[Item], Pending],
     settle: Callable[[Item, Any], None],
@@ -33,7 +33,7 @@ def work_off(
 ) -> None:
     """Start what `ready` gives, at most `at_once` at a time, and `settle` each as it ends; all in the caller's thread.
 
-    ready: the next item that may begin now, None where there is none; asked again after each that has ended. over: whether
+    ready: the next item that may begin now, None where there is none; called again after each that has ended. over: whether
     nothing more is to be started. settle: gets the item and its ended future; what it raises is a failure.
     After a failure nothing is started any more: what runs is waited for and settled, so that its work is kept, and then the
     first failure is raised. An interrupt calls `stop`; where `cut_off` is given, what runs is then waited for and settled, and

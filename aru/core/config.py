@@ -1,6 +1,6 @@
 """Every parameter: typed, checked, with its unit; `params.yaml` <-> these types."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +19,8 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-FORGET_WAYS = ("rows", "subjects", "draw")
-"""The ways to say who is to be forgotten, of which one is given."""
+FORGET_OPTIONS = ("rows", "subjects", "draw")
+"""The parameters of data.forget that name the people to forget; one of them is given."""
 
 
 class ForgetConfig(Section):
@@ -33,7 +33,7 @@ class ForgetConfig(Section):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "ForgetConfig":
-        given = [name for name in FORGET_WAYS if getattr(self, name) is not None]
+        given = [name for name in FORGET_OPTIONS if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are given: name exactly one of rows, subjects, draw")
         return self
@@ -302,7 +302,7 @@ _PLAIN_WORDS = {
 }
 
 
-def _explain(item: Any, where: str) -> str:
+def _explain(item: Mapping[str, Any], where: str) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"{where}: unknown parameter {name!r}{did_you_mean(name, list(parameter_names()))}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 from safetensors import SafetensorError, safe_open
 
 from aru.core.errors import InputError
-from aru.core.leftovers import remove, temporary_beside
+from aru.core.leftovers import remove_path, temporary_beside
 
 if TYPE_CHECKING:
     import torch  # takes seconds to import, and most files are no tensors
@@ -26,7 +26,7 @@ _META = "aru"  # one metadata key only: with several, safetensors' byte order is
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it in when the block ends well, remove it otherwise.
 
-    What a kill leaves is for `aru.core.leftovers.clear`.
+    What a kill leaves is for `aru.core.leftovers.remove_leftovers`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,10 +34,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         if path.is_dir():
-            remove(path)
+            remove_path(path)
         os.replace(temporary, path)
     finally:
-        remove(temporary)
+        remove_path(temporary)
 
 
 def preallocate(file: BinaryIO, size: int, path: Path) -> None:

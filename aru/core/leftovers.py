@@ -1,4 +1,4 @@
-"""Temporary files: how they are named, who alone writes in a folder, and what becomes of those that a kill leaves."""
+"""Temporary files: how they are named, the lock of a folder, and what becomes of those that a kill leaves."""
 
 import fcntl
 import os
@@ -20,8 +20,8 @@ def temporary_beside(path: Path) -> Path:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Be the only one of this machine's processes that says so about `folder`, for the length of a block.
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Hold the lock of `folder` among this machine's processes for the length of a block.
 
     The operating system drops the lock when its process ends, however that happens. Raises InputError where another has it.
     """
@@ -38,14 +38,14 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def clear(folder: Path, of: str = "*") -> None:
-    """Remove what kills left half written under `folder`, of files named `of` (a glob); for whoever is `alone` there."""
+def remove_leftovers(folder: Path, of: str = "*") -> None:
+    """Remove what kills left half written under `folder`, of files named `of` (a glob); its lock has to be held."""
     for path in sorted(Path(folder).rglob(f".{of}.tmp")):
         if _NAME.fullmatch(path.name):
-            remove(path)
+            remove_path(path)
 
 
-def remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
     """Remove a file or a folder, there or not."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)

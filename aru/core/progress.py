@@ -1,4 +1,4 @@
-"""How a long computation tells how far it is, without knowing who listens."""
+"""How a long computation reports its progress, without knowing who receives it."""
 
 from collections.abc import Callable
 
@@ -7,4 +7,4 @@ Progress = Callable[[int, int, str], None]
 
 
 def silent(done: int, total: int, text: str) -> None:
-    """Listen to nothing."""
+    """Ignore it."""

@@ -57,12 +57,12 @@ def batch_gradients(
     A copy of the model in evaluation mode answers, on images that are not augmented. Raises TrainingError where the loss
     is not finite.
     """
-    twin = finish(student(model, compute))
-    parameters = dict(twin.named_parameters())
+    placed = finish(student(model, compute))
+    parameters = dict(placed.named_parameters())
     for positions in torch.arange(len(data)).split(batch_size):
         images, targets = data.batch(positions, compute.device)
         with compute.autocast():
-            loss = task_loss(twin(images), targets)
+            loss = task_loss(placed(images), targets)
         require_finite(loss, "the model's loss on its own training images", ": train the original again")
         values = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True, materialize_grads=True)
         yield len(positions), dict(zip(parameters, values, strict=True))

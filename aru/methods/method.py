@@ -53,7 +53,7 @@ class Method:
         except ValidationError as error:
             raise InputError("\n".join(self._explain(item) for item in error.errors())) from None
 
-    def _explain(self, item: Any) -> str:
+    def _explain(self, item: Mapping[str, Any]) -> str:
         name = ".".join(str(part) for part in item["loc"])
         if item["type"] != "extra_forbidden":
             return f"{self.name}: {name} = {item['input']!r}: {item['msg']}"

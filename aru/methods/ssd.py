@@ -31,7 +31,7 @@ def unlearn(
     """
     options: GradientOptions = {"batch_size": config.batch_size, "compute": compute, "progress": progress, "text": "ssd"}
     of_all, of_forget = importance(model, sets.train, **options), importance(model, sets.forget, **options)
-    result = compute.twin(model)
+    result = compute.placed_copy(model)
     dampen(result, of_all, of_forget, config)
     return finish(result)
 

@@ -1,6 +1,7 @@
 """Classifiers by torchvision's names: built, saved and loaded as safetensors, with the layers that can be reset."""
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,15 @@ def _centre(patches: nn.Conv2d) -> None:
             patches.bias.sub_(patches.weight.sum(dim=(1, 2, 3)) / 2)
 
 
+@dataclass(frozen=True)
+class ModelDescription:
+    """What is needed to build a model: its name, the number of its logits, and the side of its images in pixels."""
+
+    name: str
+    outputs: int
+    resolution: int
+
+
 def save_model(
     path: Path, model: nn.Module, *, name: str, outputs: int, resolution: int = 128, stage: str | None = None
 ) -> None:
@@ -87,14 +97,14 @@ def load_model(path: Path) -> nn.Module:
             f"{path} does not say which model it holds (no {', '.join(sorted(missing))} in its metadata): "
             "write it with aru.nets.models.save_model"
         )
-    _check_meta(path, tensors, meta)
-    model = build(meta["name"], meta["outputs"], resolution=meta["resolution"])
+    described = _checked(path, tensors, meta)
+    model = build(described.name, described.outputs, resolution=described.resolution)
     load_weights(model, tensors, where=str(path))
     return model.eval()
 
 
-def _check_meta(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
-    """Refuse a description that is not of these tensors, before memory is asked for."""
+def _checked(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> ModelDescription:
+    """The description in a file's metadata. Refuse one that is not of these tensors, before memory is allocated."""
     outputs, resolution = meta["outputs"], meta["resolution"]
     rows = {len(tensor) for tensor in tensors.values() if tensor.dim()}
     if not isinstance(meta["name"], str) or type(outputs) is not int or outputs < 1 or outputs not in rows:
@@ -107,6 +117,7 @@ def _check_meta(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, An
             f"{path} says that its images are {resolution!r} px wide: from 1 to {_LARGEST} is possible; write it "
             "with aru.nets.models.save_model"
         )
+    return ModelDescription(meta["name"], outputs, resolution)
 
 
 def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], *, where: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from aru.compute.keys import arithmetic, key_of
 from aru.core.config import Section
 from aru.core.files import file_md5
-from aru.core.leftovers import clear
+from aru.core.leftovers import remove_leftovers
 from aru.stages.job import Job
 from aru.train.checkpoint import Checkpoint
 
@@ -24,5 +24,5 @@ def checkpoint_of(job: Job, stage: str, *parameters: Section, inputs: list[Path]
         module=f"aru.stages.{stage}",
     )
     path = job.work / "checkpoints" / f"{stage}.pt"
-    clear(path.parent, of=f"{path.name}.*")
+    remove_leftovers(path.parent, of=f"{path.name}.*")
     return Checkpoint(path, key, clock=job.clock)

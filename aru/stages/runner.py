@@ -12,7 +12,7 @@ from aru.core.config import load_archive, load_config
 from aru.core.errors import InputError
 from aru.core.files import write_json
 from aru.core.folders import FOLDERS, STAGES
-from aru.core.leftovers import alone, clear, remove
+from aru.core.leftovers import locked_folder, remove_leftovers, remove_path
 from aru.core.progress import Progress, silent
 from aru.core.stopwatch import Stopwatch
 from aru.stages.cost import clear_peak_memory, cost
@@ -48,11 +48,11 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
     function = getattr(importlib.import_module(f"aru.stages.{stage}"), stage)
     clear_peak_memory()
     folder = job.work / FOLDERS[stage]
-    with alone(folder):
-        clear(folder)
+    with locked_folder(folder):
+        remove_leftovers(folder)
         images = function(job)
         if stage not in _WITHOUT_COST:
             write_json(folder / "cost.json", cost(stage, clock.seconds, images, compute=compute))
         inputs.check()
     if stage not in _NOT_REPORTED:
-        remove(job.work / FOLDERS["report"])  # it is of what lay here before; where that is the same, a cache has it
+        remove_path(job.work / FOLDERS["report"])  # it is of what lay here before; where that is the same, a cache has it

@@ -49,7 +49,7 @@ class Step:
 
 def student(model: nn.Module, compute: Compute, *, batchnorm: str = "train") -> nn.Module:
     """A copy of `model` on the device, ready to be trained."""
-    result = compute.twin(model).train()
+    result = compute.placed_copy(model).train()
     if batchnorm == "eval":
         for module in batchnorms(result):
             module.eval()
@@ -58,7 +58,7 @@ def student(model: nn.Module, compute: Compute, *, batchnorm: str = "train") -> 
 
 def teacher(model: nn.Module, compute: Compute) -> nn.Module:
     """A copy of `model` that only answers: evaluation mode, no gradients."""
-    return compute.twin(model).eval().requires_grad_(False)
+    return compute.placed_copy(model).eval().requires_grad_(False)
 
 
 def finish(model: nn.Module) -> nn.Module:
@@ -76,7 +76,7 @@ def descend(
     step_done: Callable[[], None],
     project: Callable[[], None] | None = None,
 ) -> None:
-    """Take one optimizer step for each that `steps` yields, which computes its loss when it is asked for it.
+    """Take one optimizer step for each that `steps` yields, which computes its loss when the next step is due.
 
     `project` runs after every optimizer step: only there can weights be held still, because momentum and weight decay
     move a weight whose gradient is zero. Raises TrainingError where the loss is not finite, or a weight at the end.

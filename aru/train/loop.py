@@ -132,11 +132,11 @@ def predict(
     model: nn.Module, data: ImageSet, *, compute: Compute, batch_size: int = 256, progress: Progress = silent
 ) -> torch.Tensor:
     """Logits (M, C) float32 on the CPU, BatchNorm and dropout in evaluation mode; the model is left as it was, and where."""
-    twin, logits = compute.twin(model).eval(), []
+    placed, logits = compute.placed_copy(model).eval(), []
     with torch.no_grad(), compute.autocast():
         for positions in torch.arange(len(data)).split(batch_size):
             images, _ = data.batch(positions, compute.device)
-            logits.append(twin(images).float().cpu())
+            logits.append(placed(images).float().cpu())
             progress(int(positions[-1]) + 1, len(data), "predict")
     return torch.cat(logits)
 

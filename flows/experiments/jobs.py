@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
-from aru.compute.work_queue import work_off
+from aru.compute.work_queue import run_queue
 from aru.core.errors import InputError
 from aru.core.progress import Progress, silent
 from flows.pipeline.workers import Work, Workers, workers
@@ -136,7 +136,7 @@ def run_jobs(
         finished += 1
         done(job, finished)
 
-    work_off(
+    run_queue(
         ready,
         lambda job: _submit(job, pool, shown, stopped),
         settle,

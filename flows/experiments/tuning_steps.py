@@ -9,7 +9,7 @@ from aru.comparison.draws import Draw
 from aru.comparison.plan import Task
 from aru.comparison.trials import Setting, run_trial, trial_tasks
 from aru.comparison.tuning import Trial, curve, frozen, merged, meta_of, write_tuned
-from aru.compute.work_queue import Pending, never, work_off
+from aru.compute.work_queue import Pending, never, run_queue
 from aru.core.config import Config
 from aru.core.files import write_json
 from aru.reporting.comparison.tuning_figures import write_tuning_figures
@@ -53,7 +53,7 @@ def run_searches(
         if not search.done:
             waiting.insert(0, search)
 
-    work_off(
+    run_queue(
         next_trial,
         lambda running: submit(f"{running[0].method} {len(running[0].trials)}", running[1]),
         settle,

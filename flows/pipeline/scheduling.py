@@ -9,7 +9,7 @@ from typing import Any
 from prefect.exceptions import MissingResult
 from prefect.futures import PrefectFuture
 
-from aru.compute.work_queue import work_off
+from aru.compute.work_queue import run_queue
 from flows.pipeline.cached_stages import Execution, lookup
 from flows.project.plan import Source, Stage, StageResult, upstream
 
@@ -35,7 +35,7 @@ def run_stages(execution: Execution, results: dict[str, StageResult]) -> None:
     then the failure is raised. An interrupt makes them stop between two batches.
     """
     schedule = _Schedule(execution, results)
-    work_off(schedule.ready, schedule.submit, schedule.settle, stop=execution.cancelled.set, cut_off=execution.pool.stop)
+    run_queue(schedule.ready, schedule.submit, schedule.settle, stop=execution.cancelled.set, cut_off=execution.pool.stop)
 
 
 class _Schedule:

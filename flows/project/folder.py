@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from aru.core.errors import InputError
-from aru.core.leftovers import alone, clear, temporary_beside
+from aru.core.leftovers import locked_folder, remove_leftovers, temporary_beside
 
 _HELD: ContextVar[Path | None] = ContextVar("project_lock_held", default=None)
 
@@ -70,8 +70,8 @@ def lock_folder(root: Path) -> Path:
 def _clear(root: Path) -> None:
     """Remove what killed processes left half written, where nobody without the project's lock, as `dvc repro`, works now."""
     for folder in (root / "work").glob("*/*/"):
-        with suppress(InputError), alone(folder):
-            clear(folder)
+        with suppress(InputError), locked_folder(folder):
+            remove_leftovers(folder)
 
 
 def _sign(holder: Path) -> None:

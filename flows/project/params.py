@@ -12,7 +12,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import CommentToken
 from yaml import YAMLError as PlainYAMLError
 
-from aru.core.config import FORGET_WAYS, Config, check_parameter, parse_config
+from aru.core.config import FORGET_OPTIONS, Config, check_parameter, parse_config
 from aru.core.errors import InputError
 from aru.core.name_rules import check_name, check_path
 from aru.core.safe_yaml import check_size
@@ -85,7 +85,7 @@ def propose(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]]) -> 
     """What params.yaml becomes when parameters of one benchmark are set; a later setting wins.
 
     The whole section is validated. Values are written as the validation read them, so that 20 and 20.0 are the same
-    parameter. Of the ways to say who is forgotten, one that is set takes the place of one that was there.
+    parameter. Of the parameters that name who is forgotten, one that is set takes the place of one that was there.
     """
     content = load(path)
     values = section(content, benchmark, path)
@@ -141,11 +141,11 @@ def section(content: Any, benchmark: str, path: Path) -> Any:
 
 def _replaced(values: dict[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """Take out who was forgotten before where that is now said in another way; the names that went."""
-    ways = [f"data.forget.{way}" for way in FORGET_WAYS]
-    if all(wanted.get(way) is None for way in ways):
+    options = [f"data.forget.{name}" for name in FORGET_OPTIONS]
+    if all(wanted.get(name) is None for name in options):
         return []
     forget = values["data"]["forget"]
-    gone = [way for way in ways if way not in wanted and forget.get(way.rpartition(".")[2]) is not None]
+    gone = [name for name in options if name not in wanted and forget.get(name.rpartition(".")[2]) is not None]
     for way in gone:
         del forget[way.rpartition(".")[2]]
     return gone

@@ -110,7 +110,7 @@ def fast(model: nn.Module) -> bool:
 @pytest.mark.parametrize("kernels", ["fast", "torch"])
 def test_the_parameters_decide_whose_kernels_a_computation_has(kernels):
     compute, model = make_compute(RuntimeConfig(kernels=kernels, precision="fp32", device="cpu")), build("resnet18", 8)
-    assert fast(compute.twin(model)) == (kernels == "fast") and not fast(model)
+    assert fast(compute.placed_copy(model)) == (kernels == "fast") and not fast(model)
     assert fast(compute.place(model)) == (kernels == "fast")
 
 

@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from aru.compute.work_queue import work_off
+from aru.compute.work_queue import run_queue
 
 
 def taking(items: list) -> "callable":
@@ -28,7 +28,7 @@ def test_items_run_side_by_side_up_to_the_limit_and_are_settled_as_they_end():
             futures["c"].set_result(None)
         return futures[item]
 
-    work_off(taking(["a", "b", "c"]), start, lambda item, _: settled.append(item), at_once=2)
+    run_queue(taking(["a", "b", "c"]), start, lambda item, _: settled.append(item), at_once=2)
     assert started == ["a", "b", "c"] and settled[0] == "b" and sorted(settled) == ["a", "b", "c"]
 
 
@@ -51,7 +51,7 @@ def test_what_waits_for_another_begins_when_that_has_ended_and_may_come_again():
             done.add(item)
 
     with ThreadPoolExecutor(2) as pool:
-        work_off(ready, lambda item: pool.submit(str, item), settle)
+        run_queue(ready, lambda item: pool.submit(str, item), settle)
     assert attempts == ["first", "first", "second", "second"]
 
 
@@ -69,14 +69,14 @@ def test_after_a_failure_nothing_is_started_and_what_runs_is_settled():
         settled.append(item)
 
     with ThreadPoolExecutor(2) as pool, pytest.raises(ZeroDivisionError):
-        work_off(taking(items), lambda item: pool.submit(work, item), settle, at_once=2)
+        run_queue(taking(items), lambda item: pool.submit(work, item), settle, at_once=2)
     assert settled == ["slow"] and items == ["never"]
 
 
 def test_when_the_time_is_over_nothing_is_started():
     items = ["a", "b"]
     with ThreadPoolExecutor(1) as pool:
-        work_off(taking(items), lambda item: pool.submit(str, item), lambda *_: None, over=lambda: len(items) < 2)
+        run_queue(taking(items), lambda item: pool.submit(str, item), lambda *_: None, over=lambda: len(items) < 2)
     assert items == ["b"]
 
 
@@ -101,7 +101,7 @@ def test_an_interrupt_stops_waits_and_cuts_off_what_does_not_end():
         endless.set_result(None)
 
     with pytest.raises(KeyboardInterrupt):
-        work_off(
+        run_queue(
             taking(["endless", "interrupted"]),
             start,
             settle,

@@ -9,7 +9,7 @@ import pytest
 
 from aru.core.errors import InputError
 from aru.core.files import atomic_path
-from aru.core.leftovers import alone, clear
+from aru.core.leftovers import locked_folder, remove_leftovers
 from flows.project.folder import project_lock
 
 
@@ -31,16 +31,16 @@ def test_leftovers_alone_are_cleared(tmp_path):
     folder = tmp_path / "cells" / ".abcd.0123456789abcdef.tmp"
     folder.mkdir(parents=True)
     (folder / ".record.json.0123456789abcdef.tmp").write_text("{}")
-    clear(tmp_path, of="images.npy.*")
+    remove_leftovers(tmp_path, of="images.npy.*")
     assert not left[0].exists() and left[1].exists()
-    clear(tmp_path)
+    remove_leftovers(tmp_path)
     assert not any(path.exists() for path in [*left, folder]) and all(path.exists() for path in kept)
 
 
 HOLD = """
 import sys
-from aru.core.leftovers import alone
-with alone(sys.argv[1]):
+from aru.core.leftovers import locked_folder
+with locked_folder(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -50,12 +50,12 @@ def test_one_process_at_a_time_and_a_killed_one_does_not_count(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(InputError, match="another process is writing"), alone(tmp_path):
+        with pytest.raises(InputError, match="another process is writing"), locked_folder(tmp_path):
             pass
     finally:
         holder.kill()
         holder.communicate()
-    with alone(tmp_path):
+    with locked_folder(tmp_path):
         pass
 
 
@@ -64,7 +64,7 @@ def test_the_holder_of_the_project_clears_what_nobody_else_works_at(tmp_path):
     left = [folder / "cells" / ".abcd.0123456789abcdef.tmp" for folder in folders]
     for path in left:
         path.mkdir(parents=True)
-    with alone(folders[1]), project_lock(tmp_path):
+    with locked_folder(folders[1]), project_lock(tmp_path):
         assert [Path(path).exists() for path in left] == [False, True]
     with project_lock(tmp_path):
         assert not left[1].exists()

@@ -19,7 +19,7 @@ from aru.compute.device import make_compute
 from aru.core.config import load_config
 from aru.core.errors import InputError, TrainingError
 from aru.core.files import load_tensors, read_json, save_tensors
-from aru.core.leftovers import alone
+from aru.core.leftovers import locked_folder
 from aru.data.images import load_sets, load_training
 from aru.methods.aru.pipeline import unlearn
 from aru.methods.aru.presets import AruConfig
@@ -224,7 +224,7 @@ def test_an_old_report_does_not_stay_beside_a_new_model(copy):
 
 
 def test_a_stage_that_another_process_is_at_is_refused(copy):
-    with alone(copy / "work" / "small" / "mask"), pytest.raises(InputError, match="another process is writing .*mask"):
+    with locked_folder(copy / "work" / "small" / "mask"), pytest.raises(InputError, match="another process is writing .*mask"):
         run("mask", "small", root=copy)
 
 

@@ -1,7 +1,7 @@
 """Convolutions on maps of few pixels, computed as matrix products where that is faster on the CPU.
 
 The 3 x 3 convolutions of a ResNet take fewer multiplications by Winograd's filtering (`winograd.py`). For the others: oneDNN
-spreads the weight gradient of a convolution over output pixels, and where there are few of them and many channels it takes
+distributes the weight gradient of a convolution over output pixels, and where there are few of them and many channels it takes
 several times as long as one product of the patches with the gradient; and where there are a handful of output pixels, much of
 a padded kernel falls on the padding, so that products pixel by pixel leave most of the work out.
 """

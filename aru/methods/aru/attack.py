@@ -79,14 +79,14 @@ def projected_gradient_descent(
     Shape:
         images, noise: (B, 3, H, W); images in [0, 1].
     """
-    twin = compute.twin(model).eval()
+    placed = compute.placed_copy(model).eval()
     lower, upper = _bounds(images, eps)
     step = alpha if ascend else -alpha
     loss = torch.zeros((), device=images.device)
     for _ in range(steps):
         noise = noise.detach().requires_grad_(True)
         with compute.autocast():
-            loss = task_loss(twin(images + noise), targets, reduction="sum")
+            loss = task_loss(placed(images + noise), targets, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, noise)
         noise = (noise.detach() + step * gradient.sign()).clamp(lower, upper)
     require_finite(loss, "the model's loss on the images to attack", DIVERGED)
@@ -101,11 +101,11 @@ def accuracy_with_noise(model: nn.Module, data: ImageSet, noise: torch.Tensor, *
     Shape:
         noise: (M, 3, H, W), in the order of `data`.
     """
-    twin, right = compute.twin(model).eval(), 0.0
+    placed, right = compute.placed_copy(model).eval(), 0.0
     with torch.no_grad(), compute.autocast():
         for positions in torch.arange(len(data)).split(256):
             images, targets = data.batch(positions, compute.device)
-            right += correct(twin(images + noise[positions].to(images.device)), targets).item()
+            right += correct(placed(images + noise[positions].to(images.device)), targets).item()
     return right / len(data)
 
 

@@ -85,10 +85,10 @@ def gradients(
     """
     if config.batchnorm == "train" and len(data) < 2:
         raise InputError("mask.batchnorm is 'train' and one image has no statistics: set it to 'eval', or forget more images")
-    twin = compute.twin(model).eval()
-    for module in batchnorms(twin):
+    placed = compute.placed_copy(model).eval()
+    for module in batchnorms(placed):
         module.train(config.batchnorm == "train")
-    weights = resettable(twin)
+    weights = resettable(placed)
     totals = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     losses = torch.zeros((), device=compute.device)
     for positions in chunks(torch.arange(len(data)), config.batch_size):
@@ -97,7 +97,7 @@ def gradients(
             part = noise[positions].to(compute.device)
             inputs = inputs + part if config.contrast == "perturbed" else part
         with compute.autocast():
-            loss = task_loss(twin(inputs), targets, reduction="sum")
+            loss = task_loss(placed(inputs), targets, reduction="sum")
         for name, gradient in zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True):
             totals[name] += gradient
         losses += loss.detach()

@@ -64,7 +64,7 @@ def linear_barrier(
     if points < 3:
         raise InputError(f"points is {points}: 3 or more are needed, the ends and something in between")
     pairs = _pairs(one, other)
-    between, places = compute.twin(one), np.linspace(0, 1, points)
+    between, places = compute.placed_copy(one), np.linspace(0, 1, points)
     sample = retain.take(torch.randperm(len(retain), generator=generator(seed, "barrier"))[:statistics_images].numpy())
     losses: dict[str, list[float]] = {name: [] for name in measured}
     for number, place in enumerate(places.tolist()):
