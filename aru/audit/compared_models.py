@@ -93,7 +93,7 @@ def find_cell(benchmark: str, cell: Cell, *, root: Path) -> Trio:
         seeds=1,
         first_seed=cell.seed,
         compute=make_compute(config.runtime),
-        keep=True,
+        keep_weights=True,
     )
     trio = Trio(
         *(

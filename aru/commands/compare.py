@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         first_seed=options.first_seed,
         unlearn_seeds=options.unlearn_seeds,
         compute=make_compute(config.runtime),
-        keep=options.keep_weights,
+        keep_weights=options.keep_weights,
     )
     store, began = open_store(work), time.monotonic()
     missing = plan.missing(store)

@@ -35,7 +35,7 @@ def run_task(task: Task, config: Config, work: Path, *, progress: Progress = sil
     is a result, and would not go better again.
     """
     store, compute = open_store(work), make_compute(config.runtime)
-    if store.complete(task.key, model=task.keep):
+    if store.complete(task.key, model=task.keep_weights):
         return
     sets, _, digests = load_draw(work / "prepared", task.draw, config)
     if expected_key(task, config, digests, compute) != task.key:
@@ -56,7 +56,7 @@ def run_task(task: Task, config: Config, work: Path, *, progress: Progress = sil
         task.key,
         record,
         logits=logits,
-        model=model.cpu() if task.keep else None,
+        model=model.cpu() if task.keep_weights else None,
         name=config.model.name,
         resolution=config.data.resolution,
         outputs=sets.retain.outputs,

@@ -47,13 +47,13 @@ class Floor:
     """What chance gives: F where there is nothing to find, and how much retrained models of different seeds differ.
 
     null_mean, null_p95: of the forgetting score; label_only: accuracy of an attack that sees the label alone; all are means
-    over draws. spread: the standard deviation over training seeds within a draw, pooled over draws, by figure.
+    over draws. standard_deviation: the standard deviation over training seeds within a draw, pooled over draws, by figure.
     """
 
     null_mean: float | None
     null_p95: float | None
     label_only: float | None
-    spread: Mapping[str, float | None]
+    standard_deviation: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,12 @@ def compare(records: Iterable[Mapping[str, Any]]) -> list[Comparison]:
 
 
 def noise_floor(frame: pd.DataFrame) -> Floor:
-    """The floor of one table's runs. The spread is None with fewer than two retrained training seeds in every draw."""
+    """The floor of one table's runs; a standard deviation is None with fewer than two retrained seeds in every draw."""
     null = {name: _known(frame.groupby("draw")[name].mean().mean()) for name in FLOORS}
     retrained = frame[frame["label"] == REFERENCE]
-    return Floor(null[FLOORS[0]], null[FLOORS[1]], null[FLOORS[2]], {name: _spread(retrained, name) for name in MEASURED})
+    return Floor(
+        null[FLOORS[0]], null[FLOORS[1]], null[FLOORS[2]], {name: _pooled_deviation(retrained, name) for name in MEASURED}
+    )
 
 
 def _rows(frame: pd.DataFrame) -> tuple[Row, ...]:
@@ -135,7 +137,7 @@ def _figure(part: pd.DataFrame, name: str) -> Estimate | None:
     return estimate(known[name].tolist(), places)
 
 
-def _spread(retrained: pd.DataFrame, name: str) -> float | None:
+def _pooled_deviation(retrained: pd.DataFrame, name: str) -> float | None:
     cells = pd.Series(_cells(retrained, name), dtype=float)
     if cells.empty:
         return None

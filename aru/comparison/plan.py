@@ -30,7 +30,7 @@ class Task:
     seed: int
     choice: Choice | None = None
     original: str | None = None
-    keep: bool = True
+    keep_weights: bool = True
 
     @property
     def label(self) -> str:
@@ -54,7 +54,7 @@ class Plan:
 
     def missing(self, store: Store) -> list[Task]:
         """The tasks that have to be computed."""
-        wanted = [task for task in self.tasks if not store.complete(task.key, model=task.keep)]
+        wanted = [task for task in self.tasks if not store.complete(task.key, model=task.keep_weights)]
         needed = {task.original for task in wanted if task.original}
         return [task for task in wanted if task.kind != "original" or task.key in needed]
 
@@ -70,21 +70,21 @@ def make_plan(
     compute: Compute,
     unlearn_seeds: int = 1,
     first_seed: int = 0,
-    keep: bool = False,
+    keep_weights: bool = False,
 ) -> Plan:
     """The tasks of a comparison, one training seed after another, so that what is done early can be read early.
 
-    `keep` keeps the weights of all methods, not of originals and retrained models alone.
+    `keep_weights`: store the weights of all methods, not of originals and retrained models alone.
     """
     if seeds < 1 or unlearn_seeds < 1:
         raise InputError(f"{min(seeds, unlearn_seeds)} seeds: at least one is needed")
     if unlearn_seeds > 1 and first_seed + seeds > _SEED_STEP:
-        raise InputError(f"training seed {first_seed + seeds - 1} meets the unlearning seeds: keep it below {_SEED_STEP}")
+        raise InputError(f"training seed {first_seed + seeds - 1} meets the unlearning seeds: choose it below {_SEED_STEP}")
     chosen, left_out = _fitting(choices, config)
     tasks: dict[str, Task] = {}
     for seed in range(first_seed, first_seed + seeds):
         for draw in draws:
-            for task in _tasks(benchmark, config, prepared, chosen, draw, seed, unlearn_seeds, compute, keep):
+            for task in _tasks(benchmark, config, prepared, chosen, draw, seed, unlearn_seeds, compute, keep_weights):
                 tasks.setdefault(task.key, task)
     return Plan(list(tasks.values()), left_out)
 
@@ -98,7 +98,7 @@ def _tasks(
     seed: int,
     unlearn_seeds: int,
     compute: Compute,
-    keep: bool,
+    keep_weights: bool,
 ) -> Iterable[Task]:
     _, _, sets = load_draw(prepared, draw, config)
 
@@ -114,7 +114,12 @@ def _tasks(
         for number in range(1 if find(choice.method).deterministic else unlearn_seeds):
             yield keyed(
                 replace(
-                    original, kind="method", seed=seed + _SEED_STEP * number, choice=choice, original=original.key, keep=keep
+                    original,
+                    kind="method",
+                    seed=seed + _SEED_STEP * number,
+                    choice=choice,
+                    original=original.key,
+                    keep_weights=keep_weights,
                 )
             )
 

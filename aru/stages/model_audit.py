@@ -1,4 +1,4 @@
-"""The audit of any model, from files to files: what the flow's worker and `python -m aru.commands.audit_model` run."""
+"""The audit of any model, from files to files: what the flow's worker and `python -m aru audit-model` run."""
 
 from pathlib import Path
 

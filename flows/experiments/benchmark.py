@@ -101,7 +101,7 @@ def plan_of(request: Request, root: Path) -> Plan:
         first_seed=request.first_seed,
         unlearn_seeds=request.unlearn_seeds,
         compute=make_compute(config.runtime),
-        keep=request.keep_weights,
+        keep_weights=request.keep_weights,
     )
 
 

@@ -50,7 +50,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [Draw("clean")],
         seeds=1,
         compute=make_compute(config.runtime),
-        keep=True,
+        keep_weights=True,
     )
     for task in plan.missing(open_store(work)):
         run_task(task, config, work)

@@ -216,7 +216,7 @@ def test_cells_are_the_stages_own_models_and_found_again(tuning_project, monkeyp
 
 
 def test_records_hold_the_figures_of_the_kept_logits_and_what_it_cost(tuning_project, config):
-    plan = plan_of(tuning_project, "finetune", keep=True)
+    plan = plan_of(tuning_project, "finetune", keep_weights=True)
     compute_all(tuning_project, plan)
     work = tuning_project / "work" / "toy"
     records = {record["method"]: record for record in records_of(plan.cells, config, work)}
@@ -233,7 +233,7 @@ def test_records_hold_the_figures_of_the_kept_logits_and_what_it_cost(tuning_pro
 
 def test_weights_asked_for_later_are_computed_then(tuning_project):
     compute_all(tuning_project, plan_of(tuning_project, "ssd"))
-    store, kept = open_store(tuning_project / "work" / "toy"), plan_of(tuning_project, "ssd", keep=True)
+    store, kept = open_store(tuning_project / "work" / "toy"), plan_of(tuning_project, "ssd", keep_weights=True)
     assert [task.choice.method for task in kept.missing(store)] == ["nothing", "ssd"]
     before = store.logits(kept.cells[-1].key)
     compute_all(tuning_project, kept)
@@ -268,7 +268,7 @@ def test_a_stopped_pool_says_what_is_left_and_goes_on_from_there(tuning_project,
 
 
 def test_the_model_of_a_method_is_not_the_originals(tuning_project):
-    plan = plan_of(tuning_project, "finetune", keep=True)
+    plan = plan_of(tuning_project, "finetune", keep_weights=True)
     compute_all(tuning_project, plan)
     store = open_store(tuning_project / "work" / "toy")
     original = next(task.key for task in plan.tasks if task.kind == "original")

@@ -300,7 +300,7 @@ def test_figures_that_are_not_known_stay_unknown() -> None:
             "gap/mia_matched/auc",
             "share",
         }
-    assert "retrain" not in found.row("ssd").against and found.floor.spread["nomus"] is None
+    assert "retrain" not in found.row("ssd").against and found.floor.standard_deviation["nomus"] is None
     assert "mia_matched/auc" not in found.row("ssd").against["aru"]
 
 
@@ -310,7 +310,7 @@ def test_floor_is_pooled_over_draws() -> None:
         record["figures"]["test/accuracy"] = value
         record["reference"]["null/forgetting_score_p95"] = 0.02 + 0.01 * record["draw"]
     (found,) = compare(records)
-    assert found.floor.spread["test/accuracy"] == pytest.approx(math.sqrt((0.04**2 / 2 + 0) / 2))
+    assert found.floor.standard_deviation["test/accuracy"] == pytest.approx(math.sqrt((0.04**2 / 2 + 0) / 2))
     assert found.floor.null_p95 == pytest.approx(0.025) and found.floor.null_mean == pytest.approx(0.0103)
 
 

@@ -125,8 +125,8 @@ def floor_cells(floor: Floor) -> list[Cell]:
     """The noise floor beside the figures: the retrained models' standard deviation over seeds, and F under chance."""
     cells = [Cell("")]
     for name in COLUMNS:
-        spread = floor.spread.get(name.removeprefix("gap/"))
-        text = "" if spread is None else f"± {_decimals(spread)}"
+        deviation = floor.standard_deviation.get(name.removeprefix("gap/"))
+        text = "" if deviation is None else f"± {_decimals(deviation)}"
         chance = name == "mia/forgetting_score" and floor.null_p95 is not None
         cells.append(Cell(text, (f"chance ≤ {_decimals(floor.null_p95)}",) if chance else ()))
     return cells

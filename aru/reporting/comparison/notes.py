@@ -49,7 +49,11 @@ def floor_text(comparison: Comparison) -> str:
         parts.append(
             f"An attacker who sees nothing but the label reaches a forgetting score of {number(floor.label_only - 0.5, 'F')}."
         )
-    known = [f"{_SHORT[name]} {number(floor.spread[name], name)}" for name in MEASURED if floor.spread[name] is not None]
+    known = [
+        f"{_SHORT[name]} {number(floor.standard_deviation[name], name)}"
+        for name in MEASURED
+        if floor.standard_deviation[name] is not None
+    ]
     if known:
         parts.append(
             f"Retrained models that differ in the training seed alone have a standard deviation of: {', '.join(known)}."
@@ -62,7 +66,7 @@ def _references(comparison: Comparison) -> list[str]:
     if comparison.row(REFERENCE) is None:
         found.append(
             "No retrained model is among the runs: gaps, the share of retraining's cost, the equivalence test and "
-            "the spread between retrained models are not known and stand as a dash."
+            "the standard deviation of retrained models are not known and stand as a dash."
         )
     if comparison.row(OURS) is None:
         found.append("ARU is not among the runs under its own name: there are no differences to it.")

@@ -37,11 +37,13 @@ def utility_figure(comparison: Comparison) -> Figure | None:
     figure, axes = _axes("test accuracy", "forgetting score F")
     if comparison.floor.null_p95 is not None:
         axes.axhspan(0, comparison.floor.null_p95, color=BAND, zorder=0)
-    reference, spread = comparison.row(REFERENCE), comparison.floor.spread["test/accuracy"]
+    reference, deviation = comparison.row(REFERENCE), comparison.floor.standard_deviation["test/accuracy"]
     if reference is not None and (accuracy := reference.figures["test/accuracy"]) is not None:
         axes.axvline(accuracy.mean, color=MODEL_COLOURS["retrained"], linewidth=1, linestyle=(0, (1.2, 1.6)), zorder=1)
-        if spread is not None:
-            axes.axvspan(accuracy.mean - spread, accuracy.mean + spread, color=MODEL_COLOURS["retrained"], alpha=0.1, zorder=0)
+        if deviation is not None:
+            axes.axvspan(
+                accuracy.mean - deviation, accuracy.mean + deviation, color=MODEL_COLOURS["retrained"], alpha=0.1, zorder=0
+            )
     _draw(axes, points)
     axes.set_ylim(bottom=0)
     return _labelled(figure, axes, points)
@@ -57,11 +59,11 @@ def cost_figure(comparison: Comparison) -> Figure | None:
     figure, axes = _axes("cost, as a share of retraining's", "NoMUS")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
-    reference, spread = comparison.row(REFERENCE), comparison.floor.spread["nomus"]
+    reference, deviation = comparison.row(REFERENCE), comparison.floor.standard_deviation["nomus"]
     if reference is not None and (nomus := reference.figures["nomus"]) is not None:
         axes.axhline(nomus.mean, color=MODEL_COLOURS["retrained"], linewidth=1, linestyle=(0, (1.2, 1.6)), zorder=1)
-        if spread is not None:
-            axes.axhspan(nomus.mean - spread, nomus.mean + spread, color=MODEL_COLOURS["retrained"], alpha=0.1, zorder=0)
+        if deviation is not None:
+            axes.axhspan(nomus.mean - deviation, nomus.mean + deviation, color=MODEL_COLOURS["retrained"], alpha=0.1, zorder=0)
     original = comparison.row(ORIGINAL)
     if original is not None and (nomus := original.figures["nomus"]) is not None:
         axes.axhline(nomus.mean, color=MODEL_COLOURS["original"], linewidth=1, linestyle=(0, (5, 2)), zorder=1)

@@ -235,7 +235,7 @@ def test_floor_is_said_as_far_as_it_is_known() -> None:
     (found,) = compare(made_records(seeds=3))
     text = floor_text(found)
     assert ".010 on average and up to .023" in text and "reaches a forgetting score of .105" in text
-    assert f"NoMUS {found.floor.spread['nomus']:.3f}".replace("0.", ".") in text
+    assert f"NoMUS {found.floor.standard_deviation['nomus']:.3f}".replace("0.", ".") in text
     (bare,) = compare(made_records(methods=("aru",), seeds=1, reference={}))
     assert floor_text(bare) == ""
 
