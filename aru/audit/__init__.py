@@ -1,1 +1,1 @@
-"""The audit of one model: criteria with limits, verdicts by interval, and a page that says what was and was not tested."""
+"""The audit of one model: criteria with limits, verdicts by interval, and a record of what was and was not tested."""

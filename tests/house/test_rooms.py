@@ -110,7 +110,7 @@ def test_tests_stand_in_folders_of_the_packages_names() -> None:
     expected = {f"tests/{room}" for room in ROOMS["aru"]} | {f"tests/flows/{room}" for room in ROOMS["flows"]}
     assert packages("tests") - NOT_A_ROOM | packages("tests/flows") == expected
     for folder in expected:
-        assert list((ROOT / folder).glob("test_*.py")), f"{folder} has no tests"
+        assert list((ROOT / folder).rglob("test_*.py")), f"{folder} has no tests"
 
 
 def test_importing_all_of_aru_imports_no_prefect_mlflow_or_dvc() -> None:
