@@ -1,23 +1,19 @@
-"""Who is who: ids as they are typed, filings that are one person, suspects, and what is said of a selection."""
+"""Identity resolution: filings that are one person, suspects, and what both protocols make of them."""
 
 import unicodedata
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from aru.comparison.draws import tuning_people
 from aru.core.config import MergeConfig
 from aru.core.errors import InputError, explained
 from aru.data.census import census
-from aru.data.evidence import format_evidence, merge_evidence
-from aru.data.ids import folded_id, normalized_id, normalized_key, similar_keys
 from aru.data.prepare import build_manifest
-from aru.data.selection import describe_selection
 from aru.data.splits import assign_roles
-from aru.data.subjects import DEFAULT_MERGE, split_groups, subject_ids, suspects
+from aru.data.subjects import DEFAULT_MERGE, split_groups, suspects
 from tests.helpers.archives import mufac_members, write_zip
+from tests.helpers.filings import table, with_others
 
 TRAIN = "custom_train_dataset.csv"
 
@@ -79,21 +75,6 @@ def test_the_hint_is_another_spelling_and_never_another_person(tmp_path, asked, 
 def test_all_unknown_subjects_are_named_at_once(tmp_path):
     with pytest.raises(InputError, match=r"unknown subject 'F0001/d' \(did you mean 'F0001/D'\?\), 'F0777/M' in data"):
         build(archive(tmp_path), forget={"subjects": ["F0001/d", "F0001/M", "F0777/M"]})
-
-
-def test_ids_are_normalised_and_compared():
-    assert normalized_id(" a\u00a0\u3000 b\u200d ") == "a b" and normalized_id("d") != normalized_id("D")
-    assert normalized_key(" F0001 / D ") == "F0001/D" and normalized_key("/38") == "38"
-    assert folded_id("F-0 01") == folded_id("\uff46\uff11") != folded_id("F10") and folded_id("*") != folded_id("-")
-    assert similar_keys("f1/d", ["F0001/D", "F0001/M", "F0010/D", "F01/D", "D"]) == ["F0001/D", "F01/D"]
-
-
-def table(folders: dict[str, str], merge: MergeConfig = DEFAULT_MERGE) -> pd.DataFrame:
-    """A manifest of training photos, a letter each, by filing."""
-    rows = [(*key.split("/"), photo) for key, photos in folders.items() for photo in photos]
-    manifest = pd.DataFrame(rows, columns=["family", "person", "photo"])
-    manifest = manifest.assign(row=range(len(rows)), note="", split="train", digest=manifest["photo"], age=0)
-    return manifest.assign(subject=subject_ids(manifest, merge))
 
 
 def groups(folders: dict[str, str], merge: MergeConfig = DEFAULT_MERGE) -> list[set[str]]:
@@ -207,12 +188,6 @@ def clean(manifest, merge=DEFAULT_MERGE, **forget):
     return assign_roles(manifest, layout="mufac", protocol="clean", forget=forget, seed=0, merge=merge)
 
 
-def with_others(folders: dict[str, str], merge: MergeConfig = DEFAULT_MERGE) -> pd.DataFrame:
-    """Training folders, and a person each in val and test."""
-    manifest = table(folders | {"V/A": "äö", "T/A": "üß"}, merge)
-    return manifest.assign(split=manifest["family"].map({"V": "val", "T": "test"}).fillna("train"))
-
-
 def test_the_clean_protocol_keeps_suspects_on_one_side_and_says_how_many():
     manifest = clean(with_others(MIXED | {"F6/F": "uvw"}), subjects=["F1/A"])
     assert (manifest["role"] == "forget").sum() == 42 and not manifest["photo"][manifest["role"] != ""].duplicated().any()
@@ -271,74 +246,3 @@ def test_someone_without_a_training_photo_is_not_passed_over(tmp_path):
         build(path, forget={"subjects": ["F0001/D", "F0008/M", "F0002/D"]})
     with pytest.raises(InputError, match="no training photo of 'F0008/M', 'F0007/D': .* leave them out"):
         build(path, "clean", {"subjects": ["F0008/M", "F0001/D", "F0007/D"]})
-
-
-def test_tuning_sets_suspects_aside_together():
-    folders = {f"F{n}/A": f"{chr(0x4E00 + n)}{chr(0x5E00 + n)}" for n in range(40)}
-    plain = tuning_people(table(folders))
-    manifest = table(folders | {"F99/A": "".join(folders[f"F{n}/A"][0] for n in range(40))})
-    chosen = tuning_people(manifest)
-    assert set(plain) < set(chosen) and len(plain) == 12 and len(chosen) == 41, "all are linked by the mixed folder"
-    assert len(tuning_people(manifest, MergeConfig(suspects="ignore"))) == 12
-
-
-def test_the_lists_name_filings_with_their_evidence():
-    folders = {"F1/A": "abcd", "F2/B": "abcx", "F3/C": "klmn", "F4/D": "kpqrs", "F5/E": "12", "F5/e": "34"}
-    shown = merge_evidence(table(folders))
-    assert shown["merges"] == [
-        {
-            "subject": "S00000",
-            "photos": 5,
-            "filings": {"F1/A": 4, "F2/B": 4},
-            "evidence": [{"filings": ["F1/A", "F2/B"], "shared_photos": 3, "of": 4}],
-        }
-    ]
-    text = format_evidence(shown)
-    assert "| S00000 | 5 | F1/A (4), F2/B (4) | F1/A and F2/B: 3 of 4 |" in text
-    assert "| S00001: F3/C (4) | S00002: F4/D (5) | 1 of 4 photos are shared |" in text
-    assert "| S00003: F5/E (2) | S00004: F5/e (2) | their ids are nearly the same |" in text
-    assert "2 pairs of people may be one" in text and "0 people" in format_evidence(merge_evidence(table({"F1/A": "ab"})))
-
-
-def chosen(folders, protocol="official", merge=DEFAULT_MERGE, **forget):
-    manifest = assign_roles(with_others(folders, merge), layout="mufac", protocol=protocol, forget=forget, seed=0, merge=merge)
-    return describe_selection(manifest, forget, merge)
-
-
-def test_a_choice_by_name_says_who_comes_along_and_who_stays():
-    folders = {"F1/A": "abcd", "F2/B": "abcx", "F3/C": "klmn", "F4/D": "dpqrs"}
-    found = chosen(folders, subjects=["F1/A", "F3/C"])
-    assert found.added == {"F2/B": 4} and found.lines == (
-        "forget: 12 images of 9 photos, 2 people, 3 filings",
-        "forget: F1/A is S00000: 4 photos of F1/A; the same person, not named in the request: 4 photos of F2/B",
-        "forget: F3/C is S00001: 4 photos of F3/C",
-        "retain: may be one of the forgotten (data.merge settles it): 5 photos of F4/D",
-    )
-    both = chosen(folders, subjects=["F1/A", "F2/B"])
-    assert both.added == {} and "F2/B is S00000: 4 photos of F2/B; the same person" in both.lines[2]
-    whole = chosen(folders, subjects=["S00000"])
-    assert whole.added == {} and whole.lines[1] == "forget: S00000 is S00000: 4 photos of F1/A, 4 photos of F2/B"
-
-
-def test_suspects_on_the_side_of_the_forgotten_are_said_and_count_as_added():
-    found = chosen({"F1/A": "abcd", "F3/C": "klmn", "F4/D": "dpqrs"}, "clean", subjects=["F1/A"])
-    assert found.added == {"F4/D": 4}, "the shared photo is used once"
-    assert found.lines[-1] == "forget: suspected to be one of them, and so on the same side: 4 photos of F4/D"
-
-
-def test_drawn_people_and_rows_are_said_and_nobody_is_added():
-    folders = {f"F{n}/A": f"{chr(0x4E00 + 2 * n)}{chr(0x4E01 + 2 * n)}" for n in range(40)}
-    drawn = chosen(folders, draw=22)
-    assert drawn.added == {} and len(drawn.lines) == 22 and drawn.lines[-1] == "forget: and 2 people more"
-    assert chosen(folders, rows=4).lines == ("forget: 4 images of 4 photos, 2 people, 2 filings",)
-
-
-def test_the_slash_of_people_without_a_family_may_be_left_out():
-    manifest = with_others({"F1/38": "abcd", "F2/39": "abcx", "F3/40": "kl"})
-    manifest["family"] = ""
-    assigned = assign_roles(manifest, layout="mucac", protocol="official", forget={"subjects": ["/38"]}, seed=0)
-    assert (
-        describe_selection(assigned, {"subjects": ["/38"]}).added
-        == {"39": 4}
-        == describe_selection(assigned, {"subjects": ["38"]}).added
-    )
