@@ -12,10 +12,12 @@ from collections.abc import Sequence
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
 
-from aru.commands import stage
+from aru.commands import record_code, stage
 from aru.core.errors import InputError, TrainingError, explained
 from aru.core.folders import STAGES
 
+CODE = "code"
+"""A stage of dvc.yaml that belongs to no benchmark."""
 COMMANDS = (
     "compare",
     "ensembles",
@@ -51,9 +53,11 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     """Stages and commands, each with one line; only the named one adds its arguments, since some import PyTorch for them."""
     parser = argparse.ArgumentParser(prog="python -m aru", description=__doc__.partition("\n")[0].replace("`", ""))
     names = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="stages, then commands")
-    modules = dict.fromkeys(STAGES, stage) | {
-        name: importlib.import_module(f"aru.commands.{name.replace('-', '_')}") for name in COMMANDS
-    }
+    modules = (
+        dict.fromkeys(STAGES, stage)
+        | {CODE: record_code}
+        | {name: importlib.import_module(f"aru.commands.{name.replace('-', '_')}") for name in COMMANDS}
+    )
     for name, module in modules.items():
         line = stage.SUMMARIES[name] if name in STAGES else (module.__doc__ or "").partition("\n")[0]
         command = names.add_parser(name, help=line.replace("%", "%%"), description=line)

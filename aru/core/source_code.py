@@ -1,102 +1,137 @@
-"""Which files of `aru` a module needs, read from its import statements, and a digest of what they say.
+"""Which files of `aru` a module needs, read from its import statements, and a digest of their content.
 
-Templates, style sheets and scripts count, too: a module needs those that lie in its own folder, or in the folders
-templates/ and static/ there.
-
-The package's own sources are read once, when this module is imported: a process computes with the code that it has
+The package's own files are read once, when this module is imported: a process computes with the code that it has
 imported, whatever becomes of the files while it works, and its keys and digests are of that code.
 """
 
 import ast
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
+Sources = Mapping[str, bytes]
+"""The files of the package `aru` by their paths, such as ``aru/core/files.py``."""
+PACKAGE = "aru"
 ROOT = Path(__file__).parents[2]
-_TEMPLATES = (".j2", ".css", ".js")
-_TEMPLATE_FOLDERS = ("templates", "static")
-_IMPORTED = {
-    path.relative_to(ROOT).as_posix(): path.read_bytes()
-    for path in Path(__file__).parents[1].rglob("*")
-    if path.suffix in (".py", *_TEMPLATES)
-}
 _WITHOUT_EFFECT = frozenset({"aru/core/config.py", "aru/core/errors.py", "aru/core/files.py", "aru/core/progress.py"})
 """Not digested: parameters are in a key by their values, and the others change no figure."""
+_NO_MEANING = frozenset({"ctx", "kind"})
+"""Fields of a syntax tree that follow from the others."""
 
 
-def closure(module: str, root: Path = ROOT) -> set[str]:
-    """The paths of all files of `aru` that `module` needs: itself, all that it imports, and the templates beside those.
+def read_sources(root: Path) -> dict[str, bytes]:
+    """The files below `root`/aru, compiled ones left out."""
+    found = sorted(path for path in (Path(root) / PACKAGE).rglob("*") if "__pycache__" not in path.parts)
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found if path.is_file()}
 
-    A package's __init__ is left out: it holds a docstring only.
+
+IMPORTED: Sources = read_sources(ROOT)
+"""The code of this process."""
+
+
+def closure(module: str, sources: Sources = IMPORTED) -> set[str]:
+    """The paths of all `aru` files that importing `module` needs, itself included, packages' __init__ left out.
+
+    A module needs the modules that it imports, and the other files of its folder (templates, style sheets) and of folders
+    below that are no packages.
     """
     found: set[str] = set()
     waiting = [module]
     while waiting:
-        name = waiting.pop()
-        relative = name.replace(".", "/") + ".py"
-        source = None if relative in found else _source(relative, root)
-        if source is None:
-            continue
-        found.add(relative)
-        waiting += _names(source)
-    return found | {name for folder in {Path(module).parent for module in found} for name in _templates(folder, root)}
+        path = waiting.pop().replace(".", "/") + ".py"
+        if path not in found and path in sources:
+            found |= {path, *_files_beside(path, sources)}
+            waiting += _parsed(sources[path]).imports
+    return found
 
 
 @cache
 def code_digest(module: str, root: Path = ROOT) -> str:
-    """A digest of a module and all that it imports of `aru`; Python's comments, docstrings and layout do not count."""
-    digest = hashlib.sha256()
-    for name in sorted(closure(module, root) - _WITHOUT_EFFECT):
-        digest.update(f"{name}\n{_meaning(name, _source(name, root) or b'')}\n".encode())
-    return digest.hexdigest()
+    """A digest of a module and all that it imports of `aru`; comments, docstrings and layout do not count."""
+    sources = IMPORTED if root == ROOT else read_sources(root)
+    needed = closure(module, sources) - _WITHOUT_EFFECT
+    content = "".join(f"{name} {content_digest(name, sources[name])}\n" for name in sorted(needed))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def content_digest(name: str, source: bytes) -> str:
+    """32 hex digits of a file: of a module the same whatever its comments, docstrings and layout, on any Python.
+
+    Raises SyntaxError or ValueError for a module that cannot be parsed.
+    """
+    return _parsed(source).digest if name.endswith(".py") else _short_digest(source)
 
 
 def edited(module: str) -> list[str]:
-    """The files that `module` needs and that no longer say what this process has imported."""
-    return [name for name in sorted(closure(module)) if not _unchanged(name)]
+    """The files that `module` needs and whose content differs from what this process has imported."""
+    return [name for name in sorted(closure(module)) if not _is_same(name, IMPORTED[name])]
 
 
-def _source(name: str, root: Path) -> bytes | None:
-    if root == ROOT:
-        return _IMPORTED.get(name)
-    return (root / name).read_bytes() if (root / name).is_file() else None
+class _Parsed(NamedTuple):
+    """What counts of a module: the names in `aru` that it imports, and the digest of its syntax tree."""
+
+    imports: list[str]
+    digest: str
 
 
-def _templates(folder: Path, root: Path) -> list[str]:
-    """The templates, style sheets and scripts of the modules in a folder, by their paths relative to `root`."""
-    folders = {folder, *(folder / name for name in _TEMPLATE_FOLDERS)}
-    if root == ROOT:
-        return [name for name in _IMPORTED if name.endswith(_TEMPLATES) and Path(name).parent in folders]
-    paths = [path for one in folders for path in (root / one).glob("*")]
-    return [path.relative_to(root).as_posix() for path in paths if path.suffix in _TEMPLATES]
+@cache
+def _parsed(source: bytes) -> _Parsed:
+    tree = ast.parse(source)
+    imports = _imports(tree)
+    return _Parsed(imports, _short_digest(repr(_plain(tree)).encode("utf-8", "surrogatepass")))
 
 
-def _unchanged(name: str) -> bool:
-    """Whether a file means the same as what this process has imported."""
-    source = _IMPORTED[name]
+def _is_same(name: str, source: bytes) -> bool:
+    """Whether a file of this process's package has the same content as `source`."""
     try:
         now = (ROOT / name).read_bytes()
-        return now == source or _meaning(name, now) == _meaning(name, source)
-    except (OSError, SyntaxError, ValueError):  # gone, or half edited
+        return now == source or content_digest(name, now) == content_digest(name, source)
+    except (OSError, SyntaxError, ValueError):  # removed, or saved in the middle of an edit
         return False
 
 
-def _names(source: bytes) -> list[str]:
+def _files_beside(path: str, sources: Sources) -> set[str]:
+    folder = path.rpartition("/")[0]
+    below = [name for name in sources if name.startswith(f"{folder}/") and not name.endswith(".py")]
+    return {name for name in below if _package_of(name, sources) == folder}
+
+
+def _package_of(name: str, sources: Sources) -> str:
+    """The nearest folder at or above a file that has a module."""
+    folder = name.rpartition("/")[0]
+    while folder and f"{folder}/__init__.py" not in sources:
+        folder = folder.rpartition("/")[0]
+    return folder
+
+
+def _imports(tree: ast.AST) -> list[str]:
     names = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return [name for name in names if name.split(".")[0] == "aru"]
+    return [name for name in names if name.split(".")[0] == PACKAGE]
 
 
-def _meaning(name: str, source: bytes) -> str:
-    """A Python program without its comments and docstrings; the whole text of any other file."""
-    if not name.endswith(".py"):
-        return source.decode()
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+def _plain(node: Any) -> Any:
+    """A syntax tree as nested lists, without docstrings, positions and empty fields, which differ between Pythons."""
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = {name: value for name, value in ast.iter_fields(node) if value not in (None, []) and name not in _NO_MEANING}
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _has_docstring(node):
+        fields["body"] = node.body[1:] or [ast.Pass()]
+    return [type(node).__name__, *([name, _plain(value)] for name, value in fields.items())]
+
+
+def _has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    first = node.body[0] if node.body else None
+    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+
+
+def _short_digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]

@@ -1,7 +1,7 @@
 """The stages: each a function from files to files, the same for Prefect, DVC and a person at a prompt.
 
-Each stage is a module of its own with one public function of its name, and dvc.yaml names as its dependencies just the
-files that it imports: a change of the report's code does not train a model again.
+Each stage is a module of its own with one public function of its name, and depends in dvc.yaml on a record of just the files
+that it imports (`aru.stages.code_record`): a change of the report's code does not train a model again.
 """
 
 import importlib

@@ -40,7 +40,7 @@ class Inputs:
         declared = _yaml(self.root / _PIPELINE).get("stages", {}).get(self.stage, {}).get("do", {})
         parameters = _yaml(self.root / _PARAMETERS)
         names = {"${key}": self.benchmark, "${item}": str(parameters.get("benchmarks", {}).get(self.benchmark))}
-        paths = [_filled(path, names) for path in declared.get("deps", []) if not path.endswith(".py")]
+        paths = [_filled(path, names) for path in declared.get("deps", [])]
         dotted = [_filled(name, names) for name in declared.get("params", [])]
         return {path: _stamp(self.root / path) for path in paths} | {name: _value(parameters, name) for name in dotted}
 

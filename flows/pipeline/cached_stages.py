@@ -3,7 +3,7 @@
 Looked up in this order, by content: dvc.lock (so that a `dvc repro` or a fresh clone counts), then Prefect's store
 (so that parameters set back to older values count). Neither looks at the files, so each find is followed by a
 comparison of digests; a file that is missing or damaged comes from DVC's cache, and if it is not there the stage
-runs again. A key carries the code (the modules that dvc.yaml lists), not the versions of installed packages.
+runs again. A key carries the code of the stage (its record in work/code/), not the versions of installed packages.
 """
 
 import time
@@ -23,6 +23,7 @@ from flows.project import versioning
 from flows.project.digests import Digests
 from flows.project.discretion import discreet
 from flows.project.plan import Source, Stage, StageResult, check_sources, differences, key, plan, refreshed, sources
+from flows.project.stage_code import StageCode
 
 __all__ = ["Execution", "Stage", "StageResult", "key", "lookup", "plan"]
 
@@ -63,6 +64,8 @@ class Execution:
         self.refresh = refreshed(list(self.stages.values()), refresh)
         self.locked = versioning.locked(root)
         self.digests = Digests(root)
+        self.code = StageCode(root, self.locked, self.digests)
+        self.code.refresh()
         self.sources = self.digests.of_all(tuple(sources(self.stages.values())))
         self.declarations = self.digests.of_all((versioning.PIPELINE_FILE, *self._parameter_files()))
         self.cancelled = Event()
@@ -112,12 +115,18 @@ class Execution:
             now = {other.address: other for other in plan(self.root, self.benchmark)}
             if now.get(stage.address) != stage:
                 return False
-        return all(self.digests.of(dep) == self.sources[dep] for dep in stage.deps if dep in self.sources)
+        same = all(self.digests.of(dep) == self.sources[dep] for dep in stage.deps if dep in self.sources)
+        return same and self.code.is_unchanged(stage.name)
 
     def unrecorded(self, results: list[StageResult]) -> list[StageResult]:
         """The results that dvc.lock does not have, or whose bytes DVC's cache lacks."""
         lacking = versioning.lacking(self.root, [digest for result in results for digest in result.outs.values()])
         return [result for result in results if lacking & set(result.outs.values()) or not self._matches_lock(result)]
+
+    def code_is_unrecorded(self) -> bool:
+        """Whether the code is to be recorded: dvc.lock or DVC's cache lacks it, and it is as it was when the flow began."""
+        lacking = not self.code.is_locked or versioning.lacking(self.root, list(self.code.digests.values()))
+        return bool(lacking) and self.code.is_unchanged()
 
     def intact(self, result: StageResult) -> bool:
         """Whether the inputs are as when the flow began and the outputs as the stage left them."""

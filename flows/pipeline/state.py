@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Literal
 
 from aru.core.errors import InputError
+from aru.stages.code_record import record_path
 from flows.project import versioning
 from flows.project.digests import Digests
 from flows.project.plan import Stage, differences, key, plan, upstream
+from flows.project.stage_code import StageCode
 from flows.project.versioning import Locked
 
 State = Literal["cached", "stale", "never run", "damaged", "waits"]
@@ -28,16 +30,19 @@ def states(root: Path, benchmark: str) -> list[StageState]:
     """The state of every stage of a benchmark, in order."""
     stages = {stage.address: stage for stage in plan(root, benchmark)}
     entries, digests = versioning.locked(root), Digests(root)
+    code = StageCode(root, entries, digests)
     found: dict[str, StageState] = {}
     for address, stage in stages.items():
         before = [found[other] for other in upstream(stage, stages)]
-        found[address] = _state(stage, entries.get(address), digests, before)
+        found[address] = _state(stage, entries.get(address), digests, code, before)
     return list(found.values())
 
 
-def _state(stage: Stage, entry: Locked | None, digests: Digests, before: list[StageState]) -> StageState:
-    inputs, outs = digests.of_all(stage.deps), digests.of_all(stage.outs)
+def _state(stage: Stage, entry: Locked | None, digests: Digests, code: StageCode, before: list[StageState]) -> StageState:
+    inputs, outs = digests.of_all(stage.deps) | code.digests, digests.of_all(stage.outs)
     state, because = _judge(stage, entry, inputs, outs, [other.name for other in before if other.state != "cached"])
+    if entry and (record := record_path(stage.name)) in because:
+        because = [name for name in because if name != record] + code.changed_files(stage.name, entry.deps.get(record))
     return StageState(stage.name, _key(stage, inputs), state, tuple(because), outs)
 
 

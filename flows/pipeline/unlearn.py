@@ -22,6 +22,7 @@ from flows.project import versioning
 from flows.project.discretion import discreet, original
 from flows.project.folder import ProjectBusy, find_project, project_lock
 from flows.project.plan import StageResult
+from flows.project.stage_code import CODE_STAGE
 from flows.servers.parents import end_with_parent
 from flows.tracking import publishing, store
 from flows.tracking.publishing import Published
@@ -116,7 +117,7 @@ def commit_stages(execution: Execution, results: list[StageResult]) -> list[str]
             sound.append(result.stage.address)
         else:
             execution.board.say(f"{result.stage.address} is not recorded: its files changed while the flow ran")
-    versioning.commit(execution.root, sound)
+    versioning.commit(execution.root, [*sound, CODE_STAGE] if execution.code_is_unrecorded() else sound)
     return sound
 
 

@@ -13,6 +13,7 @@ from flows.project import versioning
 from flows.project.digests import Digests
 from flows.project.params import PARAMS_FILE, Edit
 from flows.project.plan import differences
+from flows.project.stage_code import StageCode
 from flows.project.versioning import Stage
 
 if TYPE_CHECKING:
@@ -85,11 +86,12 @@ def prepared_rows(root: Path, benchmark: str, stages: list[Stage]) -> "tuple[pd.
     from aru.data.manifest import read_manifest
 
     stage = next(stage for stage in stages if stage.name == "prepare")
-    entry, digests = versioning.locked(root).get(stage.address), Digests(root)
+    locked, digests = versioning.locked(root), Digests(root)
+    entry = locked.get(stage.address)
     path = f"work/{benchmark}/prepared/manifest.csv"
     if entry is None or entry.outs.get(path) is None or digests.of(path) != entry.outs[path]:
         return None, False
-    changed = differences(stage, digests.of_all(stage.deps), entry)
+    changed = differences(stage, digests.of_all(stage.deps) | StageCode(root, locked, digests).digests, entry)
     if {*changed} & {"cmd", "outs", *stage.deps, *entry.deps}:
         return None, False
     return read_manifest(root / path), not changed

@@ -50,4 +50,6 @@ class Digests:
 
 
 def _files_below(folder: Path) -> list[str]:
-    return [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    """The files that DVC sees: .dvcignore leaves compiled code out."""
+    found = sorted(path for path in folder.rglob("*") if "__pycache__" not in path.relative_to(folder).parts)
+    return [path.relative_to(folder).as_posix() for path in found if path.is_file()]

@@ -11,6 +11,7 @@ from aru.core.config import load_archives
 from aru.core.errors import InputError
 from flows.project import versioning
 from flows.project.params import PARAMS_FILE
+from flows.project.stage_code import is_code_record
 from flows.project.versioning import Locked, Stage
 
 ALL = "all"
@@ -61,9 +62,9 @@ def sources(stages: Iterable[Stage]) -> list[str]:
 
 
 def check_sources(root: Path, stages: Iterable[Stage]) -> None:
-    """Raise InputError where data or code is missing, before anything is started."""
+    """Raise InputError where data is missing, before anything is started; records of code are written when needed."""
     for path in sources(stages):
-        if not (Path(root) / path).exists():
+        if not is_code_record(path) and not (Path(root) / path).exists():
             raise InputError(f"{path} does not exist: {_remedy(root, path)}")
 
 
@@ -80,7 +81,7 @@ def absent_data(root: Path) -> dict[str, str]:
 def key(stage: Stage, digests: Mapping[str, str | None]) -> str:
     """64 hex digits that change when the command, an input's bytes, a parameter or the list of outputs changes.
 
-    The code is among the inputs: dvc.yaml lists the modules a stage uses. Raises InputError for a missing input.
+    The code is among the inputs, as a record of it (`flows.project.stage_code`). Raises InputError for a missing input.
     """
     if missing := [dep for dep in stage.deps if digests.get(dep) is None]:
         raise InputError(f"stage {stage.address} reads {missing[0]}, which does not exist")
@@ -106,8 +107,6 @@ def refreshed(stages: list[Stage], names: tuple[str, ...]) -> frozenset[str]:
 
 
 def _remedy(root: Path, path: str) -> str:
-    if Path(path).suffix == ".py":
-        return "`git checkout` restores code"
     file = versioning.tracked_by(root, path)
     if file is None:
         return "no .dvc file tracks it; `aru data import` brings in data of your own"

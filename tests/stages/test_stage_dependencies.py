@@ -1,28 +1,113 @@
-"""dvc.yaml names for each stage just the code that it imports: no more (needless work), no less (stale results)."""
+"""A stage depends on just the code that it imports: no more (needless work), no less (stale results)."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from aru.core.source_code import closure
+from aru.core.errors import InputError
+from aru.core.source_code import ROOT, closure, content_digest, read_sources
+from aru.stages.code_record import code_records, record_path, write_code_records
 from aru.stages.runner import FOLDERS, STAGES
 from flows.project.versioning import STORE
 from tests.helpers.project import declared_outs
 
-ROOT = Path(__file__).resolve().parents[2]
 DECLARED = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
-def test_dvc_declares_all_stages():
-    assert tuple(DECLARED) == STAGES
+def test_dvc_declares_all_stages_and_their_code():
+    assert tuple(DECLARED) == ("code", *STAGES)
+    assert DECLARED["code"]["cmd"] == "python -m aru code" and DECLARED["code"]["deps"] == ["aru"]
+    assert DECLARED["code"]["outs"] == [{record_path(stage): {"remote": STORE, "persist": True}} for stage in STAGES]
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_code_dependencies_are_the_imports(stage):
-    declared = {dep for dep in DECLARED[stage]["do"]["deps"] if dep.startswith("aru/")}
-    needed = closure(f"aru.stages.{stage}", ROOT)
-    assert declared == needed, f"dvc.yaml, stage {stage}: add {sorted(needed - declared)}, drop {sorted(declared - needed)}"
+def test_a_stage_depends_on_the_record_of_its_own_code(stage):
+    deps = DECLARED[stage]["do"]["deps"]
+    assert [dep for dep in deps if dep.startswith(("aru", "work/code/"))] == [record_path(stage)]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_record_lists_exactly_what_the_stage_imports(stage):
+    sources = read_sources(ROOT)
+    listed = json.loads(code_records(ROOT)[record_path(stage)])
+    assert listed == {name: content_digest(name, sources[name]) for name in closure(f"aru.stages.{stage}")}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A project with code of its own, to be edited."""
+    shutil.copytree(ROOT / "aru", tmp_path / "aru", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def with_other_record(root: Path, file: str, text: str) -> set[str]:
+    """The stages whose record differs after `text` is appended to a file."""
+    before = code_records(root)
+    with open(root / file, "a") as edited:
+        edited.write(text)
+    after = code_records(root)
+    return {stage for stage in STAGES if before[record_path(stage)] != after[record_path(stage)]}
+
+
+@pytest.mark.parametrize(
+    "file, text, expected",
+    [
+        ("aru/stages/retrain.py", "\nX = 1\n", {"retrain"}),
+        ("aru/stages/retrain.py", "\n# a comment\n", set()),
+        ("aru/core/files.py", "\nX = 1\n", set(STAGES)),
+        ("aru/core/files.py", "\n\ndef f():\n", None),
+        ("aru/stages/runner.py", "\nX = 1\n", set()),
+        ("aru/reporting/run/page.css", "x", {"report"}),
+    ],
+    ids=("one stage", "comment", "all stages", "half edited", "what calls the stages", "new style sheet"),
+)
+def test_an_edit_changes_the_records_of_the_stages_that_import_it(copy, file, text, expected):
+    if expected is None:
+        with pytest.raises(InputError, match="or a module that it imports, is not valid Python"):
+            with_other_record(copy, file, text)
+    else:
+        assert with_other_record(copy, file, text) == expected
+
+
+def test_a_docstring_does_not_count_and_a_default_does(copy):
+    before = code_records(copy)
+    path = copy / "aru" / "core" / "seeds.py"
+    source = path.read_text()
+    path.write_text(source.replace('"""', '"""Changed. ', 1))
+    assert code_records(copy) == before != code_records_with(path, source + "\n\ndef f(x=None):\n    return x\n", copy)
+
+
+def code_records_with(path: Path, source: str, root: Path) -> dict[str, str]:
+    path.write_text(source)
+    return code_records(root)
+
+
+def test_records_that_are_the_same_are_not_written(copy):
+    write_code_records(copy)
+    files = {path: (copy / path).stat() for path in code_records(copy)}
+    (copy / record_path("report")).write_text("{}")
+    write_code_records(copy)
+    rewritten = {path for path, before in files.items() if (copy / path).stat().st_ino != before.st_ino}
+    assert rewritten == {record_path("report")}
+    assert {path: (copy / path).read_text() for path in files} == code_records(copy)
+
+
+def test_code_edited_while_it_is_recorded_is_an_error(copy, monkeypatch):
+    def edit(path: Path, content: str) -> bool:
+        (copy / "aru" / "core" / "seeds.py").write_text("X = 1\n")
+        return True
+
+    monkeypatch.setattr("aru.stages.code_record._has_content", edit)
+    with pytest.raises(InputError, match="aru/ was edited while its code was recorded"):
+        write_code_records(copy)
+
+
+def test_a_project_without_code_of_its_own_records_the_package(tmp_path):
+    write_code_records(tmp_path)
+    assert {path: (tmp_path / path).read_text() for path in code_records(ROOT)} == code_records(ROOT)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -56,6 +141,6 @@ def test_the_original_does_not_depend_on_who_is_to_be_forgotten():
 
 
 def test_the_import_walk_sees_what_is_there():
-    found = closure("aru.stages.attack", ROOT)
+    found = closure("aru.stages.attack")
     assert {"aru/methods/aru/attack.py", "aru/stages/attack.py", "aru/train/losses.py", "aru/core/files.py"} <= found
     assert not {name for name in found if name.startswith("aru/reporting/")} and "aru/methods/aru/resetting.py" not in found

@@ -1,6 +1,7 @@
 """The contracts between the flow, DVC and Prefect, each on a project that the flow has run through once."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 
 from aru.core.errors import InputError
 from aru.core.files import save_tensors
+from flows.pipeline.state import states
 from flows.project import versioning
 from flows.project.plan import absent_data
 from tests.helpers.flow_fixtures import STAGES, computed, run_flow
@@ -125,19 +127,64 @@ def test_clone_without_a_private_archive_runs_the_embedded_one(project: Path, tm
         (("params", "resamples: 1000", "resamples: 500"), {"evaluate", "audit", "report"}),
         (("code", "aru/stages/retrain.py"), {"retrain", "evaluate", "audit", "report"}),
         (("code", "aru/core/progress.py"), set(STAGES)),
+        (("comment", "aru/core/progress.py"), set()),
         (("input", "data/faces.zip"), set(STAGES)),
         (("input", "data/mufac.zip"), set()),
     ],
-    ids=("attack", "evaluation", "one stage", "all stages", "archive", "another archive"),
+    ids=("attack", "evaluation", "one stage", "all stages", "comment", "archive", "another archive"),
 )
 def test_a_change_runs_what_depends_on_it_and_nothing_else(project: Path, change: tuple[str, ...], expected: set[str]) -> None:
     if change[0] == "params":
         change_param(project, change[1], change[2])
     else:
-        with open(project / change[1], "a") as file:
-            file.write("\n# changed\n")
+        append(project / change[1], "\n# a comment\n" if change[0] == "comment" else "\nX = 1\n")
     assert computed(run_flow(project)) == expected
     assert versioning.status(project).keys() <= {"data.dvc"}, "a change of the data is the user's to record"
+
+
+def append(path: Path, text: str) -> None:
+    with open(path, "a") as file:
+        file.write(text)
+
+
+def run_by_repro(root: Path, *targets: str) -> set[str]:
+    """The stages that a plain `dvc repro` runs."""
+    return set(re.findall(r"Running stage '(.+?)'", shell(root, "dvc", "repro", *targets)))
+
+
+def test_dvc_repro_sees_a_change_of_code_and_runs_what_imports_it(project: Path) -> None:
+    append(project / "aru/stages/retrain.py", "\nX = 1\n")
+    after = {f"{stage}@faces" for stage in ("retrain", "evaluate", "audit", "report")}
+    assert run_by_repro(project) == {"code", *after}
+    assert versioning.status(project) == {}
+    assert computed(run_flow(project)) == set()
+    append(project / "aru/stages/retrain.py", "\n# a comment\n")
+    assert run_by_repro(project) == {"code"}
+    assert computed(run_flow(project)) == set()
+    append(project / "aru/stages/attack.py", "\nX = 1\n")
+    assert run_by_repro(project, "attack@faces") == {"code", "attack@faces"}, "the record of the code is upstream"
+
+
+def test_lost_records_of_the_code_are_written_again(project: Path) -> None:
+    before = {path.name: path.read_bytes() for path in (project / "work/code").glob("*.json")}
+    assert len(before) == len(STAGES)
+    shutil.rmtree(project / "work/code")
+    assert set(run_flow(project).values()) == {"prefect"}
+    assert {path.name: path.read_bytes() for path in (project / "work/code").glob("*.json")} == before
+    assert versioning.status(project) == {}
+
+
+def test_status_names_the_changed_file_and_writes_nothing(project: Path) -> None:
+    append(project / "aru/stages/retrain.py", "\nX = 1\n")
+    before = files_with_times(project)
+    found = {item.name: (item.state, item.because) for item in states(project, "faces")}
+    assert found["retrain"] == ("stale", ("aru/stages/retrain.py",))
+    assert found["train"] == ("cached", ()) and found["evaluate"] == ("waits", ("for retrain",))
+    assert files_with_times(project) == before
+
+
+def files_with_times(project: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in files_of(project)}
 
 
 def test_parameters_set_back_are_not_computed_again(project: Path) -> None:

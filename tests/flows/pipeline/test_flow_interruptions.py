@@ -124,7 +124,8 @@ def test_stage_that_leaves_out_an_output_fails(changed: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "file, before, after", [("params.yaml", "steps: 11", "steps: 12"), ("aru/methods/aru/attack.py", '"""', '"""Changed. ')]
+    "file, before, after",
+    [("params.yaml", "steps: 11", "steps: 12"), ("aru/methods/aru/attack.py", "import torch\n", "import torch\n\nX = 1\n")],
 )
 def test_change_while_a_stage_runs_is_noticed(changed: Path, file: str, before: str, after: str) -> None:
     def meddling(stage: str, benchmark: str, root: Path, progress) -> None:

@@ -7,6 +7,7 @@ import yaml
 
 from aru.core.errors import InputError
 from aru.core.files import file_md5
+from aru.stages.code_record import write_code_records
 from flows.project import versioning
 from flows.project.digests import Digests, folder_manifest, folder_md5
 from flows.project.plan import differences, key, plan, refreshed, upstream
@@ -188,6 +189,7 @@ def test_each_archive_has_a_file_and_a_remote_of_its_own(fresh: Path) -> None:
 
 
 def test_commit_leaves_the_other_stages_entries(fresh: Path) -> None:
+    write_code_records(fresh)
     for stage in plan(fresh, "faces"):
         run_stage(stage.name, "faces", fresh)
     versioning.commit(fresh, ["prepare@faces", "train@faces"])

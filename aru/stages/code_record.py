@@ -1,0 +1,60 @@
+"""`python -m aru code`: the code of each stage as a file, on which the stage depends in dvc.yaml.
+
+work/code/STAGE.json lists the files of `aru` that the stage imports, each with the digest of its content. Comments and
+docstrings do not count: a stage runs again when, and only when, its code differs.
+"""
+
+from pathlib import Path
+
+from aru.core.errors import InputError
+from aru.core.files import atomic_path, json_text
+from aru.core.folders import STAGES
+from aru.core.source_code import PACKAGE, ROOT, Sources, closure, content_digest, read_sources
+
+RECORDS = "work/code"
+"""The folder of the records in a project."""
+
+
+def record_path(stage: str) -> str:
+    """The path of a stage's record, relative to the project."""
+    return f"{RECORDS}/{stage}.json"
+
+
+def code_records(root: Path) -> dict[str, str]:
+    """{path: content} of the records of all stages, from the files of `aru` as they are now.
+
+    These are the files in the project folder `root` or, where it has none, those of the installed package. Raises
+    InputError for a module that cannot be parsed.
+    """
+    return _records(_sources(root))
+
+
+def write_code_records(root: Path) -> None:
+    """Write the records whose content differs. Raises InputError where `aru` was edited meanwhile."""
+    sources = _sources(root)
+    for path, content in _records(sources).items():
+        if not _has_content(Path(root) / path, content):
+            with atomic_path(Path(root) / path) as temporary:
+                temporary.write_text(content, encoding="utf-8")
+    if _sources(root) != sources:
+        raise InputError(f"{PACKAGE}/ was edited while its code was recorded: run `python -m aru code` again")
+
+
+def _sources(root: Path) -> Sources:
+    return read_sources(root if (Path(root) / PACKAGE).is_dir() else ROOT)
+
+
+def _records(sources: Sources) -> dict[str, str]:
+    return {record_path(stage): json_text(_record(f"{PACKAGE}.stages.{stage}", sources)) for stage in STAGES}
+
+
+def _record(module: str, sources: Sources) -> dict[str, str]:
+    """{file: digest of its content} of all files that a module needs."""
+    try:
+        return {name: content_digest(name, sources[name]) for name in closure(module, sources)}
+    except (SyntaxError, ValueError) as error:
+        raise InputError(f"{module}, or a module that it imports, is not valid Python ({error}): correct it") from error
+
+
+def _has_content(path: Path, content: str) -> bool:
+    return path.is_file() and path.read_bytes() == content.encode()
