@@ -242,6 +242,23 @@ def test_an_odd_pool_is_refused_before_a_server_starts(call, project, monkeypatc
     assert code == 2 and "3 shadow models: an even number" in error
 
 
+@pytest.mark.parametrize(
+    "command, message",
+    [
+        (("benchmark", "--budget", "2d"), "--budget '2d' is not a length of time"),
+        (("tune", "--budget", "0s"), "--budget '0s' is 0.0 seconds"),
+        (("shadows", "build", "--budget", "90"), "--budget '90' is not a length of time"),
+        (("shadows", "build", "--protocol", "clear"), "unknown protocol 'clear'"),
+        (("benchmark", "--parameters", "best"), "--parameters 'best': choose default or tuned"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_wrong_option_is_refused_before_a_server_starts(call, project, monkeypatch, command, message):
+    monkeypatch.setattr("flows.servers.local_servers.flow_api", lambda *given: pytest.fail("a server was started"))
+    code, _, error = call(*command)
+    assert code == 2 and message in error
+
+
 def test_another_error_is_not_taken_for_an_interruption(project, monkeypatch):
     monkeypatch.setattr("flows.servers.local_servers.flow_api", lambda *given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
