@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import prefect.runtime.deployment
 import prefect.runtime.flow_run
@@ -121,7 +122,7 @@ def commit_stages(execution: Execution, results: list[StageResult]) -> list[str]
     return sound
 
 
-def _busy(task: Task, run: TaskRun, state: State) -> bool:
+def _busy(task: Task[..., Any], run: TaskRun, state: State) -> bool:
     return isinstance(original(state.result(raise_on_failure=False)), versioning.VersioningBusy)
 
 

@@ -73,8 +73,9 @@ class Workers:
             worker = worker or self._start()
             worker.run(work, progress)
         except WorkerDied:
-            self._all.remove(worker)
-            worker.stop()
+            if worker is not None:
+                self._all.remove(worker)
+                worker.stop()
             worker = None
             raise
         finally:
@@ -174,7 +175,7 @@ def _serve(pipe: Connection) -> None:
         pipe.send(("end", failure))
 
 
-def _listen(pipe: Connection, jobs: Queue, stopped: Event) -> None:
+def _listen(pipe: Connection, jobs: Queue[Work], stopped: Event) -> None:
     """Take orders. When the flow is gone, even by a kill, end at once: a later flow must find nobody writing."""
     while True:
         try:

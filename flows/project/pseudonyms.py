@@ -149,7 +149,7 @@ def _scalars(text: str) -> list[tuple[yaml.ScalarNode, bool]]:
             waiting += [(value, named or _names_people(key.value)) for key, value in node.value]
         elif isinstance(node, yaml.SequenceNode):
             waiting += [(item, named) for item in node.value]
-        elif node.tag != "tag:yaml.org,2002:null":
+        elif isinstance(node, yaml.ScalarNode) and node.tag != "tag:yaml.org,2002:null":
             found.append((node, named))
     return found
 
