@@ -1,4 +1,4 @@
-"""How retrained models stand the audit: where limits can lie, and how many good models the limits turn away.
+"""How the audit judges retrained models: where limits can lie, and how many good models the limits turn away.
 
 A good model has to lie within a limit by all of its interval, so the first half of the retrained models says where limits
 can lie: at the farthest end of an interval of theirs. The other half tests the limits of thresholds.yaml: those that fail
@@ -29,7 +29,7 @@ VERDICTS = ("pass", "inconclusive", "fail")
 
 
 @dataclass(frozen=True)
-class Asked:
+class CalibrationRequest:
     """seeds: retrained models; originals: how many; workers: trainings at once; cached: use what is there, train nothing.
 
     method: whose unlearned shadows U-LiRA holds these models to, which no method has made; without one it is not run.
@@ -47,29 +47,29 @@ class Asked:
     write: bool = False
 
 
-def calibrate(asked: Asked, *, root: Path) -> dict[str, Any]:
+def calibrate(request: CalibrationRequest, *, root: Path) -> dict[str, Any]:
     """Train what is missing (as cells of a comparison), audit every model, sum up into calibration-LEVEL.json.
 
     The level standard compares with the retrained model of the lowest seed, which is then neither calibrating nor testing.
     """
-    if asked.seeds < (least := LEAST_SEEDS if asked.write else 2):
-        raise InputError(f"{asked.seeds} seeds: {least} or more are needed, one half to calibrate and one to test")
-    config, work = load_config(root / "params.yaml", asked.benchmark), root / "work" / asked.benchmark
-    thresholds, store = read_thresholds(root / THRESHOLDS_FILE, KNOWN).on(asked.benchmark), open_store(work)
+    if request.seeds < (least := LEAST_SEEDS if request.write else 2):
+        raise InputError(f"{request.seeds} seeds: {least} or more are needed, one half to calibrate and one to test")
+    config, work = load_config(root / "params.yaml", request.benchmark), root / "work" / request.benchmark
+    thresholds, store = read_thresholds(root / THRESHOLDS_FILE, KNOWN).on(request.benchmark), open_store(work)
     plan = make_plan(
-        asked.benchmark,
+        request.benchmark,
         config,
         work / "prepared",
         parse_choices("retrain", config),
-        draws_of(asked.protocol, 1),
-        seeds=asked.seeds,
+        draws_of(request.protocol, 1),
+        seeds=request.seeds,
         compute=make_compute(config.runtime),
     )
     wanted = [
-        task for task in plan.tasks if task.kind == "retrained" or (task.kind == "original" and task.seed < asked.originals)
+        task for task in plan.tasks if task.kind == "retrained" or (task.kind == "original" and task.seed < request.originals)
     ]
-    if not asked.cached:
-        run_tasks([task for task in wanted if not store.has(task.key, model=True)], config, work, workers=asked.workers)
+    if not request.cached:
+        run_tasks([task for task in wanted if not store.has(task.key, model=True)], config, work, workers=request.workers)
     there = [task for task in wanted if store.has(task.key, model=True)]
     retrained, originals = ([task for task in there if task.kind == kind] for kind in ("retrained", "original"))
     if len(retrained) < 2 or not originals:
@@ -77,37 +77,37 @@ def calibrate(asked: Asked, *, root: Path) -> dict[str, Any]:
             f"{len(retrained)} retrained models and {len(originals)} originals are there, 2 and 1 are needed: "
             "let them be trained"
         )
-    audited = [task for task in there if asked.level == "quick" or task != retrained[0]]
+    audited = [task for task in there if request.level == "quick" or task != retrained[0]]
     rows = [
         record_of(
             Trio(task, originals[0], retrained[0]),
             thresholds,
             config,
             work,
-            asked.level,
-            {"benchmark": asked.benchmark, "model": task.label},
-            method=asked.method,
+            request.level,
+            {"benchmark": request.benchmark, "model": task.label},
+            method=request.method,
         )
         | {"kind": task.kind, "seed": task.seed}
         for task in audited
     ]
-    found = rounded(summed_up(rows, thresholds, asked.level))
-    found |= {"benchmark": asked.benchmark, "protocol": asked.protocol}
-    if asked.write:
+    found = rounded(summarise_models(rows, thresholds, request.level))
+    found |= {"benchmark": request.benchmark, "protocol": request.protocol}
+    if request.write:
         parts = _parts(rows)
-        limits = own_limits(parts, thresholds, f"{asked.benchmark}, {asked.protocol}")
+        limits = own_limits(parts, thresholds, f"{request.benchmark}, {request.protocol}")
         own = verdicts_under(limits, parts, thresholds)
         check_originals(own)
-        write_limits(root / THRESHOLDS_FILE, asked.benchmark, limits)
+        write_limits(root / THRESHOLDS_FILE, request.benchmark, limits)
         found |= {
             "own_limits": {name: limit.model_dump(exclude_none=True) for name, limit in limits.items()},
             "own_verdicts": own,
         }
-    write_json(work / "audit" / f"calibration-{asked.level}.json", found)
+    write_json(work / "audit" / f"calibration-{request.level}.json", found)
     return found
 
 
-def summed_up(rows: Sequence[dict[str, Any]], thresholds: Thresholds, level: Level) -> dict[str, Any]:
+def summarise_models(rows: Sequence[dict[str, Any]], thresholds: Thresholds, level: Level) -> dict[str, Any]:
     """Per criterion the reach of the calibrating models' intervals, and the verdicts of the testing ones and of originals.
 
     rows: audit records with `kind` and `seed`. Retrained models calibrate in the order of their seeds, the first half,
@@ -122,7 +122,7 @@ def summed_up(rows: Sequence[dict[str, Any]], thresholds: Thresholds, level: Lev
     }
 
 
-def told(found: dict[str, Any]) -> list[str]:
+def format_calibration(found: dict[str, Any]) -> list[str]:
     """The table as lines of text."""
     lines = [f"{'criterion':20} {'reach of retrained':>18}  tested: {'/'.join(VERDICTS)}  originals"]
     for name, row in found["criteria"].items():

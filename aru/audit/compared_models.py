@@ -147,7 +147,7 @@ def audited_model(trio: Trio, config: Config, work: Path) -> AuditedModel:
     """What the audit has to know of the model: the reference is not compared with itself."""
     task = trio.audited
     name = RETRAINED if task.key == trio.retrained.key else task.label
-    made = spelled(task.choice.method, task.choice.variant) if task.kind == "method" else None
+    made = spelled(task.choice.method, task.choice.variant) if task.kind == "method" and task.choice else None
     return AuditedModel(name, task.benchmark, config, work, None if made == "nothing" else made, draw=task.draw)
 
 

@@ -27,7 +27,7 @@ class PeopleFound:
     details: dict[str, Any]
 
 
-def nobody_found(why: str) -> PeopleFound:
+def not_compared(why: str) -> PeopleFound:
     """What is said of people who could be compared with nobody."""
     return PeopleFound(NotRun(why), NotRun(why), {"forgotten": 0, "unseen": 0, "most_exposed": []})
 
@@ -58,7 +58,8 @@ def people_found(
 def _with_interval(share: float, drawn: np.ndarray, people: int) -> Measurement:
     """The bootstrap's interval, or Clopper and Pearson's where that is wider: the bootstrap is sure of nobody and of all."""
     successes = round(share * people)
-    bounds, exact = interval(drawn), clopper_pearson(successes, people)
+    exact = clopper_pearson(successes, people)
+    bounds = interval(drawn) or exact
     typical = (successes + 1) / (people + 2)
     error = max(float(drawn.std()), (typical * (1 - typical) / people) ** 0.5)
     return Measurement(share, (min(bounds[0], exact[0]), max(bounds[1], exact[1])), error)
@@ -67,4 +68,4 @@ def _with_interval(share: float, drawn: np.ndarray, people: int) -> Measurement:
 def _share(found: np.ndarray, others: np.ndarray) -> float:
     """TPR at the rate of people, or at that of one false accusation where there are fewer than 20 unseen people."""
     point = tpr_at_fpr(found, others, max(PEOPLE_RATE, 1 / len(others)))
-    return float(point.tpr)
+    return np.nan if point.tpr is None else float(point.tpr)

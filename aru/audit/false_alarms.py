@@ -32,7 +32,7 @@ OWN = 0.9
 CONSTANT = 0.7
 """Share of a person's photos that are of one class."""
 RESAMPLES = 100
-CPU = Compute(torch.device("cpu"), "fp32")
+CPU = Compute(torch.device("cpu"), torch.float32)
 ALL = "any of them"
 RECIPE = TrainConfig(epochs=6, batch_size=64, lr=0.02, momentum=0.9, schedule="cosine", augment=False)
 
@@ -49,7 +49,7 @@ def rates(people: int, photos: int, *, trials: int, criteria: dict[str, Threshol
         bad = [
             name
             for name, one in required.items()
-            if isinstance(found[name], Measurement) and judge(found[name], one) == "fail"
+            if isinstance(measured := found[name], Measurement) and judge(measured, one) == "fail"
         ]
         failed.update([*bad, *([ALL] if bad else [])])
     return {name: failed[name] / trials for name in (*required, ALL)}
@@ -111,7 +111,7 @@ def _models() -> tuple[nn.Module, nn.Module]:
     retained = _photos(_people(RETAINED, rng), UNSEEN_PHOTOS, rng)
     forgotten = _photos(_candidates(), UNSEEN_PHOTOS, rng)
     sets = _sets({"forget": forgotten, "retain": retained, "test": retained, "unseen": retained})
-    return tuple(_trained(data, seed) for seed, data in enumerate((sets.retain, sets.train)))
+    return _trained(sets.retain, 0), _trained(sets.train, 1)
 
 
 def _trained(data: ImageSet, seed: int) -> nn.Module:
@@ -124,7 +124,7 @@ def _trained(data: ImageSet, seed: int) -> nn.Module:
     return model
 
 
-def told(table: dict[tuple[int, int], dict[str, float]]) -> list[str]:
+def format_table(table: dict[tuple[int, int], dict[str, float]]) -> list[str]:
     """Lines of a Markdown table: a row for every number of people and photos."""
     names = list(next(iter(table.values())))
     lines = [f"| people | photos of each | {' | '.join(names)} |", "|---:" * (2 + len(names)) + "|"]

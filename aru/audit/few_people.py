@@ -39,22 +39,22 @@ def over_people(
         sets = case.stand_ins
         if sets is None:
             return widened(bootstrap(), _fewer(case), within)
-        found = shifted(float(figure), null_of(null, sets), within=within)
+        shift = shifted(float(figure), null_of(null, sets), within=within)
     except InputError as error:
-        return NotRun(str(error), _known(figure))
-    return Measurement(found.figure, found.interval, found.error)
+        return NotRun(str(error), _finite(figure))
+    return Measurement(shift.figure, shift.interval, shift.error)
 
 
-def many_alone(
+def bootstrap_only(
     case: Case, figure: float, bootstrap: Callable[[], Measurement | NotRun], *, within: Within = SHARE
 ) -> Measurement | NotRun:
-    """A figure of the forget set for which nobody can stand in: not tested where the bootstrap does not serve."""
+    """A figure of the forget set that unseen people cannot stand in for: not tested where the bootstrap does not serve."""
     try:
         if case.stand_ins is None:
             return widened(bootstrap(), _fewer(case), within)
     except InputError as error:
-        return NotRun(str(error), _known(figure))
-    return NotRun(too_few(len(set(case.people("forget"))), "forget"), _known(figure))
+        return NotRun(str(error), _finite(figure))
+    return NotRun(too_few(len(set(case.people("forget"))), "forget"), _finite(figure))
 
 
 def of_set(
@@ -63,7 +63,7 @@ def of_set(
     """A figure of one set that is not forget, with its bootstrap interval over people."""
     people = len(set(case.people(role)))
     if people < LEAST_PEOPLE:
-        return NotRun(too_few(people, role), _known(figure))
+        return NotRun(too_few(people, role), _finite(figure))
     return widened(bootstrap(), people, within)
 
 
@@ -77,15 +77,15 @@ def auc_over_people(
             found = from_interval(figure, auc_interval(members, others, people=people, resamples=resamples, seed=seed))
             return widened(found, min(len(np.unique(side)) for side in people), SHARE)
         sets = stand_ins(*people, seed=seed)
-        found = shifted(figure, null_of(lambda standing, rest: auc(others[standing], others[rest]), sets), within=SHARE)
+        shift = shifted(figure, null_of(lambda standing, rest: auc(others[standing], others[rest]), sets), within=SHARE)
     except InputError as error:
         return NotRun(str(error), figure)
-    return Measurement(found.figure, found.interval, found.error)
+    return Measurement(shift.figure, shift.interval, shift.error)
 
 
 def widened(found: Measurement | NotRun, people: int, within: Within) -> Measurement | NotRun:
     """A bootstrap interval over few people as wide as it should be: with Student's quantile, and n - 1 in the variance."""
-    if people >= ENOUGH_PEOPLE or isinstance(found, NotRun):
+    if people >= ENOUGH_PEOPLE or isinstance(found, NotRun) or found.interval is None or found.error is None:
         return found
     factor = float(t.ppf((1 + LEVEL) / 2, people - 1) / norm.ppf((1 + LEVEL) / 2)) * (people / (people - 1)) ** 0.5
     low, high = (float(np.clip(found.figure + factor * (end - found.figure), *within)) for end in found.interval)
@@ -105,5 +105,5 @@ def too_few(people: int, role: str) -> str:
     )
 
 
-def _known(figure: float) -> float | None:
+def _finite(figure: float) -> float | None:
     return float(figure) if np.isfinite(figure) else None

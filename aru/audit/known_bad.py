@@ -7,7 +7,7 @@ on one's own data is its power there: how many people are asked, and how much th
 import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -63,7 +63,7 @@ def classifier_reset(model: nn.Module) -> nn.Module:
     model = copy.deepcopy(model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model.get_submodule(classifier(model)).reset_parameters()
+        cast(nn.Linear, model.get_submodule(classifier(model))).reset_parameters()
     return model
 
 
@@ -96,7 +96,9 @@ def cases(benchmark: str, root: Path) -> Iterator[tuple[str, Case]]:
         raise InputError(f"there is no original model of {benchmark} yet: `aru run --benchmark {benchmark}` makes it")
     original, compute = load_model(path), make_compute(config.runtime)
     sets, manifest = load_sets(work / "prepared", config.data.task), read_manifest(work / "prepared" / "manifest.csv")
-    answers = {role: predict(original, getattr(sets, role), compute=compute) for role in quick.QUICK_SETS}
+    answers: dict[str, dict[str, torch.Tensor]] = {
+        ORIGINAL: {role: predict(original, getattr(sets, role), compute=compute) for role in quick.QUICK_SETS}
+    }
     for name, change in KNOWN_BAD.items():
         models = {AUDITED: change(original, sets.retain, config.train.lr, compute).eval(), ORIGINAL: original}
         yield (
@@ -109,7 +111,7 @@ def cases(benchmark: str, root: Path) -> Iterator[tuple[str, Case]]:
                 resamples=config.evaluate.resamples,
                 seed=config.runtime.seed,
                 roles=quick.QUICK_SETS,
-                logits={ORIGINAL: answers},
+                logits=answers,
             ),
         )
 
@@ -122,7 +124,7 @@ def audits(benchmark: str, root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield name, audit_record(case, thresholds, "quick", found, details, {"benchmark": benchmark, "model": name})
 
 
-def told(name: str, record: dict[str, Any]) -> str:
+def format_row(name: str, record: dict[str, Any]) -> str:
     """One line: the verdict, and the figures with their intervals of some criteria."""
     rows = {row["name"]: row for row in record["criteria"]}
     return f"{name:20} {record['verdict']:13} " + "  ".join(f"{key} {_figure(rows[key])}" for key in _SHOWN)

@@ -10,7 +10,7 @@ from aru.audit.quick import quick
 from aru.audit.record import Found
 from aru.audit.standard import REFERENCE_ITSELF, standard
 from aru.audit.thresholds import Level
-from aru.audit.verdicts import NotRun
+from aru.audit.verdicts import Measurement, NotRun
 from aru.core.names import RETRAINED
 from aru.core.progress import Progress, silent
 
@@ -18,7 +18,9 @@ from aru.core.progress import Progress, silent
 def measure(case: Case, level: Level, audited: AuditedModel, *, progress: Progress = silent) -> tuple[Found, dict[str, Any]]:
     """The measurements of a level by criterion, and the details of the page."""
     measurements, details = quick(case)
-    found: dict[str, Any] = dict(measurements)
+    found: dict[str, Measurement | NotRun] = dict(measurements)
+    more: Found
+    further: dict[str, Any]
     progress(1, 2, "audit, quick")
     if level != "quick":
         if audited.name == RETRAINED:

@@ -31,8 +31,8 @@ def own_limits(parts: Records, thresholds: Thresholds, where: str) -> dict[str, 
     """The limits of every criterion that is not fixed and was measured on all calibrating models; `where` names the data."""
     found = {}
     for name, criterion in thresholds.criteria.items():
-        rows = [_row(record, name) for record in parts["calibrating"]]
-        if criterion.fixed or not all(row and row["verdict"] for row in rows):
+        rows = [row for record in parts["calibrating"] if (row := _row(record, name)) and row["verdict"]]
+        if criterion.fixed or len(rows) < len(parts["calibrating"]):
             continue
         lows, highs = zip(*(row["interval"] or [row["figure"]] * 2 for row in rows), strict=True)
         found[name] = Limits(
@@ -64,7 +64,7 @@ def check_originals(verdicts: Mapping[str, Sequence[Verdict]]) -> None:
         raise InputError(
             f"under limits by these retrained models {len(spared)} of {len(originals)} originals come out "
             f"{' and '.join(sorted(set(spared)))}: nothing is written; with more forgotten people, or an "
-            "original that remembers more, retrained models and originals can be told apart"
+            "original that remembers more, the audit can distinguish retrained models from originals"
         )
 
 

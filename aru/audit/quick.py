@@ -14,8 +14,8 @@ from torch import nn
 
 from aru.audit.beside_original import likeness, remaining
 from aru.audit.case import AUDITED, Case
-from aru.audit.exposed_people import PeopleFound, nobody_found, people_found
-from aru.audit.few_people import many_alone, of_set, over_people
+from aru.audit.exposed_people import PeopleFound, not_compared, people_found
+from aru.audit.few_people import bootstrap_only, of_set, over_people
 from aru.audit.verdicts import Measurement, NotRun, measured, worst_of
 from aru.core.errors import InputError
 from aru.core.names import FORGET, ORIGINAL, TEST, UNSEEN
@@ -90,7 +90,7 @@ def _nobody() -> tuple[Found, dict[str, Any]]:
         "individuals",
         "uniformity",
     )
-    return dict.fromkeys(names, NotRun(NOBODY_UNSEEN)), {"attacks": {}, "people": nobody_found(NOBODY_UNSEEN).details}
+    return dict.fromkeys(names, NotRun(NOBODY_UNSEEN)), {"attacks": {}, "people": not_compared(NOBODY_UNSEEN).details}
 
 
 def draw_people(case: Case) -> Draws:
@@ -102,14 +102,14 @@ def draw_people(case: Case) -> Draws:
 def attack_signals(case: Case) -> dict[str, Sides]:
     """What plain attackers see of forget and unseen images, higher for members: name -> ((F,), (U,))."""
     logits, targets = case.logits[AUDITED], case.targets
-    found = {
-        name: tuple(signal(logits[role], targets[role]) for role in ("forget", "unseen")) for name, signal in BASELINES.items()
+    found: dict[str, Sides] = {
+        name: (signal(logits["forget"], targets["forget"]), signal(logits["unseen"], targets["unseen"]))
+        for name, signal in BASELINES.items()
     }
-    model = case.models[AUDITED]
-    found["gradient_norm"] = tuple(
-        -gradient_norm(model, data, compute=case.compute) for data in (case.sets.forget, case.sets.unseen)
+    forget, unseen = (
+        gradient_norm(case.models[AUDITED], data, compute=case.compute) for data in (case.sets.forget, case.sets.unseen)
     )
-    return found
+    return found | {"gradient_norm": (-forget, -unseen)}
 
 
 def answer_entropy(logits: torch.Tensor, *, multi_label: bool) -> np.ndarray:
@@ -135,7 +135,7 @@ def _matched(case: Case, scores: Sides, draws: Draws) -> Found:
         return {"auc": NotRun(str(error)), "tpr": NotRun(str(error))}
     return {
         "auc": over_people(case, auc[0], lambda: measured(auc), partial(stand_in_auc, case, scores[1])),
-        "tpr": many_alone(case, tpr[0], lambda: measured(tpr)),
+        "tpr": bootstrap_only(case, tpr[0], lambda: measured(tpr)),
     }
 
 
@@ -164,7 +164,7 @@ def _people(case: Case, scores: Sides) -> PeopleFound:
             ranks[0], case.people("forget"), ranks[1], case.people("unseen"), resamples=case.resamples, seed=case.seed
         )
     except InputError as error:
-        return nobody_found(str(error))
+        return not_compared(str(error))
 
 
 def _remaining(case: Case, draws: Draws) -> Measurement | NotRun:
@@ -173,13 +173,13 @@ def _remaining(case: Case, draws: Draws) -> Measurement | NotRun:
         aucs = [matched_figures(case, _loss_scores(case, name), draws)[0] for name in (AUDITED, ORIGINAL)]
     except InputError as error:
         return NotRun(str(error))
-    return many_alone(case, np.nan, lambda: remaining(*aucs), within=(-np.inf, np.inf))
+    return bootstrap_only(case, np.nan, lambda: remaining(*aucs), within=(-np.inf, np.inf))
 
 
 def _combined(case: Case, signals: Mapping[str, Sides], draws: Draws) -> Measurement | NotRun:
     """Class-matched AUC of all signals in one attack, that of the answers' evenness among them."""
-    evenness = tuple(-side for side in _entropies(case))
-    ranks = [_ranks(case, sides) for sides in (*signals.values(), evenness)]
+    forget, unseen = _entropies(case)
+    ranks = [_ranks(case, sides) for sides in (*signals.values(), (-forget, -unseen))]
     try:
         scores = combined_scores(ranks, (case.people("forget"), case.people("unseen")), seed=case.seed)
     except InputError as error:

@@ -1,10 +1,10 @@
 """The standard level: the same model beside a retrained one that never saw the forgotten people.
 
-Signed gaps, relearning, what the features still tell, and who else was hurt. One retrained model is one training seed: the
+Signed gaps, relearning, what the features still hold, and who else was hurt. One retrained model is one training seed: the
 limits leave room for how much two of them differ.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,13 +14,14 @@ import torch
 
 from aru.audit.case import AUDITED, Case
 from aru.audit.criteria import STANDARD
-from aru.audit.few_people import GAP, many_alone, of_set, over_people, too_few
+from aru.audit.few_people import GAP, bootstrap_only, of_set, over_people, too_few
 from aru.audit.quick import Draws, draw_people, matched_figures, stand_in_auc
 from aru.audit.verdicts import Measurement, NotRun, from_interval, measured, worst_of
 from aru.core.errors import InputError
 from aru.core.names import ORIGINAL, RETRAINED, SETS
 from aru.core.progress import Progress, silent
 from aru.metrics.distance.gaps import distance, js_divergence
+from aru.metrics.distance.weights import linear_barrier
 from aru.metrics.people.bystanders import bystanders
 from aru.metrics.relearning.relearn import RelearnConfig, relearning
 from aru.metrics.representation.cka import representation
@@ -30,7 +31,8 @@ from aru.metrics.representation.probing import probing
 from aru.metrics.utility import per_example_loss, utility_columns
 from aru.stats.stand_ins import LEAST_PEOPLE
 
-Part = Callable[[Case], tuple[dict[str, Measurement | NotRun], dict[str, Any]]]
+Found = dict[str, Measurement | NotRun]
+Part = Callable[[Case], tuple[Found, dict[str, Any]]]
 Column = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], np.ndarray]
 RELEARNED_IMAGES = 60
 """Forget images below which relearning is not tested: each is a sixtieth of an accuracy, the limits are a tenth. Decided, not
@@ -41,33 +43,33 @@ NO_REFERENCE = "there is no retrained model to compare with: run the stage `retr
 REFERENCE_ITSELF = "the model is the retrained reference itself"
 
 
-def standard(case: Case, *, progress: Progress = silent) -> tuple[dict[str, Measurement | NotRun], dict[str, Any]]:
+def standard(case: Case, *, progress: Progress = silent) -> tuple[Found, dict[str, Any]]:
     """The measurements by criterion and, under headings, further figures; without a retrained model all are not run.
 
     A part that cannot be measured on so few people or images says why, and does not stop the others.
     """
     if RETRAINED not in case.models:
         return dict.fromkeys(STANDARD, NotRun(NO_REFERENCE)), {}
-    found: dict[str, Measurement | NotRun] = {}
+    found: Found = {}
     further: dict[str, Any] = {}
-    for number, (names, part) in enumerate(PARTS.items()):
+    for number, (names, part) in enumerate(PARTS):
         try:
             measurements, details = part(case)
         except InputError as error:
             measurements, details = dict.fromkeys(names, NotRun(str(error))), {}
         found |= measurements
         further |= details
-        progress(number + 1, len(PARTS), f"audit, {', '.join(names) or 'features'}")
+        progress(number + 1, len(PARTS), f"audit, {', '.join(names) or 'details'}")
     return found, further
 
 
-def _gaps(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
+def _gaps(case: Case) -> tuple[Found, dict[str, Any]]:
     """Gaps of accuracy, tug of war and divergence, and the gap of the class-matched loss attack."""
-    groups = {role: case.people(role) for role in SETS}
+    groups: dict[str, np.ndarray] = {role: case.people(role) for role in SETS}
     result = distance(
         case.logits[AUDITED], [case.logits[RETRAINED]], case.targets, groups=groups, resamples=case.resamples, seed=case.seed
     )["unlearned"]
-    told = {
+    figures = {
         name: (value["figure"], partial(from_interval, value["figure"], value["interval"])) for name, value in result.items()
     }
     gap, js = (_on_unseen(case, column) for column in (_accuracy_gap, _divergence))
@@ -75,11 +77,11 @@ def _gaps(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     further = {name: {"figure": value["figure"], "interval": value["interval"]} for name, value in result.items()}
     return {
         "attack_gap": _attack_gap(case, draws),
-        "forget_gap": over_people(case, *told["gap/forget/accuracy"], gap, within=GAP),
-        "test_gap": of_set(case, "test", *told["gap/test/accuracy"]),
-        "tow": many_alone(case, *told["tow"]),
-        "js_forget": over_people(case, *told["forget/js"], js),
-        "agreement_test": of_set(case, "test", *told["test/agreement"]),
+        "forget_gap": over_people(case, *figures["gap/forget/accuracy"], gap, within=GAP),
+        "test_gap": of_set(case, "test", *figures["gap/test/accuracy"]),
+        "tow": bootstrap_only(case, *figures["tow"]),
+        "js_forget": over_people(case, *figures["forget/js"], js),
+        "agreement_test": of_set(case, "test", *figures["test/agreement"]),
         "retain_accuracy": _ability(case, draws),
     }, {"Distance to the retrained model": further}
 
@@ -133,7 +135,7 @@ def _divergence(one: torch.Tensor, other: torch.Tensor, targets: torch.Tensor) -
     return js_divergence(one, other, multi_label=targets.dim() == 2)
 
 
-def _relearning(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
+def _relearning(case: Case) -> tuple[Found, dict[str, Any]]:
     """How much sooner the forget accuracy returns than the retrained model's, on average over the measured steps.
 
     Beside the figure there is no interval, so it is asked of enough people and images alone: two retrained models differ by
@@ -145,7 +147,8 @@ def _relearning(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     result = relearning(
         models, case.sets, groups, RelearnConfig(), original=case.models[ORIGINAL], seed=case.seed, compute=case.compute
     )
-    found, curves = {}, {}
+    found: Found = {}
+    curves: dict[str, Any] = {}
     for name, way, part in (("relearning_retain", "retain", "forget"), ("relearning_few", "few", "other")):
         pair = [np.array(result[way]["curves"][model][part]) for model in ("unlearned", "retrained")]
         found[name] = Measurement(float((pair[0] - pair[1]).mean()), None, exact="one run of relearning, the same batches")
@@ -167,7 +170,7 @@ def _enough_forgotten(case: Case, images: int = 1) -> None:
         raise InputError(f"not tested at this size: {count} forget images; {images} are needed")
 
 
-def _probes(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
+def _probes(case: Case) -> tuple[Found, dict[str, Any]]:
     """How much better the label and the identity of forgotten people are read off the features than the retrained's."""
     _enough_forgotten(case)
     models = {"unlearned": case.models[AUDITED], "retrained": case.models[RETRAINED]}
@@ -180,7 +183,8 @@ def _probes(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
         seed=case.seed,
         resamples=case.resamples,
     )
-    found, further = {}, {}
+    found: Found = {}
+    further: dict[str, Any] = {}
     for what in ("label", "identity"):
         ours = result[what]["linear"]["unlearned"]
         found[f"{what}_probe"] = from_interval(ours["gap"], ours["gap_interval"])
@@ -191,7 +195,7 @@ def _probes(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     return found, {"Probes of the features": further}
 
 
-def _likeness(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
+def _likeness(case: Case) -> tuple[Found, dict[str, Any]]:
     """Mean over the layers of CKA with the original, over that of the retrained model with the original."""
     names = (AUDITED, RETRAINED, ORIGINAL)
     exact = replace(case.compute, dtype=torch.float32)  # CKA sees what bfloat16 rounds
@@ -199,9 +203,8 @@ def _likeness(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     layers = {
         layer: {pair: values[layer]["cka"] for pair, values in result.items()} for layer in result[f"{AUDITED}/{ORIGINAL}"]
     }
-    rise = [
-        one[f"{AUDITED}/{ORIGINAL}"] - one[f"{RETRAINED}/{ORIGINAL}"] for one in layers.values() if None not in one.values()
-    ]
+    pairs = [(one[f"{AUDITED}/{ORIGINAL}"], one[f"{RETRAINED}/{ORIGINAL}"]) for one in layers.values()]
+    rise = [ours - reference for ours, reference in pairs if ours is not None and reference is not None]
     if not rise:
         raise InputError("every layer answers alike to all forget images: there is no representation to compare")
     return {"cka": Measurement(float(np.mean(rise)), None, exact="the forget images as they are")}, {
@@ -209,7 +212,7 @@ def _likeness(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     }
 
 
-def _bystanders(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
+def _bystanders(case: Case) -> tuple[Found, dict[str, Any]]:
     """The accuracy that a group of test people has lost against the retrained model, of the group that lost most."""
     logits = {"unlearned": case.logits[AUDITED], "retrained": case.logits[RETRAINED]}
     hurt = bystanders(
@@ -228,27 +231,27 @@ def _bystanders(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
         if one["interval"]
     }
     if not losses:
-        raise InputError(f"no group of test people has {hurt['minimum_people']} of them: nobody's loss can be told")
+        raise InputError(f"no group of test people has {hurt['minimum_people']} of them: no loss can be measured")
     further = {
-        name: {"people": hurt["groups"][name]["people"], "loss": one.figure, "interval": list(one.interval)}
+        name: {"people": hurt["groups"][name]["people"], "loss": one.figure, "interval": list(one.interval or ())}
         for name, one in losses.items()
     }
     return {"bystanders": worst_of(losses.values())}, {"Accuracy lost by groups of test people": further}
 
 
-def _exposure(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
-    """How much more retained people give themselves away than under the retrained model."""
+def _exposure(case: Case) -> tuple[Found, dict[str, Any]]:
+    """How much better the loss attack finds retained people than under the retrained model."""
     logits = {"unlearned": case.logits[AUDITED], "retrained": case.logits[RETRAINED]}
     exposed = bystanders(logits, case.targets, case.manifest, resamples=case.resamples, seed=case.seed)["exposure"]
     if exposed is None:
-        raise InputError("too few retained people are no forgotten ones: their exposure cannot be told")
+        raise InputError("too few retained people who are not forgotten, too: their exposure cannot be measured")
     if "all" not in exposed["rise"]["retrained"]:
-        raise InputError("no retained person has a photo of a class that unseen images have: their exposure cannot be told")
+        raise InputError("no retained person has a photo of a class that unseen images have: exposure cannot be measured")
     rise = exposed["rise"]["retrained"]["all"]
     return {"bystander_exposure": from_interval(rise["difference"], rise["interval"])}, {}
 
 
-def _features(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
+def _features(case: Case) -> tuple[Found, dict[str, Any]]:
     """How evenly the layers use spatial frequencies, and how answers fare on filtered images; no criterion."""
     models = {"unlearned": case.models[AUDITED], "original": case.models[ORIGINAL], "retrained": case.models[RETRAINED]}
     subjects = case.people("test")
@@ -274,12 +277,31 @@ def _features(case: Case) -> tuple[dict[str, Measurement], dict[str, Any]]:
     }
 
 
-PARTS: Mapping[tuple[str, ...], Part] = {
-    ("attack_gap", "forget_gap", "test_gap", "tow", "js_forget", "agreement_test", "retain_accuracy"): _gaps,
-    ("relearning_retain", "relearning_few"): _relearning,
-    ("label_probe", "identity_probe"): _probes,
-    ("cka",): _likeness,
-    ("bystanders",): _bystanders,
-    ("bystander_exposure",): _exposure,
-    (): _features,
-}
+def _barriers(case: Case) -> tuple[Found, dict[str, Any]]:
+    """The greatest rise of the loss on the straight line of weights to the original; no criterion.
+
+    A model without a barrier lies in the same basin as the original: what it learned is one short way back.
+    """
+    measured = {"forget images": case.sets.forget, "test images": case.sets.test}
+    rises = {
+        name: linear_barrier(
+            case.models[which], case.models[ORIGINAL], measured, case.sets.retain, seed=case.seed, compute=case.compute
+        )["barrier"]
+        for name, which in (("unlearned", AUDITED), ("retrained", RETRAINED))
+    }
+    return {}, {
+        "Loss barrier to the original": {data: {name: rise[data] for name, rise in rises.items()} for data in measured}
+    }
+
+
+PARTS: tuple[tuple[tuple[str, ...], Part], ...] = (
+    (("attack_gap", "forget_gap", "test_gap", "tow", "js_forget", "agreement_test", "retain_accuracy"), _gaps),
+    (("relearning_retain", "relearning_few"), _relearning),
+    (("label_probe", "identity_probe"), _probes),
+    (("cka",), _likeness),
+    (("bystanders",), _bystanders),
+    (("bystander_exposure",), _exposure),
+    ((), _features),
+    ((), _barriers),
+)
+"""The criteria that each part measures; the last ones measure none and only add details."""

@@ -72,8 +72,9 @@ def worst_of(found: Iterable[Measurement | NotRun]) -> Measurement | NotRun:
     if untested is not None:
         known = [one.figure for one in found if one.figure is not None]
         return NotRun(untested.why, max(known, default=None))
-    top = max(found, key=lambda one: one.figure)
-    bounds = [one.interval or (one.figure, one.figure) for one in found]
+    tested = [one for one in found if isinstance(one, Measurement)]
+    top = max(tested, key=lambda one: one.figure)
+    bounds = [one.interval or (one.figure, one.figure) for one in tested]
     return Measurement(top.figure, (max(low for low, _ in bounds), max(high for _, high in bounds)), top.error)
 
 
@@ -95,7 +96,7 @@ def overall(verdicts: Mapping[str, Verdict], criteria: Mapping[str, Threshold]) 
 
 
 def power(found: Measurement, criterion: Threshold) -> dict[str, Any]:
-    """What this test could have told at this size: figures that fail, and that pass, in 80 of 100 cases.
+    """What this test could have detected at this size: figures that fail, and that pass, in 80 of 100 cases.
 
     `fails_from`: beyond these, below and above; `passes_within`: None where the interval is too wide for any figure to
     pass so often.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which models, at which level; the names are the fields of `aru.audit.calibration.Asked`."""
+    """Which models, at which level; the names are the fields of `aru.audit.calibration.CalibrationRequest`."""
     parser.add_argument("benchmark")
     parser.add_argument("--seeds", type=int, default=6, help="retrained models; the second half of them tests")
     parser.add_argument("--originals", type=int, default=1, help="originals, which have to fail")
@@ -21,8 +21,8 @@ def run(options: argparse.Namespace) -> int:
     """Write work/BENCHMARK/audit/calibration-LEVEL.json and print the table."""
     from dataclasses import fields
 
-    from aru.audit.calibration import Asked, calibrate, told
+    from aru.audit.calibration import CalibrationRequest, calibrate, format_calibration
 
-    asked = Asked(**{field.name: getattr(options, field.name) for field in fields(Asked)})
-    print("\n".join(told(calibrate(asked, root=Path(".")))))
+    request = CalibrationRequest(**{field.name: getattr(options, field.name) for field in fields(CalibrationRequest)})
+    print("\n".join(format_calibration(calibrate(request, root=Path(".")))))
     return 0

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the table."""
     from aru.audit.criteria import KNOWN
-    from aru.audit.false_alarms import CANDIDATES, rates, told
+    from aru.audit.false_alarms import CANDIDATES, format_table, rates
     from aru.audit.thresholds import THRESHOLDS_FILE, read_thresholds
 
     if min(options.trials, *options.people, *options.photos) < 1 or max(options.people) > CANDIDATES:
@@ -30,5 +30,5 @@ def run(options: argparse.Namespace) -> int:
     for people, photos in product(options.people, options.photos):
         table[people, photos] = rates(people, photos, trials=options.trials, criteria=criteria)
         print(f"{people} people, {photos} photos of each: done", file=sys.stderr)
-    print("\n".join(told(table)))
+    print("\n".join(format_table(table)))
     return 0

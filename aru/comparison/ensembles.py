@@ -98,7 +98,8 @@ def ensemble_figures(request: EnsembleRequest, config: Config, work: Path) -> En
     sets = load_draw(work / "prepared", draw, config)[0]
     subject = read_manifest(work / "prepared" / "manifest.csv").set_index("row")["subject"]
     sides = [_logits(store, tasks) for tasks in (unlearned, retrained)]
-    klom, seed = {}, config.runtime.seed
+    klom: dict[str, KlomFigures] = {}
+    seed = config.runtime.seed
     bins = BINS if min(len(unlearned), len(retrained) // 2) >= FEW_MODELS else FEW_BINS
     for role in SETS:
         data = getattr(sets, role)
@@ -118,7 +119,7 @@ def ensemble_figures(request: EnsembleRequest, config: Config, work: Path) -> En
         "randomness": randomness,
         "unlearned": [task.key for task in unlearned],
         "retrained": [task.key for task in retrained],
-        "epsilon": epsilon_figures(*phi, subject.reindex(sets.forget.rows).to_numpy(dtype=str), seed=seed),
+        "epsilon": epsilon_figures(phi[0], phi[1], subject.reindex(sets.forget.rows).to_numpy(dtype=str), seed=seed),
         "klom": klom,
     }
 

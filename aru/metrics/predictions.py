@@ -43,7 +43,7 @@ def read_predictions(path: Path) -> Predictions:
     if missing or "roles" not in meta:
         raise InputError(f"{path} lacks {missing[0] if missing else 'the names of its roles'}: run evaluate again")
     chosen = {name: tensors["role"] == code for code, name in enumerate(meta["roles"])}
-    logits = {
+    logits: dict[str, dict[str, torch.Tensor]] = {
         model: {name: tensors[f"{model}/logits"][rows] for name, rows in chosen.items()}
         for model in MODELS
         if f"{model}/logits" in tensors

@@ -1,7 +1,7 @@
 """Shares of images by model, with intervals over people and paired gaps to the retrained model."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -13,9 +13,23 @@ from aru.stats.intervals import draw_counts, interval
 RESAMPLES = 1000
 
 
+class OwnShare(TypedDict):
+    """Mean of a column in [0, 1], and its 95 % interval over people."""
+
+    share: float
+    interval: list[float] | None
+
+
+class Share(OwnShare, total=False):
+    """With the paired difference to `retrained`, of every other model."""
+
+    gap: float
+    gap_interval: list[float] | None
+
+
 def shares(
     hits: Mapping[str, np.ndarray], groups: np.ndarray | None, *, seed: int, resamples: int = RESAMPLES
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Share]:
     """Mean of each model's column as `share`, its 95 % `interval`, and `gap` and `gap_interval` to `retrained`.
 
     People are drawn with all their images (percentile bootstrap); all models see the same draws.
@@ -33,10 +47,10 @@ def shares(
     rng = np.random.default_rng(draw_seed(seed, "shares"))
     counts = draw_counts(len(next(iter(columns.values()))), groups, resamples=resamples, rng=rng)
     drawn = {model: counts @ column / counts.sum(axis=1) for model, column in columns.items()}
-    result = {model: {"share": float(column.mean()), "interval": interval(drawn[model])} for model, column in columns.items()}
+    result: dict[str, Share] = {
+        model: {"share": float(column.mean()), "interval": interval(drawn[model])} for model, column in columns.items()
+    }
     for model in columns.keys() - {RETRAINED} if RETRAINED in columns else ():
-        result[model] |= {
-            "gap": result[model]["share"] - result[RETRAINED]["share"],
-            "gap_interval": interval(drawn[model] - drawn[RETRAINED]),
-        }
+        result[model]["gap"] = result[model]["share"] - result[RETRAINED]["share"]
+        result[model]["gap_interval"] = interval(drawn[model] - drawn[RETRAINED])
     return result

@@ -56,7 +56,7 @@ def summarise(
             "models": models,
             "not_measured": not_measured(targets),
             "gaps": _gaps(models),
-            "intervals": _holding(intervals(resampled, reference=RETRAINED), models, _gaps(models)),
+            "intervals": _reaching_figures(intervals(resampled, reference=RETRAINED), models, _gaps(models)),
             "per_class": _per_class(logits, targets),
             "reference": reference | {"resamples": resamples, "mia_resamples": min(resamples, MIA_RESAMPLES)},
         }
@@ -65,15 +65,14 @@ def summarise(
 
 def model_figures(logits: Mapping[str, torch.Tensor], targets: Targets) -> dict[str, float | None]:
     """Utility on the four sets, the benchmark's attack and the class-matched one, of one model; see `not_measured`."""
-    figures: dict[str, float | None] = {
-        f"{name}/{key}": value for name in SETS for key, value in utility(logits[name], targets[name]).items()
-    }
+    measured = {f"{name}/{key}": value for name in SETS for key, value in utility(logits[name], targets[name]).items()}
+    figures: dict[str, float | None] = dict(measured)
     missing = not_measured(targets)
     forget, unseen = (per_example_loss(logits[name], targets[name]) for name in ("forget", "unseen"))
     figures |= (
         dict.fromkeys(BENCHMARK_ATTACK)
         if missing.keys() & set(BENCHMARK_ATTACK)
-        else _benchmark_attack(forget, unseen, figures["test/accuracy"])
+        else _benchmark_attack(forget, unseen, measured["test/accuracy"])
     )
     if missing.keys() & set(MATCHED):
         return figures | dict.fromkeys(MATCHED)
@@ -84,7 +83,7 @@ def model_figures(logits: Mapping[str, torch.Tensor], targets: Targets) -> dict[
 def not_measured(targets: Targets) -> dict[str, str]:
     """The figures of `model_figures` that these sets are too small for -> why."""
     forget, unseen = (len(targets[name]) for name in ("forget", "unseen"))
-    found = {}
+    found: dict[str, str] = {}
     if min(forget, unseen) < SPLITS:
         found |= dict.fromkeys(
             BENCHMARK_ATTACK,
@@ -123,13 +122,17 @@ def _gaps(models: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[st
     if reference is None:
         return {}
     return {
-        model: {f"gap/{key}": None if value is None else value - reference[key] for key, value in figures.items()}
+        model: {f"gap/{key}": _difference(value, reference[key]) for key, value in figures.items()}
         for model, figures in models.items()
         if model != RETRAINED
     }
 
 
-def _holding(
+def _difference(value: float | None, reference: float | None) -> float | None:
+    return None if value is None or reference is None else value - reference
+
+
+def _reaching_figures(
     bounds: Mapping[str, Mapping[str, list[float] | None]], *figures: Mapping[str, Mapping[str, float | None]]
 ) -> dict[str, dict[str, list[float] | None]]:
     """The intervals, each reaching as far as its own figure.

@@ -45,7 +45,7 @@ def auc_interval(
     people: tuple[np.ndarray, np.ndarray] | None,
     resamples: int,
     seed: int,
-) -> list[float]:
+) -> list[float] | None:
     """95 % percentile bootstrap interval of the AUC, people drawn with all their scores.
 
     Shape: people ((F,), (U,)), the person of every score; None where every score is a person of its own.

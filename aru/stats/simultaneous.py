@@ -27,10 +27,10 @@ def simultaneous_intervals(
         )
     if people.min() < 2:
         raise InputError(f"a figure rests on {people.min():.0f} people: an interval over people needs two or more")
-    told = np.isfinite(resampled).any(axis=1)
-    if not told.any():
+    known = np.isfinite(resampled).any(axis=1)
+    if not known.any():
         raise InputError("no resample of people has any of these figures: there are too few people to compare")
-    resampled = resampled[told]
+    resampled = resampled[known]
     error = np.nanstd(resampled, axis=0)
     deviation = np.divide(np.abs(resampled - figures), error, out=np.zeros_like(resampled), where=error > 0)
     factor = np.quantile(np.nanmax(deviation, axis=1), level)

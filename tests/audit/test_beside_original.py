@@ -89,7 +89,7 @@ def test_what_remains_is_the_share_of_the_originals_gap() -> None:
     assert remaining(original_auc, original_auc) == Measurement(1.0, (1.0, 1.0), 0.0)
 
 
-def test_of_an_original_that_gives_nothing_away_no_share_is_told() -> None:
+def test_of_an_original_that_gives_nothing_away_no_share_is_measured() -> None:
     rng = np.random.default_rng(0)
     found = remaining(np.full(101, 0.5), np.append(0.53, rng.normal(0.53, 0.02, 100)))
     assert isinstance(found, NotRun) and "its AUC is 0.530" in found.why

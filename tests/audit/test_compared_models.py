@@ -7,8 +7,7 @@ import pytest
 
 from aru.__main__ import main
 from aru.audit import levels, standard
-from aru.audit.calibration import Asked as Calibrating
-from aru.audit.calibration import calibrate
+from aru.audit.calibration import CalibrationRequest, calibrate
 from aru.audit.compared_models import Cell, find_cell
 from aru.audit.criteria import FULL, KNOWN, QUICK, STANDARD
 from aru.audit.thresholds import read_thresholds
@@ -120,7 +119,7 @@ def test_shadows_that_another_method_unlearned_do_not_answer_for_this_one(compar
 def test_calibration_holds_retrained_models_to_the_shadows_of_a_method(compared: Path) -> None:
     asked = {"benchmark": "small", "seeds": 2, "level": "full", "protocol": "clean", "workers": 1}
     figures = {
-        method: calibrate(Calibrating(**asked, method=method), root=compared)["criteria"]["u_lira"]["figures"]
+        method: calibrate(CalibrationRequest(**asked, method=method), root=compared)["criteria"]["u_lira"]["figures"]
         for method in (None, "finetune", "aru:best")
     }
     assert [len(figures["finetune"][part]) for part in ("calibrating", "originals")] == [1, 1]

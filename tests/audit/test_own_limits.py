@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aru.audit.calibration import Asked, calibrate
+from aru.audit.calibration import CalibrationRequest, calibrate
 from aru.audit.criteria import KNOWN
 from aru.audit.own_limits import check_originals, own_limits, verdicts_under, write_limits
 from aru.audit.texts import limits_note
@@ -100,4 +100,4 @@ def test_the_page_says_whose_limits_they_are() -> None:
 
 def test_too_few_models_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="3 seeds: 4 or more"):
-        calibrate(Asked("mine", seeds=3, write=True), root=tmp_path)
+        calibrate(CalibrationRequest("mine", seeds=3, write=True), root=tmp_path)

@@ -59,13 +59,13 @@ def distance(
     between = _mean(_pair(models, rates, pair, targets, weights) for pair in pairs) if pairs else None
     return {
         "retrained_models": len(retrained),
-        "unlearned": _told(gaps | ours),
-        "between_retrained": _told(between) if between else None,
-        "beyond_retrained": _told({key: ours[key] - between[key] for key in ours}) if between else None,
+        "unlearned": _with_intervals(gaps | ours),
+        "between_retrained": _with_intervals(between) if between else None,
+        "beyond_retrained": _with_intervals({key: ours[key] - between[key] for key in ours}) if between else None,
     }
 
 
-def tow(gaps: Iterable[np.ndarray | float]) -> np.ndarray | float:
+def tow(gaps: Iterable[np.ndarray]) -> np.ndarray:
     """Product of 1 - |gap|, in [0, 1] for gaps of shares (Zhao et al. 2024, section 3)."""
     return np.prod([1 - np.abs(gap) for gap in gaps], axis=0)
 
@@ -111,7 +111,7 @@ def _rates(model: Logits, targets: Logits, weights: Mapping[str, np.ndarray]) ->
     """The figures of one model that gaps are made of."""
     accuracies = {name: utility_columns(model[name], targets[name]).means["accuracy"] for name in SETS}
     rates = {f"{name}/accuracy": _weighted(column, weights[name]) for name, column in accuracies.items()}
-    losses = {name: per_example_loss(model[name], targets[name]) for name in SETS}
+    losses: dict[str, np.ndarray] = {name: per_example_loss(model[name], targets[name]) for name in SETS}
     return rates | {"forget/mia_rate": mia_rate(losses, weights)}
 
 
@@ -150,7 +150,7 @@ def _mean(figures: Iterable[Figures]) -> Figures:
     return {key: np.mean([one[key] for one in figures], axis=0) for key in figures[0]}
 
 
-def _told(figures: Figures) -> dict[str, dict[str, Any]]:
+def _with_intervals(figures: Figures) -> dict[str, dict[str, Any]]:
     return {key: {"figure": float(values[0]), "interval": interval(values[1:])} for key, values in figures.items()}
 
 

@@ -42,11 +42,11 @@ def margin(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
 
     For one softmax it equals phi; it is computed apart from it and holds it to account.
     """
-    logits, targets, labels = _two_axes(logits, targets)
-    rows = np.arange(len(logits))
-    true = logits[rows, targets]
-    logits[rows, targets] = -np.inf
-    return (true - logsumexp(logits, axis=1)).reshape(-1, labels).mean(axis=1)
+    values, classes, labels = _two_axes(logits, targets)
+    rows = np.arange(len(values))
+    true = values[rows, classes]
+    values[rows, classes] = -np.inf
+    return (true - logsumexp(values, axis=1)).reshape(-1, labels).mean(axis=1)
 
 
 def modified_entropy(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:

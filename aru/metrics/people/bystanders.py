@@ -166,8 +166,8 @@ def _check(
         rows = int((manifest["role"] == name).sum())
         for where, sets in (("targets", targets), *((model, logits[model]) for model in (MODEL, *references))):
             if name not in sets or len(sets[name]) != rows:
-                given = len(sets[name]) if name in sets else 0
+                count = len(sets[name]) if name in sets else 0
                 raise InputError(
-                    f"{where}: {given} rows of the set {name!r}, the manifest has {rows}: give one a row of the "
+                    f"{where}: {count} rows of the set {name!r}, the manifest has {rows}: give one a row of the "
                     "manifest, in its order"
                 )

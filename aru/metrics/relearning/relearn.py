@@ -73,12 +73,13 @@ def relearning(
     shown = _shown(groups, config.share, seed=seed)
     parts = {"forget": np.full(len(groups), True), "shown": shown, "other": ~shown}
     known = _accuracies(original, sets.forget, parts, compute=compute)
-    ways = {
+    trainings = {
         "retain": (sets.retain, ("forget",)),
         "few": (sets.forget.take(np.flatnonzero(shown)), ("forget", "shown", "other")),
     }
-    result, rounds = {}, len(ways) * len(models)
-    for way, (training, names) in ways.items():
+    result: dict[str, Any] = {}
+    rounds = len(trainings) * len(models)
+    for way, (training, names) in trainings.items():
         measured, curves = {name: parts[name] for name in names}, {}
         for model in models:
             curves[model] = relearning_curves(

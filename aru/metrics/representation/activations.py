@@ -55,11 +55,11 @@ def activations(
     modules = _modules(model, layers)
     kept: dict[str, list[torch.Tensor]] = {name: [] for name in modules}
 
-    def keeping(name: str) -> Callable[[nn.Module, tuple, torch.Tensor], None]:
+    def storing(name: str) -> Callable[[nn.Module, tuple[object, ...], torch.Tensor], None]:
         # A copy, at once: what follows may work in place, as ResNet's ReLU does on the stem's BatchNorm.
         return lambda _module, _inputs, output: kept[name].append(reduce(output).detach().to("cpu", copy=True))
 
-    with _watched(model, (module.register_forward_hook(keeping(name)) for name, module in modules.items())):
+    with _watched(model, (module.register_forward_hook(storing(name)) for name, module in modules.items())):
         predict(model, data, compute=compute)
     for name, parts in kept.items():
         if sum(map(len, parts)) != len(data):

@@ -15,7 +15,7 @@ from torch import nn
 from aru.compute.device import Compute
 from aru.core.seeds import generator
 from aru.data.images import ImageSet
-from aru.metrics.shares import RESAMPLES, shares
+from aru.metrics.shares import RESAMPLES, Share, shares
 from aru.metrics.utility import utility_columns
 from aru.train.loop import predict
 
@@ -44,7 +44,7 @@ def filter_sensitivity(
     Shape: subjects (M,), the person of every image, or None.
     """
 
-    def accuracy(make: Callable[[], Alter]) -> dict[str, dict[str, Any]]:
+    def accuracy(make: Callable[[], Alter]) -> dict[str, Share]:
         right = {}
         for name, model in models.items():
             logits = predict(_Altered(model, make()), data, compute=compute)
