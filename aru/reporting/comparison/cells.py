@@ -159,6 +159,12 @@ def p_value(p: float) -> str:
     return "p < .001" if p < 0.001 else f"p {_decimals(p)}"
 
 
+def run_records(row: Row) -> list[dict[str, Any]]:
+    """The runs of a row in the order of their seeds and draws, each as a dictionary."""
+    runs = row.runs.sort_values(["train_seed", "draw", "unlearn_seed"]).to_dict("records")
+    return [{str(key): value for key, value in run.items()} for run in runs]
+
+
 def row_name(label: str) -> str:
     """What a row is called in tables."""
     method, space, variant = label.partition(" ")

@@ -90,7 +90,7 @@ def _candidates(anchor: np.ndarray, width: float, height: float, scale: float) -
 
 def _bars(axes: Axes, labels: Sequence[Label]) -> list[tuple[float, ...]]:
     """The bars as boxes a few pixels wide."""
-    found = []
+    found: list[tuple[float, ...]] = []
     for label in labels:
         across = [(edge, label.up) for edge in label.bar_across or ()]
         up = [(label.across, edge) for edge in label.bar_up or ()]

@@ -14,6 +14,7 @@ from aru.reporting.comparison.cells import (
     lines,
     published_rows,
     published_texts,
+    run_records,
 )
 from aru.reporting.comparison.notes import floor_text, notes
 from aru.reporting.comparison.published import notes_of
@@ -64,7 +65,7 @@ def _published(comparison: Comparison) -> list[str]:
 
 
 def _commands(comparison: Comparison) -> list[str]:
-    rows = [command(row.runs.to_dict("records")) for row in comparison.rows]
+    rows = [command(run_records(row)) for row in comparison.rows]
     return ["### Commands", "\n".join(["```", *rows, "```"])]
 
 

@@ -49,11 +49,8 @@ def floor_text(comparison: Comparison) -> str:
         parts.append(
             f"An attacker who sees nothing but the label reaches a forgetting score of {number(floor.label_only - 0.5, 'F')}."
         )
-    known = [
-        f"{_SHORT[name]} {number(floor.standard_deviation[name], name)}"
-        for name in MEASURED
-        if floor.standard_deviation[name] is not None
-    ]
+    deviations = floor.standard_deviation
+    known = [f"{_SHORT[name]} {number(one, name)}" for name in MEASURED if (one := deviations[name]) is not None]
     if known:
         parts.append(
             f"Retrained models that differ in the training seed alone have a standard deviation of: {', '.join(known)}."

@@ -111,7 +111,7 @@ def _mucac(task: str) -> tuple[Published, ...]:
     column = _MUCAC_TASKS.index(task)
     rows = []
     for (name, method), figures in zip(_MUCAC_METHODS, _MUCAC_FIGURES, strict=True):
-        differs = ("less training",) if method == "retrain" else ()
+        differs: tuple[str, ...] = ("less training",) if method == "retrain" else ()
         differs += ("constant",) if figures[column][0] in _CONSTANT else ()
         differs += ("no forgetting",) if (method, task) == ("scrub", "multilabel") else ()
         rows.append(Published(name, method, *figures[column], BENCHMARK, differs))

@@ -17,6 +17,7 @@ from aru.reporting.comparison.cells import (
     lines,
     published_rows,
     published_texts,
+    run_records,
 )
 from aru.reporting.comparison.notes import floor_text, notes
 from aru.reporting.comparison.published import notes_of
@@ -111,7 +112,7 @@ def _differences(comparison: Comparison, baseline: str) -> Differences:
 
 def _method(line: Line, links: Mapping[str, str]) -> Method:
     method = line.row.method
-    runs = line.row.runs.sort_values(["train_seed", "draw", "unlearn_seed"]).to_dict("records")
+    runs = run_records(line.row)
     return Method(
         name=line.name,
         number=line.number,
