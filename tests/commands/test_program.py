@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from aru.__main__ import COMMANDS, main
+from aru.__main__ import CODE, COMMANDS, main
 from aru.core.folders import STAGES
 
 FOLDER = Path(__file__).resolve().parents[2] / "aru" / "commands"
 
 
 def test_every_module_of_the_package_is_a_command() -> None:
-    modules = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "stage"}
+    modules = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "stage", "record_code"}
     assert {name.replace("-", "_") for name in COMMANDS} == modules
 
 
@@ -19,10 +19,10 @@ def test_the_help_lists_all_stages_and_commands(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    assert {*STAGES, *COMMANDS} <= set(capsys.readouterr().out.split())
+    assert {CODE, *STAGES, *COMMANDS} <= set(capsys.readouterr().out.split())
 
 
-@pytest.mark.parametrize("name", [*STAGES, *COMMANDS])
+@pytest.mark.parametrize("name", [CODE, *STAGES, *COMMANDS])
 def test_each_explains_its_options(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([name, "--help"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aru.__main__ import COMMANDS
+from aru.__main__ import CODE, COMMANDS
 from aru.core.folders import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ def test_the_files_and_modules_that_a_document_names_are_there(document: str) ->
     commands = set(re.findall(r"python -m\s+((?:aru|flows|tests)\.[\w.]*\w)", text))
     assert {name for name in commands if importlib.util.find_spec(name) is None} == set()
     without_servers = set(re.findall(r"python -m\s+aru ([a-z][a-z-]*)", text))
-    assert without_servers - {*STAGES, *COMMANDS} == set()
+    assert without_servers - {CODE, *STAGES, *COMMANDS} == set()
     for module, names in re.findall(r"^ *from ((?:aru|flows)\.[\w.]+) import ([\w, ]+)$", text, flags=re.MULTILINE):
         found = importlib.import_module(module)
         assert [name for name in names.split(", ") if not hasattr(found, name)] == [], module
