@@ -4,9 +4,9 @@ What fits into memory is read once; a larger set is read batch by batch, by work
 memory-mapped set of `images.py` stays the fast way.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from aru.core.errors import InputError
 from aru.data.images import ImageSet, Sets
 
 Bounds = tuple[float, float]
-Source = Dataset | DataLoader | Sequence[Any]
+Source = Dataset[Any] | DataLoader[Any] | Sequence[Any]
 """A map-style dataset of (input, target), a data loader over one, or a pair of arrays (inputs, targets)."""
 
 IN_MEMORY = 2 * 1024**3
@@ -52,7 +52,7 @@ class OwnSet(ImageSet):
 class Items:
     """The inputs of several datasets, one after the other, by number."""
 
-    def __init__(self, datasets: Sequence[Dataset], bounds: Bounds, workers: int) -> None:
+    def __init__(self, datasets: Sequence[Dataset[Any]], bounds: Bounds, workers: int) -> None:
         self._datasets = list(datasets)
         self._starts = np.cumsum([0, *(len(cast(Any, dataset)) for dataset in datasets)])
         self._bounds = bounds
@@ -100,8 +100,8 @@ def own_sets(
 
     `outputs` is the number of logits; without it one more than the greatest label, or the columns of several labels.
     `bounds` are the least and the greatest value of float images. Raises InputError, with what is wrong and the remedy, for an
-    iterable dataset, an item that is no pair, inputs of different shapes, values out of bounds, labels that are no class, and a
-    dataset whose items change from one look to the next.
+    iterable dataset, an item that is no pair, inputs of different shapes, values out of bounds, labels that are no class, and
+    a dataset whose items change from one look to the next.
     """
     if not bounds[0] < bounds[1]:
         raise InputError(f"bounds are {bounds}: the first must be less than the second")
@@ -124,7 +124,7 @@ def own_sets(
     return Sets(**sets)
 
 
-class _Arrays(Dataset):
+class _Arrays(Dataset[tuple[Any, torch.Tensor]]):
     """A pair of arrays as a dataset. Tensors of images are channels-first, as in PyTorch; NumPy's are channels-last."""
 
     def __init__(self, inputs: Any, targets: Any) -> None:
@@ -137,7 +137,7 @@ class _Arrays(Dataset):
         return self._inputs[index], self._targets[index]
 
 
-def _as_dataset(source: Source, name: str) -> Dataset:
+def _as_dataset(source: Source, name: str) -> Dataset[Any]:
     if isinstance(source, DataLoader):
         source = source.dataset
     if isinstance(source, IterableDataset):
@@ -158,12 +158,12 @@ def _as_dataset(source: Source, name: str) -> Dataset:
             f"the {name} set is a {type(source).__name__}: give a map-style dataset of (input, target), a data loader over "
             "one, or a pair of arrays"
         )
-    if len(source) == 0 and name in ("forget", "retain"):
+    if len(cast(Any, source)) == 0 and name in ("forget", "retain"):
         raise InputError(f"the {name} set is empty: unlearning needs at least one item to forget and two to retain")
-    return cast(Dataset, source)
+    return cast(Dataset[Any], source)
 
 
-def _check_items(dataset: Dataset, name: str, bounds: Bounds) -> None:
+def _check_items(dataset: Dataset[Any], name: str, bounds: Bounds) -> None:
     """Look at the first item twice: what it is, and whether it is the same."""
     if not len(cast(Any, dataset)):
         return
@@ -181,7 +181,7 @@ def _check_items(dataset: Dataset, name: str, bounds: Bounds) -> None:
     low, high = once.min().item(), once.max().item()
     if once.is_floating_point() and once.ndim == 3 and not (bounds[0] <= low and high <= bounds[1]):
         raise InputError(
-            f"item 0 of the {name} set has values from {low:.3g} to {high:.3g}, outside bounds={bounds}: give the images before "
+            f"item 0 of the {name} set has values from {low:.3g} to {high:.3g}, outside bounds={bounds}: give images before "
             "they are normalised, with preprocessing=, or their true bounds"
         )
 
@@ -207,7 +207,7 @@ def _as_tensor(value: Any, name: str = "") -> torch.Tensor:
         value = np.array(value.convert("RGB") if value.mode not in ("L", "RGB") else value)
     if isinstance(value, np.ndarray):
         value = torch.from_numpy(value)
-        if value.ndim == 3 and value.dtype == torch.uint8 or value.ndim == 3 and value.shape[-1] in _CHANNELS:
+        if (value.ndim == 3 and value.dtype == torch.uint8) or (value.ndim == 3 and value.shape[-1] in _CHANNELS):
             value = value.permute(2, 0, 1)
     if not isinstance(value, torch.Tensor):
         raise InputError(
@@ -228,7 +228,7 @@ def _unit_interval(values: torch.Tensor, bounds: Bounds) -> torch.Tensor:
     return (values - bounds[0]) / (bounds[1] - bounds[0])
 
 
-def _targets(dataset: Dataset, name: str) -> torch.Tensor:
+def _targets(dataset: Dataset[Any], name: str) -> torch.Tensor:
     """Targets (N,) int64, or (N, L) float32 of 0 and 1 for several labels; read without the images where that is possible."""
     known = getattr(dataset, "targets", None)
     if known is None or len(known) != len(cast(Any, dataset)):
@@ -256,12 +256,12 @@ def _check_labels(targets: Mapping[str, torch.Tensor], outputs: int) -> None:
     for name, part in targets.items():
         if part.ndim == 1 and len(part) and not 0 <= int(part.min()) <= int(part.max()) < outputs:
             raise InputError(
-                f"labels of the {name} set reach from {int(part.min())} to {int(part.max())}, the model has {outputs} outputs: "
+                f"labels of the {name} set are from {int(part.min())} to {int(part.max())}, the model has {outputs} outputs: "
                 "classes count from 0"
             )
 
 
-def _read_items(datasets: Sequence[Dataset], starts: np.ndarray, rows: np.ndarray) -> torch.Tensor:
+def _read_items(datasets: Sequence[Dataset[Any]], starts: np.ndarray, rows: np.ndarray) -> torch.Tensor:
     inputs = []
     for row in rows:
         which = int(np.searchsorted(starts, row, side="right")) - 1
@@ -272,10 +272,10 @@ def _read_items(datasets: Sequence[Dataset], starts: np.ndarray, rows: np.ndarra
     return torch.stack(inputs)
 
 
-_adopted: tuple[Sequence[Dataset], np.ndarray] | None = None
+_adopted: tuple[Sequence[Dataset[Any]], np.ndarray] | None = None
 
 
-def _adopt(datasets: Sequence[Dataset], starts: np.ndarray) -> None:
+def _adopt(datasets: Sequence[Dataset[Any]], starts: np.ndarray) -> None:
     global _adopted
     _adopted = (datasets, starts)
 
