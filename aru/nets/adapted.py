@@ -1,0 +1,110 @@
+"""A caller's network as methods see one: inputs in [0, 1] go in, one tensor of logits comes out."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from aru.core.errors import InputError
+
+Bounds = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a network expects of its inputs, in the words of foolbox: values within bounds, less the mean, over the std.
+
+    mean, std: a number, or one a channel, along `axis` of the batch without its first dimension: -3 is that of channels.
+    """
+
+    mean: float | Sequence[float] = 0.0
+    std: float | Sequence[float] = 1.0
+    axis: int = -3
+
+
+class Adapted(nn.Module):
+    """Wraps a network without changing it: bounds and normalisation before it, `.logits` taken out of what it returns.
+
+    Noise is then bounded in pixels, although the network sees normalised images. The parameters are the network's own objects;
+    whoever trains a copy copies this module, not the network.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, network: nn.Module, *, preprocessing: Preprocessing | None = None, bounds: Bounds = (0.0, 1.0)) -> None:
+        super().__init__()
+        if not bounds[0] < bounds[1]:
+            raise InputError(f"bounds are {bounds}: the first must be less than the second")
+        wanted = preprocessing or Preprocessing()
+        self.network = network
+        self.bounds = bounds
+        # Not persistent: they belong to the wrapper, and the weights that are saved are the network's.
+        for name, value in (("mean", wanted.mean), ("std", wanted.std)):
+            self.register_buffer(name, _along(value, wanted.axis, name), persistent=False)
+        if bool((self.std <= 0).any()):
+            raise InputError(f"preprocessing: std is {wanted.std}: it must be greater than 0")
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Logits of inputs in [0, 1]; whole numbers, as of tokens, pass as they are."""
+        if inputs.is_floating_point():
+            low, high = self.bounds
+            inputs = inputs if self.bounds == (0.0, 1.0) else low + inputs * (high - low)
+            inputs = (inputs - self.mean) / self.std
+        return logits_of(self.network(inputs))
+
+
+def adapt(network: nn.Module, *, preprocessing: Mapping[str, Any] | None = None, bounds: Bounds = (0.0, 1.0)) -> Adapted:
+    """A wrapper around a copy of the network, in float32 and uncompiled, on its own device; the network stays as it is.
+
+    A network from `torch.compile`, `DataParallel` or `DistributedDataParallel` is taken out of its wrapper first. Raises
+    InputError for a key of `preprocessing` other than mean, std and axis, and for a network without parameters.
+    """
+    unknown = sorted(set(preprocessing or {}) - {"mean", "std", "axis"})
+    if unknown:
+        raise InputError(f"preprocessing has the key {unknown[0]!r}: the keys are mean, std and axis")
+    plain = unwrapped(network)
+    if next(plain.parameters(), None) is None:
+        raise InputError(f"{type(plain).__name__} has no parameters: there is nothing to unlearn")
+    twin = copy.deepcopy(plain).float()
+    return Adapted(twin, preprocessing=Preprocessing(**preprocessing) if preprocessing else None, bounds=bounds)
+
+
+def unwrapped(network: nn.Module) -> nn.Module:
+    """The network without what compiles or parallelises it."""
+    while True:
+        inner = getattr(network, "_orig_mod", None) or (
+            network.module if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel) else None
+        )
+        if not isinstance(inner, nn.Module):
+            return network
+        network = inner
+
+
+def logits_of(output: Any) -> torch.Tensor:
+    """The tensor of logits in what a network returns: itself, `.logits`, the entry "logits" or "out", the first of a tuple."""
+    if isinstance(output, torch.Tensor):
+        return output
+    found = getattr(output, "logits", None)
+    if found is None and isinstance(output, Mapping):
+        found = output.get("logits", output.get("out"))
+    if found is None and isinstance(output, tuple | list) and output:
+        found = output[0]
+    if not isinstance(found, torch.Tensor):
+        raise InputError(
+            f"the network returns a {type(output).__name__}, in which no logits were found: return a tensor, an object with "
+            ".logits, or a dictionary with 'logits'; for another task give loss= and predict="
+        )
+    return found
+
+
+def _along(value: float | Sequence[float], axis: int, name: str) -> torch.Tensor:
+    if axis >= 0:
+        raise InputError(f"preprocessing: axis is {axis}: it counts from the end, -3 for channels of (C, H, W)")
+    tensor = torch.as_tensor(value, dtype=torch.float32)
+    if tensor.ndim > 1:
+        raise InputError(f"preprocessing: {name} has shape {tuple(tensor.shape)}: a number, or one number a channel")
+    return tensor if tensor.ndim == 0 else tensor.reshape(-1, *[1] * (-axis - 1))
