@@ -4,7 +4,7 @@ What fits into memory is read once; a larger set is read batch by batch, by work
 memory-mapped set of `images.py` stays the fast way.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -19,6 +19,8 @@ from aru.core.errors import InputError
 from aru.data.images import ImageSet, Sets
 
 Bounds = tuple[float, float]
+Augmentation = Callable[[torch.Tensor], torch.Tensor]
+"""One image (C, H, W) in [0, 1] -> one of the same shape, as a torchvision.transforms.v2 pipeline does it."""
 Source = Dataset[Any] | DataLoader[Any] | Sequence[Any]
 """A map-style dataset of (input, target), a data loader over one, or a pair of arrays (inputs, targets)."""
 
@@ -37,6 +39,7 @@ class OwnSet(ImageSet):
     """
 
     items: "Items" = field(kw_only=True)
+    augmentation: Augmentation | None = field(default=None, kw_only=True)
 
     def batch(self, positions: torch.Tensor, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs and targets at these positions of the set, on the device."""
@@ -47,6 +50,14 @@ class OwnSet(ImageSet):
     def shape(self) -> tuple[int, ...]:
         """Shape of one input."""
         return self.items.shape
+
+    def augment(self, images: torch.Tensor, *, generator: torch.Generator) -> torch.Tensor:
+        """A batch as training sees it: by the caller's transforms, image by image, which draw from the global generator."""
+        if self.augmentation is None:
+            return images
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+            return torch.stack([self.augmentation(image) for image in images])
 
 
 class Items:
@@ -95,6 +106,7 @@ def own_sets(
     outputs: int | None = None,
     bounds: Bounds = (0.0, 1.0),
     workers: int = 0,
+    augmentation: Augmentation | None = None,
 ) -> Sets:
     """The four sets of an unlearning problem from a caller's data; a set that is not given is empty.
 
@@ -119,7 +131,7 @@ def own_sets(
     for name in given:
         own = targets.get(name, empty)
         rows = np.arange(start, start + len(own), dtype=np.int64)
-        sets[name] = OwnSet(np.empty(0, np.uint8), rows, own, count, items=items)
+        sets[name] = OwnSet(np.empty(0, np.uint8), rows, own, count, items=items, augmentation=augmentation)
         start += len(own)
     return Sets(**sets)
 

@@ -15,6 +15,7 @@ from aru.core.errors import InputError
 from aru.core.files import atomic_path, preallocate
 from aru.core.names import FORGET, RETAIN, SETS, TEST, UNSEEN, SetName
 from aru.core.progress import Progress, silent
+from aru.data.augment import augment
 from aru.data.manifest import read_manifest, read_training
 
 TASKS = {
@@ -52,6 +53,20 @@ class ImageSet:
         pixels = torch.from_numpy(self.images[self.rows[positions.numpy()]])
         images = pixels.to(device).permute(0, 3, 1, 2).float().div_(255)
         return images, self.targets[positions].to(device)
+
+    def augment(self, images: torch.Tensor, *, generator: torch.Generator) -> torch.Tensor:
+        """A batch of this set as training sees it: MUFAC's augmentations."""
+        return augment(images, generator=generator)
+
+    def example(self) -> torch.Tensor:
+        """The first input of the set, on the CPU. Shape: (1, C, H, W)."""
+        return self.batch(torch.tensor([0]), torch.device("cpu"))[0]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input: (C, H, W)."""
+        _, height, width, channels = self.images.shape
+        return channels, height, width
 
     def take(self, positions: np.ndarray) -> "ImageSet":
         """The images at these positions of the set."""

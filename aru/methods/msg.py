@@ -17,7 +17,7 @@ from aru.data.images import Sets
 from aru.methods.aru.masking import Mask, gradients, select
 from aru.methods.aru.resetting import replace_units
 from aru.methods.method import Method
-from aru.nets.models import resettable
+from aru.nets.units import unit_weights
 from aru.train.batches import passes, sample, shuffled
 from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
 from aru.train.losses import task_loss
@@ -41,7 +41,7 @@ def unlearn(
     random = generator(seed, "msg")
     mask = smallest(model, sets, config, generator=random, compute=compute)
     result = student(
-        redrawn(model, mask, generator=random, resolution=sets.retain.images.shape[1]), compute, batchnorm=config.batchnorm
+        redrawn(model, mask, generator=random, example=sets.retain.example()), compute, batchnorm=config.batchnorm
     )
     factors = gradient_factors(result, mask, config.kept_factor)
     optimizer = make_optimizer(result.parameters(), config)
@@ -79,16 +79,16 @@ def smallest(model: nn.Module, sets: Sets, config: MsgConfig, *, generator: torc
     alike = sample(sets.retain, len(sets.forget), generator=generator)
     kept, lost = (gradients(model, data, measure, compute=compute) for data in (alike, sets.forget))
     scores = {name: (kept[name] - lost[name]).abs() for name in names}
-    nothing = {name: torch.zeros(weight.shape, dtype=torch.bool) for name, weight in resettable(model).items()}
+    nothing = {name: torch.zeros(weight.shape, dtype=torch.bool) for name, weight in unit_weights(model).items()}
     return {**nothing, **select(scores, measure, generator=generator)}
 
 
-def redrawn(model: nn.Module, mask: Mask, *, generator: torch.Generator, resolution: int) -> nn.Module:
+def redrawn(model: nn.Module, mask: Mask, *, generator: torch.Generator, example: torch.Tensor) -> nn.Module:
     """A copy of the model with the masked weights from Kaiming's normal distribution (fan-out, ReLU)."""
     drawn = copy.deepcopy(model).cpu()
     for layer in convolutions(drawn).values():
         nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu", generator=generator)
-    return replace_units(model, drawn, mask, ResetConfig(batchnorm=False), resolution=resolution)
+    return replace_units(model, drawn, mask, ResetConfig(batchnorm=False), example=example)
 
 
 def gradient_factors(model: nn.Module, mask: Mask, kept: float) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -48,6 +48,13 @@ class Adapted(nn.Module):
         if bool((self.std <= 0).any()):
             raise InputError(f"preprocessing: std is {wanted.std}: it must be greater than 0")
 
+    def around(self, network: nn.Module) -> "Adapted":
+        """The same wrapper around another network of this kind."""
+        twin = copy.copy(self)
+        twin._modules = {"network": network}
+        twin._buffers = {name: None if buffer is None else buffer.clone() for name, buffer in self._buffers.items()}
+        return twin
+
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Logits of inputs in [0, 1]; whole numbers, as of tokens, pass as they are."""
         if inputs.is_floating_point():

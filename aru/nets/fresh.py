@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -12,15 +12,20 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from aru.core.errors import InputError
+from aru.nets.adapted import Adapted
 from aru.nets.models import build, classifier_layer, names
 
 
-def fresh(model: nn.Module, *, seed: int) -> nn.Module:
+def fresh(model: nn.Module, *, seed: int, only: Collection[str] | None = None) -> nn.Module:
     """A model like `model` with weights drawn anew; the same seed gives the same weights, no global state changes.
 
     A model of the registry is recognised by its class and shapes and built by its name. Any other is copied and each
-    module initialised by its own ``reset_parameters``; a parameter that no module can draw anew is an InputError.
+    module initialised by its own ``reset_parameters``; a parameter that no module can draw anew is an InputError, where
+    `only`, the names of the modules whose values will be used, is None or has that module.
     """
+    if isinstance(model, Adapted):
+        inner = None if only is None else {name.removeprefix("network.") for name in only}
+        return model.around(fresh(model.network, seed=seed, only=inner))
     name = registered_name(model)
     if name is not None:
         return build(name, outputs_of(model), resolution=getattr(model, "image_size", 128), seed=seed)
@@ -28,7 +33,11 @@ def fresh(model: nn.Module, *, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for path, module in result.named_modules():
-            _initialise(path, module)
+            if not _initialise(module) and (only is None or path in only):
+                raise InputError(
+                    f"{path or 'the model'} ({type(module).__name__}) holds parameters that cannot be drawn anew: give the "
+                    "module a method reset_parameters, or give fresh=, a function that makes a new network of this kind"
+                )
     return result
 
 
@@ -43,7 +52,8 @@ def registered_name(model: nn.Module) -> str | None:
 
 def outputs_of(model: nn.Module) -> int:
     """How many logits the model gives."""
-    return classifier_layer(model).out_features
+    layer = classifier_layer(model)
+    return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
 
 
 def _kind(name: str) -> type:
@@ -86,14 +96,13 @@ def _shapes(model: nn.Module) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in model.state_dict().items()}
 
 
-def _initialise(path: str, module: nn.Module) -> None:
+def _initialise(module: nn.Module) -> bool:
+    """Draw a module's own parameters anew; False where it has some and does not know how."""
     reset_parameters = getattr(module, "reset_parameters", None)
     if callable(reset_parameters):
         reset_parameters()
     elif isinstance(module, nn.MultiheadAttention):
         module._reset_parameters()
-    elif next(module.parameters(recurse=False), None) is not None:
-        raise InputError(
-            f"{path or 'the model'} ({type(module).__name__}) holds parameters that cannot be drawn anew: give "
-            "the module a method reset_parameters, or use an architecture of aru.nets.models.names()"
-        )
+    else:
+        return next(module.parameters(recurse=False), None) is None
+    return True

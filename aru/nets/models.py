@@ -145,37 +145,31 @@ def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], *, where: s
 
 
 def classifier(model: nn.Module) -> str:
-    """The name of the last Linear layer: the one that gives the logits."""
+    """The name of the layer that gives the logits: the last Linear one, else, as in SqueezeNet, the last convolution."""
     return _classifier(model)[0]
 
 
-def classifier_layer(model: nn.Module) -> nn.Linear:
-    """The last Linear layer: the one that gives the logits."""
+def classifier_layer(model: nn.Module) -> nn.Linear | nn.Conv2d:
+    """The layer that gives the logits."""
     return _classifier(model)[1]
 
 
-def _classifier(model: nn.Module) -> tuple[str, nn.Linear]:
-    linear = [(name, module) for name, module in model.named_modules() if type(module) is nn.Linear]
-    if not linear:
-        raise InputError(f"{type(model).__name__} has no Linear layer, so that no classifier is found: use another network")
-    return linear[-1]
+def _classifier(model: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
+    modules = list(model.named_modules())
+    for kind in (nn.Linear, nn.Conv2d):
+        # A module that attention or a quantised layer derives from Linear is no classifier.
+        found = [
+            (name, module)
+            for name, module in modules
+            if type(module) is kind or (kind is nn.Conv2d and isinstance(module, kind))
+        ]
+        if found:
+            return found[-1]
+    raise InputError(
+        f"{type(model).__name__} has no Linear layer and no convolution, so that no classifier is found: use another network"
+    )
 
 
 def batchnorms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
     """The BatchNorm modules: those that keep running statistics in training mode."""
     return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-
-
-def resettable(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Weights whose units can be reset, by layer: convolutions, Linear layers and attention projections.
-
-    The first axis of each is the unit's output channel. The classifier is left out: it has its own switch.
-    """
-    last = classifier(model)
-    found: dict[str, torch.Tensor] = {}
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Conv2d | nn.Linear) and name != last:
-            found[name] = module.weight
-        elif isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
-            found[f"{name}.in_proj"] = module.in_proj_weight
-    return found

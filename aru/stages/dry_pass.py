@@ -38,7 +38,7 @@ def check_network(config: Config, compute: Compute) -> None:
         stage = "mask"
         _, marked = mask(model, data, noise, config.mask, seed=0, compute=compute, retain=data)
         stage = "finetune"
-        unlearned = replace_units(model, model, marked, config.reset, resolution=resolution)
+        unlearned = replace_units(model, model, marked, config.reset, example=data.example())
         loss = finetune_loss(model, config.finetune, compute=compute)
         with suppress(TrainingError):
             fit(unlearned, data, _STEP, generator=random, compute=compute, loss=loss)

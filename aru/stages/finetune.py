@@ -28,7 +28,7 @@ def finetune(job: Job) -> int:
     )
     seed = config.runtime.seed
     with of_model(UNLEARNED):
-        unlearned = reset(model, marked, config.reset, seed=seed, resolution=config.data.resolution)
+        unlearned = reset(model, marked, config.reset, seed=seed, example=retain.example())
         history = train_on_retain(
             unlearned,
             model,

@@ -9,7 +9,6 @@ import torch
 
 from aru.compute.device import Compute
 from aru.core.errors import InputError
-from aru.data.augment import augment
 from aru.data.images import ImageSet
 from aru.train.loop import batches_of, chunks
 
@@ -45,7 +44,7 @@ def endless(data: ImageSet, size: int, *, generator: torch.Generator, compute: C
 def load(data: ImageSet, positions: torch.Tensor, *, generator: torch.Generator, compute: Compute, augmented: bool) -> Batch:
     """The images at these positions, augmented where wanted."""
     images, targets = data.batch(positions, compute.device)
-    return (augment(images, generator=generator) if augmented else images), targets
+    return (data.augment(images, generator=generator) if augmented else images), targets
 
 
 def passes(count: int, size: int) -> int:

@@ -11,7 +11,6 @@ from aru.compute.device import Compute
 from aru.core.config import TrainConfig
 from aru.core.errors import InputError, TrainingError
 from aru.core.progress import Progress, silent
-from aru.data.augment import augment
 from aru.data.images import ImageSet
 from aru.train.checkpoint import Checkpoint, Stateful
 from aru.train.finite import first_not_finite, require_finite
@@ -97,7 +96,7 @@ def _epoch(
     for number, positions in enumerate(batches_of(len(data), config.batch_size, generator), start=1):
         images, targets = data.batch(positions, compute.device)
         if config.augment:
-            images = augment(images, generator=generator)
+            images = data.augment(images, generator=generator)
         with compute.autocast():
             value, logits = loss(model, images, targets)
         optimizer.zero_grad(set_to_none=True)

@@ -21,7 +21,8 @@ from aru.methods.aru.masking import mask
 from aru.methods.aru.resetting import reset
 from aru.methods.registry import CONTROLS, METHODS, find
 from aru.nets.fresh import fresh
-from aru.nets.models import build, resettable
+from aru.nets.models import build
+from aru.nets.units import unit_weights
 from aru.train.loop import predict
 from tests.helpers.methods_quick import quick
 from tests.helpers.toys import CPU, SmallNet, same_weights, sets, small_net
@@ -72,7 +73,7 @@ PARTS = {
     ),
     "reset": lambda model, given: reset(
         model,
-        {name: torch.ones(len(weight), dtype=torch.bool) for name, weight in resettable(model).items()},
+        {name: torch.ones(len(weight), dtype=torch.bool) for name, weight in unit_weights(model).items()},
         SECTIONS.reset,
         seed=0,
         resolution=16,

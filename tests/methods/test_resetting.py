@@ -7,7 +7,8 @@ from aru.core.config import ResetConfig
 from aru.core.errors import InputError
 from aru.core.seeds import draw_seed
 from aru.methods.aru.resetting import batchnorm_of, expand, replace_units, reset
-from aru.nets.models import build, resettable
+from aru.nets.models import build
+from aru.nets.units import unit_weights
 from tests.helpers.toys import generator, same_weights, small_net
 
 
@@ -15,7 +16,7 @@ def random_mask(model, unit="filter", share=0.5):
     shapes = {"filter": 1, "kernel": 2, "weight": 4}
     return {
         name: torch.rand(weight.shape[: shapes[unit]], generator=generator()) < share
-        for name, weight in resettable(model).items()
+        for name, weight in unit_weights(model).items()
     }
 
 
@@ -23,9 +24,9 @@ def test_a_reset_draws_the_masked_units_from_a_fresh_model_of_the_seed():
     model = build("resnet18", 8, seed=4)
     mask = random_mask(model)
     source = build("resnet18", 8, seed=draw_seed(3, "reset"))
-    expected = replace_units(model, source, mask, ResetConfig(), resolution=32)
-    assert same_weights(reset(model, mask, ResetConfig(), seed=3, resolution=32), expected)
-    assert not same_weights(reset(model, mask, ResetConfig(), seed=4, resolution=32), expected)
+    expected = replace_units(model, source, mask, ResetConfig(), example=torch.zeros(1, 3, 32, 32))
+    assert same_weights(reset(model, mask, ResetConfig(), seed=3, example=torch.zeros(1, 3, 32, 32)), expected)
+    assert not same_weights(reset(model, mask, ResetConfig(), seed=4, example=torch.zeros(1, 3, 32, 32)), expected)
 
 
 @pytest.mark.parametrize("unit", ["filter", "kernel", "weight"])
@@ -33,13 +34,13 @@ def test_a_reset_draws_the_masked_units_from_a_fresh_model_of_the_seed():
 def test_masked_weights_are_new_and_all_others_bit_equal(unit, value):
     model, fresh = small_net(0), small_net(1)
     mask = random_mask(model, unit)
-    result = replace_units(model, fresh, mask, ResetConfig(value=value), resolution=16)
-    origin = resettable(fresh)
-    for name, weight in resettable(result).items():
+    result = replace_units(model, fresh, mask, ResetConfig(value=value), example=torch.zeros(1, 3, 16, 16))
+    origin = unit_weights(fresh)
+    for name, weight in unit_weights(result).items():
         where = expand(mask[name], weight)
         wanted = origin[name] if value == "reinitialise" else torch.zeros_like(weight)
         assert torch.equal(weight[where], wanted[where])
-        assert torch.equal(weight[~where], resettable(model)[name][~where])
+        assert torch.equal(weight[~where], unit_weights(model)[name][~where])
     assert same_weights(model, small_net(0)), "the given model must not change"
     assert torch.equal(result.fc.weight, model.fc.weight)
 
@@ -48,9 +49,9 @@ def test_masked_weights_are_new_and_all_others_bit_equal(unit, value):
 def test_a_strength_below_one_shrinks_and_perturbs_the_masked_weights_alone(value, share):
     model, fresh = small_net(0), small_net(1)
     mask = random_mask(model)
-    result = replace_units(model, fresh, mask, ResetConfig(value=value, strength=0.3), resolution=16)
-    old, new = resettable(model), resettable(fresh)
-    for name, weight in resettable(result).items():
+    result = replace_units(model, fresh, mask, ResetConfig(value=value, strength=0.3), example=torch.zeros(1, 3, 16, 16))
+    old, new = unit_weights(model), unit_weights(fresh)
+    for name, weight in unit_weights(result).items():
         where = expand(mask[name], weight)
         torch.testing.assert_close(weight[where], (0.7 * old[name] + 0.3 * share * new[name])[where])
         assert torch.equal(weight[~where], old[name][~where])
@@ -59,28 +60,30 @@ def test_a_strength_below_one_shrinks_and_perturbs_the_masked_weights_alone(valu
 def test_batchnorm_channels_of_reset_filters_are_fresh_and_others_untouched():
     model, fresh = small_net(0), small_net(1)
     mask = random_mask(model)
-    result = replace_units(model, fresh, mask, ResetConfig(batchnorm=True), resolution=16)
+    result = replace_units(model, fresh, mask, ResetConfig(batchnorm=True), example=torch.zeros(1, 3, 16, 16))
     for conv, norm in (("conv1", "bn1"), ("conv2", "bn2")):
         for vector in ("weight", "bias", "running_mean", "running_var"):
             ours, old, new = (getattr(getattr(net, norm), vector) for net in (result, model, fresh))
             assert torch.equal(ours, torch.where(mask[conv], new, old)), (norm, vector)
     assert torch.equal(result.conv2.bias, torch.where(mask["conv2"], fresh.conv2.bias, model.conv2.bias))
-    untouched = replace_units(model, fresh, mask, ResetConfig(batchnorm=False), resolution=16)
+    untouched = replace_units(model, fresh, mask, ResetConfig(batchnorm=False), example=torch.zeros(1, 3, 16, 16))
     assert same_weights(untouched.bn1, model.bn1) and same_weights(untouched.bn2, model.bn2)
 
 
 def test_a_partly_masked_filter_keeps_its_bias_and_batchnorm():
     model = small_net(0)
-    mask = {name: torch.zeros(weight.shape, dtype=torch.bool) for name, weight in resettable(model).items()}
+    mask = {name: torch.zeros(weight.shape, dtype=torch.bool) for name, weight in unit_weights(model).items()}
     mask["conv2"][0, 0] = True
-    result = replace_units(model, small_net(1), mask, ResetConfig(), resolution=16)
+    result = replace_units(model, small_net(1), mask, ResetConfig(), example=torch.zeros(1, 3, 16, 16))
     assert torch.equal(result.conv2.bias, model.conv2.bias) and same_weights(result.bn2, model.bn2)
 
 
 @pytest.mark.parametrize("classifier", [True, False])
 def test_the_classifier_has_its_own_switch(classifier):
     model, fresh = small_net(0), small_net(1)
-    result = replace_units(model, fresh, random_mask(model), ResetConfig(classifier=classifier), resolution=16)
+    result = replace_units(
+        model, fresh, random_mask(model), ResetConfig(classifier=classifier), example=torch.zeros(1, 3, 16, 16)
+    )
     assert same_weights(result.fc, fresh.fc if classifier else model.fc)
 
 
@@ -88,19 +91,21 @@ def test_the_classifier_has_its_own_switch(classifier):
 def test_nothing_masked_is_the_model_and_everything_masked_is_fresh(share, same_as):
     nets = small_net(0), small_net(1)
     config = ResetConfig(classifier=bool(same_as))
-    assert same_weights(replace_units(*nets, random_mask(nets[0], share=share), config, resolution=16), nets[same_as])
+    assert same_weights(
+        replace_units(*nets, random_mask(nets[0], share=share), config, example=torch.zeros(1, 3, 16, 16)), nets[same_as]
+    )
 
 
 def test_every_resnet_convolution_has_its_batchnorm():
     model = build("resnet18", 8)
-    found = batchnorm_of(model, resolution=32)
+    found = batchnorm_of(model, torch.zeros(1, 3, 32, 32))
     assert len(found) == 20 and found["conv1"] == "bn1" and found["layer2.0.downsample.0"] == "layer2.0.downsample.1"
     assert found["layer3.1.conv2"] == "layer3.1.bn2"
 
 
 def test_vision_transformers_reset_their_attention_projections():
-    model, fresh = build("vit_tiny", 8, resolution=16), build("vit_tiny", 8, resolution=16, seed=1)
-    result = replace_units(model, fresh, random_mask(model, share=2.0), ResetConfig(), resolution=16)
+    model, fresh = build("vit_tiny", 8, example=torch.zeros(1, 3, 16, 16)), build("vit_tiny", 8, resolution=16, seed=1)
+    result = replace_units(model, fresh, random_mask(model, share=2.0), ResetConfig(), example=torch.zeros(1, 3, 16, 16))
     block = "encoder.layers.encoder_layer_3.self_attention.in_proj_weight"
     assert torch.equal(result.state_dict()[block], fresh.state_dict()[block])
 
@@ -113,4 +118,4 @@ def test_a_mask_of_another_model_is_refused(spoil):
     else:
         mask["conv1"] = mask["conv1"][:3]
     with pytest.raises(InputError, match="run the stage 'mask' again"):
-        replace_units(small_net(), small_net(1), mask, ResetConfig(), resolution=16)
+        replace_units(small_net(), small_net(1), mask, ResetConfig(), example=torch.zeros(1, 3, 16, 16))

@@ -9,7 +9,8 @@ import torch
 from aru.core.config import Config, DataConfig, ModelConfig
 from aru.core.errors import InputError
 from aru.core.files import load_tensors, save_tensors
-from aru.nets.models import build, classifier, load_model, names, resettable, save_model
+from aru.nets.models import build, classifier, load_model, names, save_model
+from aru.nets.units import unit_weights
 from aru.stages.dry_pass import check_network
 from tests.helpers.toys import CPU, same_weights
 
@@ -34,8 +35,8 @@ def test_a_saved_model_comes_back_bit_for_bit(tmp_path, name, resolution):
 
 def test_units_and_classifier_are_named():
     assert classifier(build("resnet18", 8)) == "fc" and classifier(build("vit_tiny", 8, resolution=16)) == "heads.head"
-    assert len(resettable(build("resnet18", 8))) == 20
-    vit = resettable(build("vit_tiny", 8, resolution=16))
+    assert len(unit_weights(build("resnet18", 8))) == 20
+    vit = unit_weights(build("vit_tiny", 8, resolution=16))
     assert len(vit) == 1 + 12 * 4  # patches; per block: attention in and out, two Linear layers
 
 

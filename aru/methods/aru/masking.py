@@ -9,14 +9,15 @@ from aru.core.errors import InputError, TrainingError
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import ImageSet
-from aru.nets.models import batchnorms, resettable
+from aru.nets.models import batchnorms
+from aru.nets.units import unit_layers
 from aru.train.finite import DIVERGED, first_not_finite, require_finite
 from aru.train.loop import chunks
 from aru.train.losses import task_loss
 
 Scores = dict[str, torch.Tensor]
 Mask = dict[str, torch.Tensor]
-"""By layer: (O,) per filter, (O, I) per kernel, or the weight's own shape; True is reset."""
+"""By layer: (O,) per filter, (O, I) per kernel, or the shape of the weight with its units first; True is reset."""
 
 
 def mask(
@@ -77,7 +78,7 @@ def gradients(
     noise: torch.Tensor | None = None,
     progress: Progress = silent,
 ) -> dict[str, torch.Tensor]:
-    """Mean gradient of the loss, under the true labels, with respect to every resettable weight.
+    """Mean gradient of the loss, under the true labels, with respect to every weight with units, these along the first axis.
 
     With `noise` the model sees the noise alone, or image + noise where `config.contrast` is ``"perturbed"``. A copy of
     the model does the work, so that BatchNorm in train mode leaves the model's statistics alone. Raises TrainingError where
@@ -88,7 +89,10 @@ def gradients(
     placed = compute.placed_copy(model).eval()
     for module in batchnorms(placed):
         module.train(config.batchnorm == "train")
-    weights = resettable(placed)
+    layers = unit_layers(placed)
+    weights = {name: layer.parameter(placed) for name, layer in layers.items()}
+    if not weights:
+        raise InputError(f"{type(model).__name__} has no layer with units before its classifier: there is nothing to reset")
     totals = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     losses = torch.zeros((), device=compute.device)
     for positions in chunks(torch.arange(len(data)), config.batch_size):
@@ -102,7 +106,7 @@ def gradients(
             totals[name] += gradient
         losses += loss.detach()
         progress(int(positions[-1]) + 1, len(data), "mask")
-    found = {name: (total / len(data)).float().cpu() for name, total in totals.items()}
+    found = {name: layers[name].units_first(total / len(data)).float().cpu() for name, total in totals.items()}
     broken = first_not_finite(found)
     if broken is not None:
         raise TrainingError(

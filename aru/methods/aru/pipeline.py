@@ -73,7 +73,7 @@ def unlearn(
             model, sets.forget, noise, config.mask, seed=seed, compute=compute, retain=sets.retain, progress=progress
         )
     with timed("reset"):
-        result = reset(model, marked, config.reset, seed=seed, resolution=sets.retain.images.shape[1])
+        result = reset(model, marked, config.reset, seed=seed, example=sets.retain.example())
     with timed("finetune"):
         history = finetune(
             result, model, sets.retain, config.finetune, seed=seed, compute=compute, progress=progress, checkpoint=checkpoint

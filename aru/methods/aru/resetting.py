@@ -12,21 +12,28 @@ from aru.core.errors import InputError
 from aru.core.seeds import draw_seed
 from aru.methods.aru.masking import Mask
 from aru.nets.fresh import fresh
-from aru.nets.models import classifier, resettable
+from aru.nets.models import classifier
+from aru.nets.units import unit_layers, unit_weights
 
 Inputs = tuple[torch.Tensor, ...]
+_OF_BATCHNORM = ("weight", "bias", "running_mean", "running_var")
+_BEFORE_BATCHNORM = (nn.modules.conv._ConvNd, nn.Linear)
 
 
-def reset(model: nn.Module, mask: Mask, config: ResetConfig, *, seed: int, resolution: int) -> nn.Module:
+def reset(
+    model: nn.Module, mask: Mask, config: ResetConfig, *, seed: int, example: torch.Tensor, source: nn.Module | None = None
+) -> nn.Module:
     """A copy of `model`, on the CPU, whose masked units are drawn anew (docs/protocol.md, "ARU", 3).
 
-    The stage `finetune`, the method `aru` and the library call this with the seed of the run. `resolution` (pixels) is the
-    side of the images that the model takes.
+    The stage `finetune`, the method `aru` and the library call this with the seed of the run. `example`: any input of the
+    model, (1, ...). `source`: a model of the same kind with the new values, where the caller has one.
     """
-    return replace_units(model, fresh(model, seed=draw_seed(seed, "reset")), mask, config, resolution=resolution)
+    fresh_layers = None if source else _changed_modules(model, config, example)
+    new = source or fresh(model, seed=draw_seed(seed, "reset"), only=fresh_layers)
+    return replace_units(model, new, mask, config, example=example)
 
 
-def replace_units(model: nn.Module, source: nn.Module, mask: Mask, config: ResetConfig, *, resolution: int) -> nn.Module:
+def replace_units(model: nn.Module, source: nn.Module, mask: Mask, config: ResetConfig, *, example: torch.Tensor) -> nn.Module:
     """A copy of `model` whose masked units have the values of `source`, or zero; nothing else differs by a bit.
 
     With ``config.strength`` s below 1 their weights go only so far, (1 - s) old + s new (shrink and perturb, Ash and
@@ -34,14 +41,14 @@ def replace_units(model: nn.Module, source: nn.Module, mask: Mask, config: Reset
 
     `source` is a model of the same kind. A filter whose every weight is masked also gives up its bias
     and, with ``config.batchnorm``, the affine parameters and running statistics of the BatchNorm that follows it.
-    `resolution` (pixels) is the side of the images that the model takes.
+    `example`: any input of the model, (1, ...).
     """
     result = copy.deepcopy(model).cpu()
-    weights, origin = resettable(result), resettable(source)
+    layers, weights, origin = unit_layers(result), unit_weights(result), unit_weights(source)
     if set(mask) != set(weights):
         layer = sorted(set(mask) ^ set(weights))[0]
         raise InputError(f"the mask and the model differ at layer {layer!r}: run the stage 'mask' again for this model")
-    following = batchnorm_of(result, resolution=resolution) if config.batchnorm else {}
+    following = batchnorm_of(result, example.cpu()) if config.batchnorm else {}
     modules, source_modules = dict(result.named_modules()), dict(source.named_modules())
     with torch.no_grad():
         for name, marked in mask.items():
@@ -50,9 +57,13 @@ def replace_units(model: nn.Module, source: nn.Module, mask: Mask, config: Reset
                 value = torch.lerp(weights[name], value, config.strength)
             _overwrite(weights[name], value, expand(marked, weights[name]))
             whole = expand(marked, weights[name]).flatten(1).all(dim=1)
-            _overwrite_channels(modules, source_modules, name, whole, zero=config.value == "zero")
+            layer = layers[name]
+            _overwrite_vectors(
+                modules[layer.module], source_modules[layer.module], layer.vectors, whole, zero=config.value == "zero"
+            )
             if name in following:
-                _overwrite_channels(modules, source_modules, following[name], whole, statistics=True)
+                norm = following[name]
+                _overwrite_vectors(modules[norm], source_modules[norm], _OF_BATCHNORM, whole)
         if config.classifier:
             last = classifier(result)
             modules[last].load_state_dict(source_modules[last].state_dict())
@@ -69,8 +80,8 @@ def expand(marked: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return marked.view(*marked.shape, *[1] * (weight.ndim - marked.ndim)).expand(weight.shape)
 
 
-def batchnorm_of(model: nn.Module, *, resolution: int) -> dict[str, str]:
-    """For each convolution the BatchNorm that takes its output, found by watching one image pass through."""
+def batchnorm_of(model: nn.Module, example: torch.Tensor) -> dict[str, str]:
+    """For each convolution or Linear layer the BatchNorm that takes its output, found by watching one input pass through."""
     produced: dict[int, str] = {}
     found: dict[str, str] = {}
     kept: list[torch.Tensor] = []  # outputs stay alive, or another tensor could take over an id
@@ -91,12 +102,12 @@ def batchnorm_of(model: nn.Module, *, resolution: int) -> dict[str, str]:
 
     handles = []
     for name, module in model.named_modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, _BEFORE_BATCHNORM):
             handles.append(module.register_forward_hook(after_convolution(name)))
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.modules.batchnorm._BatchNorm):
             handles.append(module.register_forward_pre_hook(before_batchnorm(name)))
     with evaluating(model), torch.no_grad():
-        model(torch.zeros(1, 3, resolution, resolution))
+        model(example)
     for handle in handles:
         handle.remove()
     return found
@@ -107,22 +118,20 @@ def _overwrite(target: torch.Tensor, origin: torch.Tensor, where: torch.Tensor, 
     target.copy_(torch.where(where, values, target))
 
 
-def _overwrite_channels(
-    modules: dict[str, nn.Module],
-    source: dict[str, nn.Module],
-    name: str,
-    channels: torch.Tensor,
-    *,
-    statistics: bool = False,
-    zero: bool = False,
+def _overwrite_vectors(
+    module: nn.Module, source: nn.Module, vectors: tuple[str, ...], channels: torch.Tensor, *, zero: bool = False
 ) -> None:
-    """Reset the per-channel vectors of one module: a layer's bias, or all of a BatchNorm's."""
-    vectors: tuple[str, ...]
-    if name.endswith(".in_proj"):
-        name, vectors = name.removesuffix(".in_proj"), ("in_proj_bias",)
-    else:
-        vectors = ("weight", "bias", "running_mean", "running_var") if statistics else ("bias",)
+    """Reset what a module has beside the weight for each of these units: a layer's biases, or all of a BatchNorm's."""
     for vector in vectors:
-        target = getattr(modules[name], vector, None)
+        target = getattr(module, vector, None)
         if target is not None:
-            _overwrite(target, getattr(source[name], vector), channels, zero=zero)
+            _overwrite(target, getattr(source, vector), channels, zero=zero)
+
+
+def _changed_modules(model: nn.Module, config: ResetConfig, example: torch.Tensor) -> set[str]:
+    """The names of the modules that a reset may give new values."""
+    names = {layer.module for layer in unit_layers(model).values()}
+    if config.batchnorm:
+        twin = copy.deepcopy(model).cpu()
+        names |= set(batchnorm_of(twin, example.cpu()).values())
+    return names | {classifier(model)} if config.classifier else names

@@ -1,0 +1,77 @@
+"""The units of a network that can be reset: which weights have them, along which axis, and what else belongs to a unit."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from aru.nets.models import classifier
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+@dataclass(frozen=True)
+class UnitLayer:
+    """One weight with units.
+
+    module: the name of the module that holds it; weight: its attribute; axis: along which its units lie, output channels as a
+    rule; vectors: the module's attributes with one value a unit, such as biases.
+    """
+
+    module: str
+    weight: str = "weight"
+    axis: int = 0
+    vectors: tuple[str, ...] = ("bias",)
+
+    def parameter(self, model: nn.Module) -> torch.Tensor:
+        """The weight itself, in `model` or any model of the same kind."""
+        found: torch.Tensor = getattr(model.get_submodule(self.module), self.weight)
+        return found
+
+    def units_first(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A view of a tensor of the weight's shape whose first axis is that of the units."""
+        return tensor.movedim(self.axis, 0)
+
+
+def unit_layers(model: nn.Module) -> dict[str, UnitLayer]:
+    """All layers with units, by name and in the order of the modules; the classifier is left out: it has its own switch.
+
+    Convolutions of one to three dimensions, transposed ones of one group, Linear layers, the projections of attention, and
+    recurrent layers, of which a unit is one row: what one gate of one hidden value reads. A weight that two layers share
+    counts once. Embeddings and the weights of norms have no units of this kind.
+    """
+    last = classifier(model)
+    found: dict[str, UnitLayer] = {}
+    seen: set[int] = set()
+    for name, module in model.named_modules():
+        for suffix, layer in _of_module(name, module).items():
+            weight = id(layer.parameter(model))
+            if name != last and weight not in seen:
+                seen.add(weight)
+                found[f"{name}{suffix}"] = layer
+    return found
+
+
+def unit_weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of `unit_layers` with their units along the first axis: views, through which the model can be changed."""
+    return {name: layer.units_first(layer.parameter(model)) for name, layer in unit_layers(model).items()}
+
+
+def _of_module(name: str, module: nn.Module) -> dict[str, UnitLayer]:
+    """The layers that one module holds, by what is added to its name."""
+    if isinstance(module, (*_CONVOLUTIONS, nn.Linear)):
+        return {"": UnitLayer(name)}
+    if isinstance(module, _TRANSPOSED) and module.groups == 1:
+        return {"": UnitLayer(name, axis=1)}
+    if isinstance(module, nn.MultiheadAttention):
+        if module.in_proj_weight is not None:
+            return {".in_proj": UnitLayer(name, "in_proj_weight", vectors=("in_proj_bias",))}
+        return {f".{part}_proj": UnitLayer(name, f"{part}_proj_weight", vectors=()) for part in "qkv"}
+    if isinstance(module, nn.RNNBase):
+        return {
+            f".{weight}": UnitLayer(name, weight, vectors=(weight.replace("weight", "bias"),) if module.bias else ())
+            for weight, _ in module.named_parameters(recurse=False)
+            if weight.startswith(("weight_ih", "weight_hh"))
+        }
+    return {}
