@@ -76,7 +76,7 @@ PARTS = {
         {name: torch.ones(len(weight), dtype=torch.bool) for name, weight in unit_weights(model).items()},
         SECTIONS.reset,
         seed=0,
-        resolution=16,
+        example=torch.zeros(1, 3, 16, 16),
     ),
     "predict": lambda model, given: predict(model, given.test, compute=CPU),
     "the teacher of a fine-tune": lambda model, given: finetune_loss(model, FinetuneConfig(distillation=0.5), compute=CPU)(

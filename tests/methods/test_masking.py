@@ -11,7 +11,7 @@ from aru.core.seeds import generator as stream
 from aru.methods.aru.attack import attack
 from aru.methods.aru.masking import discrepancy, gradients, mask, normalised, reduce, select
 from aru.nets.models import build
-from aru.nets.units import unit_weights
+from aru.nets.units import unit_layers
 from tests.helpers.toys import CPU, generator, image_set, same_weights, small_net
 
 LAYERS = {"conv1", "conv2", "hidden"}
@@ -26,7 +26,8 @@ def test_gradients_equal_a_naive_sum_over_single_images():
     data, model = image_set(10), small_net()
     ours = gradients(model, data, MaskConfig(batch_size=4), compute=CPU)
     images, targets = data.batch(torch.arange(10), CPU.device)
-    for name, weight in unit_weights(model).items():
+    for name, layer in unit_layers(model).items():
+        weight = layer.parameter(model)
         naive = torch.zeros_like(weight)
         for image, target in zip(images, targets, strict=True):
             loss = functional.cross_entropy(model(image[None]), target[None])

@@ -118,7 +118,7 @@ class NoBias(SmallNet):
         self.fc = nn.Linear(10, 8, bias=False)
 
 
-def naive_norms(model: nn.Module, data: ImageSet, layer: nn.Linear) -> list[float]:
+def naive_norms(model: nn.Module, data: ImageSet, layer: nn.Module) -> list[float]:
     """Autograd, one image at a time."""
     norms = []
     for position in range(len(data)):
@@ -141,6 +141,12 @@ def test_gradient_norm_of_labels_and_of_a_transformer() -> None:
     model = build("vit_tiny", 3, resolution=24).eval()
     for one in (data, many):
         assert gradient_norm(model, one, compute=CPU) == pytest.approx(naive_norms(model, one, model.heads.head), rel=1e-4)
+
+
+def test_gradient_norm_of_a_classifier_that_is_a_convolution() -> None:
+    data, model = image_set(5, side=32), build("squeezenet1_1", 8).eval()
+    expected = naive_norms(model, data, model.classifier[1])
+    assert gradient_norm(model, data, compute=CPU, batch_size=2) == pytest.approx(expected, rel=1e-4)
 
 
 def test_gradient_norm_leaves_the_model_as_it_was() -> None:

@@ -128,7 +128,7 @@ def test_a_network_whose_modules_have_versions_loads_its_own_weights(tmp_path):
         ("shufflenet_v2_x0_5", 32, None),
         ("mnasnet0_5", 32, None),
         ("alexnet", 32, r"alexnet cannot be used at 32 px: stage train fails on one batch of it \(.+\)"),
-        ("squeezenet1_1", 32, r"squeezenet1_1 cannot be used at 32 px: stage mask fails .*no Linear layer"),
+        ("squeezenet1_1", 32, None),
         ("maxvit_t", 32, "maxvit_t cannot be used at 32 px: stage train fails"),
     ],
 )

@@ -18,6 +18,7 @@ from aru.data.images import ImageSet
 from aru.metrics.utility import check_logits
 from aru.nets.models import classifier
 from aru.train.loop import predict
+from aru.train.losses import task_loss
 
 Formula = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """(log p (M, C), log(1 - p) (M, C), rows (M,), true classes (M,)) -> (M,)."""
@@ -65,11 +66,12 @@ def modified_entropy(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
 
 
 def gradient_norm(model: nn.Module, data: ImageSet, *, compute: Compute, batch_size: int = 256) -> np.ndarray:
-    """Euclidean norm of the loss's gradient in the last Linear layer, image by image; lower for members.
+    """Euclidean norm of the loss's gradient in the classifier, image by image; lower for members.
 
-    That layer's gradient is the residual p - y times its input h, so one forward pass gives every norm,
-    |p - y| sqrt(|h|^2 + 1), the 1 for the bias; all layers would cost a backward pass an image. The model is left
-    as it was. Shape: result (M,) float64. Nasr et al. 2019 (IEEE S&P) find the last layers' gradients to tell most.
+    The gradient of a Linear layer is the residual p - y times its input h, so one forward pass gives every norm,
+    |p - y| sqrt(|h|^2 + 1), the 1 for the bias. A classifier of another kind, or one that answers at many places of an
+    image, is differentiated image by image, from the logits back to it. The model is left as it was.
+    Shape: result (M,) float64. Nasr et al. 2019 (IEEE S&P) find the last layers' gradients to tell most.
     """
     layer = model.get_submodule(classifier(model))
     inputs: list[torch.Tensor] = []
@@ -79,13 +81,26 @@ def gradient_norm(model: nn.Module, data: ImageSet, *, compute: Compute, batch_s
     finally:
         handle.remove()
     hidden = torch.cat(inputs)
-    if hidden.dim() != 2 or len(hidden) != len(logits):
-        raise InputError(
-            f"the classifier of {type(model).__name__} is given {tuple(hidden.shape)} for {len(logits)} images: "
-            "one vector an image is needed for the gradient norm"
-        )
+    if not isinstance(layer, nn.Linear) or hidden.dim() != 2 or len(hidden) != len(logits):
+        return _differentiated(model, data, compute=compute, batch_size=batch_size)
     square = (hidden.double() ** 2).sum(dim=1).numpy() + (layer.bias is not None)
     return np.sqrt((_residuals(logits, data.targets) ** 2).sum(axis=1) * square)
+
+
+def _differentiated(model: nn.Module, data: ImageSet, *, compute: Compute, batch_size: int) -> np.ndarray:
+    """The same norms by automatic differentiation with respect to the classifier's own parameters."""
+    twin = compute.twin(model).eval().requires_grad_(False)
+    parameters = list(twin.get_submodule(classifier(twin)).requires_grad_(True).parameters())
+    norms: list[float] = []
+    for positions in torch.arange(len(data)).split(batch_size):
+        images, targets = data.batch(positions, compute.device)
+        with compute.autocast():
+            logits = twin(images)
+        for logit, target in zip(logits.float(), targets, strict=True):
+            loss = task_loss(logit.unsqueeze(0), target.unsqueeze(0))
+            parts = torch.autograd.grad(loss, parameters, retain_graph=True)
+            norms.append(float(sum(part.double().square().sum() for part in parts) ** 0.5))
+    return np.array(norms)
 
 
 def _residuals(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
