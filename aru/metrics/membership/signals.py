@@ -89,7 +89,7 @@ def gradient_norm(model: nn.Module, data: ImageSet, *, compute: Compute, batch_s
 
 def _differentiated(model: nn.Module, data: ImageSet, *, compute: Compute, batch_size: int) -> np.ndarray:
     """The same norms by automatic differentiation with respect to the classifier's own parameters."""
-    twin = compute.twin(model).eval().requires_grad_(False)
+    twin = compute.placed_copy(model).eval().requires_grad_(False)
     parameters = list(twin.get_submodule(classifier(twin)).requires_grad_(True).parameters())
     norms: list[float] = []
     for positions in torch.arange(len(data)).split(batch_size):
