@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import aru.core.source_code
-from aru.core.source_code import ROOT, closure, code_digest, edited
+from aru.core.source_code import ROOT, closure, code_digest, edited, read_sources
 
 PAGE = "aru.reporting.run.page"
 TEMPLATES = {
@@ -22,13 +22,15 @@ def checkout(tmp_path: Path) -> Path:
     for name, text in (("a/page.py", "X = 1"), ("a/page.html.j2", "<p>"), ("a/static/page.css", "p {}"), ("b/plain.py", "")):
         (tmp_path / "aru" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "aru" / name).write_text(text)
+    for package in ("a", "b"):
+        (tmp_path / "aru" / package / "__init__.py").touch()
     return tmp_path
 
 
 def test_a_module_needs_the_templates_beside_it_and_no_others() -> None:
     found = closure(PAGE)
     assert {name for name in found if not name.endswith(".py")} == TEMPLATES
-    assert closure(PAGE, ROOT / "." / "aru" / "..") == found, "read from the files, it is the same"
+    assert closure(PAGE, read_sources(ROOT)) == found, "read from the files, it is the same"
 
 
 @pytest.mark.parametrize("name", ["a/page.html.j2", "a/static/page.css"])
@@ -43,6 +45,6 @@ def test_an_edited_template_is_other_code(checkout: Path, name: str) -> None:
 def test_a_template_that_no_longer_is_as_it_was_imported_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "aru/reporting/run/page.html.j2"
     assert edited(PAGE) == []
-    imported = aru.core.source_code._IMPORTED
+    imported = aru.core.source_code.IMPORTED
     monkeypatch.setitem(imported, name, imported[name] + b" ")
     assert edited(PAGE) == [name]
