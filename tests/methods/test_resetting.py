@@ -104,7 +104,7 @@ def test_every_resnet_convolution_has_its_batchnorm():
 
 
 def test_vision_transformers_reset_their_attention_projections():
-    model, fresh = build("vit_tiny", 8, example=torch.zeros(1, 3, 16, 16)), build("vit_tiny", 8, resolution=16, seed=1)
+    model, fresh = build("vit_tiny", 8, resolution=16), build("vit_tiny", 8, resolution=16, seed=1)
     result = replace_units(model, fresh, random_mask(model, share=2.0), ResetConfig(), example=torch.zeros(1, 3, 16, 16))
     block = "encoder.layers.encoder_layer_3.self_attention.in_proj_weight"
     assert torch.equal(result.state_dict()[block], fresh.state_dict()[block])
