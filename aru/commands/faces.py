@@ -13,11 +13,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--families", type=int, default=FAMILIES)
     parser.add_argument("--photos", type=int, default=PHOTOS, help="photos of each person, on average")
+    parser.add_argument(
+        "--labels",
+        type=lambda text: text.split(","),
+        default=[],
+        metavar="parts,boxes",
+        help="write part masks (PNG) and boxes (CSV) beside the photos, too",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the archive."""
     from aru.faces.generate import generate
 
-    generate(options.out, seed=options.seed, families=options.families, photos=options.photos)
+    generate(options.out, seed=options.seed, families=options.families, photos=options.photos, labels=options.labels)
     return 0

@@ -118,9 +118,9 @@ def own_sets(
     if not bounds[0] < bounds[1]:
         raise InputError(f"bounds are {bounds}: the first must be less than the second")
     given = {"forget": forget, "retain": retain, "test": test, "unseen": unseen}
-    datasets = {name: _as_dataset(source, name) for name, source in given.items() if source is not None}
+    datasets = {name: as_dataset(source, name) for name, source in given.items() if source is not None}
     for name, dataset in datasets.items():
-        _check_items(dataset, name, bounds)
+        check_items(dataset, name, bounds)
     items = Items(list(datasets.values()), bounds, workers)
     targets = {name: _targets(dataset, name) for name, dataset in datasets.items()}
     _check_targets(targets)
@@ -149,7 +149,7 @@ class _Arrays(Dataset[tuple[Any, torch.Tensor]]):
         return self._inputs[index], self._targets[index]
 
 
-def _as_dataset(source: Source, name: str) -> Dataset[Any]:
+def as_dataset(source: Source, name: str) -> Dataset[Any]:
     if isinstance(source, DataLoader):
         source = source.dataset
     if isinstance(source, IterableDataset):
@@ -175,11 +175,11 @@ def _as_dataset(source: Source, name: str) -> Dataset[Any]:
     return cast(Dataset[Any], source)
 
 
-def _check_items(dataset: Dataset[Any], name: str, bounds: Bounds) -> None:
+def check_items(dataset: Dataset[Any], name: str, bounds: Bounds) -> None:
     """Look at the first item twice: what it is, and whether it is the same."""
     if not len(cast(Any, dataset)):
         return
-    once, again = (_as_tensor(_split(dataset[0], name)[0], name) for _ in range(2))
+    once, again = (_as_tensor(split_item(dataset[0], name)[0], name) for _ in range(2))
     if once.shape != again.shape or not torch.equal(once, again):
         raise InputError(
             f"item 0 of the {name} set differs from one look to the next: take random transforms out of the dataset and "
@@ -198,7 +198,7 @@ def _check_items(dataset: Dataset[Any], name: str, bounds: Bounds) -> None:
         )
 
 
-def _split(item: Any, name: str) -> tuple[Any, Any]:
+def split_item(item: Any, name: str) -> tuple[Any, Any]:
     """An item's input and target: a pair, or a mapping with names in common use."""
     if isinstance(item, Mapping):
         found = [next((key for key in keys if key in item), None) for keys in (_INPUT_KEYS, _TARGET_KEYS)]
@@ -244,7 +244,7 @@ def _targets(dataset: Dataset[Any], name: str) -> torch.Tensor:
     """Targets (N,) int64, or (N, L) float32 of 0 and 1 for several labels; read without the images where that is possible."""
     known = getattr(dataset, "targets", None)
     if known is None or len(known) != len(cast(Any, dataset)):
-        known = [_split(dataset[index], name)[1] for index in range(len(cast(Any, dataset)))]
+        known = [split_item(dataset[index], name)[1] for index in range(len(cast(Any, dataset)))]
     targets = torch.stack([torch.as_tensor(target) for target in known]) if len(known) else torch.empty(0, dtype=torch.int64)
     if targets.ndim == 2 and targets.shape[1] > 1:
         return targets.float()
@@ -277,7 +277,7 @@ def _read_items(datasets: Sequence[Dataset[Any]], starts: np.ndarray, rows: np.n
     inputs = []
     for row in rows:
         which = int(np.searchsorted(starts, row, side="right")) - 1
-        inputs.append(_as_tensor(_split(datasets[which][int(row - starts[which])], "")[0]))
+        inputs.append(_as_tensor(split_item(datasets[which][int(row - starts[which])], "")[0]))
     shapes = {tuple(part.shape) for part in inputs}
     if len(shapes) > 1:
         raise InputError(f"inputs have different shapes ({', '.join(map(str, sorted(shapes)))}): resize them in the dataset")

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from aru.faces.canvas import Array, NoiseBank, blend, cover, cut, smooth, tinted, window
+from aru.faces.canvas import Array, Covered, NoiseBank, blend, cover, cut, smooth, tinted, window
 from aru.faces.head import Plane
 from aru.faces.look import Look
 from aru.faces.shot import Shot
 
 
-def draw_neck(rgb: Array, look: Look, shot: Shot, plane: Plane) -> None:
+def draw_neck(rgb: Array, look: Look, shot: Shot, plane: Plane) -> Covered:
     """The neck, with the shadow of the chin."""
     s = look.shape
     area = window(plane.x, plane.y, (-1.5 * s.neck, 0.3, 1.5 * s.neck, 9))
@@ -22,9 +22,10 @@ def draw_neck(rgb: Array, look: Look, shot: Shot, plane: Plane) -> None:
     light = light * (1 - 0.40 * shadow)
     light = np.stack([np.clip(light, 0.15, 1) ** power for power in (0.85, 1.05, 1.12)])
     blend(rgb, neck, tinted(look.skin.colour * shot.light_colour, light))
+    return area, neck
 
 
-def draw_clothes(rgb: Array, look: Look, shot: Shot, plane: Plane, bank: NoiseBank) -> None:
+def draw_clothes(rgb: Array, look: Look, shot: Shot, plane: Plane, bank: NoiseBank) -> Covered:
     """Shoulders, a collar, and cloth with folds and a pattern."""
     area = window(plane.x, plane.y, (-9, look.shape.chin, 9, 9))
     rgb, plane = cut(rgb, area), plane.part(area)
@@ -39,6 +40,7 @@ def draw_clothes(rgb: Array, look: Look, shot: Shot, plane: Plane, bank: NoiseBa
     blend(rgb, body, np.clip(_cloth(shot, x, y) * light, 0, 1))
     if shot.collar >= 2:
         _lapels(rgb, shot, x, below, edge)
+    return area, body
 
 
 def _cloth(shot: Shot, x: Array, y: Array) -> Array:

@@ -9,6 +9,10 @@ import numpy as np
 
 Array = np.ndarray
 Window = tuple[slice, slice]
+Covered = tuple[Window, Array]
+"""Where a part was drawn: a window of the picture and the part's coverage there, from 0 to 1."""
+WHOLE: Window = (slice(None), slice(None))
+NOWHERE: Covered = ((slice(0, 0), slice(0, 0)), np.zeros((0, 0), np.float32))
 _BANK = 256
 
 

@@ -2,20 +2,20 @@
 
 import numpy as np
 
-from aru.faces.canvas import Array, NoiseBank, blend, cover, cut, shade, smooth, tinted, window
+from aru.faces.canvas import NOWHERE, Array, Covered, NoiseBank, blend, cover, cut, shade, smooth, tinted, window
 from aru.faces.look import Look
 from aru.faces.shot import Shot
 
 _BLACK = np.array([0.06, 0.04, 0.04])
 
 
-def draw_eye(rgb: Array, x: Array, y: Array, side: int, look: Look, shot: Shot, edge: float) -> None:
+def draw_eye(rgb: Array, x: Array, y: Array, side: int, look: Look, shot: Shot, edge: float) -> Covered:
     """One eye; `side` is -1 or 1, and x, y are face coordinates."""
     shape = look.shape
     area = window(side * x - shape.eye_x, y, (-0.32, -0.24, 0.32, 0.22))
     rgb, x, y = cut(rgb, area), side * x[area] - shape.eye_x, y[area]
     if not rgb.size:
-        return
+        return NOWHERE
     tilted = y + shape.eye_tilt * x
     t = np.clip(x / shape.eye_width, -1.3, 1.3)
     opening = shape.eye_open * (1 - 0.45 * shot.squint * (shot.smile > 0.2)) * (1 + 0.1 * shot.brow_raise)
@@ -29,6 +29,7 @@ def draw_eye(rgb: Array, x: Array, y: Array, side: int, look: Look, shot: Shot, 
     _iris(rgb, eye, side, x, tilted, look, shot, edge)
     shade(rgb, eye * smooth(0.06, 0.0, tilted - upper), 0.62)
     _lashes(rgb, t, tilted, upper, lower, look, edge)
+    return area, eye
 
 
 def _sockets(rgb: Array, t: Array, y: Array, upper: Array, lower: Array, look: Look, edge: float) -> None:
@@ -71,13 +72,13 @@ def _lashes(rgb: Array, t: Array, y: Array, upper: Array, lower: Array, look: Lo
     shade(rgb, 0.45 * ends * cover(np.abs(y - lower) - 0.006, edge), 0.55)
 
 
-def draw_brow(rgb: Array, x: Array, y: Array, side: int, look: Look, shot: Shot, bank: NoiseBank, edge: float) -> None:
+def draw_brow(rgb: Array, x: Array, y: Array, side: int, look: Look, shot: Shot, bank: NoiseBank, edge: float) -> Covered:
     """One eyebrow: a tapering band of fine hairs."""
     shape = look.shape
     area = window(side * x, y - shape.brow_y, (0.06, -0.20, 0.70, 0.16))
     rgb, x, y = cut(rgb, area), side * x[area], y[area]
     if not rgb.size:
-        return
+        return NOWHERE
     t = (x - 0.125) / 0.47
     raised = 0.025 * shot.brow_raise + 0.012 * side * shot.gaze[0]
     arch = shape.brow_y - raised - shape.brow_arch * np.sin(np.pi * np.clip(t, 0, 1) ** 1.5) + 0.035 * t
@@ -89,3 +90,4 @@ def draw_brow(rgb: Array, x: Array, y: Array, side: int, look: Look, shot: Shot,
         np.clip(body * (0.82 + 0.12 * hairs), 0, 1) * (0.55 + 0.45 * min(1, look.age / 12)),
         look.hair.brows,
     )
+    return area, body

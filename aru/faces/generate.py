@@ -3,20 +3,25 @@
     python -m aru faces data/faces.zip --seed 0
 
 The same seed gives the same bytes on the same kind of machine. docs/faces.md says what is planted in it.
+With labels the archive has a part mask beside each photo and a table of boxes for each split; the photos and the other tables
+have the same bytes with and without.
 """
 
 import io
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from aru.core.errors import InputError
 from aru.core.files import atomic_path
 from aru.core.progress import Progress, silent
 from aru.faces.ageing import look_at
 from aru.faces.canvas import NoiseBank, noise_bank
 from aru.faces.contents import FORGET_ROWS, PHOTOS, plan
+from aru.faces.parts import COLOURS, Parts
 from aru.faces.render import render
 from aru.faces.rows import FAMILIES, SPLITS, Row, Source
 from aru.faces.shot import draw_shot
@@ -27,6 +32,8 @@ SIZE = 128
 QUALITY = (70, 78)  # of the photos, chosen so that the full archive stays below 11 MB
 QUALITY_AGAIN = (50, 66)  # of the copies that are compressed again
 _DATE = (2024, 1, 1, 0, 0, 0)
+LABELS = ("parts", "boxes")
+_BOXES_HEADER = "image_path,part,left,top,right,bottom\n"
 _HEADER = "family_id,person_id,age_class,image_path\n"
 
 
@@ -36,10 +43,19 @@ def _jpeg(picture: Image.Image, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def _photo(source: Source, bank: NoiseBank, seed: int) -> bytes:
+def _photo(source: Source, bank: NoiseBank, seed: int, parts: Parts) -> bytes:
     rng = np.random.default_rng([seed, 2, source.number])
     look, shot = look_at(source.person, source.apparent, rng), draw_shot(rng, source.apparent, source.year)
-    return _jpeg(Image.fromarray(render(look, shot, bank, rng, size=SIZE)), int(rng.integers(*QUALITY)))
+    return _jpeg(Image.fromarray(render(look, shot, bank, rng, size=SIZE, parts=parts)), int(rng.integers(*QUALITY)))
+
+
+def _indexed_png(mask: np.ndarray) -> bytes:
+    picture = Image.fromarray(mask).convert("P")
+    picture.putdata(mask.flatten().tolist())
+    picture.putpalette([value for colour in COLOURS for value in colour])
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def _again(photo: bytes, rng: np.random.Generator) -> bytes:
@@ -49,6 +65,12 @@ def _again(photo: bytes, rng: np.random.Generator) -> bytes:
         small = int(rng.integers(104, 122))
         picture = picture.resize((small, small), Image.Resampling.BICUBIC).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
     return _jpeg(picture, int(rng.integers(*QUALITY_AGAIN)))
+
+
+def _labels(drawn: Parts, labels: Collection[str]) -> tuple[bytes, list[str]]:
+    """The labels of one photo: its part mask as a file, its boxes as lines of a table."""
+    mask = _indexed_png(drawn.mask()) if "parts" in labels else b""
+    return mask, [",".join(map(str, box)) for box in drawn.boxes()] if "boxes" in labels else []
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
@@ -66,28 +88,50 @@ def _add_tables(archive: zipfile.ZipFile, rows: list[Row]) -> None:
         _add(archive, f"{split}_images/", b"")
 
 
-def _add_photos(archive: zipfile.ZipFile, rows: list[Row], seed: int, progress: Progress) -> None:
+def _add_photos(archive: zipfile.ZipFile, rows: list[Row], seed: int, labels: Collection[str], progress: Progress) -> None:
     bank = noise_bank(seed)
     photos: dict[int, bytes] = {}
+    masks: dict[int, bytes] = {}
+    boxed: dict[int, list[str]] = {}
+    boxes = {split: [_BOXES_HEADER] for split in SPLITS}
     for done, row in enumerate(rows, 1):
         number = row.source.number
         if number not in photos:
-            photos[number] = _photo(row.source, bank, seed)
+            drawn = Parts(SIZE)
+            photos[number] = _photo(row.source, bank, seed, drawn)
+            masks[number], boxed[number] = _labels(drawn, labels)
         content = photos[number]
         if row.copy == "again":
             content = _again(content, np.random.default_rng([seed, 3, number]))
         _add(archive, f"{row.split}_images/{row.path}", content)
+        if "parts" in labels:
+            _add(archive, f"{row.split}_parts/{Path(row.path).stem}.png", masks[number])
+        boxes[row.split] += [f"{row.path},{line}\n" for line in boxed[number]]
         progress(done, len(rows), "faces")
+    if "boxes" in labels:
+        for split in SPLITS:
+            _add(archive, f"custom_{split}_boxes.csv", "".join(boxes[split]).encode())
 
 
 def generate(
-    path: Path, *, seed: int = 0, families: int = FAMILIES, photos: int = PHOTOS, progress: Progress = silent
+    path: Path,
+    *,
+    seed: int = 0,
+    families: int = FAMILIES,
+    photos: int = PHOTOS,
+    labels: Collection[str] = (),
+    progress: Progress = silent,
 ) -> None:
     """Write the archive to `path`, atomically: about 35 images a family of `photos` a person.
 
-    Raises InputError where the archive would be too small for what is planted in it.
+    `labels`: of "parts" (SPLIT_parts/NAME.png, indexed by aru.faces.parts.PARTS) and "boxes" (custom_SPLIT_boxes.csv, in
+    pixels of the photo). Raises InputError for another name, and where the archive would be too small
+    for what is planted in it.
     """
+    for label in labels:
+        if label not in LABELS:
+            raise InputError(f"labels: {label!r} is not drawn: {' and '.join(LABELS)} are")
     rows = plan(seed=seed, families=families, photos=photos)
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         _add_tables(archive, rows)
-        _add_photos(archive, rows, seed, progress)
+        _add_photos(archive, rows, seed, labels, progress)

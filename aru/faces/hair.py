@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aru.faces.canvas import Array, NoiseBank, bell, blend, cover, cut, shade, smooth, tinted, window
+from aru.faces.canvas import NOWHERE, WHOLE, Array, Covered, NoiseBank, bell, blend, cover, cut, shade, smooth, tinted, window
 from aru.faces.head import Plane, beard_area
 from aru.faces.look import Look
 from aru.faces.shot import Shot
@@ -106,13 +106,14 @@ def _hanging(look: Look, plane: Plane, strands: Array) -> Array | None:
     return None
 
 
-def draw_back_hair(rgb: Array, look: Look, plane: Plane, fall: Fall) -> None:
+def draw_back_hair(rgb: Array, look: Look, plane: Plane, fall: Fall) -> Covered:
     """What hangs behind the neck and stands beside the head: long hair, a ponytail, a bun, pigtails."""
     area = cover(fall.outer, 2 * plane.edge) * (plane.v < 0.25)
     hanging = _hanging(look, plane, fall.strands)
     if hanging is not None:
         area = np.maximum(area, cover(hanging, 2 * plane.edge))
     blend(rgb, area, 0.74 * fall.tone)
+    return WHOLE, area
 
 
 def _rounded(a: Array, b: Array, radius: float) -> Array:
@@ -135,7 +136,7 @@ def _hairline(look: Look, plane: Plane, strands: Array) -> Array:
     return _rounded(top - y, np.abs(x) - half, 0.22) + 0.012 * strands
 
 
-def draw_front_hair(rgb: Array, look: Look, plane: Plane, fall: Fall) -> None:
+def draw_front_hair(rgb: Array, look: Look, plane: Plane, fall: Fall) -> Covered:
     """The hair on the head, round the face, with its shadow on the forehead."""
     strands = fall.strands
     _, _, low, length = _CUT[look.hair.style]
@@ -153,16 +154,18 @@ def draw_front_hair(rgb: Array, look: Look, plane: Plane, fall: Fall) -> None:
     scalp = (1 - 0.75 * look.hair.thin) * (1 - 0.35 * max(0.0, look.hair.recede - 0.6))
     shadow = smooth(0.16, 0.0, -forehead) * cover(plane.distance, 0.05) * smooth(low + 0.2, low - 0.1, plane.v)
     shade(rgb, 0.38 * scalp * shadow * (1 - area), np.array([0.66, 0.58, 0.55]))
-    blend(rgb, area * np.clip(scalp + 0.10 * strands, 0, 1), fall.tone)
+    covered = area * np.clip(scalp + 0.10 * strands, 0, 1)
+    blend(rgb, covered, fall.tone)
+    return WHOLE, covered
 
 
-def draw_beard(rgb: Array, look: Look, shot: Shot, plane: Plane, bank: NoiseBank) -> None:
+def draw_beard(rgb: Array, look: Look, shot: Shot, plane: Plane, bank: NoiseBank) -> Covered:
     """Moustache, goatee or full beard; stubble is part of the skin's colour."""
     kind, s = look.hair.beard, look.shape
     if kind == "none":
-        return
-    area = window(plane.distance, plane.fy, (-9, -0.1, 0.05, 9))
-    rgb, plane = cut(rgb, area), plane.part(area)
+        return NOWHERE
+    within = window(plane.distance, plane.fy, (-9, -0.1, 0.05, 9))
+    rgb, plane = cut(rgb, within), plane.part(within)
     x, y = plane.fx, plane.fy
     strands = bank.look_up(bank.strand, 120 * x + 5 * np.sin(11 * y + 7 * x), 110 * y)
     lip = bell(x, y - 0.5 * (s.nose_tip + 0.08 + s.mouth_y - s.upper_lip) - 0.02, s.mouth_width * 0.62, 0.042)
@@ -174,4 +177,6 @@ def draw_beard(rgb: Array, look: Look, shot: Shot, plane: Plane, bank: NoiseBank
     }[kind]
     area = np.clip(area, 0, 1) * cover(plane.distance - 0.02, 0.03)
     tone = tinted(look.hair.beard_colour, np.clip(0.85 + 0.25 * shot.light[0] * x + 0.13 * strands, 0.4, 1.4))
-    blend(rgb, np.clip(area * (0.80 + 0.22 * strands), 0, 1) * look.hair.stubble**0.5, np.clip(tone, 0.01, 1))
+    covered = np.clip(area * (0.80 + 0.22 * strands), 0, 1) * look.hair.stubble**0.5
+    blend(rgb, covered, np.clip(tone, 0.01, 1))
+    return within, covered

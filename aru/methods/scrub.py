@@ -16,9 +16,10 @@ from aru.data.images import ImageSet, Sets
 from aru.methods.method import Method, require_classes
 from aru.train.batches import BatchOptions, passes, shuffled
 from aru.train.descent import DescentConfig, Step, counter, descend, finish, student, teacher
-from aru.train.loop import correct, predict
+from aru.train.loop import predict
 from aru.train.losses import distillation_loss, task_loss
 from aru.train.optimizers import make_optimizer, set_lr
+from aru.train.tasks import correct
 
 State = dict[str, torch.Tensor]
 """Of a model: its parameters and buffers by name."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,18 +18,18 @@ from aru.train.finite import first_not_finite, require_finite
 from aru.train.history import EpochRecord, History
 from aru.train.losses import task_loss
 from aru.train.optimizers import make_optimizer
+from aru.train.tasks import CLASSIFICATION, Task, sample_losses
 
-Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""(model, images, targets) -> (scalar loss, logits)."""
+Loss = Callable[[nn.Module, torch.Tensor, Any], tuple[torch.Tensor, Any]]
+"""(model, images, targets) -> (scalar loss, the outputs it is computed from: logits; None where the task has no accuracy)."""
 
 _CHECK_EVERY = 20  # batches between looks at the loss, which on a GPU wait for it
 _FEW = 64  # images on which a trained model is tried
 
 
 def supervised(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The task's own loss."""
-    logits = model(images)
-    return task_loss(logits, targets), logits
+    """The loss of classification."""
+    return CLASSIFICATION.step(model, images, targets)
 
 
 def fit(
@@ -38,7 +39,8 @@ def fit(
     *,
     generator: torch.Generator,
     compute: Compute,
-    loss: Loss = supervised,
+    loss: Loss | None = None,
+    task: Task = CLASSIFICATION,
     progress: Progress = silent,
     text: str = "train",
     lr_name: str = "lr",
@@ -46,6 +48,7 @@ def fit(
 ) -> History:
     """Train `model` in place for `config.epochs` and return one row an epoch: loss, accuracy, lr.
 
+    `loss` is the task's own unless another is given, which a method may build around it.
     Everything random comes from `generator` (CPU). With a checkpoint an interrupted run goes on after its last
     saved epoch and ends with the same weights; to remove it is left to whoever keeps them. Raises TrainingError where the
     loss is not finite, or a weight at the end; it names the training, `text`, and the learning rate, `lr_name`.
@@ -67,12 +70,25 @@ def fit(
                 require_finite(total, f"{text}: the loss", f" at epoch {epoch}, batch {batch}{_remedy(config, lr_name)}")
 
             history.append(
-                _epoch(epoch, model, data, config, optimizer, scheduler, loss, generator, compute, batch_done, check)
+                _epoch(
+                    epoch,
+                    model,
+                    data,
+                    config,
+                    optimizer,
+                    scheduler,
+                    loss or task.step,
+                    task,
+                    generator,
+                    compute,
+                    batch_done,
+                    check,
+                )
             )
             if checkpoint and epoch < config.epochs:
                 checkpoint.save(parts, generator, history)
     model.eval()
-    check_trained(model, data, compute=compute, what=text, remedy=_remedy(config, lr_name))
+    check_trained(model, data, compute=compute, what=text, remedy=_remedy(config, lr_name), task=task)
     return history
 
 
@@ -84,6 +100,7 @@ def _epoch(
     optimizer: torch.optim.Optimizer,
     scheduler: torch.optim.lr_scheduler.LRScheduler,
     loss: Loss,
+    task: Task,
     generator: torch.Generator,
     compute: Compute,
     batch_done: Callable[[int], None],
@@ -98,17 +115,20 @@ def _epoch(
         if config.augment:
             images = data.augment(images, generator=generator)
         with compute.autocast():
-            value, logits = loss(model, images, targets)
+            value, outputs = loss(model, images, targets)
         optimizer.zero_grad(set_to_none=True)
         value.backward()
         optimizer.step()
         scheduler.step()
         total += value.detach() * len(positions)
-        right += correct(logits.detach(), targets)
+        if task.correct is not None and outputs is not None:
+            right += task.correct(outputs.detach(), targets)
         if number % _CHECK_EVERY == 0:
             check(total, number)
         batch_done(number)
     check(total, number)
+    if task.correct is None:
+        return {"epoch": epoch, "loss": total.item() / len(data), "lr": lr}
     return {"epoch": epoch, "loss": total.item() / len(data), "accuracy": right.item() / len(data), "lr": lr}
 
 
@@ -140,7 +160,9 @@ def predict(
     return torch.cat(logits)
 
 
-def check_trained(model: nn.Module, data: ImageSet, *, compute: Compute, what: str, remedy: str = "") -> None:
+def check_trained(
+    model: nn.Module, data: ImageSet, *, compute: Compute, what: str, remedy: str = "", task: Task = CLASSIFICATION
+) -> None:
     """Raise TrainingError, which begins with `what`, unless all weights and the loss on a few training images are finite.
 
     The loss that a step descends is that before it: where the last one, or the only one, breaks the weights, it says nothing.
@@ -149,7 +171,11 @@ def check_trained(model: nn.Module, data: ImageSet, *, compute: Compute, what: s
     broken = first_not_finite(model.state_dict())
     if broken is not None:
         raise TrainingError(f"{what} ends in weights that are not finite ({broken}){remedy}")
-    require_finite(task_loss(predict(model, few, compute=compute), few.targets), f"{what} ends in a model whose loss", remedy)
+    if task is CLASSIFICATION:
+        loss = task_loss(predict(model, few, compute=compute), few.targets)
+    else:
+        loss = sample_losses(model, few, task, compute=compute).mean()
+    require_finite(loss, f"{what} ends in a model whose loss", remedy)
 
 
 def _scheduler(optimizer: torch.optim.Optimizer, config: TrainConfig, batches: int) -> torch.optim.lr_scheduler.LRScheduler:
@@ -161,13 +187,6 @@ def _scheduler(optimizer: torch.optim.Optimizer, config: TrainConfig, batches: i
     if config.schedule == "onecycle":
         return schedulers.OneCycleLR(optimizer, config.lr, total_steps=steps + 1)
     return schedulers.ConstantLR(optimizer, factor=1.0)
-
-
-def correct(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """How many of a batch are right, a scalar; for the multi-label task each image counts by its share of labels."""
-    if targets.is_floating_point():
-        return ((logits > 0) == (targets > 0.5)).float().mean(dim=1).sum()
-    return (logits.argmax(dim=1) == targets).float().sum()
 
 
 def _remedy(config: TrainConfig, lr_name: str) -> str:

@@ -1,5 +1,7 @@
 """ARU, step 1: projected gradient descent in L-infinity, one noise tensor an image."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -10,8 +12,7 @@ from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import ImageSet
 from aru.train.finite import DIVERGED, require_finite
-from aru.train.loop import correct
-from aru.train.losses import task_loss
+from aru.train.tasks import CLASSIFICATION, Task, correct
 
 
 def attack(
@@ -22,6 +23,7 @@ def attack(
     seed: int,
     compute: Compute,
     progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> torch.Tensor:
     """Noise for every image of `data`, the forget set, in its order (docs/protocol.md, "ARU", 1).
 
@@ -53,6 +55,7 @@ def attack(
                 steps=config.steps,
                 ascend=config.direction == "max",
                 compute=compute,
+                task=task,
             )
         noises.append(noise.contiguous().cpu())
         progress(int(positions[-1]) + 1, len(data), "attack")
@@ -62,7 +65,7 @@ def attack(
 def projected_gradient_descent(
     model: nn.Module,
     images: torch.Tensor,
-    targets: torch.Tensor,
+    targets: Any,
     noise: torch.Tensor,
     *,
     eps: float,
@@ -70,6 +73,7 @@ def projected_gradient_descent(
     steps: int,
     ascend: bool,
     compute: Compute,
+    task: Task = CLASSIFICATION,
 ) -> torch.Tensor:
     """`steps` signed steps of size `alpha` from `noise`, each clipped to the eps-ball and to valid pixels.
 
@@ -86,7 +90,7 @@ def projected_gradient_descent(
     for _ in range(steps):
         noise = noise.detach().requires_grad_(True)
         with compute.autocast():
-            loss = task_loss(placed(images + noise), targets, reduction="sum")
+            loss = task.summed(placed, images + noise, targets)
         (gradient,) = torch.autograd.grad(loss, noise)
         noise = (noise.detach() + step * gradient.sign()).clamp(lower, upper)
     require_finite(loss, "the model's loss on the images to attack", DIVERGED)

@@ -12,8 +12,9 @@ from aru.data.images import ImageSet
 from aru.train.checkpoint import Checkpoint
 from aru.train.descent import finish, teacher
 from aru.train.history import History
-from aru.train.loop import Loss, fit, supervised
+from aru.train.loop import Loss, fit
 from aru.train.losses import distillation_loss, task_loss
+from aru.train.tasks import CLASSIFICATION, Task
 
 
 def finetune(
@@ -26,6 +27,7 @@ def finetune(
     compute: Compute,
     progress: Progress = silent,
     checkpoint: Checkpoint | None = None,
+    task: Task = CLASSIFICATION,
 ) -> History:
     """Train `model` in place, on the device, and return a record of each epoch. Only `retain` is read.
 
@@ -38,7 +40,8 @@ def finetune(
         config,
         generator=generator(seed, "finetune"),
         compute=compute,
-        loss=finetune_loss(original, config, compute=compute),
+        loss=finetune_loss(original, config, compute=compute, task=task),
+        task=task,
         progress=progress,
         text="fine-tune",
         lr_name="finetune.lr",
@@ -48,13 +51,16 @@ def finetune(
     return history
 
 
-def finetune_loss(original: nn.Module, config: FinetuneConfig, *, compute: Compute) -> Loss:
+def finetune_loss(original: nn.Module, config: FinetuneConfig, *, compute: Compute, task: Task = CLASSIFICATION) -> Loss:
     """The task's loss, or with ``config.distillation`` = w: (1 - w) loss + w KL to the original on the same images.
 
-    The teacher answers in evaluation mode on retain images alone. Multi-label outputs are no softmax: refused.
+    The teacher answers in evaluation mode on retain images alone. Multi-label outputs are no softmax, and another task has no
+    logits that could be compared: refused.
     """
     if config.distillation == 0:
-        return supervised
+        return task.step
+    if task is not CLASSIFICATION:
+        raise InputError(f"finetune.distillation is not defined for task {task.name!r}: set it to 0")
     fixed = teacher(original, compute)
 
     def loss(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,7 +13,7 @@ from aru.nets.models import batchnorms
 from aru.nets.units import unit_layers
 from aru.train.finite import DIVERGED, first_not_finite, require_finite
 from aru.train.loop import chunks
-from aru.train.losses import task_loss
+from aru.train.tasks import CLASSIFICATION, Task
 
 Scores = dict[str, torch.Tensor]
 Mask = dict[str, torch.Tensor]
@@ -30,6 +30,7 @@ def mask(
     compute: Compute,
     retain: ImageSet | None = None,
     progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> tuple[Scores, Mask]:
     """Score the units of every layer by the forget set's gradient discrepancy and mark the chosen share.
 
@@ -39,12 +40,12 @@ def mask(
     only where ``config.normalise`` is "retain".
     """
     random = generator(seed, "mask")
-    scores = discrepancy(model, data, noise, config, compute=compute, progress=progress)
+    scores = discrepancy(model, data, noise, config, compute=compute, progress=progress, task=task)
     if config.normalise == "retain":
         if retain is None:
             raise InputError("mask.normalise is 'retain' and no retain set was given: give it, or set it to 'none'")
         drawn = torch.randperm(len(retain), generator=random)[: len(data)].sort().values.numpy()
-        scores = normalised(scores, gradients(model, retain.take(drawn), config, compute=compute), config)
+        scores = normalised(scores, gradients(model, retain.take(drawn), config, compute=compute, task=task), config)
     return scores, select(scores, config, generator=random)
 
 
@@ -62,10 +63,11 @@ def discrepancy(
     *,
     compute: Compute,
     progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> Scores:
     """|g_image - g_noise| per unit and layer, float32 on the CPU, each gradient a mean over the forget set."""
-    of_images = gradients(model, data, config, compute=compute, progress=_half(progress, 0))
-    of_noises = gradients(model, data, config, noise=noise, compute=compute, progress=_half(progress, 1))
+    of_images = gradients(model, data, config, compute=compute, progress=_half(progress, 0), task=task)
+    of_noises = gradients(model, data, config, noise=noise, compute=compute, progress=_half(progress, 1), task=task)
     return {name: reduce(of_images[name] - of_noises[name], config.unit) for name in of_images}
 
 
@@ -77,6 +79,7 @@ def gradients(
     compute: Compute,
     noise: torch.Tensor | None = None,
     progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> dict[str, torch.Tensor]:
     """Mean gradient of the loss, under the true labels, with respect to every weight with units, these along the first axis.
 
@@ -101,7 +104,7 @@ def gradients(
             part = noise[positions].to(compute.device)
             inputs = inputs + part if config.contrast == "perturbed" else part
         with compute.autocast():
-            loss = task_loss(placed(inputs), targets, reduction="sum")
+            loss = task.summed(placed, inputs, targets)
         for name, gradient in zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True):
             totals[name] += gradient
         losses += loss.detach()

@@ -20,6 +20,7 @@ from aru.methods.aru.resetting import reset
 from aru.methods.method import Method
 from aru.train.checkpoint import Checkpoint
 from aru.train.history import History
+from aru.train.tasks import CLASSIFICATION, Task
 
 SOURCE = "arXiv 2401.08998"
 NAMED = {name: AruConfig.model_validate(values) for name, values in PRESETS.items()}
@@ -51,12 +52,13 @@ def unlearn(
     compute: Compute,
     progress: Progress = silent,
     checkpoint: Checkpoint | None = None,
+    task: Task = CLASSIFICATION,
 ) -> Unlearned:
     """Attack D_f; rank the units by |g_x - g_n|; draw the chosen share anew; fine-tune on D_r.
 
     The model given is not changed. The stages of the flow call the same four functions, from files to files, and end in the
     same weights for the same seed. With `checkpoint` an interrupted fine-tune goes on after its last saved epoch; the steps
-    before it are computed again.
+    before it are computed again. `task` gives the loss; the reset goes by the network alone.
     """
     seconds: dict[str, float] = {}
 
@@ -67,16 +69,32 @@ def unlearn(
         seconds[step] = watch.seconds
 
     with timed("attack"):
-        noise = attack(model, sets.forget, config.attack, seed=seed, compute=compute, progress=progress)
+        noise = attack(model, sets.forget, config.attack, seed=seed, compute=compute, progress=progress, task=task)
     with timed("mask"):
         scores, marked = mask(
-            model, sets.forget, noise, config.mask, seed=seed, compute=compute, retain=sets.retain, progress=progress
+            model,
+            sets.forget,
+            noise,
+            config.mask,
+            seed=seed,
+            compute=compute,
+            retain=sets.retain,
+            progress=progress,
+            task=task,
         )
     with timed("reset"):
         result = reset(model, marked, config.reset, seed=seed, example=sets.retain.example())
     with timed("finetune"):
         history = finetune(
-            result, model, sets.retain, config.finetune, seed=seed, compute=compute, progress=progress, checkpoint=checkpoint
+            result,
+            model,
+            sets.retain,
+            config.finetune,
+            seed=seed,
+            compute=compute,
+            progress=progress,
+            checkpoint=checkpoint,
+            task=task,
         )
     return Unlearned(result, noise, scores, marked, history, seconds)
 
