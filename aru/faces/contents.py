@@ -24,8 +24,8 @@ def _album(camera: Camera, split: str, number: int, person: Person, photos: int)
     """The rows of one person: as many photos of each class that they have lived through as come up."""
     rng, classes = camera.rng, open_classes(person)
     count = max(len(classes) if photos >= 8 else 3, round(photos + rng.normal(0, 0.15 * photos)))
-    spread = Counter((classes * count)[: count - count % len(classes)])
-    spread.update(rng.choice(classes, size=count % len(classes)).tolist())
+    counts = Counter((classes * count)[: count - count % len(classes)])
+    counts.update(rng.choice(classes, size=count % len(classes)).tolist())
     upper = bool(rng.random() < 0.09)
     return [
         Row(
@@ -38,8 +38,8 @@ def _album(camera: Camera, split: str, number: int, person: Person, photos: int)
             "",
             upper,
         )
-        for name in sorted(spread)
-        for _ in range(spread[name])
+        for name in sorted(counts)
+        for _ in range(counts[name])
     ]
 
 
@@ -55,7 +55,7 @@ def _people(camera: Camera, families: int, photos: int) -> list[Row]:
 
 
 def _order(row: Row) -> tuple[int, str, str, str, int, str]:
-    return SPLITS.index(row.split), row.family, row.role, row.age_class, row.source.number, row.copy
+    return SPLITS.index(row.split), row.family, row.role, row.age_class, row.photo.number, row.copy
 
 
 def _last_person(rows: list[Row], family: str) -> tuple[int, int]:
@@ -70,18 +70,18 @@ def _settle(camera: Camera, rows: list[Row], cut: int, family: str) -> list[Row]
     rows = sorted(rows, key=_order)
     first, length = _last_person(rows, family)
     wanted = cut - length // 2 - first
-    copied_too = {row.source.number for row in rows if row.copy}
-    free = [row for row in rows[:first] if row.source.number not in copied_too]
+    copied_too = {row.photo.number for row in rows if row.copy}
+    free = [row for row in rows[:first] if row.photo.number not in copied_too]
     picked = [free[index] for index in camera.rng.permutation(len(free))[: abs(wanted)].tolist()]
     if len(picked) < abs(wanted):
         raise InputError(f"a forget cut at row {cut} does not fit this archive: give it more families or photos")
     if wanted > 0:
         return sorted(
-            rows + [replace(row, source=camera.take(row.source.person, row.age_class)) for row in picked],
+            rows + [replace(row, photo=camera.take(row.photo.person, row.age_class)) for row in picked],
             key=_order,
         )
-    dropped = {row.source.number for row in picked}
-    return [row for row in rows if row.source.number not in dropped]
+    dropped = {row.photo.number for row in picked}
+    return [row for row in rows if row.photo.number not in dropped]
 
 
 def _named(rows: list[Row]) -> Iterator[Row]:

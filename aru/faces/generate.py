@@ -23,14 +23,14 @@ from aru.faces.canvas import NoiseBank, noise_bank
 from aru.faces.contents import FORGET_ROWS, PHOTOS, plan
 from aru.faces.parts import COLOURS, Parts
 from aru.faces.render import render
-from aru.faces.rows import FAMILIES, SPLITS, Row, Source
+from aru.faces.rows import FAMILIES, SPLITS, Photo, Row
 from aru.faces.shot import draw_shot
 
 __all__ = ["FORGET_ROWS", "generate"]
 
 SIZE = 128
 QUALITY = (70, 78)  # of the photos, chosen so that the full archive stays below 11 MB
-QUALITY_AGAIN = (50, 66)  # of the copies that are compressed again
+REENCODED_QUALITY = (50, 66)  # of the copies that are compressed again
 _DATE = (2024, 1, 1, 0, 0, 0)
 LABELS = ("parts", "boxes")
 _BOXES_HEADER = "image_path,part,left,top,right,bottom\n"
@@ -43,9 +43,9 @@ def _jpeg(picture: Image.Image, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def _photo(source: Source, bank: NoiseBank, seed: int, parts: Parts) -> bytes:
-    rng = np.random.default_rng([seed, 2, source.number])
-    look, shot = look_at(source.person, source.apparent, rng), draw_shot(rng, source.apparent, source.year)
+def _photograph(photo: Photo, bank: NoiseBank, seed: int, parts: Parts) -> bytes:
+    rng = np.random.default_rng([seed, 2, photo.number])
+    look, shot = look_at(photo.person, photo.apparent, rng), draw_shot(rng, photo.apparent, photo.year)
     return _jpeg(Image.fromarray(render(look, shot, bank, rng, size=SIZE, parts=parts)), int(rng.integers(*QUALITY)))
 
 
@@ -58,13 +58,13 @@ def _indexed_png(mask: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _again(photo: bytes, rng: np.random.Generator) -> bytes:
+def _reencode(content: bytes, rng: np.random.Generator) -> bytes:
     """The same photo compressed again, half of the time after shrinking and enlarging it."""
-    picture = Image.open(io.BytesIO(photo)).convert("RGB")
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
     if rng.random() < 0.5:
         small = int(rng.integers(104, 122))
         picture = picture.resize((small, small), Image.Resampling.BICUBIC).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
-    return _jpeg(picture, int(rng.integers(*QUALITY_AGAIN)))
+    return _jpeg(picture, int(rng.integers(*REENCODED_QUALITY)))
 
 
 def _labels(drawn: Parts, labels: Collection[str]) -> tuple[bytes, list[str]]:
@@ -95,14 +95,14 @@ def _add_photos(archive: zipfile.ZipFile, rows: list[Row], seed: int, labels: Co
     boxed: dict[int, list[str]] = {}
     boxes = {split: [_BOXES_HEADER] for split in SPLITS}
     for done, row in enumerate(rows, 1):
-        number = row.source.number
+        number = row.photo.number
         if number not in photos:
             drawn = Parts(SIZE)
-            photos[number] = _photo(row.source, bank, seed, drawn)
+            photos[number] = _photograph(row.photo, bank, seed, drawn)
             masks[number], boxed[number] = _labels(drawn, labels)
         content = photos[number]
-        if row.copy == "again":
-            content = _again(content, np.random.default_rng([seed, 3, number]))
+        if row.copy == "reencoded":
+            content = _reencode(content, np.random.default_rng([seed, 3, number]))
         _add(archive, f"{row.split}_images/{row.path}", content)
         if "parts" in labels:
             _add(archive, f"{row.split}_parts/{Path(row.path).stem}.png", masks[number])

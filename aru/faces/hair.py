@@ -92,9 +92,9 @@ def _hanging(look: Look, plane: Plane, strands: Array) -> Array | None:
     style, wide = look.hair.style, look.shape.width
     length = _CUT[style][3]
     if length > 0:
-        spread = _CUT[style][1] + 0.06 * smooth(0.2, 1.3, plane.v) + 0.03 * look.hair.curl * np.sin(7 * plane.v)
+        flare = _CUT[style][1] + 0.06 * smooth(0.2, 1.3, plane.v) + 0.03 * look.hair.curl * np.sin(7 * plane.v)
         ends = np.maximum(-plane.v - 0.1, plane.v - length - 0.05 * strands)
-        return np.maximum(np.abs(plane.u) - wide - spread - 0.01 * strands, ends)
+        return np.maximum(np.abs(plane.u) - wide - flare - 0.01 * strands, ends)
     if style == "bun":
         return np.hypot(plane.u, plane.v - look.shape.crown - 0.02) - 0.30 - 0.012 * strands
     if style == "pigtails":

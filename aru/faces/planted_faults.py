@@ -69,12 +69,12 @@ def _neighbour(name: str, person: Person) -> str:
 
 def copied(rng: np.random.Generator, rows: list[Row], *, families: int) -> list[Row]:
     """Rows of files listed twice under one person, some in another class, and of photos compressed again."""
-    train = [row for row in rows if row.split == "train" and not row.copy and len(open_classes(row.source.person)) > 1]
-    twice, conflicts, again = (_share(count, families) for count in (LISTED_TWICE, CONFLICTS, REENCODED))
-    picked = [train[index] for index in rng.permutation(len(train))[: twice + again].tolist()]
-    wrong = [replace(row, age_class=_neighbour(row.age_class, row.source.person), copy="same") for row in picked[:conflicts]]
+    train = [row for row in rows if row.split == "train" and not row.copy and len(open_classes(row.photo.person)) > 1]
+    twice, conflicts, reencoded = (_share(count, families) for count in (LISTED_TWICE, CONFLICTS, REENCODED))
+    picked = [train[index] for index in rng.permutation(len(train))[: twice + reencoded].tolist()]
+    wrong = [replace(row, age_class=_neighbour(row.age_class, row.photo.person), copy="same") for row in picked[:conflicts]]
     right = [replace(row, copy="same") for row in picked[conflicts:twice]]
-    return wrong + right + [replace(row, copy="again") for row in picked[twice:]]
+    return wrong + right + [replace(row, copy="reencoded") for row in picked[twice:]]
 
 
 def planted(rows: list[Row], *, cut: int) -> dict[str, int]:
@@ -83,24 +83,24 @@ def planted(rows: list[Row], *, cut: int) -> dict[str, int]:
     An audit of the bytes must find the same figures, except what needs the pictures: re-encoded copies.
     """
     train = [row for row in rows if row.split == "train"]
-    files = {split: {row.source.number for row in rows if row.split == split and row.copy != "again"} for split in SPLITS}
-    forget, retain = ({row.source.number for row in part if row.copy != "again"} for part in (train[:cut], train[cut:]))
+    files = {split: {row.photo.number for row in rows if row.split == split and row.copy != "reencoded"} for split in SPLITS}
+    forget, retain = ({row.photo.number for row in part if row.copy != "reencoded"} for part in (train[:cut], train[cut:]))
     homes, classes = defaultdict(set), defaultdict(set)
     for row in rows:
-        if row.copy != "again":
-            homes[row.source.number].add(row.family)
-            classes[row.source.number].add(row.age_class)
+        if row.copy != "reencoded":
+            homes[row.photo.number].add(row.family)
+            classes[row.photo.number].add(row.age_class)
     return {
         "rows": len(rows),
         "files": sum(row.copy != "same" for row in rows),
-        "photos": len({row.source.number for row in rows}),
-        "people": len({id(row.source.person) for row in rows}),
+        "photos": len({row.photo.number for row in rows}),
+        "people": len({id(row.photo.person) for row in rows}),
         "keys": len(keys(rows)),
         "files_under_two_families": sum(len(names) > 1 for names in homes.values()),
         "files_with_two_classes": sum(len(names) > 1 for names in classes.values()),
-        "reencoded": sum(row.copy == "again" for row in rows),
+        "reencoded": sum(row.copy == "reencoded" for row in rows),
         "files_on_both_sides_of_the_cut": len(forget & retain),
         "keys_on_both_sides_of_the_cut": len(set(keys(train[:cut])) & set(keys(train[cut:]))),
-        "test_rows_in_train": sum(row.split == "val" and row.source.number in files["train"] for row in rows),
-        "unseen_rows_in_train": sum(row.split == "test" and row.source.number in files["train"] for row in rows),
+        "test_rows_in_train": sum(row.split == "val" and row.photo.number in files["train"] for row in rows),
+        "unseen_rows_in_train": sum(row.split == "test" and row.photo.number in files["train"] for row in rows),
     }

@@ -23,11 +23,11 @@ FIRST_FAMILY = {"train": 1, "val": 801, "test": 851}
 FAMILIES = 100  # in the full archive
 
 # Looks deceive: log-normal deviations of the apparent from the true age, one a person, one a photo.
-PERSON_SPREAD, PHOTO_SPREAD = 0.15, 0.15
+PERSON_DEVIATION, PHOTO_DEVIATION = 0.15, 0.15
 
 
 @dataclass(frozen=True)
-class Source:
+class Photo:
     """One photo: of whom, at which age, how old they look (years), and when (0 long ago, 1 now)."""
 
     number: int
@@ -41,7 +41,7 @@ class Source:
 class Row:
     """One row of a CSV.
 
-    `copy` is "" for the photo itself, "same" for its bytes a second time, "again" for a re-encoded copy.
+    `copy` is "" for the photo itself, "same" for its bytes a second time, "reencoded" for a copy that was compressed again.
     """
 
     split: str
@@ -49,7 +49,7 @@ class Row:
     role: str
     collected: int
     age_class: str
-    source: Source
+    photo: Photo
     copy: str
     upper: bool
     path: str = ""
@@ -66,15 +66,15 @@ class Camera:
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng, self.taken = rng, 0
 
-    def take(self, person: Person, age_class: str) -> Source:
+    def take(self, person: Person, age_class: str) -> Photo:
         """A photo of this person at some age within the class."""
         low, high = CLASSES[age_class]
         age = float(self.rng.uniform(low, min(high, person.collected) + 1))
         offsets = np.clip([person.traits["apparent"], self.rng.standard_normal()], -2, 2)
-        change = PERSON_SPREAD * offsets[0] + PHOTO_SPREAD * offsets[1]
+        change = PERSON_DEVIATION * offsets[0] + PHOTO_DEVIATION * offsets[1]
         apparent = float(np.clip((age + 2.5) * np.exp(change) - 2.5, 0.3, 90))
         self.taken += 1
-        return Source(self.taken, person, age, apparent, float(np.clip(1 - (person.collected - age) / 50, 0, 1)))
+        return Photo(self.taken, person, age, apparent, float(np.clip(1 - (person.collected - age) / 50, 0, 1)))
 
 
 def open_classes(person: Person) -> list[str]:

@@ -6,13 +6,13 @@ from aru.methods.aru.finetuning import finetune as train_on_retain
 from aru.methods.aru.resetting import reset
 from aru.stages.inputs import read_model, read_sets
 from aru.stages.job import Job
-from aru.stages.outputs import of_model, spare_brought, write_model
+from aru.stages.outputs import of_model, refuse_to_overwrite, write_model
 from aru.stages.resume import checkpoint_of
 
 
 def finetune(job: Job) -> int:
     """Write unlearned/model.safetensors; returns images seen. The forget set is not opened."""
-    spare_brought(job, "finetune", UNLEARNED)
+    refuse_to_overwrite(job, "finetune", UNLEARNED)
     retain, model = read_sets(job).retain, read_model(job, ORIGINAL)
     path = job.work / "mask" / "mask.safetensors"
     tensors, _ = load_tensors(path)

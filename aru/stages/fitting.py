@@ -2,7 +2,7 @@
 
 from aru.data.images import ImageSet
 from aru.stages.job import Job
-from aru.stages.outputs import of_model, spare_brought, write_model
+from aru.stages.outputs import of_model, refuse_to_overwrite, write_model
 from aru.stages.resume import checkpoint_of
 from aru.train.from_scratch import fit_from_scratch
 
@@ -12,7 +12,7 @@ def train_stage(job: Job, stage: str, which: str, data: ImageSet, rows: str) -> 
 
     `rows` is the file in prepared/ that says which images `data` has.
     """
-    spare_brought(job, stage, which)
+    refuse_to_overwrite(job, stage, which)
     prepared = job.work / "prepared"
     checkpoint = checkpoint_of(
         job, stage, job.config.model, job.config.train, inputs=[prepared / rows, prepared / "images.npy"]

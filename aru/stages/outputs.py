@@ -38,8 +38,8 @@ def write_model(job: Job, stage: str, which: str, model: torch.nn.Module, histor
     write_json(folder / "history.json", {"epochs": history})
 
 
-def brought(weights: Path) -> bool:
-    """Whether a weights file was brought by the user: it can be read, and no stage of this project marked it as its own.
+def user_supplied(weights: Path) -> bool:
+    """Whether a weights file was supplied by the user: it can be read, and no stage of this project marked it as its own.
 
     A file that cannot be read is a stage's that was damaged: nobody could work with it.
     """
@@ -49,17 +49,17 @@ def brought(weights: Path) -> bool:
         return False
 
 
-def spare_brought(job: Job, stage: str, which: str) -> None:
-    """Raise InputError where the stage would write over weights that the user brought."""
+def refuse_to_overwrite(job: Job, stage: str, which: str) -> None:
+    """Raise InputError where the stage would write over weights that the user supplied."""
     weights = job.work / which / WEIGHTS
-    if brought(weights):
-        raise InputError(kept_from(stage, job.benchmark, weights))
+    if user_supplied(weights):
+        raise InputError(overwrite_message(stage, job.benchmark, weights))
 
 
-def kept_from(stage: str, benchmark: str, weights: Path) -> str:
+def overwrite_message(stage: str, benchmark: str, weights: Path) -> str:
     """Why a stage does not write over weights, and what can be done."""
     return (
-        f"{weights} was brought: no stage wrote it, and the stage {stage!r} does not write over it. `dvc commit -f "
+        f"{weights} was supplied by you: no stage wrote it, and the stage {stage!r} does not write over it. `dvc commit -f "
         f"{stage}@{benchmark}` records it as belonging to the present parameters, data and code (docs/operation.md); move "
         "it away to have the stage make its own"
     )

@@ -27,7 +27,7 @@ def data_import(
     yes: Yes = False,
 ) -> None:
     """Check a data set, copy it into data/, track it with DVC and make it an active benchmark."""
-    from flows.project.checks import asking
+    from flows.project.checks import confirm_on_terminal
     from flows.project.data_import import import_data
 
     root = enter_project()
@@ -36,7 +36,7 @@ def data_import(
         layout,
         source.expanduser().resolve(),
         settings=read_settings(settings, None, None),
-        confirm=asking(yes=yes),
+        confirm=confirm_on_terminal(yes=yes),
         progress=progress_shown,
     )
     show_import(layout, done)

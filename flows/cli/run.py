@@ -71,14 +71,16 @@ def check_run(
     root: Path, benchmark: str, settings: list[tuple[str, Any]], refresh: list[str], *, yes: bool, quiet: bool
 ) -> "Edit":
     """Check the whole request before params.yaml is touched or work starts; returns the change of params.yaml."""
-    from flows.project.checks import asking, check_edit
+    from flows.project.checks import check_edit, confirm_on_terminal
     from flows.project.params import PARAMS_FILE, propose
     from flows.project.plan import absent_data, refreshed
 
     stages = checked_stages(root, benchmark)
     refreshed(stages, tuple(refresh))
     edit = propose(root / PARAMS_FILE, benchmark, settings)
-    check_edit(root, benchmark, stages, edit, confirm=asking(yes=yes), progress=partial(progress_shown, quiet=quiet))
+    check_edit(
+        root, benchmark, stages, edit, confirm=confirm_on_terminal(yes=yes), progress=partial(progress_shown, quiet=quiet)
+    )
     show_changes(edit.changes)
     show_absent(absent_data(root))
     return edit
@@ -91,7 +93,7 @@ def parameters_written(edit: "Edit") -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if not is_interruption(error) and edit.take_back():
+        if not is_interruption(error) and edit.revert():
             print("params.yaml is again as it was before this run", file=sys.stderr)
         raise
 

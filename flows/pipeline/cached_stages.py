@@ -74,7 +74,7 @@ class Execution:
         """The stage's key; the stages before it have to be done."""
         return key(stage, self._inputs(stage))
 
-    def remembered(self, stage: Stage) -> dict[str, str] | None:
+    def recorded_outputs(self, stage: Stage) -> dict[str, str] | None:
         """The outputs by dvc.lock, where its entry is of the same command, inputs and parameters."""
         entry = self.locked.get(stage.address)
         if entry is None or stage.name in self.refresh or differences(stage, self._inputs(stage), entry):
@@ -86,17 +86,17 @@ class Execution:
         wrong = {path: digest for path, digest in outs.items() if self.digests.of(path) != digest}
         return len(wrong) if versioning.restore(self.root, wrong) else None
 
-    def spare_brought(self, stage: Stage, outs: dict[str, str]) -> None:
-        """Raise InputError where this flow would write over weights that a user brought, to have `outs` in their place."""
+    def refuse_to_overwrite(self, stage: Stage, outs: dict[str, str]) -> None:
+        """Raise InputError where this flow would write over weights that the user supplied, to put `outs` in their place."""
         for path in stage.outs:
             if path.endswith("/model.safetensors") and self.digests.of(path) not in (None, outs.get(path)):
-                from aru.stages.outputs import brought, kept_from
+                from aru.stages.outputs import overwrite_message, user_supplied
 
-                if brought(self.root / path):
+                if user_supplied(self.root / path):
                     entry = self.locked.get(stage.address)
                     changed = differences(stage, self._inputs(stage), entry) if entry else []
                     because = f" ({', '.join(changed[:3])} changed since it was recorded)" if changed else ""
-                    raise InputError(kept_from(stage.name, self.benchmark, Path(path)) + because)
+                    raise InputError(overwrite_message(stage.name, self.benchmark, Path(path)) + because)
 
     def compute(self, stage: Stage) -> dict[str, str]:
         """Run the stage in a worker and return the digests of its outputs, all of which must be there."""

@@ -1,7 +1,7 @@
-"""Flow runs whose process is gone: Prefect would show them as running for ever.
+"""Flow runs whose process is gone: Prefect would show them as running without end.
 
 A Prefect server may serve several projects, clones and containers, whose folders can have equal paths, so a run's parameters
-do not tell whose it is. Each project therefore notes its own runs, by their ids and processes, in its own folder.
+do not identify its project. Each project therefore notes its own runs, by their ids and processes, in its own folder.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from aru.core.files import read_json, write_json
 from flows.project.folder import lock_folder
 from flows.project.process_identity import ProcessIdentity, is_alive, this_process
 
-_MESSAGE = "Its process ended without a word. What it had finished is kept, and the run after it went on from there."
+_MESSAGE = "Its process ended without a message. What it had finished is kept, and the run after it went on from there."
 _MOST = 100
 
 

@@ -20,7 +20,7 @@ from rich.progress import Progress as RichProgress
 from aru.core.progress import Progress, silent
 
 _LINE_EVERY_SECONDS = 10.0
-_SAID = {"computed": "computed", "prefect": "cached", "dvc.lock": "cached", "restored": "restored from the cache"}
+_SOURCE_TEXT = {"computed": "computed", "prefect": "cached", "dvc.lock": "cached", "restored": "restored from the cache"}
 
 
 class Board:
@@ -39,7 +39,7 @@ class Board:
 
     def done(self, name: str, source: str) -> None:
         """Say how a stage's outputs came to be."""
-        self.say(f"{name:<9} {_SAID[source]}")
+        self.say(f"{name:<9} {_SOURCE_TEXT[source]}")
 
     def say(self, text: str) -> None:
         """Say something beside the stages."""

@@ -18,7 +18,7 @@ Outs = dict[str, str]
 
 @dataclass(frozen=True)
 class Attempt:
-    """One submission of a stage: what makes its outputs where Prefect's store has none, or where it is not asked."""
+    """One submission of a stage: what makes its outputs where Prefect's store has none, or where the store is passed over."""
 
     stage: Stage
     key: str
@@ -43,14 +43,14 @@ class _Schedule:
 
     def __init__(self, execution: Execution, results: dict[str, StageResult]) -> None:
         self.execution, self.results = execution, results
-        self._again: list[Attempt] = []
+        self._retries: list[Attempt] = []
         self._begun: set[str] = set()
         self._done: dict[str, PrefectFuture[Outs]] = {}
 
     def ready(self) -> Attempt | None:
         """The next attempt at a stage whose inputs are there; None where there is none now."""
-        if self._again:
-            return self._again.pop(0)
+        if self._retries:
+            return self._retries.pop(0)
         for address, stage in self.execution.stages.items():
             before = upstream(stage, self.execution.stages)
             if address not in self._begun and all(other in self.results for other in before):
@@ -65,13 +65,13 @@ class _Schedule:
         return task.submit(address=attempt.stage.address, key=attempt.key, make=attempt.make, wait_for=before)
 
     def settle(self, attempt: Attempt, future: PrefectFuture[Outs]) -> None:
-        """Keep the result of an attempt that ended, or try again."""
+        """Store the result of an attempt that ended, or queue the next attempt."""
         self._done[attempt.stage.address] = future
         settled = settle(self.execution, attempt, future)
         if isinstance(settled, StageResult):
             self.results[attempt.stage.address] = settled
         else:
-            self._again.append(settled)
+            self._retries.append(settled)
 
 
 def first_attempt(execution: Execution, stage: Stage) -> Attempt:
@@ -84,8 +84,8 @@ def first_attempt(execution: Execution, stage: Stage) -> Attempt:
         monotonic(),
         refresh=stage.name in execution.refresh,
     )
-    outs = execution.remembered(stage)
-    execution.spare_brought(stage, outs or {})
+    outs = execution.recorded_outputs(stage)
+    execution.refuse_to_overwrite(stage, outs or {})
     if outs is None:
         return compute
     healed = execution.heal(outs)

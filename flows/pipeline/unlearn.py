@@ -44,7 +44,7 @@ class Outcome:
 
 
 def run_tags(root: Path, benchmark: str) -> tuple[str, str, str]:
-    """What tells one run from another at a glance: benchmark, protocol, seed."""
+    """The tags of a run: benchmark, protocol, seed."""
     config = load_config(root / "params.yaml", benchmark)
     return benchmark, config.data.protocol, f"seed{config.runtime.seed}"
 

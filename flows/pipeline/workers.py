@@ -39,7 +39,7 @@ class WorkStopped(Exception):
 
 
 class WorkerDied(RuntimeError):
-    """A worker ended without a word: killed."""
+    """A worker ended without an answer: it was killed."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _why(code: int | None) -> str:
 
 def _serve(pipe: Connection) -> None:
     """Do one piece of work after another until the other end of the pipe is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the flow decides, and tells us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the flow decides, and sends "stop"
     jobs: Queue[Work] = Queue()
     stopped = Event()
     Thread(target=_listen, args=(pipe, jobs, stopped), daemon=True).start()

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from aru.data.selection import Selection
 
 Confirm = Callable[["Selection"], None]
-Shown = Callable[[str], AbstractContextManager[Progress]]
+ShowProgress = Callable[[str], AbstractContextManager[Progress]]
 
 
-def check_edit(root: Path, benchmark: str, stages: list[Stage], edit: Edit, *, confirm: Confirm, progress: Shown) -> None:
+def check_edit(
+    root: Path, benchmark: str, stages: list[Stage], edit: Edit, *, confirm: Confirm, progress: ShowProgress
+) -> None:
     """Hold an edit to the machine, the network and the data; a new choice of people is shown to `confirm` first.
 
     Raises InputError. The archive is looked through again only where what `prepare` found in it is not at hand.
@@ -97,7 +99,7 @@ def prepared_rows(root: Path, benchmark: str, stages: list[Stage]) -> "tuple[pd.
     return read_manifest(root / path), not changed
 
 
-def asking(*, yes: bool) -> Confirm:
+def confirm_on_terminal(*, yes: bool) -> Confirm:
     """Print whom a choice resolved to, and ask where it has people whom nobody named, unless `yes` was given."""
 
     def confirm(chosen: "Selection") -> None:
@@ -109,10 +111,10 @@ def asking(*, yes: bool) -> Confirm:
         if not sys.stdin.isatty():
             raise InputError(
                 f"people come along whom data.forget.subjects does not name (photos): {added}. Say --yes, name "
-                "them, or tell them apart in data.merge.different"
+                "them, or list them as different people in data.merge.different"
             )
         if not _agreed(f"These come along though they are not named (photos): {added}. Forget them, too? [y/N] "):
-            raise InputError("nothing was changed: name whom to forget, or tell people apart in data.merge.different")
+            raise InputError("nothing was changed: name whom to forget, or list different people in data.merge.different")
 
     return confirm
 

@@ -14,7 +14,7 @@ from aru.core.progress import Progress
 from aru.data.sources.registry import source_by_name
 from aru.data.sources.source import Source
 from flows.project import versioning
-from flows.project.checks import Confirm, Shown, check_machine, select, with_roles
+from flows.project.checks import Confirm, ShowProgress, check_machine, select, with_roles
 from flows.project.folder import lock_folder, project_lock
 from flows.project.params import PARAMS_FILE, Change, activate, configured, propose
 
@@ -38,7 +38,13 @@ class Imported:
 
 
 def import_data(
-    root: Path, layout: str, source: Path, *, settings: Sequence[tuple[str, Any]] = (), confirm: Confirm, progress: Shown
+    root: Path,
+    layout: str,
+    source: Path,
+    *,
+    settings: Sequence[tuple[str, Any]] = (),
+    confirm: Confirm,
+    progress: ShowProgress,
 ) -> Imported:
     """Check a zip file or a folder, as the layout is received, add it to data/ and activate its benchmark.
 

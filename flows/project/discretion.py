@@ -1,4 +1,4 @@
-"""What Prefect's records say of a failure: its kind, never its words, for these may name a photo, a family or a person.
+"""What Prefect's records say of a failure: its type, never its message, which may name a photo, a family or a person.
 
 States, logs and stored results of flows and tasks outlive the run and are read by whoever may see its server. So functions
 under Prefect are `discreet`: what they raise is replaced by `Withheld`; the caller in this process gets the error itself
@@ -21,7 +21,7 @@ from flows.project.private import private_folder, write_private
 
 FAILURE = "failure.txt"
 _HARMLESS = (TrainingError,)
-"""Errors whose words are figures and parameters only."""
+"""Errors whose messages hold figures and parameters only."""
 _originals: dict[str, Exception] = {}
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,7 +36,7 @@ class Withheld(RuntimeError):
 
     def __str__(self) -> str:
         return (
-            f"{self.kind}; its words may name people and are not recorded: they are in the terminal and in .aru/{FAILURE} "
+            f"{self.kind}; its message may name people and is not recorded: it is in the terminal and in .aru/{FAILURE} "
             "of the project"
         )
 
@@ -44,7 +44,7 @@ class Withheld(RuntimeError):
 def discreet(function: Callable[P, R]) -> Callable[P, R]:
     """For a function that Prefect runs, below `@flow` or `@task`: its errors reach Prefect as `Withheld`.
 
-    A flow, which has the project's folder among its parameters as `root`, keeps the newest one in `.aru/failure.txt`.
+    A flow, which has the project's folder among its parameters as `root`, writes the newest one to `.aru/failure.txt`.
     """
     signature = inspect.signature(function)
 
@@ -54,7 +54,7 @@ def discreet(function: Callable[P, R]) -> Callable[P, R]:
             return function(*arguments, **options)
         except Exception as error:
             if "root" in signature.parameters:
-                _keep(signature.bind(*arguments, **options).arguments.get("root", "."), error)
+                _write_failure(signature.bind(*arguments, **options).arguments.get("root", "."), error)
             if isinstance(error, (Withheld, *_HARMLESS)):
                 raise
             if multiprocessing.parent_process() is not None:  # a task runner's process, whose memory the caller does not see
@@ -80,8 +80,8 @@ def disclosed() -> Iterator[None]:
         raise original(error) from None
 
 
-def _keep(root: Any, error: Exception) -> None:
-    """Write the failure down for the owner; a folder that cannot be written to must not hide the failure."""
+def _write_failure(root: Any, error: Exception) -> None:
+    """Write the failure to a file for the owner; a folder that cannot be written to must not hide the failure."""
     text = "".join(
         [*traceback.format_exception(original(error)), *(f"  {line}\n" for line in getattr(original(error), "detail", ()))]
     )

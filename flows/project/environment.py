@@ -1,4 +1,4 @@
-"""Settings of the tools, made before they are imported: state inside the project, nothing phoned home, no idle threads."""
+"""Settings of the tools, made before they are imported: state inside the project, no telemetry, no idle threads."""
 
 import getpass
 import os
@@ -30,8 +30,8 @@ def settings(root: Path) -> dict[str, str]:
         "PREFECT_LOGGING_EXTRA_LOGGERS": "aru",
         # A fresh database takes 11 s, several beginning at once take minutes.
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
-        # Who runs is remembered beside the database: in memory, a server that is killed would leave the one place taken
-        # for ever, and each later run of a schedule would be cancelled.
+        # Which runs hold a slot is stored beside the database: in memory, a killed server would leave the one slot taken
+        # without end, and each later run of a schedule would be cancelled.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
@@ -46,7 +46,7 @@ def settings(root: Path) -> dict[str, str]:
 
 
 def _who(folder: Path) -> dict[str, str]:
-    """A home and a name where the system has none, as for a container's user without an entry: libraries ask for both."""
+    """A home and a name where the system has none, as for a container's user without an entry: libraries need both."""
     found = {}
     try:
         Path.home()

@@ -73,7 +73,7 @@ class Edit:
         if self.changes:
             _write_text(self.path, self.after)
 
-    def take_back(self) -> bool:
+    def revert(self) -> bool:
         """Make the file what it was before; False where nothing was written, or somebody else has written since."""
         if not self.changes or _read_text(self.path) != self.after:
             return False
@@ -140,14 +140,14 @@ def section(content: Any, benchmark: str, path: Path) -> Any:
 
 
 def _replaced(values: dict[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Take out who was forgotten before where that is now said in another way; the names that went."""
+    """Remove the forget options that the new ones replace; returns the removed names."""
     options = [f"data.forget.{name}" for name in FORGET_OPTIONS]
     if all(wanted.get(name) is None for name in options):
         return []
     forget = values["data"]["forget"]
     gone = [name for name in options if name not in wanted and forget.get(name.rpartition(".")[2]) is not None]
-    for way in gone:
-        del forget[way.rpartition(".")[2]]
+    for name in gone:
+        del forget[name.rpartition(".")[2]]
     return gone
 
 

@@ -1,4 +1,4 @@
-"""Which process it was: a process id alone is given out again, at once in containers."""
+"""The identity of a process. A process id alone is not one: the system reuses ids, in containers at once."""
 
 import os
 import socket
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class ProcessIdentity(NamedTuple):
-    """A process of some machine, told from every other by host, boot and start time (ticks since boot)."""
+    """A process of some machine, identified by host, boot and start time (ticks since boot)."""
 
     host: str
     boot: str
@@ -16,7 +16,7 @@ class ProcessIdentity(NamedTuple):
 
 
 def this_process() -> ProcessIdentity:
-    """The process that asks."""
+    """The identity of the calling process."""
     pid = os.getpid()
     return ProcessIdentity(socket.gethostname(), _boot(), pid, _started(pid) or 0)
 

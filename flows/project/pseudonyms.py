@@ -27,7 +27,7 @@ _KEY_FILE, _KEY_BYTES = "pseudonyms.key", 32
 _PSEUDONYM = re.compile(r"\bid-[0-9a-f]{16}\b")
 _TOKEN = re.compile(r"[^\s,;:()\[\]{}<>|\"'`]+")
 _NAMING = frozenset({"subjects", "same", "different"})
-"""The parameters whose strings are people, in whatever spelling: of data.forget and of data.merge."""
+"""The parameters whose strings are people, however they are written: of data.forget and of data.merge."""
 
 
 class Pseudonyms:

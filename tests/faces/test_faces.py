@@ -119,12 +119,12 @@ def test_the_bytes_show_what_was_planted(archive: Archive) -> None:
 def test_reencoded_copies_show_the_same_picture_in_other_bytes(archive: Archive) -> None:
     rows = [row for row in plan(**SMALL) if row.split == "train"]
     pixels = {row.path: np.asarray(Image.open(io.BytesIO(archive.content[f"train_images/{row.path}"])), float) for row in rows}
-    copies = [row for row in rows if row.copy == "again"]
+    copies = [row for row in rows if row.copy == "reencoded"]
     for copy in copies:
-        (photo,) = {row.path for row in rows if row.source is copy.source and not row.copy}
+        (photo,) = {row.path for row in rows if row.photo is copy.photo and not row.copy}
         assert archive.content[f"train_images/{photo}"] != archive.content[f"train_images/{copy.path}"]
         assert np.abs(pixels[photo] - pixels[copy.path]).mean() < 5
-        others = [np.abs(pixels[copy.path] - pixels[row.path]).mean() for row in rows if row.source is not copy.source]
+        others = [np.abs(pixels[copy.path] - pixels[row.path]).mean() for row in rows if row.photo is not copy.photo]
         assert min(others) > 5
     assert copies
 
@@ -137,7 +137,7 @@ def test_same_seed_same_bytes(path: Path, tmp_path: Path) -> None:
 
 def test_other_seed_other_photos() -> None:
     first, second = plan(**SMALL), plan(**SMALL, seed=1)
-    assert [row.source.age for row in first] != [row.source.age for row in second][: len(first)]
+    assert [row.photo.age for row in first] != [row.photo.age for row in second][: len(first)]
 
 
 @pytest.mark.parametrize("wrong", [{"families": 5}, {"photos": 3}])

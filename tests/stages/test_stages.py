@@ -151,7 +151,7 @@ def test_weights_that_a_user_brought_are_not_written_over(copy, stage):
     )
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     write_params(copy, {"runtime": {"seed": 1}})
-    with pytest.raises(InputError, match=f"was brought: no stage wrote it.*`dvc commit -f {stage}@small`"):
+    with pytest.raises(InputError, match=f"was supplied by you: no stage wrote it.*`dvc commit -f {stage}@small`"):
         run(stage, "small", root=copy)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
@@ -170,9 +170,9 @@ def interrupted(root: Path, monkeypatch, place: str = "train, epoch 2") -> None:
 
 def epochs_of(root: Path) -> set[str]:
     """Train, and say which epochs that took."""
-    told: set[str] = set()
-    run("train", "small", root=root, progress=lambda done, total, text: told.add(text))
-    return told
+    texts: set[str] = set()
+    run("train", "small", root=root, progress=lambda done, total, text: texts.add(text))
+    return texts
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_data_rewritten_while_a_stage_runs_fails_it(copy):
     shutil.copy(CHECKOUT / "dvc.yaml", copy)
     rows = copy / "work" / "small" / "prepared" / "training.csv"
     with pytest.raises(InputError, match=r"work/small/prepared/training\.csv has changed since the stage began"):
-        run("train", "small", root=copy, progress=lambda *told: rows.write_text(rows.read_text() + "\n"))
+        run("train", "small", root=copy, progress=lambda *call: rows.write_text(rows.read_text() + "\n"))
 
 
 def test_code_edited_while_a_stage_runs_fails_it(copy):

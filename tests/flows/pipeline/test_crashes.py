@@ -1,4 +1,4 @@
-"""Runs whose process is gone: whose they are is told by the project's own notes, never by a path among their parameters."""
+"""Runs whose process is gone: the project's own notes say whose they are, never a path among their parameters."""
 
 import json
 import os

@@ -278,22 +278,22 @@ def test_new_request_leaves_the_original(project: Path) -> None:
 def test_original_that_a_user_brought_is_never_replaced_unasked(project: Path) -> None:
     weights = project / "work/faces/original/model.safetensors"
     save_tensors(weights, {"weight": torch.zeros(3)}, {"name": "resnet18"})
-    brought = weights.read_bytes()
-    with pytest.raises(InputError, match="model.safetensors was brought.*`dvc commit -f train@faces` records it"):
+    supplied = weights.read_bytes()
+    with pytest.raises(InputError, match="model.safetensors was supplied by you.*`dvc commit -f train@faces` records it"):
         run_flow(project)  # dvc.lock has another: nothing is restored over it
     shell(project, "dvc", "commit", "-f", "train@faces")
     assert computed(run_flow(project)) == {"attack", "mask", "finetune", "evaluate", "audit", "report"}
     change_param(project, "epochs: 7", "epochs: 8")
-    with pytest.raises(InputError, match=r"was brought.*\(faces\.train\.epochs changed since it was recorded\)"):
+    with pytest.raises(InputError, match=r"was supplied by you.*\(faces\.train\.epochs changed since it was recorded\)"):
         run_flow(project, stage=lambda stage, *rest: pytest.fail(f"{stage} was started"))
     change_param(project, "epochs: 8", "epochs: 7")
     change_param(project, "steps: 10", "steps: 11")
     assert "train" not in computed(run_flow(project))
-    assert weights.read_bytes() == brought
+    assert weights.read_bytes() == supplied
     weights.unlink()
-    assert run_flow(project)["train"] == "restored" and weights.read_bytes() == brought
+    assert run_flow(project)["train"] == "restored" and weights.read_bytes() == supplied
     weights.unlink()
-    assert "train" in computed(run_flow(project, refresh=("train",))) and weights.read_bytes() != brought
+    assert "train" in computed(run_flow(project, refresh=("train",))) and weights.read_bytes() != supplied
 
 
 def test_refresh_computes_again_and_keeps_the_rest(project: Path) -> None:
