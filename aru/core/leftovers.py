@@ -20,17 +20,18 @@ def temporary_beside(path: Path) -> Path:
 
 
 @contextmanager
-def locked_folder(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the lock of `folder` among this machine's processes for the length of a block.
 
-    The operating system drops the lock when its process ends, however that happens. Raises InputError where another has it.
+    The operating system drops the lock when its process ends, however that happens. Raises InputError where another has it,
+    or waits for it.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"another process is writing {folder}: wait until it ends, or stop it") from None
         yield

@@ -65,7 +65,8 @@ def _of_module(name: str, module: nn.Module) -> dict[str, UnitLayer]:
     if isinstance(module, _TRANSPOSED) and module.groups == 1:
         return {"": UnitLayer(name, axis=1)}
     if isinstance(module, nn.MultiheadAttention):
-        if module.in_proj_weight is not None:
+        # The parameter is absent where keys or values have sizes of their own.
+        if "in_proj_weight" in dict(module.named_parameters(recurse=False)):
             return {".in_proj": UnitLayer(name, "in_proj_weight", vectors=("in_proj_bias",))}
         return {f".{part}_proj": UnitLayer(name, f"{part}_proj_weight", vectors=()) for part in "qkv"}
     if isinstance(module, nn.RNNBase):

@@ -9,6 +9,7 @@ from pathlib import Path
 from aru.core.errors import InputError
 from aru.core.files import atomic_path, json_text
 from aru.core.folders import STAGES
+from aru.core.leftovers import locked_folder, remove_leftovers
 from aru.core.source_code import PACKAGE, ROOT, Sources, closure, content_digest, read_sources
 
 RECORDS = "work/code"
@@ -32,10 +33,14 @@ def code_records(root: Path) -> dict[str, str]:
 def write_code_records(root: Path) -> None:
     """Write the records whose content differs. Raises InputError where `aru` was edited meanwhile."""
     sources = _sources(root)
-    for path, content in _records(sources).items():
-        if not _has_content(Path(root) / path, content):
-            with atomic_path(Path(root) / path) as temporary:
-                temporary.write_text(content, encoding="utf-8")
+    records = _records(sources)
+    folder = Path(root) / RECORDS
+    with locked_folder(folder, wait=True):  # a flow and `dvc repro` may both be at it, for a second each
+        remove_leftovers(folder)
+        for path, content in records.items():
+            if not _has_content(Path(root) / path, content):
+                with atomic_path(Path(root) / path) as temporary:
+                    temporary.write_text(content, encoding="utf-8")
     if _sources(root) != sources:
         raise InputError(f"{PACKAGE}/ was edited while its code was recorded: run `python -m aru code` again")
 

@@ -5,6 +5,7 @@ do not identify its project. Each project therefore notes its own runs, by their
 """
 
 from pathlib import Path
+from uuid import UUID
 
 import prefect.runtime.flow_run
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -17,6 +18,8 @@ from flows.project.process_identity import ProcessIdentity, is_alive, this_proce
 
 _MESSAGE = "Its process ended without a message. What it had finished is kept, and the run after it went on from there."
 _MOST = 100
+_Note = tuple[str, ProcessIdentity]
+"""The id of a run, and the process that runs it."""
 
 
 def register_run(root: Path) -> None:
@@ -35,7 +38,7 @@ def close_crashed(root: Path) -> None:
     _write(root, _left(root))
 
 
-def _left(root: Path, own: str = "") -> list[tuple[str, ProcessIdentity]]:
+def _left(root: Path, own: str = "") -> list[_Note]:
     """The notes, less those of `own` and of runs that are over, which are brought to their end."""
     with get_client(sync_client=True) as client:
         return [note for note in _read(root) if note[0] != own and not _close(client, *note)]
@@ -46,26 +49,26 @@ def _close(client: SyncPrefectClient, run_id: str, process: ProcessIdentity) -> 
     if is_alive(process):  # the flow before this one in the same process, or that of a folder that this is a copy of
         return False
     try:
-        state = client.read_flow_run(run_id).state
+        state = client.read_flow_run(UUID(run_id)).state
     except ObjectNotFound:
         return False
     if state is not None and state.is_running():
-        client.set_flow_run_state(run_id, Crashed(message=_MESSAGE), force=True)
+        client.set_flow_run_state(UUID(run_id), Crashed(message=_MESSAGE), force=True)
     return True
 
 
-def _read(root: Path) -> list[tuple[str, ProcessIdentity]]:
+def _read(root: Path) -> list[_Note]:
     """The notes; none where they were copied with the folder, as the runs are the other folder's, or cannot be read."""
     try:
         content = read_json(_file(root))
         if content["folder"] != _folder(root):
             return []
-        return [(run, ProcessIdentity(*process)) for run, *process in content["runs"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        return [(str(UUID(run)), ProcessIdentity(*process)) for run, *process in content["runs"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
 
 
-def _write(root: Path, notes: list[tuple[str, ProcessIdentity]]) -> None:
+def _write(root: Path, notes: list[_Note]) -> None:
     write_json(_file(root), {"folder": _folder(root), "runs": [[run, *process] for run, process in notes[-_MOST:]]})
 
 

@@ -62,7 +62,9 @@ class _Schedule:
         """Look the attempt's key up in Prefect's store, and make its outputs where that has none."""
         before = [self._done[other] for other in upstream(attempt.stage, self.execution.stages)]
         task = lookup.with_options(refresh_cache=attempt.refresh)
-        return task.submit(address=attempt.stage.address, key=attempt.key, make=attempt.make, wait_for=before)
+        return task.submit(
+            address=attempt.stage.address, key=attempt.key, make=attempt.make, wait_for=before, return_state=False
+        )
 
     def settle(self, attempt: Attempt, future: PrefectFuture[Outs]) -> None:
         """Store the result of an attempt that ended, or queue the next attempt."""

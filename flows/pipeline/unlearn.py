@@ -11,7 +11,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Cancelled
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from aru.core.config import load_config
 from flows.pipeline.cached_stages import Execution
@@ -27,6 +27,8 @@ from flows.project.stage_code import CODE_STAGE
 from flows.servers.parents import end_with_parent
 from flows.tracking import publishing, store
 from flows.tracking.publishing import Published
+
+_TASK_RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def _flow_run_name() -> str:
 @flow(
     name="unlearn",
     flow_run_name=_flow_run_name,
-    task_runner=ThreadPoolTaskRunner(max_workers=2),
+    task_runner=_TASK_RUNNER,
     persist_result=False,
     result_serializer="json",
 )

@@ -2,14 +2,19 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
 
 from aru.core.errors import InputError
+from aru.core.leftovers import locked_folder
 from aru.core.source_code import ROOT, closure, content_digest, read_sources
-from aru.stages.code_record import code_records, record_path, write_code_records
+from aru.stages.code_record import RECORDS, code_records, record_path, write_code_records
 from aru.stages.runner import FOLDERS, STAGES
 from flows.project.versioning import STORE
 from tests.helpers.project import declared_outs
@@ -93,6 +98,30 @@ def test_records_that_are_the_same_are_not_written(copy):
     rewritten = {path for path, before in files.items() if (copy / path).stat().st_ino != before.st_ino}
     assert rewritten == {record_path("report")}
     assert {path: (copy / path).read_text() for path in files} == code_records(copy)
+
+
+def test_a_killed_writer_leaves_nothing_after_the_next_one(copy):
+    killed = (
+        "import os, signal, sys\n"
+        "from aru.stages.code_record import write_code_records\n"
+        "os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_code_records(sys.argv[1])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", killed, str(copy)], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert list((copy / RECORDS).glob(".*.tmp")), "it was killed with a file half written"
+    write_code_records(copy)
+    assert {path.name for path in (copy / RECORDS).iterdir()} == {f"{stage}.json" for stage in STAGES}
+
+
+def test_two_writers_take_turns(copy):
+    second = Thread(target=write_code_records, args=(copy,))
+    with locked_folder(copy / RECORDS):
+        second.start()
+        second.join(timeout=2)
+        assert second.is_alive() and not list((copy / RECORDS).iterdir())
+    second.join(timeout=60)
+    assert {path: (copy / path).read_text() for path in code_records(copy)} == code_records(copy)
 
 
 def test_code_edited_while_it_is_recorded_is_an_error(copy, monkeypatch):

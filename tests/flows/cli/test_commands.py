@@ -74,7 +74,7 @@ UNFIT = {
     "an unknown subject": (["data.forget.subjects=[F0003/d]"], "unknown subject 'F0003/d' (did you mean 'F0003/D'?)"),
     "nobody to forget": (["data.forget.subjects=[F0001/M, F0008/M]"], "no training photo of 'F0008/M'"),
     "people who come along": (["data.forget.subjects=[F0003/D]"], "does not name (photos): F0001/D (4). Say --yes"),
-    "an unknown person told apart": (["data.merge.different=[[F0001/D, F0777/D]]"], "unknown person 'F0777/D'"),
+    "an unknown different person": (["data.merge.different=[[F0001/D, F0777/D]]"], "unknown person 'F0777/D'"),
     "a network without one output": (["model.name=inception_v3"], "unknown model 'inception_v3'"),
     "patches that do not tile": (["model.name=vit_tiny", "data.resolution=50"], "cannot be built for 50 px images"),
     "a device that is not here": (["runtime.device=cuda:9"], "runtime.device is 'cuda:9' but CUDA"),

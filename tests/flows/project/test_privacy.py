@@ -175,7 +175,7 @@ def test_prefect_keeps_no_word_of_a_failure(project: Path) -> None:
         recorded += [log.message for log in client.read_logs()]
         assert flow.state.type.value == "FAILED" and "Withheld: InputError" in flow.state.message
     recorded += [path.read_text(errors="replace") for path in (project / ".prefect").rglob("*") if path.is_file()]
-    assert any("InputError; its words may name people" in text for text in recorded)
+    assert any("InputError; its message may name people" in text for text in recorded)
     assert not [text for text in recorded if "F0001" in text or "person P1" in text]
     failure = project / ".aru" / "failure.txt"
     assert f"  F0001/{FILE} ends too soon\n" in failure.read_text()
