@@ -3,18 +3,26 @@
 from torch import nn
 
 from aru.core.errors import InputError
+from aru.nets.adapted import Adapted
 from aru.nets.models import classifier
 
-_WRAPPERS = ("features", "encoder", "layers", "trunk_output", "blocks")  # torchvision's names for "all that follows"
+_WRAPPERS = (
+    "features",
+    "encoder",
+    "layers",
+    "trunk_output",
+    "blocks",
+    "stages",
+)  # torchvision's and timm's "all that follows"
 
 
 def blocks(model: nn.Module) -> list[list[nn.Module]]:
     """The parameterised modules in the order of the forward pass, grouped; the last group holds the classifier.
 
-    A block is a child of the model that has parameters; children named features, encoder, layers, trunk_output or blocks
-    are opened and give their own children. A child without a matrix (a norm) belongs to the block before it. So a ResNet
-    has conv1 + bn1, layer1 to layer4, fc; a Vision Transformer its patch projection, each encoder layer (the last one with
-    the final norm), and the head.
+    A block is a child of the model that has parameters; children named features, encoder, layers, trunk_output, blocks or
+    stages are opened and give their own children, and so is a network in an adapter. A child without a matrix (a norm) belongs
+    to the block before it. So a ResNet has conv1 + bn1, layer1 to layer4, fc; a Vision Transformer its patch projection, each
+    encoder layer (the last one with the final norm), and the head.
     """
     last = classifier(model)
     groups: list[list[nn.Module]] = []
@@ -52,5 +60,5 @@ def _children(model: nn.Module, prefix: str) -> list[tuple[str, nn.Module]]:
         path = f"{prefix}{name}"
         if next(child.parameters(), None) is None:
             continue
-        found += _children(child, f"{path}.") if name in _WRAPPERS else [(path, child)]
+        found += _children(child, f"{path}.") if name in _WRAPPERS or isinstance(model, Adapted) else [(path, child)]
     return found

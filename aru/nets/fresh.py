@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from aru.core.errors import InputError
 from aru.nets.adapted import Adapted
-from aru.nets.models import build, classifier_layer, names
+from aru.nets.models import TIMM, build, classifier_layer, names
 
 
 def fresh(model: nn.Module, *, seed: int, only: Collection[str] | None = None) -> nn.Module:
@@ -28,7 +28,11 @@ def fresh(model: nn.Module, *, seed: int, only: Collection[str] | None = None) -
         return model.around(fresh(model.network, seed=seed, only=inner))
     name = registered_name(model)
     if name is not None:
-        return build(name, outputs_of(model), resolution=getattr(model, "image_size", 128), seed=seed)
+        built = build(name, outputs_of(model), resolution=_resolution(model), seed=seed)
+        if name.startswith(TIMM):  # options that no weight shows, such as dropout, stay the caller's
+            drawn, built = built, copy.deepcopy(model).cpu()
+            built.load_state_dict(drawn.state_dict())
+        return built
     result = copy.deepcopy(model).cpu()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -44,16 +48,27 @@ def fresh(model: nn.Module, *, seed: int, only: Collection[str] | None = None) -
 def registered_name(model: nn.Module) -> str | None:
     """The name under which `aru.nets.models.build` makes a model of this class and these shapes."""
     shapes = _shapes(model)
-    for name in names():
-        if _kind(name) is type(model) and _outline(name, outputs_of(model), getattr(model, "image_size", 128)) == shapes:
-            return name
-    return None
+    architecture = getattr(model, "pretrained_cfg", None) or {}
+    if isinstance(architecture, dict) and isinstance(architecture.get("architecture"), str):  # what timm writes into its own
+        candidates = [f"{TIMM}{architecture['architecture']}"]
+    else:
+        candidates = [name for name in names() if _kind(name) is type(model)]
+    return next((name for name in candidates if _outline(name, outputs_of(model), _resolution(model)) == shapes), None)
 
 
 def outputs_of(model: nn.Module) -> int:
     """How many logits the model gives."""
     layer = classifier_layer(model)
     return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+
+
+def _resolution(model: nn.Module) -> int:
+    """The side of the model's images in pixels, as far as its weights depend on it."""
+    side = getattr(model, "image_size", None)
+    patches = getattr(getattr(model, "patch_embed", None), "img_size", None)
+    if side is None and isinstance(patches, tuple):
+        side = patches[0]
+    return side if isinstance(side, int) else 128
 
 
 def _kind(name: str) -> type:
@@ -66,11 +81,13 @@ def _kind(name: str) -> type:
 @lru_cache(maxsize=64)
 def _outline(name: str, outputs: int, resolution: int) -> dict[str, torch.Size] | None:
     """The architecture's shapes, without memory for its weights, or None where it cannot take images of this size."""
-    with _EmptyWithoutMemory():
-        try:
+    try:
+        with _EmptyWithoutMemory():
             return _shapes(build(name, outputs, resolution=resolution))
-        except InputError:  # patches that do not tile this size: another architecture
-            return None
+    except InputError:  # patches that do not tile this size, or no timm here: another architecture
+        return None
+    except (RuntimeError, NotImplementedError):  # some of timm's constructors compute with their weights
+        return _shapes(build(name, outputs, resolution=resolution))
 
 
 class _EmptyWithoutMemory(TorchFunctionMode):

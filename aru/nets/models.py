@@ -1,4 +1,4 @@
-"""Classifiers by torchvision's names: built, saved and loaded as safetensors, with the layers that can be reset."""
+"""Classifiers by torchvision's and timm's names: built, saved and loaded as safetensors; their classifier and BatchNorms."""
 
 import threading
 from dataclasses import dataclass
@@ -8,32 +8,39 @@ from typing import Any
 import torch
 import torchvision
 from torch import nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from torchvision.models import VisionTransformer
 
 from aru.core.errors import InputError
 from aru.core.files import load_tensors, save_tensors
+from aru.core.suggestions import did_you_mean
 
-_AUXILIARY = ("googlenet", "inception_v3")  # they answer with a tuple while training
+_AUXILIARY = ("googlenet", "inception_v3")  # built without the auxiliary classifiers that would answer in training, too
+TIMM = "timm/"
+"""How the name of one of timm's networks begins, as in ``timm/resnet18``."""
 _LARGEST = 4096  # pixels
 _INIT_LOCK = threading.Lock()  # initialisers draw from PyTorch's global generator
 
 
 def names() -> list[str]:
-    """The classifiers that can be built: torchvision's, and a small Vision Transformer."""
+    """The classifiers that can be built beside timm's: torchvision's, and a small Vision Transformer."""
     known = torchvision.models.list_models(module=torchvision.models)
-    return [*sorted(name for name in known if name not in _AUXILIARY), "vit_tiny"]
+    return [*sorted(known), "vit_tiny"]
 
 
 def build(name: str, outputs: int, *, resolution: int = 128, seed: int = 0) -> nn.Module:
     """A fresh model with `outputs` logits; the same seed gives the same weights, and no global state changes.
 
-    `resolution` (pixels) matters to Vision Transformers only, whose patches must tile the image.
+    `resolution` (pixels) matters to networks whose weights depend on it, as those of Vision Transformers, whose patches must
+    tile the image. ``timm/NAME`` is a network of timm (`pip install aru[timm]`), without pretrained weights.
     """
-    if name not in names():
-        raise InputError(f"unknown model {name!r}: model.name is one of {', '.join(names())}")
+    if not name.startswith(TIMM) and name not in names():
+        raise InputError(f"unknown model {name!r}: model.name is timm/NAME or one of {', '.join(names())}")
     with _INIT_LOCK, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
+            if name.startswith(TIMM):
+                return _of_timm(name.removeprefix(TIMM), outputs, resolution, seed)
             return _construct(name, outputs, resolution)
         except (AssertionError, ValueError) as error:
             raise InputError(
@@ -44,7 +51,8 @@ def build(name: str, outputs: int, *, resolution: int = 128, seed: int = 0) -> n
 
 def _construct(name: str, outputs: int, resolution: int) -> nn.Module:
     if not name.startswith("vit_"):
-        return torchvision.models.get_model(name, weights=None, num_classes=outputs)
+        options = {"aux_logits": False, "init_weights": True} if name in _AUXILIARY else {}
+        return torchvision.models.get_model(name, weights=None, num_classes=outputs, **options)
     if name == "vit_tiny":
         torch._assert(resolution % 8 == 0, "patches of 8 px")
         model = VisionTransformer(
@@ -53,6 +61,25 @@ def _construct(name: str, outputs: int, resolution: int) -> nn.Module:
     else:
         model = torchvision.models.get_model(name, weights=None, num_classes=outputs, image_size=resolution)
     _centre(model.conv_proj)
+    return model
+
+
+def _of_timm(name: str, outputs: int, resolution: int, seed: int) -> nn.Module:
+    """A network of timm, for images of this size where its constructor takes one."""
+    try:
+        import timm
+    except ImportError:
+        raise InputError(f"model {TIMM + name!r} is one of timm, which is not installed: pip install 'aru[timm]'") from None
+    if not timm.is_model(name):
+        raise InputError(f"timm {timm.__version__} has no model {name!r}{did_you_mean(name, timm.list_models())}")
+    try:
+        model = timm.create_model(name, pretrained=False, num_classes=outputs, img_size=resolution)
+    except TypeError as error:
+        if "img_size" not in str(error):
+            raise
+        torch.manual_seed(seed)  # the attempt may have drawn
+        model = timm.create_model(name, pretrained=False, num_classes=outputs)
+    model.image_size = resolution
     return model
 
 
@@ -145,7 +172,11 @@ def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], *, where: s
 
 
 def classifier(model: nn.Module) -> str:
-    """The name of the layer that gives the logits: the last Linear one, else, as in SqueezeNet, the last convolution."""
+    """The name of the layer that gives the logits.
+
+    The one that the network itself names by `get_classifier`, as timm's do; else the last Linear layer; else, as in
+    SqueezeNet, the last convolution.
+    """
     return _classifier(model)[0]
 
 
@@ -156,18 +187,29 @@ def classifier_layer(model: nn.Module) -> nn.Linear | nn.Conv2d:
 
 def _classifier(model: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
     modules = list(model.named_modules())
+    for head in (_named_head(module) for _, module in modules):
+        found = [(name, module) for name, module in modules if module is head]
+        if found and isinstance(head, nn.Linear | nn.Conv2d):
+            return found[0][0], head
     for kind in (nn.Linear, nn.Conv2d):
-        # A module that attention or a quantised layer derives from Linear is no classifier.
-        found = [
+        # The output projection of PyTorch's attention is a Linear layer, too, and no classifier.
+        linear = [
             (name, module)
             for name, module in modules
-            if type(module) is kind or (kind is nn.Conv2d and isinstance(module, kind))
+            if isinstance(module, kind) and not isinstance(module, NonDynamicallyQuantizableLinear)
         ]
-        if found:
-            return found[-1]
+        if linear:
+            return linear[-1]
     raise InputError(
         f"{type(model).__name__} has no Linear layer and no convolution, so that no classifier is found: use another network"
     )
+
+
+def _named_head(module: nn.Module) -> nn.Module | None:
+    """What timm's networks name as their classifier; of two, as a distilled network has, the first."""
+    get_classifier = getattr(module, "get_classifier", None)
+    head = get_classifier() if callable(get_classifier) else None
+    return head[0] if isinstance(head, tuple | list) and head else head
 
 
 def batchnorms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:

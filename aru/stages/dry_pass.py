@@ -1,9 +1,11 @@
 """One pass of every stage on one batch of made-up images: what a network cannot do is said before work starts."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
 import torch
+from torch import nn
 
 from aru.compute.device import Compute
 from aru.core.config import AttackConfig, Config, TrainConfig
@@ -26,11 +28,14 @@ def check_network(config: Config, compute: Compute) -> None:
     Whether a training converges is not asked: two images of noise say nothing about that.
     """
     name, resolution, stage = config.model.name, config.data.resolution, "train"
+    running: list[str] = []
     data = _made_up(resolution, OUTPUTS[config.data.task], labels=config.data.task == "multilabel")
     random = torch.Generator().manual_seed(0)
     try:
         trained, model = (build(name, data.outputs, resolution=resolution, seed=seed) for seed in (0, 1))
         load_weights(model, trained.state_dict(), where=f"the state of {name}")
+        for network in (trained, model):
+            _watch(network, running)
         with suppress(TrainingError):
             fit(trained, data, _STEP, generator=random, compute=compute)
         stage = "attack"
@@ -56,8 +61,25 @@ def check_network(config: Config, compute: Compute) -> None:
     ) as error:
         raise InputError(
             f"{name} cannot be used at {resolution} px: stage {stage} fails on one batch of it "
-            f"({_first_line(error)}); choose another model.name or data.resolution"
+            f"({_in_module(running)}{_first_line(error)}); choose another model.name or data.resolution"
         ) from error
+
+
+def _watch(network: nn.Module, running: list[str]) -> None:
+    """Keep in `running` the modules that have begun and not ended their forward pass, also those of the network's copies."""
+
+    def begins(name: str) -> Callable[[nn.Module, object], None]:
+        return lambda module, _: running.append(f"module {name}, {type(module).__name__}: ")
+
+    for name, module in network.named_modules():
+        if name:
+            module.register_forward_pre_hook(begins(name))
+            module.register_forward_hook(lambda _module, _inputs, _output: running.pop() and None)
+
+
+def _in_module(running: list[str]) -> str:
+    """The innermost module whose forward pass did not end, for a message."""
+    return running[-1] if running else ""
 
 
 def _made_up(resolution: int, outputs: int, *, labels: bool) -> ImageSet:

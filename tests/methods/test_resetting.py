@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from aru.core.config import ResetConfig
 from aru.core.errors import InputError
@@ -99,8 +100,38 @@ def test_nothing_masked_is_the_model_and_everything_masked_is_fresh(share, same_
 def test_every_resnet_convolution_has_its_batchnorm():
     model = build("resnet18", 8)
     found = batchnorm_of(model, torch.zeros(1, 3, 32, 32))
-    assert len(found) == 20 and found["conv1"] == "bn1" and found["layer2.0.downsample.0"] == "layer2.0.downsample.1"
-    assert found["layer3.1.conv2"] == "layer3.1.bn2"
+    assert len(found) == 20 and found["conv1"] == ("bn1",)
+    assert found["layer2.0.downsample.0"] == ("layer2.0.downsample.1",) and found["layer3.1.conv2"] == ("layer3.1.bn2",)
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU(inplace=True), nn.Flatten(0, -2)])
+def test_a_batchnorm_behind_something_else_is_not_taken_for_the_layers_own(activation):
+    model = nn.Sequential(nn.Linear(4, 4), activation, nn.BatchNorm1d(4), nn.Linear(4, 2))
+    assert batchnorm_of(model, torch.rand(2, 1, 4) if isinstance(activation, nn.Flatten) else torch.rand(2, 4)) == {}
+
+
+class Twice(nn.Module):
+    """One convolution for two sizes of its input, each with a BatchNorm of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared, self.one, self.other = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = (self.one(self.shared(images)), self.other(self.shared(images[..., ::2, ::2])))
+        return self.head(sum(part.mean(dim=(2, 3)) for part in maps))
+
+
+def test_a_layer_that_runs_twice_gives_up_both_its_batchnorms():
+    model, example = Twice(), torch.rand(1, 3, 8, 8)
+    assert batchnorm_of(model, example) == {"shared": ("one", "other")}
+    source = Twice()
+    with torch.no_grad():
+        for norm in (source.one, source.other):
+            norm.running_mean += 5
+    result = replace_units(model, source, random_mask(model, share=2.0), ResetConfig(), example=example)
+    assert result.one.running_mean.tolist() == result.other.running_mean.tolist() == [5] * 4
 
 
 def test_vision_transformers_reset_their_attention_projections():

@@ -14,6 +14,7 @@ from aru.metrics.representation.activations import activations, block_layers, pe
 from aru.metrics.representation.cka import linear_cka, representation
 from aru.metrics.representation.probing import probe_identity, probe_label, probing
 from aru.metrics.shares import shares
+from aru.nets.adapted import adapt
 from aru.nets.models import build
 from tests.helpers.toys import CPU, image_set, sets, small_net
 from tests.helpers.untouched import state, untouched
@@ -135,7 +136,7 @@ def test_pooling_by_hand() -> None:
     tokens = normal(2, 7, 3).float()
     assert torch.allclose(pooled(tokens), tokens.mean(dim=1), atol=1e-6)
     with pytest.raises(InputError, match="only"):
-        pooled(normal(2, 2, 2, 2, 2))
+        pooled(normal(2, 2, 2, 2, 2, 2))
 
 
 def test_what_follows_in_place_does_not_change_what_was_kept() -> None:
@@ -151,9 +152,34 @@ def test_layers_by_name_and_what_is_refused() -> None:
     assert list(activations(model, image_set(3), compute=CPU, layers=["bn2", "conv1"])) == ["bn2", "conv1"]
     with pytest.raises(InputError, match="no layer 'layer9': by default they are conv1, conv2, hidden, fc"):
         activations(model, image_set(3), compute=CPU, layers=["layer9"])
-    swin = SwinTransformer([4, 4], 8, [2], [1], [2, 2], num_classes=8)
-    with pytest.raises(InputError, match="channels last"):
-        activations(swin, image_set(3), compute=CPU)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_maps_with_channels_last_are_read_as_others(wrapped: bool) -> None:
+    torch.manual_seed(0)
+    swin = SwinTransformer([4, 4], 8, [2, 2], [1, 2], [2, 2], num_classes=8).eval()
+    data = image_set(3)
+    found = activations(adapt(swin) if wrapped else swin, data, compute=CPU)
+    assert [part.shape[1] for part in found.values()] == [8, 8, 16, 16, 8]  # patches; stage; merged; stage, norm; head
+    images, _ = data.batch(torch.arange(3), CPU.device)
+    with torch.no_grad():
+        first = swin.features[0](images).mean(dim=(1, 2))
+    assert torch.allclose(next(iter(found.values())), first, atol=1e-5)
+
+
+def test_of_a_layer_that_returns_several_tensors_the_first_counts() -> None:
+    model = nn.Sequential(nn.Flatten(2), nn.GRU(256, 5, batch_first=True))
+    found = activations(adapt(_Last(model)), image_set(3), compute=CPU, layers=["network.body.1"])
+    assert found["network.body.1"].shape == (3, 5)
+
+
+class _Last(nn.Module):
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body, self.head = body, nn.Linear(5, 8)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(images)[0][:, -1])
 
 
 def test_a_layer_that_is_passed_twice_is_refused_and_leaves_no_hooks() -> None:

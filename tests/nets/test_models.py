@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import sys
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ import torch
 from aru.core.config import Config, DataConfig, ModelConfig
 from aru.core.errors import InputError
 from aru.core.files import load_tensors, save_tensors
+from aru.nets.fresh import fresh, registered_name
 from aru.nets.models import build, classifier, load_model, names, save_model
 from aru.nets.units import unit_weights
 from aru.stages.dry_pass import check_network
@@ -48,7 +50,7 @@ def test_a_fresh_transformer_answers_the_patches_not_their_mean():
 
 
 def test_names_and_sizes_that_cannot_be_built_are_refused():
-    assert "resnet50" in names() and "vit_b_16" in names() and "googlenet" not in names()
+    assert "resnet50" in names() and "vit_b_16" in names()
     with pytest.raises(InputError, match="unknown model 'resnet19'"):
         build("resnet19", 8)
     with pytest.raises(InputError, match="100 px"):
@@ -127,8 +129,13 @@ def test_a_network_whose_modules_have_versions_loads_its_own_weights(tmp_path):
     [
         ("shufflenet_v2_x0_5", 32, None),
         ("mnasnet0_5", 32, None),
-        ("alexnet", 32, r"alexnet cannot be used at 32 px: stage train fails on one batch of it \(.+\)"),
+        (
+            "alexnet",
+            32,
+            r"alexnet cannot be used at 32 px: stage train fails .*\(module features.12, MaxPool2d: .+\)",
+        ),
         ("squeezenet1_1", 32, None),
+        ("timm/resnet10t", 32, None),
         ("maxvit_t", 32, "maxvit_t cannot be used at 32 px: stage train fails"),
     ],
 )
@@ -139,3 +146,36 @@ def test_a_dry_pass_says_which_networks_can_go_through_all_stages(name, resoluti
         return
     with pytest.raises(InputError, match=message):
         check_network(config, CPU)
+
+
+@pytest.mark.parametrize("name, resolution", [("timm/vit_tiny_patch16_224", 32), ("timm/mobilenetv3_small_050", 64)])
+def test_a_network_of_timm_is_built_saved_loaded_and_drawn_anew(tmp_path, name, resolution):
+    before, model = torch.get_rng_state(), build(name, 5, resolution=resolution, seed=1)
+    assert torch.equal(before, torch.get_rng_state())
+    path = tmp_path / "model.safetensors"
+    save_model(path, model, name=name, outputs=5, resolution=resolution)
+    assert same_weights(load_model(path), model)
+    assert registered_name(model) == name
+    assert same_weights(fresh(model, seed=1), model) and not same_weights(fresh(model, seed=2), model)
+    assert model.eval()(torch.rand(1, 3, resolution, resolution)).shape == (1, 5)
+
+
+def test_the_classifier_of_timms_mobilenet_is_not_its_last_convolution():
+    assert classifier(build("timm/mobilenetv3_small_050", 5)) == "classifier"
+    assert classifier(build("timm/dla46_c", 5)) == "fc"
+
+
+def test_without_timm_its_names_say_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(InputError, match=r"'timm/resnet18' is one of timm.*pip install 'aru\[timm\]'"):
+        build("timm/resnet18", 5)
+
+
+def test_a_name_that_timm_does_not_know_is_answered_with_the_nearest():
+    with pytest.raises(InputError, match="no model 'resnet19'; did you mean 'resnet1"):
+        build("timm/resnet19", 5)
+
+
+def test_googlenet_trains_without_its_auxiliary_classifiers():
+    model = build("googlenet", 5)
+    assert model.training and model(torch.rand(2, 3, 32, 32)).shape == (2, 5)

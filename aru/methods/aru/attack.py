@@ -7,7 +7,7 @@ from torch import nn
 
 from aru.compute.device import Compute
 from aru.core.config import AttackConfig
-from aru.core.errors import TrainingError
+from aru.core.errors import InputError, TrainingError
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import ImageSet
@@ -35,6 +35,8 @@ def attack(
     random, noises = generator(seed, "attack"), []
     for positions in torch.arange(len(data)).split(config.batch_size):
         images, targets = data.batch(positions, compute.device)
+        if config.noise != "none":
+            _check_inputs(images, config.noise)
         if config.noise == "none":
             noise = torch.zeros_like(images)
         elif config.noise == "random":
@@ -117,6 +119,22 @@ def random_noise(images: torch.Tensor, *, eps: float, generator: torch.Generator
     """Uniform noise in [-eps, eps], cut where image + noise would leave [0, 1]."""
     draw = torch.rand(images.shape, generator=generator, dtype=images.dtype).to(images.device)
     return ((2 * draw - 1) * eps).clamp(*_bounds(images, eps))
+
+
+def _check_inputs(images: torch.Tensor, noise: str) -> None:
+    """Noise needs numbers that can change a little, between known bounds."""
+    if not images.is_floating_point():
+        raise InputError(
+            f"attack.noise is {noise!r} and the inputs are whole numbers ({images.dtype}), such as token ids, to which no "
+            "noise can be added: set attack.noise to 'none', which scores units by the forget set against inputs of zeros, or "
+            "give the network its embedded inputs"
+        )
+    low, high = images.min().item(), images.max().item()
+    if low < 0 or high > 1:
+        raise InputError(
+            f"attack.noise is {noise!r} and the inputs run from {low:.3g} to {high:.3g}: noise is bounded in [0, 1], give "
+            "bounds=(least, greatest value) so that inputs are brought there, or set attack.noise to 'none'"
+        )
 
 
 def _bounds(images: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:

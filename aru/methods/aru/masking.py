@@ -84,12 +84,13 @@ def gradients(
     """Mean gradient of the loss, under the true labels, with respect to every weight with units, these along the first axis.
 
     With `noise` the model sees the noise alone, or image + noise where `config.contrast` is ``"perturbed"``. A copy of
-    the model does the work, so that BatchNorm in train mode leaves the model's statistics alone. Raises TrainingError where
+    the model does the work, so that BatchNorm in train mode leaves the model's statistics alone. The gradient of a layer on
+    which the answer does not depend is 0. Raises TrainingError where
     the loss or a gradient is not finite: a mask from such scores would mean nothing.
     """
     if config.batchnorm == "train" and len(data) < 2:
         raise InputError("mask.batchnorm is 'train' and one image has no statistics: set it to 'eval', or forget more images")
-    placed = compute.placed_copy(model).eval()
+    placed = compute.placed_copy(model).eval().requires_grad_(True)  # layers that the caller has frozen have scores, too
     for module in batchnorms(placed):
         module.train(config.batchnorm == "train")
     layers = unit_layers(placed)
@@ -105,18 +106,20 @@ def gradients(
             inputs = inputs + part if config.contrast == "perturbed" else part
         with compute.autocast():
             loss = task.summed(placed, inputs, targets)
-        for name, gradient in zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True):
-            totals[name] += gradient
+        found = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
+        for name, gradient in zip(weights, found, strict=True):
+            if gradient is not None:  # None: the answer does not depend on the layer, as on an auxiliary classifier
+                totals[name] += gradient
         losses += loss.detach()
         progress(int(positions[-1]) + 1, len(data), "mask")
-    found = {name: layers[name].units_first(total / len(data)).float().cpu() for name, total in totals.items()}
-    broken = first_not_finite(found)
+    means = {name: layers[name].units_first(total / len(data)).float().cpu() for name, total in totals.items()}
+    broken = first_not_finite(means)
     if broken is not None:
         raise TrainingError(
             f"the model's mean loss is {losses.item() / len(data)}, its gradient at {broken} is not finite{DIVERGED}"
         )
     require_finite(losses / len(data), "the model's mean loss", DIVERGED)
-    return found
+    return means
 
 
 def reduce(difference: torch.Tensor, unit: str) -> torch.Tensor:

@@ -61,8 +61,7 @@ def replace_units(model: nn.Module, source: nn.Module, mask: Mask, config: Reset
             _overwrite_vectors(
                 modules[layer.module], source_modules[layer.module], layer.vectors, whole, zero=config.value == "zero"
             )
-            if name in following:
-                norm = following[name]
+            for norm in following.get(name, ()):
                 _overwrite_vectors(modules[norm], source_modules[norm], _OF_BATCHNORM, whole)
         if config.classifier:
             last = classifier(result)
@@ -80,23 +79,29 @@ def expand(marked: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return marked.view(*marked.shape, *[1] * (weight.ndim - marked.ndim)).expand(weight.shape)
 
 
-def batchnorm_of(model: nn.Module, example: torch.Tensor) -> dict[str, str]:
-    """For each convolution or Linear layer the BatchNorm that takes its output, found by watching one input pass through."""
-    produced: dict[int, str] = {}
-    found: dict[str, str] = {}
+def batchnorm_of(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[str, ...]]:
+    """For each convolution or Linear layer the BatchNorms that take its output, found by watching one input pass through.
+
+    Only what takes the very tensor counts: a BatchNorm behind an activation, in place or not, or behind a functional call is
+    not guessed, and keeps its values. A layer that runs twice may have two.
+    """
+    produced: dict[int, tuple[str, int]] = {}
+    found: dict[str, list[str]] = {}
     kept: list[torch.Tensor] = []  # outputs stay alive, or another tensor could take over an id
 
     def after_convolution(name: str) -> Callable[[nn.Module, Inputs, torch.Tensor], None]:
         def hook(module: nn.Module, inputs: Inputs, output: torch.Tensor) -> None:
             kept.append(output)
-            produced[id(output)] = name
+            produced[id(output)] = name, output._version  # which every change in place raises
 
         return hook
 
     def before_batchnorm(name: str) -> Callable[[nn.Module, Inputs], None]:
         def hook(module: nn.Module, inputs: Inputs) -> None:
-            if id(inputs[0]) in produced:
-                found[produced[id(inputs[0])]] = name
+            taken = inputs[0] if inputs else None
+            layer, version = produced.get(id(taken), ("", 0))
+            if taken is not None and layer and taken._version == version and name not in found.setdefault(layer, []):
+                found[layer].append(name)
 
         return hook
 
@@ -110,7 +115,7 @@ def batchnorm_of(model: nn.Module, example: torch.Tensor) -> dict[str, str]:
         model(example)
     for handle in handles:
         handle.remove()
-    return found
+    return {name: tuple(norms) for name, norms in found.items() if norms}
 
 
 def _overwrite(target: torch.Tensor, origin: torch.Tensor, where: torch.Tensor, *, zero: bool = False) -> None:
@@ -133,5 +138,5 @@ def _changed_modules(model: nn.Module, config: ResetConfig, example: torch.Tenso
     names = {layer.module for layer in unit_layers(model).values()}
     if config.batchnorm:
         twin = copy.deepcopy(model).cpu()
-        names |= set(batchnorm_of(twin, example.cpu()).values())
+        names.update(*batchnorm_of(twin, example.cpu()).values())
     return names | {classifier(model)} if config.classifier else names

@@ -30,11 +30,14 @@ def block_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def pooled(output: torch.Tensor) -> torch.Tensor:
-    """Channel means: (B, C, H, W) over the pixels, (B, T, C) over the tokens, (B, C) as it is; result (B, C)."""
-    if output.dim() not in (2, 3, 4):
+    """Channel means: (B, C, H, W) over the pixels, (B, T, C) over the tokens, (B, C) as it is; result (B, C).
+
+    Volumes (B, C, D, H, W) are averaged as maps are.
+    """
+    if output.dim() not in (2, 3, 4, 5):
         raise InputError(
-            f"a layer answers with the shape {tuple(output.shape)}: only (B, C), (B, T, C) and (B, C, H, W) "
-            "can be pooled; name other layers"
+            f"a layer answers with the shape {tuple(output.shape)}: only (B, C), (B, T, C), (B, C, H, W) and "
+            "(B, C, D, H, W) can be pooled; name other layers"
         )
     return output.float() if output.dim() == 2 else _positions(output).mean(dim=2)
 
@@ -50,14 +53,18 @@ def activations(
     """What `reduce` keeps of each layer's output on every image, in evaluation mode; the model is left as it was.
 
     Shape: result layer -> (M, K) on the CPU, layers in the order of `layers` (module names; None: `block_layers`).
-    Maps are taken to be channels-first; Swin Transformers, whose maps are not, are refused.
+    `reduce` sees maps channels-first, also those of networks that hold them otherwise: Swin Transformers, and what timm says
+    of its own by `output_fmt`. Of a layer that returns several tensors the first counts.
     """
     modules = _modules(model, layers)
+    channels_last = _channels_last(model)
     kept: dict[str, list[torch.Tensor]] = {name: [] for name in modules}
 
-    def storing(name: str) -> Callable[[nn.Module, tuple[object, ...], torch.Tensor], None]:
+    def storing(name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
         # A copy, at once: what follows may work in place, as ResNet's ReLU does on the stem's BatchNorm.
-        return lambda _module, _inputs, output: kept[name].append(reduce(output).detach().to("cpu", copy=True))
+        return lambda _module, _inputs, output: kept[name].append(
+            reduce(_tensor(output, name, channels_last)).detach().to("cpu", copy=True)
+        )
 
     with _watched(model, (module.register_forward_hook(storing(name)) for name, module in modules.items())):
         predict(model, data, compute=compute)
@@ -82,14 +89,30 @@ def penultimate(model: nn.Module, data: ImageSet, *, compute: Compute) -> torch.
     return torch.cat(kept)
 
 
+def _tensor(output: object, name: str, channels_last: bool) -> torch.Tensor:
+    """What a layer returns as one tensor, channels first."""
+    while isinstance(output, tuple | list) and output:
+        output = output[0]
+    output = getattr(output, "last_hidden_state", output)  # of transformers' own classes
+    if not isinstance(output, torch.Tensor):
+        raise InputError(f"layer {name!r} returns a {type(output).__name__} and no tensor: name other layers")
+    return output.movedim(-1, 1) if channels_last and output.dim() == 4 else output
+
+
+def _channels_last(model: nn.Module) -> bool:
+    """Whether the network's maps are (B, H, W, C)."""
+    return any(
+        isinstance(module, SwinTransformer) or str(getattr(module, "output_fmt", "")).endswith("NHWC")
+        for module in model.modules()
+    )
+
+
 def _positions(output: torch.Tensor) -> torch.Tensor:
     """Maps and tokens alike as (B, C, P)."""
-    return output.float().flatten(2) if output.dim() == 4 else output.float().transpose(1, 2)
+    return output.float().flatten(2) if output.dim() >= 4 else output.float().transpose(1, 2)
 
 
 def _modules(model: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Module]:
-    if isinstance(model, SwinTransformer):
-        raise InputError("a Swin Transformer's maps have their channels last: its layers cannot be read here")
     if layers is None:
         return block_layers(model)
     known = dict(model.named_modules())
