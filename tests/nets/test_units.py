@@ -16,10 +16,10 @@ from aru.nets.units import unit_layers, unit_weights
 class Recurrent(nn.Module):
     """A GRU over (B, T, 3) and a classifier of its last state."""
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: int = 2) -> None:
         super().__init__()
         self.gru = nn.GRU(3, 5, batch_first=True)
-        self.head = nn.Linear(5, 2)
+        self.head = nn.Linear(5, outputs)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.head(self.gru(inputs)[0][:, -1])
@@ -28,12 +28,12 @@ class Recurrent(nn.Module):
 class Tokens(nn.Module):
     """A transformer encoder over token ids (B, T)."""
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: int = 2) -> None:
         super().__init__()
         self.embedding = nn.Embedding(11, 8)
         layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
         self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
-        self.head = nn.Linear(8, 2)
+        self.head = nn.Linear(8, outputs)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.head(self.encoder(self.embedding(inputs)).mean(dim=1))
