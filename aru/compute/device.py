@@ -34,8 +34,13 @@ class Compute:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
     def place(self, model: Model) -> Model:
-        """Move a model to the device, convolutions channels-last and, where that is chosen, by this project's kernels."""
-        placed = model.to(self.device).to(memory_format=torch.channels_last)
+        """Move a model to the device, convolutions channels-last and, where that is chosen, by this project's kernels.
+
+        A model with tensors of five dimensions, such as the weights of a Conv3d, keeps its memory layout: PyTorch refuses it.
+        """
+        placed = model.to(self.device)
+        if all(tensor.dim() < 5 for tensor in (*placed.parameters(), *placed.buffers())):
+            placed = placed.to(memory_format=torch.channels_last)
         return use_fast_convolutions(placed) if self.fast_kernels else placed
 
     def placed_copy(self, model: Model) -> Model:

@@ -77,9 +77,9 @@ class DataConfig(Section):
 
 
 class ModelConfig(Section):
-    """A torchvision classifier, trained from scratch."""
+    """A classifier of torchvision or timm, trained from scratch."""
 
-    name: str = Field("resnet18", description="name in torchvision's registry of models")
+    name: str = Field("resnet18", description="name in torchvision's registry of models, vit_tiny, or timm/NAME")
 
 
 class TrainConfig(Section):

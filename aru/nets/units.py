@@ -1,10 +1,22 @@
-"""The units of a network that can be reset: which weights have them, along which axis, and what else belongs to a unit."""
+"""The units of a network that can be reset: which weights have them, along which axis, and what else belongs to a unit.
+
+A unit, the "filter" of `mask.unit`, is what computes one output channel of a layer:
+
+- Conv1d, Conv2d, Conv3d: the weights of one output channel over all inputs, and its bias;
+- ConvTranspose1d to 3d of one group: the same, along the second axis of the weight;
+- Linear, also each in the MLPs and attention of transformers: one row, with its bias;
+- MultiheadAttention: one row of the projection to queries, keys and values;
+- RNN, GRU, LSTM: one row of the weights from the input or from the hidden state, that is one gate of one hidden value.
+
+Embeddings, norms, and parameters that a module of somebody's own holds have none: they stay as they are.
+"""
 
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from aru.core.errors import InputError
 from aru.nets.models import classifier
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -39,15 +51,22 @@ def unit_layers(model: nn.Module) -> dict[str, UnitLayer]:
 
     Convolutions of one to three dimensions, transposed ones of one group, Linear layers, the projections of attention, and
     recurrent layers, of which a unit is one row: what one gate of one hidden value reads. A weight that two layers share
-    counts once. Embeddings and the weights of norms have no units of this kind.
+    counts once. Embeddings and the weights of norms have no units of this kind. Raises InputError for a layer whose weight is
+    computed anew at each pass, as weight_norm does: values written into it would be lost.
     """
     last = classifier(model)
     found: dict[str, UnitLayer] = {}
     seen: set[int] = set()
     for name, module in model.named_modules():
-        for suffix, layer in _of_module(name, module).items():
+        for suffix, layer in _of_module(name, module).items() if name != last else ():
+            if layer.weight not in dict(module.named_parameters(recurse=False)):
+                raise InputError(
+                    f"{name} ({type(module).__name__}) has a {layer.weight} that is computed from other parameters, so that "
+                    "it cannot be reset: take the parametrization off first, by "
+                    "torch.nn.utils.parametrize.remove_parametrizations or torch.nn.utils.remove_weight_norm"
+                )
             weight = id(layer.parameter(model))
-            if name != last and weight not in seen:
+            if weight not in seen:
                 seen.add(weight)
                 found[f"{name}{suffix}"] = layer
     return found

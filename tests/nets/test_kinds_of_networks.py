@@ -21,7 +21,7 @@ from aru.nets.units import unit_weights
 from aru.train.loop import predict
 from tests.helpers.toys import CPU
 from tests.helpers.untouched import untouched
-from tests.nets.test_units import Recurrent, Tokens
+from tests.nets.test_units import Decoder, Recurrent, Tokens
 
 CLASSES, ITEMS = 3, 6
 SMALL = AruConfig(
@@ -96,6 +96,11 @@ def test_image_classifiers_of_transformers_go_through_every_step(kind):
 def test_a_recurrent_network_on_sequences_of_numbers():
     torch.manual_seed(0)
     check_unlearned(Recurrent(CLASSES), drawn(ITEMS, 7, 3), SMALL)
+
+
+def test_a_network_on_volumes():
+    torch.manual_seed(0)
+    check_unlearned(Decoder(CLASSES), drawn(ITEMS, 1, 4, 4, 4), SMALL)
 
 
 def test_a_transformer_encoder_on_token_ids_needs_no_noise():

@@ -42,10 +42,10 @@ class Tokens(nn.Module):
 class Decoder(nn.Module):
     """Down and up again, then a classifier: a transposed convolution, group norm, convolutions of three dimensions."""
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: int = 2) -> None:
         super().__init__()
         self.body = nn.Sequential(nn.Conv3d(1, 4, 3, padding=1), nn.GroupNorm(2, 4), nn.ReLU(), nn.ConvTranspose3d(4, 6, 2, 2))
-        self.head = nn.Linear(6, 2)
+        self.head = nn.Linear(6, outputs)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.head(self.body(inputs).mean(dim=(2, 3, 4)))
@@ -95,6 +95,15 @@ def test_a_reset_changes_the_marked_units_alone(case, wrapped):
 def test_units_of_a_transposed_convolution_are_its_output_channels():
     model = Decoder()
     assert unit_weights(model)["body.3"].shape[:2] == (6, 4)
+
+
+@pytest.mark.parametrize("normalise", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm])
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_a_weight_that_is_computed_from_others_is_refused_by_name(normalise):
+    model = nn.Sequential(nn.Linear(4, 4), normalise(nn.Linear(4, 4)), nn.Linear(4, 2))
+    with pytest.raises(InputError, match=r"1 \(.*Linear\) has a weight.*remove_parametrizations"):
+        unit_layers(model)
+    assert list(unit_layers(nn.Sequential(nn.Linear(4, 4), normalise(nn.Linear(4, 2))))) == ["0"]
 
 
 def test_a_shared_weight_counts_once():
