@@ -20,9 +20,9 @@ def blocks(model: nn.Module) -> list[list[nn.Module]]:
     """The parameterised modules in the order of the forward pass, grouped; the last group holds the classifier.
 
     A block is a child of the model that has parameters; children named features, encoder, layers, trunk_output, blocks or
-    stages are opened and give their own children, and so is a network in an adapter. A child without a matrix (a norm) belongs
-    to the block before it. So a ResNet has conv1 + bn1, layer1 to layer4, fc; a Vision Transformer its patch projection, each
-    encoder layer (the last one with the final norm), and the head.
+    stages are opened and give their own children, and so are a network in an adapter and a ModuleList, which is never run
+    itself. A child without a matrix (a norm) belongs to the block before it. So a ResNet has conv1 + bn1, layer1 to layer4, fc;
+    a Vision Transformer its patch projection, each encoder layer (the last one with the final norm), and the head.
     """
     last = classifier(model)
     groups: list[list[nn.Module]] = []
@@ -60,5 +60,6 @@ def _children(model: nn.Module, prefix: str) -> list[tuple[str, nn.Module]]:
         path = f"{prefix}{name}"
         if next(child.parameters(), None) is None:
             continue
-        found += _children(child, f"{path}.") if name in _WRAPPERS or isinstance(model, Adapted) else [(path, child)]
+        opened = name in _WRAPPERS or isinstance(model, Adapted) or isinstance(child, nn.ModuleList)
+        found += _children(child, f"{path}.") if opened else [(path, child)]
     return found

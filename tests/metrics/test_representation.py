@@ -167,6 +167,35 @@ def test_maps_with_channels_last_are_read_as_others(wrapped: bool) -> None:
     assert torch.allclose(next(iter(found.values())), first, atol=1e-5)
 
 
+class _Listed(nn.Module):
+    """Blocks in a list, of which one is run twice and one never."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+        self.stem, self.head = nn.Linear(768, 4), nn.Linear(4, 8)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.parts[1](self.parts[1](self.parts[0](self.stem(images.flatten(1))))))
+
+
+def test_blocks_in_lists_are_looked_at_where_a_pass_runs_through_them_once() -> None:
+    model, data = _Listed(), image_set(3)
+    assert list(block_layers(model)) == ["parts.0", "parts.1", "parts.2", "stem", "head"]
+    assert list(activations(model, data, compute=CPU)) == ["parts.0", "stem", "head"]
+    with pytest.raises(InputError, match="'parts.2' answered 0 times on 3 images"):
+        activations(model, data, compute=CPU, layers=["parts.2"])
+
+
+def test_a_classifier_that_takes_no_part_in_the_answer_is_named() -> None:
+    model = _Listed()
+    model.unused = nn.Linear(4, 4)
+    with pytest.raises(
+        InputError, match="unused, taken for the classifier of _Listed, saw 0 inputs of 3 images.*get_classifier"
+    ):
+        penultimate(model, image_set(3), compute=CPU)
+
+
 def test_of_a_layer_that_returns_several_tensors_the_first_counts() -> None:
     model = nn.Sequential(nn.Flatten(2), nn.GRU(256, 5, batch_first=True))
     found = activations(adapt(_Last(model)), image_set(3), compute=CPU, layers=["network.body.1"])

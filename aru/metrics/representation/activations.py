@@ -53,6 +53,7 @@ def activations(
     """What `reduce` keeps of each layer's output on every image, in evaluation mode; the model is left as it was.
 
     Shape: result layer -> (M, K) on the CPU, layers in the order of `layers` (module names; None: `block_layers`).
+    By default a block that a forward pass runs never or several times is left out; a layer that was named is refused then.
     `reduce` sees maps channels-first, also those of networks that hold them otherwise: Swin Transformers, and what timm says
     of its own by `output_fmt`. Of a layer that returns several tensors the first counts.
     """
@@ -68,6 +69,8 @@ def activations(
 
     with _watched(model, (module.register_forward_hook(storing(name)) for name, module in modules.items())):
         predict(model, data, compute=compute)
+    if layers is None:
+        kept = {name: parts for name, parts in kept.items() if sum(map(len, parts)) == len(data)}
     for name, parts in kept.items():
         if sum(map(len, parts)) != len(data):
             raise InputError(
@@ -86,6 +89,11 @@ def penultimate(model: nn.Module, data: ImageSet, *, compute: Compute) -> torch.
 
     with _watched(model, [model.get_submodule(classifier(model)).register_forward_pre_hook(keep)]):
         predict(model, data, compute=compute)
+    if sum(map(len, kept)) != len(data):
+        raise InputError(
+            f"{classifier(model)}, taken for the classifier of {type(model).__name__}, saw {sum(map(len, kept))} inputs of "
+            f"{len(data)} images: give the network a method get_classifier that returns the layer of its logits"
+        )
     return torch.cat(kept)
 
 
