@@ -6,14 +6,8 @@ from aru.core.errors import InputError
 from aru.nets.adapted import Adapted
 from aru.nets.models import classifier
 
-_WRAPPERS = (
-    "features",
-    "encoder",
-    "layers",
-    "trunk_output",
-    "blocks",
-    "stages",
-)  # torchvision's and timm's "all that follows"
+_WRAPPERS = ("features", "encoder", "layers", "trunk_output", "blocks", "stages")
+"""How torchvision and timm name what holds all blocks."""
 
 
 def blocks(model: nn.Module) -> list[list[nn.Module]]:
@@ -21,8 +15,8 @@ def blocks(model: nn.Module) -> list[list[nn.Module]]:
 
     A block is a child of the model that has parameters; children named features, encoder, layers, trunk_output, blocks or
     stages are opened and give their own children, and so are a network in an adapter and a ModuleList, which is never run
-    itself. A child without a matrix (a norm) belongs to the block before it. So a ResNet has conv1 + bn1, layer1 to layer4, fc;
-    a Vision Transformer its patch projection, each encoder layer (the last one with the final norm), and the head.
+    itself. A child without a matrix (a norm) belongs to the block before it. So a ResNet has conv1 + bn1, layer1 to layer4,
+    fc; a Vision Transformer its patch projection, each encoder layer (the last one with the final norm), and the head.
     """
     last = classifier(model)
     groups: list[list[nn.Module]] = []
