@@ -86,7 +86,7 @@ def _outline(name: str, outputs: int, resolution: int) -> dict[str, torch.Size] 
             return _shapes(build(name, outputs, resolution=resolution))
     except InputError:  # patches that do not tile this size, or no timm here: another architecture
         return None
-    except (RuntimeError, NotImplementedError):  # some of timm's constructors compute with their weights
+    except (RuntimeError, NotImplementedError, TypeError):  # some of timm's constructors compute with their weights
         return _shapes(build(name, outputs, resolution=resolution))
 
 
