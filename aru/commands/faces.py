@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=lambda text: text.split(","),
         default=[],
         metavar="parts,boxes",
-        help="write part masks (PNG) and boxes (CSV) beside the photos, too",
+        help="write part masks (PNG) and boxes (CSV), too, to faces-labels.zip beside faces.zip",
     )
 
 

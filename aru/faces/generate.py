@@ -3,13 +3,14 @@
     python -m aru faces data/faces.zip --seed 0
 
 The same seed gives the same bytes on the same kind of machine. docs/faces.md says what is planted in it.
-With labels the archive has a part mask beside each photo and a table of boxes for each split; the photos and the other tables
-have the same bytes with and without.
+The labels, a part mask of each photo and a table of boxes for each split, go into an archive of their own: that of the photos
+has the same bytes with and without.
 """
 
 import io
 import zipfile
 from collections.abc import Collection
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,14 @@ def _add_tables(archive: zipfile.ZipFile, rows: list[Row]) -> None:
         _add(archive, f"{split}_images/", b"")
 
 
-def _add_photos(archive: zipfile.ZipFile, rows: list[Row], seed: int, labels: Collection[str], progress: Progress) -> None:
+def _add_photos(
+    archive: zipfile.ZipFile,
+    beside: zipfile.ZipFile | None,
+    rows: list[Row],
+    seed: int,
+    labels: Collection[str],
+    progress: Progress,
+) -> None:
     bank = noise_bank(seed)
     photos: dict[int, bytes] = {}
     masks: dict[int, bytes] = {}
@@ -104,13 +112,13 @@ def _add_photos(archive: zipfile.ZipFile, rows: list[Row], seed: int, labels: Co
         if row.copy == "reencoded":
             content = _reencode(content, np.random.default_rng([seed, 3, number]))
         _add(archive, f"{row.split}_images/{row.path}", content)
-        if "parts" in labels:
-            _add(archive, f"{row.split}_parts/{Path(row.path).stem}.png", masks[number])
+        if beside and "parts" in labels:
+            _add(beside, f"{row.split}_parts/{Path(row.path).stem}.png", masks[number])
         boxes[row.split] += [f"{row.path},{line}\n" for line in boxed[number]]
         progress(done, len(rows), "faces")
-    if "boxes" in labels:
+    if beside and "boxes" in labels:
         for split in SPLITS:
-            _add(archive, f"custom_{split}_boxes.csv", "".join(boxes[split]).encode())
+            _add(beside, f"custom_{split}_boxes.csv", "".join(boxes[split]).encode())
 
 
 def generate(
@@ -122,7 +130,7 @@ def generate(
     labels: Collection[str] = (),
     progress: Progress = silent,
 ) -> None:
-    """Write the archive to `path`, atomically: about 35 images a family of `photos` a person.
+    """Write the archive to `path`, atomically: about 35 images a family of `photos` a person; labels to `labels_path(path)`.
 
     `labels`: of "parts" (SPLIT_parts/NAME.png, indexed by aru.faces.parts.PARTS) and "boxes" (custom_SPLIT_boxes.csv, in
     pixels of the photo). Raises InputError for another name, and where the archive would be too small
@@ -132,6 +140,15 @@ def generate(
         if label not in LABELS:
             raise InputError(f"labels: {label!r} is not drawn: {' and '.join(LABELS)} are")
     rows = plan(seed=seed, families=families, photos=photos)
-    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+    with ExitStack() as stack:
+        archive, *beside = (
+            stack.enter_context(zipfile.ZipFile(stack.enter_context(atomic_path(target)), "w", zipfile.ZIP_STORED))
+            for target in ([path, labels_path(path)] if labels else [path])
+        )
         _add_tables(archive, rows)
-        _add_photos(archive, rows, seed, labels, progress)
+        _add_photos(archive, beside[0] if beside else None, rows, seed, labels, progress)
+
+
+def labels_path(path: Path) -> Path:
+    """Where the labels of an archive's photos are: faces-labels.zip for faces.zip."""
+    return path.with_name(f"{path.stem}-labels{path.suffix}")
