@@ -35,6 +35,7 @@ from aru.faces.generate import generate, labels_path
 from aru.faces.parts import BOXED, PARTS
 from aru.methods.aru.pipeline import NAMED, unlearn
 from aru.methods.aru.presets import AruConfig
+from aru.nets.models import batchnorms
 from aru.stats.intervals import draw_counts, interval
 from aru.stats.roc import auc, auc_interval
 from aru.train.loop import fit
@@ -116,10 +117,13 @@ def build(options: argparse.Namespace, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if options.task == "segmentation":
-            return segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=len(PARTS))
-        model = detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=len(BOXED) + 1)
-        model.transform.fixed_size = (options.side, options.side)
-        return model
+            model = segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=len(PARTS))
+        else:
+            model = detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=len(BOXED) + 1)
+            model.transform.fixed_size = (options.side, options.side)
+    for module in batchnorms(model):
+        module.momentum = 0.1  # torchvision's 0.01 and 0.03 are for trainings of many thousand steps
+    return model
 
 
 def read_sets(archive: Path, manifest: pd.DataFrame, task: str, side: int) -> Sets:

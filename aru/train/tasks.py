@@ -5,6 +5,7 @@ ARU needs the loss alone. Classification is the default; segmentation, detection
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,9 +112,17 @@ models return them. Targets: classes (B, H, W) int64; predictions: the same."""
 
 
 def _detection_loss(model: nn.Module, inputs: torch.Tensor, targets: list[dict[str, torch.Tensor]]) -> torch.Tensor:
-    """torchvision's detectors return losses in training mode alone: BatchNorm and dropout keep the mode they have."""
+    """torchvision's detectors return losses in training mode alone: BatchNorm and dropout keep the mode they have.
+
+    Faster R-CNN draws the boxes that its loss counts. In evaluation mode these draws are the same in each call, so that noise,
+    mask and losses are the same from run to run; in training mode they come from PyTorch's global generator.
+    """
     exempt = {*batchnorms(model), *(module for module in model.modules() if isinstance(module, _DROPOUTS))}
-    with preserved_modes(model):
+    with ExitStack() as stack:
+        stack.enter_context(preserved_modes(model))
+        if not model.training:
+            stack.enter_context(torch.random.fork_rng(devices=[inputs.device] if inputs.device.type == "cuda" else []))
+            torch.manual_seed(0)
         for module in model.modules():
             if module not in exempt:
                 module.training = True
