@@ -14,12 +14,12 @@ from aru.audit.compared_models import Trio, record_of
 from aru.audit.criteria import KNOWN
 from aru.audit.own_limits import LEAST_SEEDS, check_originals, own_limits, verdicts_under, write_limits
 from aru.audit.thresholds import THRESHOLDS_FILE, Level, Thresholds, read_thresholds
-from aru.comparison.cell import open_store
+from aru.comparison.cell import open_store, task_job
 from aru.comparison.choices import parse_choices
 from aru.comparison.draws import Protocol, draws_of
-from aru.comparison.local_runs import run_tasks
 from aru.comparison.plan import make_plan
 from aru.compute.device import make_compute
+from aru.compute.jobs import run_locally
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.files import write_json
@@ -69,7 +69,8 @@ def calibrate(request: CalibrationRequest, *, root: Path) -> dict[str, Any]:
         task for task in plan.tasks if task.kind == "retrained" or (task.kind == "original" and task.seed < request.originals)
     ]
     if not request.cached:
-        run_tasks([task for task in wanted if not store.has(task.key, model=True)], config, work, workers=request.workers)
+        missing = [task for task in wanted if not store.has(task.key, model=True)]
+        run_locally([task_job(task, config, work) for task in missing], workers=request.workers)
     there = [task for task in wanted if store.has(task.key, model=True)]
     retrained, originals = ([task for task in there if task.kind == kind] for kind in ("retrained", "original"))
     if len(retrained) < 2 or not originals:

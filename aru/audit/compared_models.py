@@ -15,11 +15,11 @@ from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
 from aru.audit.record import audit_record
 from aru.audit.thresholds import THRESHOLDS_FILE, Level, Thresholds, read_thresholds
-from aru.comparison.cell import open_store
+from aru.comparison.cell import CellRecord, open_store
 from aru.comparison.choices import parse_choice, parse_choices
 from aru.comparison.command import choice as spelled
 from aru.comparison.draws import Protocol, assign, draws_of, load_draw
-from aru.comparison.plan import Task, make_plan
+from aru.comparison.plan import MethodTask, OriginalTask, RetrainedTask, Task, make_plan
 from aru.comparison.store import Store
 from aru.compute.device import make_compute
 from aru.core.config import Config, load_config
@@ -100,10 +100,11 @@ def find_cell(benchmark: str, cell: Cell, *, root: Path) -> Trio:
             next(task for task in plan.tasks if fits(task))
             for fits in (
                 lambda task: (
-                    task.choice is not None and (task.choice.method, task.choice.variant) == (choice.method, choice.variant)
+                    not isinstance(task, OriginalTask)
+                    and (task.choice.method, task.choice.variant) == (choice.method, choice.variant)
                 ),
-                lambda task: task.kind == "original",
-                lambda task: task.kind == "retrained",
+                lambda task: isinstance(task, OriginalTask),
+                lambda task: isinstance(task, RetrainedTask),
             )
         )
     )
@@ -147,10 +148,10 @@ def audited_model(trio: Trio, config: Config, work: Path) -> AuditedModel:
     """What the audit has to know of the model: the reference is not compared with itself."""
     task = trio.audited
     name = RETRAINED if task.key == trio.retrained.key else task.label
-    made = spelled(task.choice.method, task.choice.variant) if task.kind == "method" and task.choice else None
+    made = spelled(task.choice.method, task.choice.variant) if isinstance(task, MethodTask) else None
     return AuditedModel(name, task.benchmark, config, work, None if made == "nothing" else made, draw=task.draw)
 
 
-def _models(trio: Trio, store: Store, level: Level) -> dict[str, Any]:
+def _models(trio: Trio, store: Store[CellRecord], level: Level) -> dict[str, Any]:
     models = {AUDITED: store.model(trio.audited.key), ORIGINAL: store.model(trio.original.key)}
     return models if level == "quick" else models | {RETRAINED: store.model(trio.retrained.key)}

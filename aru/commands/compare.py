@@ -27,13 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compute what is missing and print one line a result."""
-    from aru.comparison.cell import open_store
+    from aru.comparison.cell import open_store, task_job
     from aru.comparison.choices import parse_choices
     from aru.comparison.draws import draws_of
-    from aru.comparison.local_runs import run_tasks
     from aru.comparison.plan import make_plan
     from aru.comparison.tuning import check_tuned_protocol, load_tuned
     from aru.compute.device import make_compute
+    from aru.compute.jobs import Job, run_locally
     from aru.core.config import load_config
     from aru.stages.runner import run as run_stage
 
@@ -59,19 +59,20 @@ def run(options: argparse.Namespace) -> int:
     missing = plan.missing(store)
     print(f"{len(plan.tasks)} tasks, {len(missing)} to compute", flush=True)
 
-    def done(task, number, total):
-        left = (time.monotonic() - began) / number * (total - number)
-        record = store.record(task.key)
+    def report(job: Job, number: int) -> None:
+        minutes = (time.monotonic() - began) / number * (len(missing) - number) / 60
+        record = store.record(job.key)
         failed = f"  FAILED: {record['failed']}" if "failed" in record else ""
-        print(f"{number}/{total} {record['seconds']:7.1f} s  {task.label}{failed}  about {left / 60:.0f} min left", flush=True)
+        print(
+            f"{number}/{len(missing)} {record['seconds']:7.1f} s  {job.label}{failed}  about {minutes:.0f} min left",
+            flush=True,
+        )
 
     with locked_folder(work / "comparison"):
-        left = run_tasks(
-            missing,
-            config,
-            work,
+        left = run_locally(
+            [task_job(task, config, work) for task in missing],
             workers=options.workers,
-            done=done,
+            done=report,
             budget_seconds=60 * options.budget_minutes if options.budget_minutes else None,
         )
     print(f"{len(left)} left for the next time" if left else "complete", flush=True)

@@ -5,15 +5,9 @@ Its entries lie where `aru shadows` looks for them.
 
 import argparse
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aru.core.leftovers import locked_folder
-
-if TYPE_CHECKING:
-    from aru.shadows.build import Call
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,53 +26,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compute what is missing and print one line a model."""
+    from aru.compute.jobs import Job, run_locally
     from aru.core.config import load_config
-    from aru.shadows.build import Asked, Build, table
+    from aru.shadows.build import Build, PoolRequest, table
     from aru.stages.runner import run as run_stage
 
     config, work = load_config(Path("params.yaml"), options.benchmark), Path("work") / options.benchmark
     if not (work / "prepared" / "manifest.csv").is_file():
         run_stage("prepare", options.benchmark)
     build = Build(
-        Asked(options.models, options.protocol, options.unlearn, options.draws, options.restore_weights), config, work
+        PoolRequest(options.models, options.protocol, options.unlearn, options.draws, options.restore_weights), config, work
     )
     for row in table(build.entries()):
         print("  ".join(row), flush=True)
     if options.status:
         return 0
-    calls = build.trainings()
+    trainings = build.trainings()
     minutes = build.seconds() / options.workers / 60
-    print(f"{len(calls)} of {len(build.shadows)} models to train: about {minutes:.0f} min", flush=True)
-    end = None if options.budget_minutes is None else time.monotonic() + 60 * options.budget_minutes
+    print(f"{len(trainings)} of {len(build.shadows)} models to train: about {minutes:.0f} min", flush=True)
+    began = time.monotonic()
+
+    def compute(jobs: list[Job]) -> int:
+        """Run the jobs in what is left of the budget; returns how many were not begun."""
+        phase = time.monotonic()
+
+        def report(job: Job, number: int) -> None:
+            minutes = (time.monotonic() - phase) / number * (len(jobs) - number) / 60
+            print(f"{number}/{len(jobs)}  {job.label}  about {minutes:.0f} min left", flush=True)
+
+        budget = None if options.budget_minutes is None else 60 * options.budget_minutes - (phase - began)
+        return len(
+            run_locally(jobs, workers=options.workers, preload=["aru.shadows.build"], budget_seconds=budget, done=report)
+        )
+
     with locked_folder(work / "shadows"):
-        left = run_all(calls, options.workers, end)
-        left += 0 if left else run_all(build.unlearnings(), options.workers, end)
+        left = compute(trainings) or compute(build.unlearnings())
     if options.drop_weights:
         build.drop_weights()
     print(f"{left} left for the next time" if left else "complete", flush=True)
     return 0
-
-
-def run_all(calls: Sequence["Call"], workers: int, end: float | None) -> int:
-    """Make the calls in order, in processes; returns how many were not begun by `end`."""
-    from aru.compute.processes import process_pool
-    from aru.compute.work_queue import run_queue
-
-    waiting, finished, began = list(calls), 0, time.monotonic()
-
-    def settle(call: "Call", future: Future) -> None:
-        nonlocal finished
-        future.result()
-        finished += 1
-        rest = (time.monotonic() - began) / finished * (len(calls) - finished)
-        print(f"{finished}/{len(calls)}  {call.label}  about {rest / 60:.0f} min left", flush=True)
-
-    with process_pool(workers, preload=["aru.shadows.build"]) as pool:
-        run_queue(
-            lambda: waiting.pop(0) if waiting else None,
-            lambda call: pool.submit(call.make),
-            settle,
-            at_once=workers,
-            over=lambda: end is not None and time.monotonic() >= end,
-        )
-    return len(waiting)

@@ -1,17 +1,17 @@
 """Computing one task of a comparison: the function that workers run, whoever starts them."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import torch
 from torch import nn
 
 from aru.comparison.draws import load_draw
-from aru.comparison.plan import Task, expected_key
-from aru.comparison.store import Store
+from aru.comparison.plan import EvaluatedTask, MethodTask, OriginalTask, RetrainedTask, Task, expected_key
+from aru.comparison.store import Store, StoredModel, StoredRecord
 from aru.compute.device import Compute, make_compute
-from aru.core.config import Config
+from aru.compute.jobs import Job
+from aru.core.config import Config, Section
 from aru.core.errors import InputError, TrainingError
 from aru.core.files import read_json, write_json
 from aru.core.names import SETS
@@ -28,11 +28,40 @@ from aru.train.from_scratch import fit_from_scratch
 from aru.train.loop import predict
 
 
-def run_task(task: Task, config: Config, work: Path, *, progress: Progress = silent) -> None:
-    """Compute a task into the store under `work` (work/BENCHMARK/); a task that is there already is left as it is.
+class CellRecord(StoredRecord):
+    """The record of one task, its figures apart. seconds, cpu_seconds: of the training or unlearning alone.
 
-    A loss that is not finite, a method that refuses its sets, and an original that diverged leave a record that says so: it
-    is a result, and would not go better again.
+    config: the parameters of the method, or the recipe of a training. counts: images by set. resumed: the seconds are of the
+    last part of an interrupted training only; such records are from earlier versions.
+    """
+
+    key: str
+    kind: str
+    benchmark: str
+    protocol: str
+    draw: int
+    train_seed: int
+    unlearn_seed: int
+    method: str
+    variant: str
+    config: dict[str, Any]
+    counts: dict[str, int]
+    seconds: float
+    cpu_seconds: float
+    device: str
+    precision: str
+    threads: int
+    torch: str
+    resolution: int
+    model: str
+    resumed: NotRequired[bool]
+
+
+def run_task(task: Task, config: Config, work: Path, *, progress: Progress = silent) -> None:
+    """Compute a task into the store under `work` (work/BENCHMARK/); a result that exists is not computed again.
+
+    A loss that is not finite, a method that refuses its sets, and an original that diverged leave a record with the reason: it
+    is a result, and computing it again would give the same.
     """
     store, compute = open_store(work), make_compute(config.runtime)
     if store.complete(task.key, model=task.keep_weights):
@@ -40,42 +69,41 @@ def run_task(task: Task, config: Config, work: Path, *, progress: Progress = sil
     sets, _, digests = load_draw(work / "prepared", task.draw, config)
     if expected_key(task, config, digests, compute) != task.key:
         raise InputError(f"{task.label}: code, parameters or data have changed since it was planned; start again")
-    function = {"original": _original, "retrained": _retrained, "method": _method}[task.kind]
     checkpoint = Checkpoint(store.folder.parent / "checkpoints" / f"{task.key}.pt", task.key)
     try:
-        model = function(task, config, sets, store, compute, progress, checkpoint)
+        model = _model(task, config, sets, store, compute, progress, checkpoint)
     except TrainingError as error:
-        store.write(task.key, _record(task, config, sets, compute, checkpoint.clock) | {"failed": str(error)})
+        record = _record(task, config, sets, compute, checkpoint.clock)
+        record["failed"] = str(error)
+        store.write(task.key, record)
         checkpoint.remove()
         return
     record = _record(task, config, sets, compute, checkpoint.clock)
-    logits = None
-    if task.kind != "original":
+    logits: dict[str, torch.Tensor] | None = None
+    if not isinstance(task, OriginalTask):
         logits = {role: predict(model, getattr(sets, role), compute=compute) for role in SETS}
-    store.write(
-        task.key,
-        record,
-        logits=logits,
-        model=model.cpu() if task.keep_weights else None,
-        name=config.model.name,
-        resolution=config.data.resolution,
-        outputs=sets.retain.outputs,
-    )
+    stored = StoredModel(model.cpu(), config.model.name, config.data.resolution, sets.retain.outputs)
+    store.write(task.key, record, logits=logits, model=stored if task.keep_weights else None)
     checkpoint.remove()
-    if logits is not None:
+    if not isinstance(task, OriginalTask):
         figures_of(store, task, sets)
 
 
-def open_store(work: Path) -> Store:
+def task_job(task: Task, config: Config, work: Path) -> Job:
+    """`run_task` as a job; a method waits for its original."""
+    return Job(task.key, task.label, "aru.comparison.cell:run_task", (task, config, work), after=task.after)
+
+
+def open_store(work: Path) -> Store[CellRecord]:
     """The store of a benchmark."""
     return Store(Path(work) / "comparison" / "cells")
 
 
-def figures_of(store: Store, task: Task, sets: Sets) -> dict[str, Any]:
+def figures_of(store: Store[CellRecord], task: EvaluatedTask, sets: Sets) -> dict[str, Any]:
     """The figures of a result, computed from its logits where the evaluation's code has changed."""
     path = store.derived(task.key, f"figures-{code_digest('aru.metrics.summary')[:16]}")
     if not path.is_file():
-        targets = {role: getattr(sets, role).targets for role in SETS}
+        targets: dict[str, torch.Tensor] = {role: getattr(sets, role).targets for role in SETS}
         try:
             figures = rounded(model_figures(store.logits(task.key), targets))
         except InputError as error:
@@ -84,7 +112,7 @@ def figures_of(store: Store, task: Task, sets: Sets) -> dict[str, Any]:
     return read_json(path)
 
 
-def references_of(store: Store, sets: Sets, digests: dict[str, str]) -> dict[str, float]:
+def references_of(store: Store[CellRecord], sets: Sets, digests: dict[str, str]) -> dict[str, float | None]:
     """What labels and chance alone give in a draw; computed once."""
     code = code_digest("aru.metrics.reference")[:16]
     path = store.folder.parent / "references" / f"{digests['forget'][:16]}-{digests['unseen'][:16]}-{code}.json"
@@ -93,43 +121,46 @@ def references_of(store: Store, sets: Sets, digests: dict[str, str]) -> dict[str
     return read_json(path)
 
 
-def _original(
-    task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress, checkpoint: Checkpoint
+def _model(
+    task: Task,
+    config: Config,
+    sets: Sets,
+    store: Store[CellRecord],
+    compute: Compute,
+    progress: Progress,
+    checkpoint: Checkpoint,
 ) -> nn.Module:
+    """The model of a task. Raises TrainingError where it diverges, or where the method refuses the sets."""
+    if isinstance(task, MethodTask):
+        return _method(task, sets, store, compute, progress)
+    if isinstance(task, RetrainedTask):
+        data, purpose, recipe = sets.retain, "retrain", config.model_copy(update={"train": task.choice.parameters})
+    else:
+        data, purpose, recipe = sets.train, "train", config
     model, _ = fit_from_scratch(
-        sets.train, config, "train", seed=task.seed, compute=compute, progress=progress, checkpoint=checkpoint
+        data, recipe, purpose, seed=task.seed, compute=compute, progress=progress, checkpoint=checkpoint
     )
     return model
 
 
-def _retrained(
-    task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress, checkpoint: Checkpoint
-) -> nn.Module:
-    own = config.model_copy(update={"train": task.choice.parameters})
-    model, _ = fit_from_scratch(
-        sets.retain, own, "retrain", seed=task.seed, compute=compute, progress=progress, checkpoint=checkpoint
-    )
-    return model
-
-
-def _method(
-    task: Task, config: Config, sets: Sets, store: Store, compute: Compute, progress: Progress, checkpoint: Checkpoint
-) -> nn.Module:
+def _method(task: MethodTask, sets: Sets, store: Store[CellRecord], compute: Compute, progress: Progress) -> nn.Module:
     """What a method makes of the original; where there is none, or the method refuses these sets, TrainingError says why."""
     reason = store.failure(task.original)
     if reason is not None:
         raise TrainingError(f"its original model diverged: {reason}")
-    function: Callable[..., nn.Module] = find(task.choice.method).function
-    original = store.model(task.original)
+    function, original = find(task.choice.method).function, store.model(task.original)
     try:
         return function(original, sets, task.choice.parameters, seed=task.seed, compute=compute, progress=progress)
     except InputError as error:
         raise TrainingError(str(error)) from error
 
 
-def _record(task: Task, config: Config, sets: Sets, compute: Compute, clock: Stopwatch) -> dict[str, Any]:
-    """What the tables need to know of a result, its figures apart; seconds are of the making alone."""
-    choice = task.choice
+def _record(task: Task, config: Config, sets: Sets, compute: Compute, clock: Stopwatch) -> CellRecord:
+    """The record of a result, its figures apart."""
+    parameters: Section = config.train
+    method, variant = "original", "default"
+    if not isinstance(task, OriginalTask):
+        method, variant, parameters = task.choice.method, task.choice.variant, task.choice.parameters
     return {
         "key": task.key,
         "kind": task.kind,
@@ -138,9 +169,9 @@ def _record(task: Task, config: Config, sets: Sets, compute: Compute, clock: Sto
         "draw": task.draw.number,
         "train_seed": task.train_seed,
         "unlearn_seed": task.seed,
-        "method": choice.method if choice else "original",
-        "variant": choice.variant if choice else "default",
-        "config": choice.parameters.model_dump(mode="json") if choice else config.train.model_dump(mode="json"),
+        "method": method,
+        "variant": variant,
+        "config": parameters.model_dump(mode="json"),
         "counts": {role: len(getattr(sets, role)) for role in SETS},
         **clock.spent(),
         "device": str(compute.device),

@@ -126,7 +126,8 @@ def _equivalence(cells: Mapping[str, Mapping[str, dict[Place, float]]], label: s
 def _cells(part: pd.DataFrame, name: str) -> dict[Place, float]:
     """The mean over unlearning seeds at every place where the figure is known."""
     means = part.groupby(PLACE)[name].mean().dropna()
-    return {(int(place[0]), int(place[1])): float(value) for place, value in means.items()}
+    seeds, draws = (means.index.get_level_values(level) for level in PLACE)
+    return {(int(seed), int(draw)): float(value) for seed, draw, value in zip(seeds, draws, means, strict=True)}
 
 
 def _figure(part: pd.DataFrame, name: str) -> Estimate | None:

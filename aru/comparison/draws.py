@@ -1,4 +1,4 @@
-"""Forget draws: who is forgotten, who is kept, and who is set aside for tuning."""
+"""Forget draws: the people to forget, the people to retain, and those set aside for tuning."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +24,7 @@ TUNING_SHARE = 0.3
 FORGET_SHARE = 0.15
 """Share of a clean draw's training people who are forgotten; the official cut forgets 15 % of the images."""
 _TUNING_TEST, _TUNING_UNSEEN = 0.2, 0.2  # shares of the tuning people who are its test and its unseen people
-_PEOPLE_SEED = 20240115  # one split of the people for ever: of the month of the paper, arXiv 2401.08998
+_PEOPLE_SEED = 20240115  # the split of the people never changes; the month of the paper, arXiv 2401.08998
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def draws_of(protocol: str, count: int) -> list[Draw]:
 
 
 def assign(manifest: pd.DataFrame, draw: Draw, config: Config) -> pd.DataFrame:
-    """The manifest with the roles of this draw; a row without a part in it has the role "".
+    """The manifest with the roles of this draw; a row that the draw does not use has the role "".
 
     official: the benchmark's cut to the letter, all people. clean: copies merged, each person on one side, unseen matched
     to forget by class, `FORGET_SHARE` of the training people forgotten, the tuning people nowhere. tuning: the same kind

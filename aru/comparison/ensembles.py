@@ -14,10 +14,10 @@ from typing import TypedDict
 import numpy as np
 import torch
 
-from aru.comparison.cell import open_store
+from aru.comparison.cell import CellRecord, open_store
 from aru.comparison.choices import parse_choice, parse_choices
 from aru.comparison.draws import Protocol, draws_of, load_draw
-from aru.comparison.plan import Task, make_plan
+from aru.comparison.plan import EvaluatedTask, MethodTask, RetrainedTask, make_plan
 from aru.comparison.store import Store
 from aru.compute.device import make_compute
 from aru.core.config import Config
@@ -83,10 +83,10 @@ def ensemble_figures(request: EnsembleRequest, config: Config, work: Path) -> En
         compute=make_compute(config.runtime),
     )
     there = [task for task in plan.cells if store.has(task.key) and store.failure(task.key) is None]
-    retrained = [task for task in there if task.kind == "retrained" and task.choice and task.choice.variant == "default"]
+    retrained = [task for task in there if isinstance(task, RetrainedTask) and task.choice.variant == "default"]
     made = (choice.method, choice.variant)
     randomness, unlearned = independent(
-        [task for task in there if task.choice and (task.choice.method, task.choice.variant) == made]
+        [task for task in there if isinstance(task, MethodTask) and (task.choice.method, task.choice.variant) == made]
     )
     if len(unlearned) < 2 or len(retrained) < LEAST_ORACLES:
         raise InputError(
@@ -124,9 +124,9 @@ def ensemble_figures(request: EnsembleRequest, config: Config, work: Path) -> En
     }
 
 
-def independent(tasks: Iterable[Task]) -> tuple[str, list[Task]]:
+def independent(tasks: Iterable[MethodTask]) -> tuple[str, list[MethodTask]]:
     """The larger of: one model for each training seed, with its lowest unlearning seed, or all models of one original."""
-    by_original: dict[int, list[Task]] = defaultdict(list)
+    by_original: dict[int, list[MethodTask]] = defaultdict(list)
     for task in tasks:
         by_original[task.train_seed].append(task)
     firsts = [min(group, key=lambda task: task.seed) for _, group in sorted(by_original.items())]
@@ -159,5 +159,5 @@ def format_ensembles(found: EnsembleFigures) -> list[str]:
     return lines
 
 
-def _logits(store: Store, tasks: Sequence[Task]) -> list[dict[str, torch.Tensor]]:
+def _logits(store: Store[CellRecord], tasks: Sequence[EvaluatedTask]) -> list[dict[str, torch.Tensor]]:
     return [store.logits(task.key) for task in tasks]

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from aru.comparison.cell import CellRecord
 from aru.comparison.draws import load_draw
-from aru.comparison.plan import Task
+from aru.comparison.plan import OriginalTask, Task
 from aru.comparison.store import Store
 from aru.compute.device import Compute
 from aru.core.config import Config, TrainConfig
@@ -19,7 +20,9 @@ from aru.train.from_scratch import fit_from_scratch
 _SAMPLE = 256  # images that a machine's pace is measured on
 
 
-def estimate_seconds(tasks: Iterable[Task], config: Config, work: Path, store: Store, compute: Compute) -> dict[str, float]:
+def estimate_seconds(
+    tasks: Iterable[Task], config: Config, work: Path, store: Store[CellRecord], compute: Compute
+) -> dict[str, float]:
     """Seconds by task key, one worker busy: a guess, from results of the same method at hand where there are any."""
     known = _known(store)
     pace: float | None = None
@@ -39,7 +42,7 @@ def estimate_seconds(tasks: Iterable[Task], config: Config, work: Path, store: S
 
 def passes(task: Task, config: Config, sets: Sets) -> float:
     """About how many images are trained on: epochs over the sets that a method reads, and its other steps."""
-    if task.kind == "original":
+    if isinstance(task, OriginalTask):
         return config.train.epochs * (len(sets.forget) + len(sets.retain))
     parameters, method = task.choice.parameters.model_dump(), find(task.choice.method)
     images = sum(len(getattr(sets, name)) for name in method.needs)
@@ -63,7 +66,7 @@ def measured_pace(sets: Sets, config: Config, compute: Compute) -> float:
     return (time.perf_counter() - began) / len(data)
 
 
-def _known(store: Store) -> dict[tuple[str, str, str], dict[str, Any]]:
+def _known(store: Store[CellRecord]) -> dict[tuple[str, str, str], CellRecord]:
     """The record of the last result of each kind that came to its end and whose whole cost is known."""
     return {
         (record["kind"], record["method"], record["variant"]): record
@@ -73,10 +76,12 @@ def _known(store: Store) -> dict[tuple[str, str, str], dict[str, Any]]:
 
 
 def _kind(task: Task) -> tuple[str, str, str]:
-    return (task.kind, task.choice.method, task.choice.variant) if task.choice else (task.kind, "original", "default")
+    if isinstance(task, OriginalTask):
+        return task.kind, "original", "default"
+    return task.kind, task.choice.method, task.choice.variant
 
 
-def _pace(known: dict[tuple[str, str, str], dict[str, Any]]) -> float | None:
+def _pace(known: dict[tuple[str, str, str], CellRecord]) -> float | None:
     """Seconds an image took when an original was trained."""
     record = known.get(("original", "original", "default"))
     if record is None:

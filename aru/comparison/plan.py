@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from aru.comparison.choices import Choice
 from aru.comparison.draws import Draw, load_draw
@@ -18,26 +18,73 @@ _SEED_STEP = 1000
 """Distance of the unlearning seeds of one training seed; the first of them is the training seed itself."""
 
 
-@dataclass(frozen=True)
-class Task:
-    """One piece of work: an original, a retrained model, or what a method makes of an original."""
+@dataclass(frozen=True, kw_only=True)
+class _Model:
+    """What the tasks of all kinds have. train_seed: of the original; seed: of the task's own training or unlearning."""
 
     key: str
-    kind: Literal["original", "retrained", "method"]
     benchmark: str
     draw: Draw
     train_seed: int
     seed: int
-    choice: Choice | None = None
-    original: str | None = None
     keep_weights: bool = True
+
+    @property
+    def after(self) -> str | None:
+        """The key of the task that has to be done before this one."""
+        return None
+
+    def _labelled(self, name: str) -> str:
+        return f"{name}, {self.draw.protocol} draw {self.draw.number}, seed {self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OriginalTask(_Model):
+    """Train a model on forget and retain."""
+
+    kind: ClassVar[Literal["original"]] = "original"
 
     @property
     def label(self) -> str:
         """The task in a few words."""
-        what = self.choice.method if self.choice else self.kind
-        variant = f" ({self.choice.variant})" if self.choice and self.choice.variant != "default" else ""
-        return f"{what}{variant}, {self.draw.protocol} draw {self.draw.number}, seed {self.seed}"
+        return self._labelled("original")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Chosen(_Model):
+    choice: Choice
+
+    @property
+    def label(self) -> str:
+        """The task in a few words."""
+        variant = f" ({self.choice.variant})" if self.choice.variant != "default" else ""
+        return self._labelled(f"{self.choice.method}{variant}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainedTask(_Chosen):
+    """Train a model on retain alone, by the recipe in the choice's parameters."""
+
+    kind: ClassVar[Literal["retrained"]] = "retrained"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodTask(_Chosen):
+    """Unlearn the original model whose key is `original`."""
+
+    original: str
+    kind: ClassVar[Literal["method"]] = "method"
+
+    @property
+    def after(self) -> str | None:
+        """The key of the original."""
+        return self.original
+
+
+EvaluatedTask = RetrainedTask | MethodTask
+"""A task that is a row of the tables."""
+Task = OriginalTask | EvaluatedTask
+AnyTask = TypeVar("AnyTask", OriginalTask, RetrainedTask, MethodTask)
 
 
 @dataclass(frozen=True)
@@ -48,15 +95,15 @@ class Plan:
     left_out: list[str]
 
     @property
-    def cells(self) -> list[Task]:
+    def cells(self) -> list[EvaluatedTask]:
         """The tasks that are rows: all but the originals, which stand there as the method ``nothing``."""
-        return [task for task in self.tasks if task.kind != "original"]
+        return [task for task in self.tasks if not isinstance(task, OriginalTask)]
 
-    def missing(self, store: Store) -> list[Task]:
+    def missing(self, store: Store[Any]) -> list[Task]:
         """The tasks that have to be computed."""
         wanted = [task for task in self.tasks if not store.complete(task.key, model=task.keep_weights)]
-        needed = {task.original for task in wanted if task.original}
-        return [task for task in wanted if task.kind != "original" or task.key in needed]
+        needed = {task.original for task in wanted if isinstance(task, MethodTask)}
+        return [task for task in wanted if not isinstance(task, OriginalTask) or task.key in needed]
 
 
 def make_plan(
@@ -102,20 +149,22 @@ def _tasks(
 ) -> Iterable[Task]:
     _, _, sets = load_draw(prepared, draw, config)
 
-    def keyed(task: Task) -> Task:
+    def keyed(task: AnyTask) -> AnyTask:
         return replace(task, key=expected_key(task, config, sets, compute))
 
-    original = keyed(Task("", "original", benchmark, draw, seed, seed))
+    original = keyed(OriginalTask(key="", benchmark=benchmark, draw=draw, train_seed=seed, seed=seed))
     yield original
     for choice in choices:
         if choice.method == "retrain":
-            yield keyed(Task("", "retrained", benchmark, draw, seed, seed, choice))
+            yield keyed(RetrainedTask(key="", benchmark=benchmark, draw=draw, train_seed=seed, seed=seed, choice=choice))
             continue
         for number in range(1 if find(choice.method).deterministic else unlearn_seeds):
             yield keyed(
-                replace(
-                    original,
-                    kind="method",
+                MethodTask(
+                    key="",
+                    benchmark=benchmark,
+                    draw=draw,
+                    train_seed=seed,
                     seed=seed + _SEED_STEP * number,
                     choice=choice,
                     original=original.key,
@@ -126,10 +175,10 @@ def _tasks(
 
 def expected_key(task: Task, config: Config, sets: dict[str, str], compute: Compute) -> str:
     """The key of a task's result by the code, parameters, data and arithmetic of this process; `sets` are digests."""
-    if task.kind == "retrained":
+    if isinstance(task, RetrainedTask):
         return retrained_key(config.model_copy(update={"train": task.choice.parameters}), task.seed, sets, compute)
     original = original_key(config, task.train_seed, sets, compute)
-    if task.kind == "original":
+    if isinstance(task, OriginalTask):
         return original
     module = find(task.choice.method).function.__module__
     return method_key(original, module, task.choice.method, task.choice.parameters, task.seed, sets)

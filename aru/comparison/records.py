@@ -110,4 +110,4 @@ def _with_reference(frame: pd.DataFrame) -> pd.DataFrame:
     for name in GAPS:
         result[f"gap/{name}"] = (result[name] - result[f"reference/{name}"]).where(ours)
     result["share"] = result["cost"] / result["reference/cost"].where(result["reference/cost"] > 0)
-    return result.drop(columns=[name for name in result if name.startswith("reference/")])
+    return result.drop(columns=[name for name in result if str(name).startswith("reference/")])

@@ -2,8 +2,9 @@
 
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypedDict, TypeVar, cast
 
 import torch
 
@@ -13,7 +14,26 @@ from aru.nets.models import load_model, save_model
 _RECORD, _LOGITS, _MODEL = "record.json", "logits.safetensors", "model.safetensors"
 
 
-class Store:
+class StoredRecord(TypedDict, total=False):
+    """What the records of all stores may have. failed: why there is no model."""
+
+    failed: str
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A network with what is needed to load it: the name of its architecture, the size of its images, its outputs."""
+
+    network: torch.nn.Module
+    name: str
+    resolution: int
+    outputs: int
+
+
+Record = TypeVar("Record", bound=StoredRecord)
+
+
+class Store(Generic[Record]):
     """Records, logits and weights by content key; folders can be copied from machine to machine and merged."""
 
     def __init__(self, folder: Path) -> None:
@@ -29,15 +49,18 @@ class Store:
 
     def failure(self, key: str) -> str | None:
         """Why a result is a failed one; None where it is not there, or is none."""
-        return self.record(key).get("failed") if self.has(key) else None
+        if not self.has(key):
+            return None
+        record: StoredRecord = self.record(key)
+        return record.get("failed")
 
     def complete(self, key: str, *, model: bool = False) -> bool:
         """Whether nothing is left to be computed: a failed result has no weights, and would not go better again."""
         return self.has(key) and (not model or self.has(key, model=True) or self.failure(key) is not None)
 
-    def record(self, key: str) -> dict[str, Any]:
+    def record(self, key: str) -> Record:
         """What was computed, with which parameters, at what cost."""
-        return read_json(self.at(key) / _RECORD)
+        return cast(Record, read_json(self.at(key) / _RECORD))
 
     def logits(self, key: str) -> dict[str, torch.Tensor]:
         """Logits by set."""
@@ -54,21 +77,18 @@ class Store:
     def write(
         self,
         key: str,
-        record: Mapping[str, Any],
+        record: Record,
         *,
         logits: Mapping[str, torch.Tensor] | None = None,
-        model: torch.nn.Module | None = None,
-        name: str = "",
-        resolution: int = 0,
-        outputs: int = 0,
+        model: StoredModel | None = None,
     ) -> None:
-        """Write a result; `name`, `resolution` and `outputs` describe `model`."""
+        """Write a result, whole or not at all."""
         with atomic_path(self.at(key)) as folder:
             folder.mkdir(parents=True)
             if logits is not None:
                 save_tensors(folder / _LOGITS, dict(logits))
             if model is not None:
-                save_model(folder / _MODEL, model, name=name, outputs=outputs, resolution=resolution)
+                save_model(folder / _MODEL, model.network, name=model.name, outputs=model.outputs, resolution=model.resolution)
             write_json(folder / _RECORD, dict(record))
 
     def derived(self, key: str, name: str) -> Path:

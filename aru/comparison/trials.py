@@ -9,8 +9,8 @@ from typing import Any, Literal
 from aru.comparison.cell import figures_of, open_store, run_task
 from aru.comparison.choices import parse_choice
 from aru.comparison.draws import Draw, draws_of, load_draw
-from aru.comparison.plan import Task, make_plan
-from aru.comparison.store import Store
+from aru.comparison.plan import MethodTask, OriginalTask, RetrainedTask, Task, make_plan
+from aru.comparison.store import Store, StoredRecord
 from aru.compute.device import make_compute
 from aru.compute.keys import digest
 from aru.core.config import Config
@@ -19,7 +19,7 @@ from aru.core.progress import Progress, silent
 
 OBJECTIVE = "(test/accuracy + 1 - 2 |mia_matched/auc - 0.5|) / 2"
 WORST = 0.0
-"""The least value of the objective: what a search is told of a trial without a score."""
+"""The least value of the objective: the score that a search gets for a trial without one."""
 State = Literal["done", "failed", "over the cap"]
 
 
@@ -44,7 +44,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a trial; without a score it is known why."""
+    """The result of a trial; `message` is the reason where there is no score."""
 
     state: State
     score: float | None
@@ -57,7 +57,17 @@ _OF_THE_METHOD = (ArithmeticError, AssertionError, LookupError, RuntimeError, Ty
 
 
 class OverCap(Exception):
-    """A method has used up the CPU seconds that it may."""
+    """A method has used up its CPU seconds."""
+
+
+class StoppedRecord(StoredRecord):
+    """The record of a cell that was stopped at the cap, or whose method raised."""
+
+    state: State
+    message: str
+    label: str
+    cell: str
+    cpu_seconds: float
 
 
 def objective(figures: Mapping[str, float]) -> float:
@@ -84,7 +94,7 @@ def base_tasks(setting: Setting, config: Config, prepared: Path) -> list[Task]:
         first_seed=setting.seed,
         compute=make_compute(config.runtime),
     )
-    return [task for task in plan.tasks if task.kind == "original" or task.train_seed == setting.seed]
+    return [task for task in plan.tasks if isinstance(task, OriginalTask) or task.train_seed == setting.seed]
 
 
 def missing_base(setting: Setting, config: Config, work: Path) -> list[Task]:
@@ -103,13 +113,13 @@ def caps_of(setting: Setting, config: Config, work: Path) -> dict[Draw, float]:
     return {
         task.draw: setting.cap * store.record(task.key)["cpu_seconds"]
         for task in base_tasks(setting, config, work / "prepared")
-        if task.kind == "retrained"
+        if isinstance(task, RetrainedTask)
     }
 
 
 def trial_tasks(
     setting: Setting, config: Config, prepared: Path, method: str, changes: Mapping[str, Any], number: int
-) -> list[Task]:
+) -> list[MethodTask]:
     """The cells of a trial: the method with these (nested) changes of its defaults, on every draw and seed."""
     choice = replace(parse_choice(method, config, {method: changes}), variant=f"trial {number}")
     plan = make_plan(
@@ -122,11 +132,11 @@ def trial_tasks(
         first_seed=setting.seed,
         compute=make_compute(config.runtime),
     )
-    return [task for task in plan.tasks if task.kind == "method"]
+    return [task for task in plan.tasks if isinstance(task, MethodTask)]
 
 
 def run_trial(
-    tasks: Sequence[Task], caps: Mapping[Draw, float], config: Config, work: Path, *, progress: Progress = silent
+    tasks: Sequence[MethodTask], caps: Mapping[Draw, float], config: Config, work: Path, *, progress: Progress = silent
 ) -> Outcome:
     """Compute a trial's cells and take the mean of the objective; the first that has no score ends the trial.
 
@@ -142,9 +152,9 @@ def run_trial(
     return Outcome("done", round(sum(scores) / len(scores), 6), round(spent, 3))
 
 
-def _run_cell(task: Task, cap: float, config: Config, work: Path, progress: Progress) -> Outcome:
-    """One cell; what was stopped is kept apart from the results, which know nothing of caps."""
-    store, stopped = open_store(work), Store(work / "comparison" / "stopped")
+def _run_cell(task: MethodTask, cap: float, config: Config, work: Path, progress: Progress) -> Outcome:
+    """Compute one cell. A stopped one is recorded in a store of its own: results do not depend on caps."""
+    store, stopped = open_store(work), Store[StoppedRecord](work / "comparison" / "stopped")
     key = digest([task.key, cap])
     sets, _, _ = load_draw(work / "prepared", task.draw, config)
     if not store.has(task.key) and not stopped.has(key):
@@ -152,7 +162,8 @@ def _run_cell(task: Task, cap: float, config: Config, work: Path, progress: Prog
         try:
             run_task(task, config, work, progress=_capped(progress, cap))
         except (OverCap, *_OF_THE_METHOD) as error:
-            state, message = ("over the cap", str(error)) if isinstance(error, OverCap) else ("failed", _said(error))
+            state: State = "over the cap" if isinstance(error, OverCap) else "failed"
+            message = str(error) if isinstance(error, OverCap) else _reason(error)
             stopped.write(
                 key,
                 {
@@ -164,18 +175,19 @@ def _run_cell(task: Task, cap: float, config: Config, work: Path, progress: Prog
                 },
             )
     if not store.has(task.key):
-        record = stopped.record(key)
-        return Outcome(record["state"], None, record["cpu_seconds"], record["message"])
+        ended = stopped.record(key)
+        return Outcome(ended["state"], None, ended["cpu_seconds"], ended["message"])
     record = store.record(task.key)
     if record["cpu_seconds"] > cap:
         return Outcome("over the cap", None, record["cpu_seconds"], f"more than {cap:.1f} CPU seconds")
-    figures = record if "failed" in record else figures_of(store, task, sets)
-    if "failed" in figures:
-        return Outcome("failed", None, record["cpu_seconds"], figures["failed"])
+    figures = {} if "failed" in record else figures_of(store, task, sets)
+    failure = record.get("failed") or figures.get("failed")
+    if failure:
+        return Outcome("failed", None, record["cpu_seconds"], failure)
     return Outcome("done", objective(figures), record["cpu_seconds"])
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """An error in a sentence; one that is not meant for users with its kind."""
     return str(error) if isinstance(error, InputError | TrainingError) else f"{type(error).__name__}: {error}"
 
@@ -184,9 +196,9 @@ def _capped(progress: Progress, seconds: float) -> Progress:
     """`progress` until this process has used up its CPU seconds, then OverCap."""
     end = time.process_time() + seconds
 
-    def tell(done: int, total: int, text: str) -> None:
+    def report(done: int, total: int, text: str) -> None:
         progress(done, total, text)
         if time.process_time() > end:
             raise OverCap(f"stopped after {seconds:.1f} CPU seconds at {done} of {total} ({text})")
 
-    return tell
+    return report

@@ -6,10 +6,10 @@ import numpy as np
 
 from aru.core.errors import InputError
 
-_SEED = 20220414  # one pool a benchmark for ever: it is topped up, never drawn anew
+_SEED = 20220414  # a pool grows and is never drawn anew, so the seed is fixed
 
 
-def halves(strata: Sequence[str], models: int) -> np.ndarray:
+def halves(strata: Sequence[str] | np.ndarray, models: int) -> np.ndarray:
     """Which of the people each model sees. Shape: strata (P,), one a person; result (K, P) bool.
 
     Models 2j and 2j + 1 see complementary halves, so that every even prefix of the pool holds each person in exactly half

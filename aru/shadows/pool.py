@@ -8,19 +8,21 @@ unlearn the model and may be dropped. They are personal data: they stay in the w
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import torch
+from torch import nn
 
 from aru.comparison.draws import Protocol
-from aru.comparison.store import Store
+from aru.comparison.store import Store, StoredModel, StoredRecord
 from aru.compute.device import Compute, make_compute
 from aru.compute.keys import arithmetic, digest
 from aru.core.config import Config
 from aru.core.errors import InputError, TrainingError
 from aru.core.progress import Progress, silent
 from aru.core.source_code import code_digest
+from aru.core.stopwatch import Spent
 from aru.data.images import TASKS
 from aru.shadows.halves import halves
 from aru.shadows.population import Population, load_population
@@ -28,6 +30,37 @@ from aru.train.checkpoint import Checkpoint
 from aru.train.from_scratch import fit_from_scratch
 from aru.train.history import History
 from aru.train.loop import predict
+
+
+class ShadowParts(TypedDict):
+    """What the key of a shadow is made of. data, code: digests; recipe: the sections model and train of the parameters."""
+
+    data: str
+    recipe: list[dict[str, Any]]
+    seed: int
+    arithmetic: list[Any]
+    code: str
+
+
+class ShadowRecord(StoredRecord):
+    """The record of a trained shadow. accuracy: of the last epoch; scored: a digest of the files that its logits are of.
+
+    resumed: the seconds are of the last part of an interrupted training only; such records are from earlier versions.
+    """
+
+    key: str
+    protocol: str
+    number: int
+    parts: ShadowParts
+    people: int
+    photos: int
+    epochs: int
+    accuracy: float | None
+    torch: str
+    seconds: float
+    cpu_seconds: float
+    scored: NotRequired[str]
+    resumed: NotRequired[bool]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +75,7 @@ class Shadow:
     protocol: Protocol
     sees: np.ndarray
     positions: np.ndarray
-    parts: dict[str, Any]
+    parts: ShadowParts
 
     @property
     def key(self) -> str:
@@ -50,7 +83,7 @@ class Shadow:
         return digest(["shadow", self.parts])
 
 
-def open_pool(work: Path) -> Store:
+def open_pool(work: Path) -> Store[ShadowRecord]:
     """The entries of a benchmark's pools, of all protocols."""
     return Store(Path(work) / "shadows" / "models")
 
@@ -65,7 +98,7 @@ def shadows_of(population: Population, config: Config, compute: Compute, models:
         positions = np.flatnonzero(np.isin(population.subjects, population.people[sees]))
         photos = [[population.files[position], labels[position]] for position in positions]
         data = digest([config.data.resolution, list(TASKS[config.data.task]), photos])
-        parts = {
+        parts: ShadowParts = {
             "data": data,
             "recipe": recipe,
             "seed": number,
@@ -77,13 +110,16 @@ def shadows_of(population: Population, config: Config, compute: Compute, models:
 
 
 def train_shadow(shadow: Shadow, config: Config, work: Path, *, progress: Progress = silent) -> None:
-    """Bring about an entry with weights and logits; what is there already is left as it is.
+    """Make an entry with weights and logits; what exists is not computed again.
 
-    An interrupted training goes on from its last checkpoint; the weights are kept before the logits are computed.
+    An interrupted training goes on from its last checkpoint; the weights are stored before the logits are computed.
     """
     store, compute = open_pool(work), make_compute(config.runtime)
     population = load_population(Path(work) / "prepared", shadow.protocol, config)
-    kept = {"name": config.model.name, "resolution": config.data.resolution, "outputs": population.train.outputs}
+
+    def stored(model: nn.Module) -> StoredModel:
+        return StoredModel(model.cpu(), config.model.name, config.data.resolution, population.train.outputs)
+
     if not store.has(shadow.key, model=True):
         checkpoint = Checkpoint(Path(work) / "shadows" / "checkpoints" / f"{shadow.key}.pt", shadow.key)
         model, history = fit_from_scratch(
@@ -95,8 +131,7 @@ def train_shadow(shadow: Shadow, config: Config, work: Path, *, progress: Progre
             progress=progress,
             checkpoint=checkpoint,
         )
-        record = {**_record(shadow, config, history), **checkpoint.clock.spent()}
-        store.write(shadow.key, record, model=model.cpu(), **kept)
+        store.write(shadow.key, _record(shadow, config, history, checkpoint.clock.spent()), model=stored(model))
         checkpoint.remove()
     record = store.record(shadow.key)
     if record.get("scored") != population.scored:
@@ -104,14 +139,13 @@ def train_shadow(shadow: Shadow, config: Config, work: Path, *, progress: Progre
         logits = packed_logits(predict(model, population.every, compute=compute, progress=progress))
         store.write(
             shadow.key,
-            record | {"scored": population.scored},
-            logits={"logits": logits, "files": _packed(population.every_files)},
-            model=model.cpu(),
-            **kept,
+            {**record, "scored": population.scored},
+            logits={"logits": logits, "files": _packed(population.every_files.tolist())},
+            model=stored(model),
         )
 
 
-def drop_weights(store: Store, key: str) -> None:
+def drop_weights(store: Store[ShadowRecord], key: str) -> None:
     """Remove the weights of an entry; its logits stay, and it can no longer be unlearned."""
     (store.at(key) / "model.safetensors").unlink(missing_ok=True)
 
@@ -129,11 +163,11 @@ def check_weights(shadow: Shadow, work: Path) -> None:
 
 
 def not_trained(shadow: Shadow) -> InputError:
-    """What is said of a shadow that is not there."""
+    """The error for a shadow that is not trained."""
     return InputError(f"shadow {shadow.number} of protocol {shadow.protocol} is not trained: build the pool first")
 
 
-def logits_of(store: Store, key: str, files: Sequence[str]) -> torch.Tensor:
+def logits_of(store: Store[ShadowRecord], key: str, files: Sequence[str]) -> torch.Tensor:
     """Logits (M, C) float32 by digests of files; a file without any is an InputError."""
     tensors = store.logits(key)
     place = {bytes(name).hex(): row for row, name in enumerate(tensors["files"].numpy())}
@@ -160,7 +194,7 @@ def _packed(files: Sequence[str]) -> torch.Tensor:
     return torch.tensor([list(bytes.fromhex(name)) for name in files], dtype=torch.uint8)
 
 
-def _record(shadow: Shadow, config: Config, history: History) -> dict[str, Any]:
+def _record(shadow: Shadow, config: Config, history: History, spent: Spent) -> ShadowRecord:
     return {
         "key": shadow.key,
         "protocol": shadow.protocol,
@@ -171,4 +205,5 @@ def _record(shadow: Shadow, config: Config, history: History) -> dict[str, Any]:
         "epochs": config.train.epochs,
         "accuracy": history[-1]["accuracy"] if history else None,
         "torch": torch.__version__,
+        **spent,
     }

@@ -57,7 +57,7 @@ def load_population(prepared: Path, protocol: Protocol, config: Config) -> Popul
             "stage 'prepare' again"
         )
     manifest = manifest_of(prepared)
-    train = once(sets.train, manifest)
+    train = without_copies(sets.train, manifest)
     rows = manifest.loc[train.rows]
     classes = rows[list(TASKS[config.data.task])].astype(str).agg("/".join, axis=1)
     main = classes.groupby(rows["subject"]).agg(lambda values: values.mode().iloc[0])  # sorted by subject
@@ -75,8 +75,8 @@ def load_population(prepared: Path, protocol: Protocol, config: Config) -> Popul
     )
 
 
-def once(data: ImageSet, manifest: pd.DataFrame) -> ImageSet:
-    """A set with each photo once: of copies, the first row stays."""
+def without_copies(data: ImageSet, manifest: pd.DataFrame) -> ImageSet:
+    """A set without copies of a photo: the first row of each photo stays."""
     return data.take(np.flatnonzero(~manifest["photo"].iloc[data.rows].duplicated().to_numpy()))
 
 

@@ -1,21 +1,21 @@
-"""What of a pool is there, what has to be trained, and about how long that takes."""
+"""The state of a pool: which models are trained, which have to be, and the estimated time."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from aru.comparison.draws import Draw, load_draw
 from aru.comparison.estimate import measured_pace
 from aru.comparison.store import Store
 from aru.compute.device import Compute
 from aru.core.config import Config
-from aru.shadows.pool import Shadow
+from aru.shadows.pool import Shadow, ShadowRecord
 
 State = Literal["present", "weights dropped", "stale", "missing"]
 
 
 class Entry(NamedTuple):
-    """A shadow's state; `because`: what a stale one was made of that is no more so."""
+    """A shadow's state; `because`: the parts of a stale one's key that have changed."""
 
     shadow: Shadow
     state: State
@@ -23,7 +23,7 @@ class Entry(NamedTuple):
     seconds: float | None = None
 
 
-def status(shadows: Iterable[Shadow], store: Store, scored: str) -> list[Entry]:
+def status(shadows: Iterable[Shadow], store: Store[ShadowRecord], scored: str) -> list[Entry]:
     """The state of each shadow. `scored`: which files logits are wanted of (`Population.scored`).
 
     Stale is a shadow whose number was trained under another key: other photos (data), recipe, arithmetic (device,
@@ -42,8 +42,10 @@ def to_build(entries: Iterable[Entry], *, restore: bool = False) -> list[Shadow]
     ]
 
 
-def estimate_seconds(shadows: Sequence[Shadow], config: Config, work: Path, store: Store, compute: Compute) -> float:
-    """About how long training them takes, one worker busy: from what others took, or from this machine's pace."""
+def estimate_seconds(
+    shadows: Sequence[Shadow], config: Config, work: Path, store: Store[ShadowRecord], compute: Compute
+) -> float:
+    """The estimated time of training them with one worker: from records of others, or from this machine's pace."""
     images = sum(len(shadow.positions) for shadow in shadows) * config.train.epochs
     if not images:
         return 0.0
@@ -52,7 +54,8 @@ def estimate_seconds(shadows: Sequence[Shadow], config: Config, work: Path, stor
         for records in _known(store).values()
         for record in records
         if not record.get("resumed")
-        and all(record["parts"][name] == shadows[0].parts[name] for name in ("recipe", "arithmetic"))
+        and record["parts"]["recipe"] == shadows[0].parts["recipe"]
+        and record["parts"]["arithmetic"] == shadows[0].parts["arithmetic"]
     ]
     if alike:
         pace = sum(record["seconds"] for record in alike) / sum(record["photos"] * record["epochs"] for record in alike)
@@ -62,7 +65,7 @@ def estimate_seconds(shadows: Sequence[Shadow], config: Config, work: Path, stor
     return images * pace
 
 
-def _entry(shadow: Shadow, store: Store, others: list[dict[str, Any]], scored: str) -> Entry:
+def _entry(shadow: Shadow, store: Store[ShadowRecord], others: list[ShadowRecord], scored: str) -> Entry:
     if store.has(shadow.key):
         record = store.record(shadow.key)
         if record.get("scored") != scored:
@@ -74,15 +77,15 @@ def _entry(shadow: Shadow, store: Store, others: list[dict[str, Any]], scored: s
     return Entry(shadow, "stale", min(changes, key=len))
 
 
-def models_there(store: Store, protocol: str) -> int:
+def models_there(store: Store[ShadowRecord], protocol: str) -> int:
     """How many shadows a pool has had, stale ones too, as an even number."""
     numbers = [number for known, number in _known(store) if known == protocol]
     return 2 * (max(numbers, default=-1) // 2 + 1)
 
 
-def _known(store: Store) -> dict[tuple[str, int], list[dict[str, Any]]]:
+def _known(store: Store[ShadowRecord]) -> dict[tuple[str, int], list[ShadowRecord]]:
     """The records by protocol and number."""
-    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    found: dict[tuple[str, int], list[ShadowRecord]] = {}
     for record in map(store.record, store.keys()):
         found.setdefault((record["protocol"], record["number"]), []).append(record)
     return found

@@ -1,4 +1,4 @@
-"""A request to a shadow pool: whom to forget, the photos to ask about, and what it means to each shadow.
+"""A request to a shadow pool: the people to forget, the photos to score, and the sets of each shadow.
 
 A request is a draw's forget people. In a shadow its forget set is all that the shadow saw of them, and its retain set the
 rest of what it saw; so no retain set holds a photo of a forgotten person.
@@ -15,14 +15,14 @@ from aru.core.config import Config
 from aru.core.errors import InputError
 from aru.data.images import ImageSet, Sets
 from aru.shadows.pool import Shadow
-from aru.shadows.population import load_population, manifest_of, once
+from aru.shadows.population import load_population, manifest_of, without_copies
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """The photos of a draw that shadows are asked about, each once.
+    """The photos of a draw whose logits are computed, without copies.
 
-    forget: the draw's forget set; unseen, test: those of its sets that show nobody who is in a shadow. people: whom to
+    forget: the draw's forget set; unseen, test: those of its sets that show nobody who is in a shadow. people: the people to
     forget; photos, subjects, files, roles: (M,) of forget, unseen and test in this order.
     """
 
@@ -48,10 +48,10 @@ class Request:
 
 
 def load_request(draw: Draw, config: Config, prepared: Path) -> Request:
-    """The photos that a draw asks about."""
+    """The request of a draw."""
     sets, _, _ = load_draw(prepared, draw, config)
     manifest, population = manifest_of(prepared), load_population(prepared, draw.protocol, config)
-    chosen = [once(data, manifest) for data in (sets.forget, sets.unseen, sets.test)]
+    chosen = [without_copies(data, manifest) for data in (sets.forget, sets.unseen, sets.test)]
     inside = set(population.people)
     for place in (1, 2):
         strangers = ~manifest["subject"].iloc[chosen[place].rows].isin(inside).to_numpy()
@@ -59,10 +59,12 @@ def load_request(draw: Draw, config: Config, prepared: Path) -> Request:
     rows = manifest.iloc[np.concatenate([data.rows for data in chosen])]
     roles = np.repeat(["forget", "unseen", "test"], [len(data) for data in chosen])
     people = tuple(sorted(set(rows["subject"].to_numpy()[roles == "forget"])))
-    return Request(draw, *chosen, people, *(rows[name].to_numpy() for name in ("photo", "subject", "digest")), roles)
+    photos, subjects, files = (rows[name].to_numpy() for name in ("photo", "subject", "digest"))
+    forget, unseen, test = chosen
+    return Request(draw, forget, unseen, test, people, photos, subjects, files, roles)
 
 
-def saw(shadow: Shadow, request: Request, config: Config, prepared: Path) -> bool:
+def trained_on_any(shadow: Shadow, request: Request, config: Config, prepared: Path) -> bool:
     """Whether a shadow was trained on anyone of a request."""
     population = load_population(prepared, shadow.protocol, config)
     return bool(np.isin(population.people[shadow.sees], request.people).any())
@@ -71,11 +73,11 @@ def saw(shadow: Shadow, request: Request, config: Config, prepared: Path) -> boo
 def sets_of_shadow(shadow: Shadow, request: Request, config: Config, prepared: Path) -> Sets:
     """The unlearning problem of one shadow: what it saw of the request's people, and what it saw of the others."""
     population = load_population(prepared, shadow.protocol, config)
-    asked = np.isin(population.subjects[shadow.positions], request.people)
-    forget, retain = (population.train.take(shadow.positions[side]) for side in (asked, ~asked))
+    forgotten = np.isin(population.subjects[shadow.positions], request.people)
+    forget, retain = (population.train.take(shadow.positions[side]) for side in (forgotten, ~forgotten))
     if not len(retain):
         raise InputError(
             f"shadow {shadow.number} saw nobody but the {len(request.people)} people to forget: nothing is "
-            "left to retain; ask for fewer"
+            "left to retain; forget fewer people, or build a pool of more people"
         )
     return Sets(forget, retain, request.test, request.unseen)

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from aru.comparison.choices import Choice
 from aru.comparison.draws import Draw
-from aru.comparison.store import Store
+from aru.comparison.store import Store, StoredRecord
 from aru.compute.device import make_compute
 from aru.compute.keys import digest
 from aru.core.config import Config
@@ -20,8 +21,24 @@ from aru.core.stopwatch import Stopwatch
 from aru.methods.registry import find
 from aru.shadows.pool import Shadow, check_weights, logits_of, not_trained, open_pool, packed_logits
 from aru.shadows.population import load_population
-from aru.shadows.unlearn_requests import Request, load_request, saw, sets_of_shadow
+from aru.shadows.unlearn_requests import Request, load_request, sets_of_shadow, trained_on_any
 from aru.train.loop import predict
+
+
+class UnlearnedRecord(StoredRecord):
+    """The record of an unlearned shadow; `shadow` is the key of the trained one, `counts` are of images."""
+
+    key: str
+    shadow: str
+    number: int
+    protocol: str
+    draw: int
+    method: str
+    variant: str
+    config: dict[str, Any]
+    counts: dict[str, int]
+    seconds: float
+    cpu_seconds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +65,8 @@ class Answers:
         return before, after
 
 
-def open_answers(work: Path) -> Store:
-    """What unlearning made of the shadows: logits alone."""
+def open_answers(work: Path) -> Store[UnlearnedRecord]:
+    """The logits of unlearned shadows; their weights are not stored."""
     return Store(Path(work) / "shadows" / "unlearned")
 
 
@@ -73,9 +90,9 @@ def answers_key(shadow: Shadow, request: Request, choice: Choice) -> str:
 def unlearn_shadow(
     shadow: Shadow, draw: Draw, choice: Choice, config: Config, work: Path, *, progress: Progress = silent
 ) -> None:
-    """Unlearn one shadow, with its number as the seed, and keep its logits; what is there already is left as it is.
+    """Unlearn one shadow, with its number as the seed, and store its logits; a result that exists is not computed again.
 
-    A loss or logit that is not finite leaves a record that says so: it is a result, and would not go better again.
+    A loss or logit that is not finite leaves a record with the reason: it is a result, and would be the same again.
     """
     store, prepared, compute = open_answers(work), Path(work) / "prepared", make_compute(config.runtime)
     request = load_request(draw, config, prepared)
@@ -83,32 +100,37 @@ def unlearn_shadow(
     if store.has(key):
         return
     sets = sets_of_shadow(shadow, request, config, prepared)
-    record = {
-        "key": key,
-        "shadow": shadow.key,
-        "number": shadow.number,
-        "protocol": draw.protocol,
-        "draw": draw.number,
-        "method": choice.method,
-        "variant": choice.variant,
-        "config": choice.parameters.model_dump(mode="json"),
-        "counts": {"forget": len(sets.forget), "retain": len(sets.retain)},
-    }
     clock = Stopwatch()
+
+    def record() -> UnlearnedRecord:
+        return {
+            "key": key,
+            "shadow": shadow.key,
+            "number": shadow.number,
+            "protocol": draw.protocol,
+            "draw": draw.number,
+            "method": choice.method,
+            "variant": choice.variant,
+            "config": choice.parameters.model_dump(mode="json"),
+            "counts": {"forget": len(sets.forget), "retain": len(sets.retain)},
+            **clock.spent(),
+        }
+
+    finished: UnlearnedRecord | None = None
     try:
         model = find(choice.method).function(
             _model(shadow, work), sets, choice.parameters, seed=shadow.number, compute=compute, progress=progress
         )
-        record |= clock.spent()
+        finished = record()
         logits = packed_logits(torch.cat([predict(model, data, compute=compute) for data in request.sets if len(data)]))
     except TrainingError as error:
-        store.write(key, clock.spent() | record | {"failed": str(error)})
+        store.write(key, {**(finished or record()), "failed": str(error)})
         return
-    store.write(key, record, logits={"logits": logits})
+    store.write(key, finished, logits={"logits": logits})
 
 
-def pending(shadows: Sequence[Shadow], draw: Draw, choice: Choice, config: Config, work: Path) -> list[Shadow]:
-    """The shadows that a request needs unlearned and that are not, trained or not."""
+def not_unlearned(shadows: Sequence[Shadow], draw: Draw, choice: Choice, config: Config, work: Path) -> list[Shadow]:
+    """The shadows that were trained on people of the request, or will be, and that are not unlearned yet."""
     if config.data.task == "multilabel" and not find(choice.method).multilabel:
         raise InputError(f"{choice.method} is not defined for the multi-label task: choose another method")
     prepared, store = Path(work) / "prepared", open_answers(work)
@@ -116,7 +138,7 @@ def pending(shadows: Sequence[Shadow], draw: Draw, choice: Choice, config: Confi
     return [
         shadow
         for shadow in shadows
-        if saw(shadow, request, config, prepared) and not store.has(answers_key(shadow, request, choice))
+        if trained_on_any(shadow, request, config, prepared) and not store.has(answers_key(shadow, request, choice))
     ]
 
 
@@ -129,19 +151,19 @@ def answers(shadows: Sequence[Shadow], draw: Draw, choice: Choice, config: Confi
     for shadow in shadows:
         if not pool.has(shadow.key):
             raise not_trained(shadow)
-        key, asked = answers_key(shadow, request, choice), saw(shadow, request, config, prepared)
-        if asked and not store.has(key):
+        key, affected = answers_key(shadow, request, choice), trained_on_any(shadow, request, config, prepared)
+        if affected and not store.has(key):
             raise InputError(
                 f"shadow {shadow.number} is not unlearned by {choice.method} for {draw.protocol} draw "
                 f"{draw.number}: unlearn the pool first"
             )
-        if asked and "failed" in store.record(key):
+        if affected and "failed" in store.record(key):
             failed.append(shadow.number)
             continue
         before.append(logits_of(pool, shadow.key, request.files.tolist()))
-        after.append(store.logits(key)["logits"].float() if asked else before[-1])
+        after.append(store.logits(key)["logits"].float() if affected else before[-1])
         seen.append(np.isin(request.subjects, population.people[shadow.sees]))
-        unlearned.append(asked)
+        unlearned.append(affected)
     if not before:
         raise InputError(f"{choice.method} diverged on all {len(failed)} shadows: lower its learning rate")
     numbers = np.array([shadow.number for shadow in shadows if shadow.number not in failed])

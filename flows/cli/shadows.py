@@ -31,11 +31,11 @@ def shadows_build(
 ) -> None:
     """Train the shadow models that are missing or stale. They are personal data and stay in work/BENCHMARK/shadows/."""
     from aru.comparison.draws import parse_protocol
-    from aru.shadows.build import Asked
+    from aru.shadows.build import PoolRequest
 
     root = enter_project()
     checked_stages(root, benchmark)
-    request = Asked(models, parse_protocol(protocol), unlearn, draws, restore_weights)
+    request = PoolRequest(models, parse_protocol(protocol), unlearn, draws, restore_weights)
     budget_seconds = parse_budget(budget)
     with flow_environment(root, f"aru shadows build --benchmark {benchmark} ..."):
         from flows.experiments.shadows import build_pool
@@ -61,7 +61,7 @@ def shadows_status(
     """Show the shadow models: present, weights dropped, missing, or stale and because of what."""
     from aru.comparison.draws import parse_protocol
     from aru.core.config import load_config
-    from aru.shadows.build import COLUMNS, Asked, Build, table
+    from aru.shadows.build import COLUMNS, Build, PoolRequest, table
     from aru.shadows.pool import open_pool
     from aru.shadows.status import models_there
     from flows.project.params import PARAMS_FILE
@@ -69,5 +69,5 @@ def shadows_status(
     root = enter_project()
     work = root / "work" / benchmark
     count = models_there(open_pool(work), protocol) if models is None else models
-    build = Build(Asked(count or 2, parse_protocol(protocol)), load_config(root / PARAMS_FILE, benchmark), work)
+    build = Build(PoolRequest(count or 2, parse_protocol(protocol)), load_config(root / PARAMS_FILE, benchmark), work)
     show_shadows(benchmark, protocol, COLUMNS, table(build.entries()))

@@ -10,7 +10,7 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from aru.comparison.cell import open_store
+from aru.comparison.cell import open_store, task_job
 from aru.comparison.choices import parse_choices
 from aru.comparison.collect import records_of
 from aru.comparison.draws import draws_of
@@ -18,18 +18,19 @@ from aru.comparison.estimate import estimate_seconds
 from aru.comparison.plan import Plan, Task, make_plan
 from aru.comparison.tuning import check_tuned_protocol, load_tuned
 from aru.compute.device import make_compute
+from aru.compute.jobs import Job
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.progress import silent
 from aru.reporting.comparison.page import write_results
 from flows.experiments.durations import format_duration
-from flows.experiments.jobs import Job, computing, run_jobs, task_runner
+from flows.experiments.jobs import computing, run_under_prefect, task_runner
 from flows.pipeline.cached_stages import Execution
 from flows.pipeline.crashes import register_run
 from flows.pipeline.progress import Board, make_board
 from flows.pipeline.scheduling import run_stages
 from flows.pipeline.unlearn import commit_task, slug
-from flows.pipeline.workers import Work, workers
+from flows.pipeline.workers import workers
 from flows.project.discretion import disclosed, discreet
 from flows.project.folder import find_project, project_lock
 from flows.tracking import comparison_runs
@@ -190,11 +191,7 @@ def _compute(request: Request, plan: Plan, missing: list[Task], root: Path, boar
     store = open_store(work)
     expected = estimate_seconds(missing, config, work, store, make_compute(config.runtime))
     board.say(_sum_up(plan, missing, expected, request))
-    names = {task.key: task for task in missing}
-    jobs = [
-        Job(task.key, Work(task.label, "aru.comparison.cell:run_task", (task, config, work)), after=task.original)
-        for task in missing
-    ]
+    jobs = [task_job(task, config, work) for task in missing]
     began, ahead = time.monotonic(), dict(expected)
 
     def done(job: Job, number: int) -> None:
@@ -204,10 +201,10 @@ def _compute(request: Request, plan: Plan, missing: list[Task], root: Path, boar
         record = store.record(job.key)
         failed = f", failed: {record['failed']}" if "failed" in record else ""
         spent = f"{record['seconds']:.0f} s{failed}"
-        board.say(f"{number:>4} of {len(jobs)}  {names[job.key].label}: {spent}; about {format_duration(rest)} left")
+        board.say(f"{number:>4} of {len(jobs)}  {job.label}: {spent}; about {format_duration(rest)} left")
 
     with computing(request.runner, request.workers) as pool:
-        return run_jobs(
+        return run_under_prefect(
             jobs,
             pool=pool,
             at_once=request.workers,

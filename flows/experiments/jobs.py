@@ -1,10 +1,8 @@
 """Many pieces of work under one flow: each a Prefect task, computed in a process of its own, as soon as it may begin."""
 
 import socket
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
@@ -13,22 +11,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
-from aru.compute.work_queue import run_queue
+from aru.compute.jobs import Job, run_jobs
 from aru.core.errors import InputError
 from aru.core.progress import Progress, silent
 from flows.pipeline.workers import Work, Workers, workers
 from flows.project.discretion import discreet
 
 RUNNERS = ("threads", "processes", "dask")
-
-
-@dataclass(frozen=True)
-class Job:
-    """A piece of work under a key, which has to wait for the job whose key is `after`, where one of that key is given."""
-
-    key: str
-    work: Work
-    after: str | None = None
 
 
 def task_runner(name: str, count: int, dask_address: str | None = None) -> TaskRunner[Any]:
@@ -106,7 +95,7 @@ def do_in_worker(
         pool.run(work, progress)
 
 
-def run_jobs(
+def run_under_prefect(
     jobs: Sequence[Job],
     *,
     pool: Workers | None,
@@ -115,41 +104,23 @@ def run_jobs(
     done: Callable[[Job, int], None],
     budget_seconds: float | None = None,
 ) -> list[Job]:
-    """Do the jobs in order, `at_once` at a time, and return those that were not begun when the budget was over.
-
-    What is done stays done: after a failure the jobs that run are waited for, and then the failure is raised.
-    """
-    waiting, began, finished = list(jobs), time.monotonic(), 0
-    unfinished = {job.key for job in jobs}
+    """`aru.compute.jobs.run_jobs` with each job a Prefect task."""
     stopped = Event()
-
-    def ready() -> Job | None:
-        job = next((job for job in waiting if job.after not in unfinished), None)
-        if job is not None:
-            waiting.remove(job)
-        return job
-
-    def settle(job: Job, future: PrefectFuture[Any]) -> None:
-        nonlocal finished
-        future.result()
-        unfinished.discard(job.key)
-        finished += 1
-        done(job, finished)
-
-    run_queue(
-        ready,
-        lambda job: _submit(job, pool, shown, stopped),
-        settle,
+    return run_jobs(
+        jobs,
+        lambda job: submit(job, pool, shown, stopped),
         at_once=at_once,
+        done=done,
+        budget_seconds=budget_seconds,
         stop=stopped.set,
-        over=lambda: budget_seconds is not None and time.monotonic() - began > budget_seconds,
     )
-    return waiting
 
 
-def _submit(
+def submit(
     job: Job, pool: Workers | None, shown: Callable[[str], AbstractContextManager[Progress]], stopped: Event
 ) -> PrefectFuture[Any]:
+    """Start a job as a Prefect task: in a process of `pool`, or without one in the process of the task."""
+    work = Work(job.label, job.function, job.arguments)
     if pool is None:
-        return do_here.submit(label=job.work.label, work=job.work)
-    return do_in_worker.submit(label=job.work.label, work=job.work, pool=pool, shown=shown, stopped=stopped)
+        return do_here.submit(label=job.label, work=work)
+    return do_in_worker.submit(label=job.label, work=work, pool=pool, shown=shown, stopped=stopped)

@@ -4,14 +4,14 @@ import argparse
 import os
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle OpenMP threads spin
 
-from aru.comparison.local_runs import run_tasks
+from aru.comparison.cell import task_job
 from aru.comparison.spaces import tunable
-from aru.comparison.trials import Setting, caps_of, missing_base, run_trial
+from aru.comparison.trials import Setting, caps_of, missing_base
+from aru.compute.jobs import run_locally
 from aru.compute.processes import process_pool
 from aru.core.config import load_config
 from aru.core.errors import InputError, TrainingError
@@ -51,27 +51,25 @@ def _tune(setting: Setting, methods: str, workers: int, budget_seconds: float | 
     check_frozen(setting, config, work, target)
     for sentence in left_out:
         print(sentence)
-    left = run_tasks(
-        missing_base(setting, config, work),
-        config,
-        work,
+    base = missing_base(setting, config, work)
+    left = run_locally(
+        [task_job(task, config, work) for task in base],
         workers=workers,
         budget_seconds=budget_seconds,
-        done=lambda task, number, total: print(f"{number}/{total} {task.label}", flush=True),
+        done=lambda job, number: print(f"{number}/{len(base)} {job.label}", flush=True),
     )
     searches = [Search(name, setting, config) for name in names]
     if not left:
         caps = caps_of(setting, config, work)
         for draw, seconds in caps.items():
             print(f"cap on tuning draw {draw.number}: {seconds:.1f} CPU seconds", flush=True)
-        compute = partial(run_trial, caps=caps, config=config, work=work)
         with process_pool(workers) as pool:
             run_searches(
                 searches,
                 caps,
                 config,
                 work,
-                submit=lambda label, tasks: pool.submit(compute, tasks),
+                submit=lambda job: pool.submit(job.run),
                 at_once=workers,
                 on_trial=lambda search, trial: print(format_trial(search, trial), flush=True),
                 over=lambda: deadline is not None and time.monotonic() > deadline,

@@ -11,15 +11,16 @@ from pathlib import Path
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
+from aru.compute.jobs import Job
 from aru.core.config import load_config
-from aru.shadows.build import COLUMNS, Asked, Build, Call, table
+from aru.shadows.build import COLUMNS, Build, PoolRequest, table
 from flows.experiments.benchmark import prepare_flow
 from flows.experiments.durations import format_duration
-from flows.experiments.jobs import Job, computing, run_jobs, task_runner
+from flows.experiments.jobs import computing, run_under_prefect, task_runner
 from flows.pipeline.crashes import register_run
 from flows.pipeline.progress import Board, make_board
 from flows.pipeline.unlearn import slug
-from flows.pipeline.workers import Work, Workers
+from flows.pipeline.workers import Workers
 from flows.project.discretion import disclosed, discreet
 from flows.project.folder import find_project, project_lock
 
@@ -36,7 +37,7 @@ class Pool:
 
 def build_pool(
     benchmark: str,
-    request: Asked,
+    request: PoolRequest,
     *,
     root: Path = Path("."),
     workers: int = 2,
@@ -63,7 +64,13 @@ def build_pool(
 )
 @discreet
 def shadows_flow(
-    benchmark: str, request: Asked, root: Path, board: Board, at_once: int, drop_weights: bool, budget_seconds: float | None
+    benchmark: str,
+    request: PoolRequest,
+    root: Path,
+    board: Board,
+    at_once: int,
+    drop_weights: bool,
+    budget_seconds: float | None,
 ) -> Pool:
     """Train what is missing or stale; unlearn the shadows that saw the people of a request; drop weights."""
     register_run(root)
@@ -85,17 +92,16 @@ def shadows_flow(
     return Pool(len(trainings) - untrained, len(unlearnings) - kept, len(build.shadows) - len(trainings), untrained + kept)
 
 
-def _run(calls: Sequence[Call], board: Board, pool: Workers | None, at_once: int, end: float | None) -> int:
-    """Make the calls in worker processes; returns how many were not begun in time."""
+def _run(jobs: Sequence[Job], board: Board, pool: Workers | None, at_once: int, end: float | None) -> int:
+    """Run the jobs in worker processes; returns how many were not begun in time."""
     began = time.monotonic()
 
     def done(job: Job, number: int) -> None:
-        rest = (time.monotonic() - began) / number * (len(calls) - number)
-        board.say(f"{number:>4} of {len(calls)}  {job.work.label}; about {format_duration(rest)} left")
+        rest = (time.monotonic() - began) / number * (len(jobs) - number)
+        board.say(f"{number:>4} of {len(jobs)}  {job.label}; about {format_duration(rest)} left")
 
-    jobs = [Job(call.key, Work(call.label, call.function, call.arguments)) for call in calls]
     return len(
-        run_jobs(
+        run_under_prefect(
             jobs, pool=pool, at_once=at_once, shown=board.stage, done=done, budget_seconds=None if end is None else end - began
         )
     )

@@ -1,27 +1,24 @@
 """The tuning flow: every method's trials in turn, methods side by side, each trial a Prefect task in a worker process."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 from prefect import flow
-from prefect.futures import PrefectFuture
 
-from aru.comparison.plan import Task
+from aru.comparison.cell import task_job
 from aru.comparison.spaces import tunable
 from aru.comparison.trials import Setting, caps_of, missing_base
 from aru.core.config import Config, load_config
 from flows.experiments.benchmark import prepare_flow
 from flows.experiments.durations import format_duration
-from flows.experiments.jobs import Job, computing, do_in_worker, run_jobs, task_runner
+from flows.experiments.jobs import computing, run_under_prefect, submit, task_runner
 from flows.experiments.search import Search
 from flows.experiments.tuning_steps import check_frozen, format_trial, run_searches, tuned_file, write_tuning
 from flows.pipeline.crashes import register_run
 from flows.pipeline.progress import Board, make_board
-from flows.pipeline.workers import Work, Workers
+from flows.pipeline.workers import Workers
 from flows.project.discretion import disclosed, discreet
 from flows.project.folder import find_project, project_lock
 from flows.tracking import tuning_runs
@@ -80,14 +77,13 @@ def tune_flow(
     with computing("threads", at_once) as pool:
         assert pool is not None  # threads have workers
         base = missing_base(setting, config, work)
-        jobs = [Job(task.key, Work(task.label, "aru.comparison.cell:run_task", (task, config, work))) for task in base]
-        left = run_jobs(
-            jobs,
+        left = run_under_prefect(
+            [task_job(task, config, work) for task in base],
             pool=pool,
             at_once=at_once,
             shown=board.stage,
             budget_seconds=budget_seconds,
-            done=lambda job, number: board.say(f"{job.work.label}: done"),
+            done=lambda job, number: board.say(f"{job.label}: done"),
         )
         if not left:
             _run_searches(searches, setting, config, work, board, pool, at_once, deadline)
@@ -112,16 +108,12 @@ def _run_searches(
     for draw, seconds in caps.items():
         board.say(f"cap on tuning draw {draw.number}: {format_duration(seconds)} of CPU time")
 
-    def submit(label: str, tasks: Sequence[Task]) -> PrefectFuture[Any]:
-        trial = Work(label, "aru.comparison.trials:run_trial", (tasks, caps, config, work))
-        return do_in_worker.submit(label=label, work=trial, pool=pool, shown=board.stage, stopped=stopped)
-
     run_searches(
         searches,
         caps,
         config,
         work,
-        submit=submit,
+        submit=lambda job: submit(job, pool, board.stage, stopped),
         at_once=at_once,
         on_trial=lambda search, trial: board.say(format_trial(search, trial)),
         over=lambda: deadline is not None and time.monotonic() > deadline,

@@ -6,17 +6,15 @@ from typing import Any
 
 from aru.comparison.choices import nested
 from aru.comparison.draws import Draw
-from aru.comparison.plan import Task
+from aru.comparison.plan import MethodTask
 from aru.comparison.trials import Setting, run_trial, trial_tasks
 from aru.comparison.tuning import Trial, curve, frozen, merged, meta_of, write_tuned
+from aru.compute.jobs import Job
 from aru.compute.work_queue import Pending, never, run_queue
 from aru.core.config import Config
 from aru.core.files import write_json
 from aru.reporting.comparison.tuning_figures import write_tuning_figures
 from flows.experiments.search import Search
-
-Submit = Callable[[str, Sequence[Task]], Pending]
-"""Called with a trial's label and tasks: has the trial computed elsewhere, its results left in the comparison's store."""
 
 
 def run_searches(
@@ -25,7 +23,7 @@ def run_searches(
     config: Config,
     work: Path,
     *,
-    submit: Submit,
+    submit: Callable[[Job], Pending],
     at_once: int,
     on_trial: Callable[[Search, Trial], None],
     over: Callable[[], bool] = never,
@@ -33,19 +31,24 @@ def run_searches(
 ) -> None:
     """Run the trials of several searches, one trial of a search at a time: it learns from every trial before the next.
 
-    Ends when all trials are done or `over` says that the time is; trials that run are waited for. `stop` is called on an
-    interrupt.
+    submit: starts the job of a trial elsewhere, which leaves its results in the comparison's store, and returns its future.
+    over: whether no further trial is to be started; trials that run are waited for. stop: called on an interrupt.
     """
     waiting = list(searches)
 
-    def next_trial() -> tuple[Search, list[Task]] | None:
+    def next_trial() -> tuple[Search, list[MethodTask]] | None:
         if not waiting:
             return None
         search = waiting.pop(0)
         changes = nested(search.ask())
         return search, trial_tasks(search.setting, config, work / "prepared", search.method, changes, len(search.trials))
 
-    def settle(running: tuple[Search, list[Task]], future: Any) -> None:
+    def start(running: tuple[Search, list[MethodTask]]) -> Pending:
+        search, tasks = running
+        label = f"{search.method} {len(search.trials)}"
+        return submit(Job(label, label, "aru.comparison.trials:run_trial", (tasks, caps, config, work)))
+
+    def settle(running: tuple[Search, list[MethodTask]], future: Any) -> None:
         future.result()
         search, tasks = running
         trial = search.tell(run_trial(tasks, caps, config, work))  # read from the store: nothing is computed here
@@ -55,7 +58,7 @@ def run_searches(
 
     run_queue(
         next_trial,
-        lambda running: submit(f"{running[0].method} {len(running[0].trials)}", running[1]),
+        start,
         settle,
         at_once=at_once,
         over=over,

@@ -22,7 +22,7 @@ from aru.core.errors import InputError
 from aru.core.files import file_md5, read_json, write_json
 from aru.metrics.relearning.relearn import RelearnConfig
 from aru.reporting.audit.side_by_side import read_audits
-from aru.shadows.build import Asked, Build
+from aru.shadows.build import Build, PoolRequest
 from aru.stages.model_audit import audit_cell, audit_folder
 from aru.stages.runner import run
 from flows.experiments.audit import find_compared
@@ -53,9 +53,9 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for task in plan.missing(open_store(work)):
         run_task(task, config, work)
-    pool = Build(Asked(MODELS, "clean", "finetune"), config, work)
-    for call in (*pool.trainings(), *pool.unlearnings()):
-        call.make()
+    pool = Build(PoolRequest(MODELS, "clean", "finetune"), config, work)
+    for job in (*pool.trainings(), *pool.unlearnings()):
+        job.run()
     return root
 
 

@@ -14,7 +14,7 @@ from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.files import file_md5, read_json
 from aru.nets.models import build, save_model
-from aru.shadows.build import Asked, Build
+from aru.shadows.build import Build, PoolRequest
 from aru.shadows.pool import drop_weights, open_pool
 from aru.stages.model_audit import audit_folder, run_audit
 from aru.stages.runner import run
@@ -32,9 +32,9 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_params(root, {"train": {"epochs": 1, "batch_size": 16}, "data": {"forget": {"rows": 20}}})  # five people
     for stage in ("prepare", "train", "attack", "mask", "finetune", "retrain"):
         run(stage, "small", root=root)
-    pool = Build(Asked(MODELS, unlearn="aru"), load_config(root / "params.yaml", "small"), root / "work" / "small")
-    for call in (*pool.trainings(), *pool.unlearnings()):
-        call.make()
+    pool = Build(PoolRequest(MODELS, unlearn="aru"), load_config(root / "params.yaml", "small"), root / "work" / "small")
+    for job in (*pool.trainings(), *pool.unlearnings()):
+        job.run()
     return root
 
 
@@ -106,7 +106,7 @@ def test_the_same_bytes_under_another_name_are_known_again(audited: Path, tmp_pa
 @pytest.mark.usefixtures("without_standard")
 def test_dropped_weights_do_not_matter_and_stale_shadows_do(project: Path) -> None:
     work, config = project / "work" / "small", load_config(project / "params.yaml", "small")
-    pool = Build(Asked(MODELS), config, work)
+    pool = Build(PoolRequest(MODELS), config, work)
     for shadow in pool.shadows:
         drop_weights(open_pool(work), shadow.key)
     assert rows_of(record_of(project, "unlearned", "full"))["u_lira"]["verdict"]
@@ -118,7 +118,7 @@ def test_dropped_weights_do_not_matter_and_stale_shadows_do(project: Path) -> No
 @pytest.mark.usefixtures("without_standard")
 def test_too_few_shadows_are_named(project: Path) -> None:
     work, config = project / "work" / "small", load_config(project / "params.yaml", "small")
-    for shadow in Build(Asked(MODELS), config, work).shadows[2:]:
+    for shadow in Build(PoolRequest(MODELS), config, work).shadows[2:]:
         open_pool(work).drop(shadow.key)
     assert "or more are needed" in rows_of(record_of(project, "unlearned", "full"))["lira_offline"]["not_run"]
 

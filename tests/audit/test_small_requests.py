@@ -9,7 +9,7 @@ from aru.audit.project_models import model_path
 from aru.core.config import load_config
 from aru.core.files import read_json
 from aru.data.manifest import read_manifest
-from aru.shadows.build import Asked, Build
+from aru.shadows.build import Build, PoolRequest
 from aru.stages.model_audit import audit_folder, run_audit
 from aru.stages.runner import STAGES, run
 from tests.helpers.archives import mufac_archive
@@ -30,9 +30,9 @@ def answered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     for stage in STAGES:
         run(stage, "small", root=root)
     if request.param == "one photo":  # a clean pool needs people set aside for tuning, whom this archive has not
-        pool = Build(Asked(6, unlearn="aru"), load_config(root / "params.yaml", "small"), root / "work" / "small")
-        for call in (*pool.trainings(), *pool.unlearnings()):
-            call.make()
+        pool = Build(PoolRequest(6, unlearn="aru"), load_config(root / "params.yaml", "small"), root / "work" / "small")
+        for job in (*pool.trainings(), *pool.unlearnings()):
+            job.run()
     return root
 
 

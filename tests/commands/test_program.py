@@ -1,5 +1,8 @@
 """`python -m aru`: every stage and command is listed, explains itself, and refuses what it does not know."""
 
+import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +48,31 @@ def test_a_stage_without_a_benchmark_names_the_remedy(
     monkeypatch.delenv("DVC_STAGE", raising=False)
     assert main(["train"]) == 2
     assert "python -m aru train faces" in capsys.readouterr().err
+
+
+def test_the_help_imports_neither_torch_nor_numpy() -> None:
+    code = (
+        "import sys; from aru.__main__ import main\n"
+        "try:\n    main(['--help'])\n"
+        "except SystemExit:\n    print('loaded:', *sorted({'torch', 'numpy', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=FOLDER.parents[1])
+    assert done.stdout.splitlines()[-1].split() == ["loaded:"]
+
+
+def test_a_full_disk_is_one_message_and_other_failures_of_files_are_not_hidden(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(number: int) -> None:
+        def run(options: object) -> int:
+            raise OSError(number, "it failed", "work/faces/model.safetensors")
+
+        monkeypatch.setattr("aru.commands.stage.run", run)
+
+    fail(errno.ENOSPC)
+    assert main(["train", "faces"]) == 2
+    message = capsys.readouterr().err
+    assert "the disk is full" in message and "work/faces/model.safetensors" in message and "free some space" in message
+    fail(errno.EACCES)
+    with pytest.raises(OSError, match="it failed"):
+        main(["train", "faces"])

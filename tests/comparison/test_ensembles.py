@@ -7,11 +7,12 @@ import torch
 
 from aru.__main__ import main
 from aru.comparison.cell import open_store
-from aru.comparison.choices import parse_choices
+from aru.comparison.choices import Choice, parse_choices
 from aru.comparison.draws import Draw, draws_of, load_draw
 from aru.comparison.ensembles import OF_TRAINING, OF_UNLEARNING, independent
-from aru.comparison.plan import Plan, Task, make_plan
+from aru.comparison.plan import MethodTask, Plan, make_plan
 from aru.compute.device import make_compute
+from aru.core.config import TrainConfig
 from aru.core.files import read_json
 from aru.core.names import SETS
 from tests.helpers.tuned import config_of
@@ -19,8 +20,20 @@ from tests.helpers.tuned import config_of
 pytest_plugins = ["tests.helpers.tuning_fixtures"]
 
 
-def tasks(*pairs: tuple[int, int]) -> list[Task]:
-    return [Task(f"{train}-{seed}", "method", "toy", Draw("official"), train, seed) for train, seed in pairs]
+def tasks(*pairs: tuple[int, int]) -> list[MethodTask]:
+    choice = Choice("finetune", "default", TrainConfig())
+    return [
+        MethodTask(
+            key=f"{train}-{seed}",
+            benchmark="toy",
+            draw=Draw("official"),
+            train_seed=train,
+            seed=seed,
+            choice=choice,
+            original=f"{train}",
+        )
+        for train, seed in pairs
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,30 @@
 """The people set aside for tuning."""
 
-from aru.comparison.draws import tuning_people
+from pathlib import Path
+
+import pandas as pd
+
+from aru.comparison.draws import Draw, assign, tuning_people
 from aru.core.config import MergeConfig
+from aru.data.manifest import read_manifest
 from tests.helpers.filings import table
+from tests.helpers.tuned import config_of
+
+pytest_plugins = ["tests.helpers.tuning_fixtures"]
+
+
+def test_tuning_people_are_in_no_clean_draw(tuning_once: Path) -> None:
+    config, manifest = config_of(tuning_once), read_manifest(tuning_once / "work" / "toy" / "prepared" / "manifest.csv")
+    apart = set(tuning_people(manifest))
+    assert len(apart) == 20
+    for number in range(4):
+        assert people_in(assign(manifest, Draw("clean", number), config)).isdisjoint(apart)
+        used = people_in(assign(manifest, Draw("tuning", number), config))
+        assert used <= apart and len(used) > 10
+
+
+def people_in(manifest: pd.DataFrame) -> set[str]:
+    return set(manifest.loc[manifest["role"] != "", "subject"])
 
 
 def test_tuning_sets_suspects_aside_together():

@@ -48,3 +48,16 @@ def test_a_template_that_no_longer_is_as_it_was_imported_is_named(monkeypatch: p
     imported = aru.core.source_code.IMPORTED
     monkeypatch.setitem(imported, name, imported[name] + b" ")
     assert edited(PAGE) == [name]
+
+
+def test_code_counts_but_comments_docstrings_and_layout_do_not(tmp_path):
+    def digest(name: str, source: str) -> str:
+        root = tmp_path / name
+        (root / "aru").mkdir(parents=True)
+        (root / "aru" / "thing.py").write_text(source)
+        return code_digest("aru.thing", root)
+
+    plain = digest("plain", "def f(x):\n    return x + 1\n")
+    said = '"""A module."""\n\n\ndef f(x):  # adds\n    """Add one."""\n    return (x +\n            1)\n'
+    assert plain == digest("commented", said)
+    assert plain != digest("changed", "def f(x):\n    return x + 2\n")

@@ -145,7 +145,7 @@ def test_files_travel_once_in_parts_that_keep_to_the_limit(prepared, tmp_path):
     sizes = [part.stat().st_size for part in parts]
     assert max(sizes) < 1.2 * min(sizes)
     decode_packed(parts, manifest, 24, tmp_path / "images.npy")
-    with pytest.raises(InputError, match="are in none of 2 parts: carry all parts"):
+    with pytest.raises(InputError, match="are in none of 2 parts: transfer all parts"):
         decode_packed(parts[:2], manifest, 24, tmp_path / "images.npy")
     with pytest.raises(InputError, match=r"do not fit into 2 parts of 40000: at least \d+ parts are needed"):
         pack(archive, manifest, tmp_path, parts=2, limit=40_000)
