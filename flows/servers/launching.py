@@ -1,12 +1,12 @@
 """Processes that serve one command: started for the length of a block, waited for, kept up, stopped with all they started."""
 
+import http.client
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -139,7 +139,7 @@ def answers(address: str) -> bool:
     try:
         with urllib.request.urlopen(address, timeout=2) as reply:
             return reply.status == 200
-    except (urllib.error.URLError, OSError):
+    except (OSError, http.client.HTTPException):  # nobody there, an error, or something that speaks no HTTP
         return False
 
 

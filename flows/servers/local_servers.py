@@ -1,6 +1,7 @@
 """The servers of MLflow and Prefect on this machine alone: started for a command, unless one runs that can be used."""
 
 import base64
+import http.client
 import json
 import os
 import socket
@@ -160,14 +161,18 @@ def free_port() -> int:
 
 
 def running_api(root: Path) -> str | None:
-    """The Prefect API that is there already: the user's own, or another command's of this project; None otherwise."""
+    """The Prefect API that is there already: the user's own, or another command's of this project; None otherwise.
+
+    A killed command leaves its note, and another project's server may have its port since: that one refuses this project's
+    login.
+    """
     if own := users_own():
         return own
     try:
         api = json.loads(_note(root).read_text(encoding="utf-8"))["api"]
     except (FileNotFoundError, ValueError, KeyError):
         return None
-    return api if answers(f"{api}/health") else None
+    return api if answers(f"{api}/health") and not _refuses(api, login(root)) else None
 
 
 def check_port(port: int, *, option: str) -> None:
@@ -201,18 +206,24 @@ def _check_login() -> None:
     api, bearer = users_own(), os.environ.get("PREFECT_API_KEY")
     if api is None or bearer:
         return
-    token = base64.b64encode(os.environ.get("PREFECT_API_AUTH_STRING", "").encode()).decode()
-    request = urllib.request.Request(f"{api}/admin/version", headers={"Authorization": f"Basic {token}"})
+    if _refuses(api, os.environ.get("PREFECT_API_AUTH_STRING", "")):
+        raise InputError(
+            f"the Prefect server at {api} refuses the login: set PREFECT_API_AUTH_STRING to its own, for the "
+            "server of a project the line that its .prefect/login holds"
+        )
+
+
+def _refuses(api: str, login: str) -> bool:
+    """Whether a Prefect server wants another login; one that cannot be reached or answers otherwise does not say so."""
+    token = base64.b64encode(login.encode()).decode()
     try:
+        request = urllib.request.Request(f"{api}/admin/version", headers={"Authorization": f"Basic {token}"})
         urllib.request.urlopen(request, timeout=5).close()
     except urllib.error.HTTPError as error:
-        if error.code == 401:
-            raise InputError(
-                f"the Prefect server at {api} refuses the login: set PREFECT_API_AUTH_STRING to its own, for the "
-                "server of a project the line that its .prefect/login holds"
-            ) from None
-    except (OSError, ValueError):
-        return
+        return error.code == 401
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+    return False
 
 
 def _note(root: Path) -> Path:

@@ -45,6 +45,6 @@ def command_run(
     try:
         yield run
     except BaseException:
-        runs.end(client, run.info.run_id, "FAILED")
+        runs.end_failed(client, run.info.run_id)
         raise
     runs.end(client, run.info.run_id, "FINISHED")

@@ -25,7 +25,7 @@ from flows.tracking.lineage import models_of_digest
 from flows.tracking.links import links, models_filter
 from flows.tracking.metric_keys import TRAINED_ON, model_figures
 from flows.tracking.registry import aliases, assign_alias, load_registered, register, registered
-from flows.tracking.runs import NOTE, Status
+from flows.tracking.runs import NOTE
 from flows.tracking.store import ensure_store
 from flows.tracking.views import models_tag, overview_tag
 
@@ -33,6 +33,7 @@ __all__ = [
     "aliases",
     "assign_alias",
     "ensure_store",
+    "fail_run",
     "find_run",
     "finish_run",
     "links",
@@ -77,7 +78,11 @@ def start_run(root: Path, *, benchmark: str, params: Mapping[str, Any], run_name
         **source_tags(root, "aru run"),
     }
     run = client.create_run(experiment, run_name=f"{tags['state'][:_STATE_DIGITS]}-{run_name}", tags=labels | dict(tags))
-    runs.log(client, run, params=runs.flatten(load_pseudonyms(root, benchmark).content(params)))
+    try:
+        runs.log(client, run, params=runs.flatten(load_pseudonyms(root, benchmark).content(params)))
+    except BaseException:
+        runs.end_failed(client, run.info.run_id)
+        raise
     return run.info.run_id
 
 
@@ -157,14 +162,18 @@ def log_artifacts(root: Path, run_id: str, work: Path) -> None:
         client.log_text(run_id, patch, "replay/changes.patch")
 
 
-def finish_run(root: Path, run_id: str, status: Status) -> None:
-    """End a flow's run, and those below it that are still open; of one that went well the experiment's views show it."""
+def finish_run(root: Path, run_id: str) -> None:
+    """End a flow's run that went well, and those below it that are still open; the experiment's views then show it."""
     client = store.client(root)
-    runs.end(client, run_id, status)
-    if status == "FINISHED":
-        experiment = client.get_run(run_id).info.experiment_id
-        for key, value in (overview_tag() | models_tag(models_filter(run_id))).items():
-            client.set_experiment_tag(experiment, key, value)
+    runs.end(client, run_id, "FINISHED")
+    experiment = client.get_run(run_id).info.experiment_id
+    for key, value in (overview_tag() | models_tag(models_filter(run_id))).items():
+        client.set_experiment_tag(experiment, key, value)
+
+
+def fail_run(root: Path, run_id: str) -> None:
+    """End a flow's run that failed, while its error is under way."""
+    runs.end_failed(store.client(root), run_id)
 
 
 def find_run(root: Path, *, benchmark: str, state: str) -> str | None:

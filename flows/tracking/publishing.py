@@ -80,10 +80,10 @@ def track(root: Path, benchmark: str, results: list[StageResult], name: str, sta
         model, version = tracking.register(
             root, run_id, benchmark=benchmark, work=work, metrics=metrics, config=config, audit=audit
         )
+        tracking.finish_run(root, run_id)
     except BaseException:
-        tracking.finish_run(root, run_id, "FAILED")
+        tracking.fail_run(root, run_id)
         raise
-    tracking.finish_run(root, run_id, "FINISHED")
     return Published(run_id, model, version, audit["verdict"], tracking.aliases(root, model, version), new=True)
 
 

@@ -11,8 +11,8 @@ import argparse
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +47,10 @@ def purge(root: Path, name: str, version: str) -> Purged:
     """Take out a version: all but its number, with its aliases and tags, its logged model, every run that made, measured or
     audited it and what lies below these, their artifacts, and the data sets that no run refers to any more.
 
-    Raises InputError for a version that is not there, and for a store that is not the project's own file.
+    Flows of the same weights that failed before they had a version go, too, and what they had stored of the model.
+
+    Raises InputError for a version that is not there, for a store that is not the project's own file or is in use, and where
+    files could not be removed.
     """
     root = Path(root).resolve()
     if not store.is_local(root):
@@ -55,27 +58,60 @@ def purge(root: Path, name: str, version: str) -> Purged:
     with project_lock(root):
         store.ensure_store(root)
         path = store.database(root)
-        with closing(sqlite3.connect(path)) as database, database:
-            database.execute("PRAGMA secure_delete = ON")
-            purged, folders = _delete(database, name, version)
-        with closing(sqlite3.connect(path, isolation_level=None)) as database:
-            database.execute("VACUUM")
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
-        (path.parent / "server.log").unlink(missing_ok=True)
+        try:
+            with closing(sqlite3.connect(path)) as database, database:
+                database.execute("PRAGMA secure_delete = ON")
+                purged, folders = _delete(database, name, version)
+        except sqlite3.OperationalError as error:  # all of it was rolled back
+            raise InputError(
+                f"{path} is in use ({error}): stop `aru ui` and whatever else reads it; nothing was purged"
+            ) from error
+        # The rows that name the files are gone: whatever fails from here on, the files follow at once.
+        left = _remove([*folders, path.parent / "server.log"])
         _show_newest(root, name.removeprefix("aru-"))
+        _rewrite(path)
+        _refuse_leftovers(left)
     return purged
 
 
 def purge_prefect(root: Path) -> None:
     """Take out Prefect's records of all flows: its database, results and logs. Stages stay cached by dvc.lock.
 
-    Raises InputError while a server of the project runs.
+    Raises InputError while a server of the project runs, and where files could not be removed.
     """
     if running_api(root):
         raise InputError("a Prefect server is in use: stop `aru ui`, `aru serve` and `aru run`, and unset PREFECT_API_URL")
     with project_lock(root):
-        shutil.rmtree(Path(root) / ".prefect", ignore_errors=True)
+        _refuse_leftovers(_remove([Path(root) / ".prefect"]))
+
+
+def _remove(paths: Iterable[Path]) -> list[Path]:
+    """Remove files and folders with all in them; returns those that could not be removed."""
+    paths = list(paths)
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+    return [path for path in paths if path.exists()]
+
+
+def _refuse_leftovers(left: Sequence[Path]) -> None:
+    if left:
+        raise InputError(f"the records are gone, but not all files: remove by hand {', '.join(map(str, left))}")
+
+
+def _rewrite(path: Path) -> None:
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        raise InputError(
+            f"the records and their files are gone, but {path} could not be written anew ({error}), and may hold bytes of "
+            f"deleted rows: stop what uses it, see that the disk has room for a copy of it, and run "
+            f"`python -c \"import sqlite3; sqlite3.connect('{path}').execute('VACUUM')\"`"
+        ) from error
 
 
 def _delete(database: sqlite3.Connection, name: str, version: str) -> tuple[Purged, list[Path]]:
@@ -91,9 +127,8 @@ def _delete(database: sqlite3.Connection, name: str, version: str) -> tuple[Purg
             )
         ]
         raise InputError(f"no version {version} of {name!r} is registered: its versions are {', '.join(known) or 'none'}")
-    models = {row[0].removeprefix("models:/")} | _column(
-        database, "SELECT model_id FROM logged_models WHERE lifecycle_stage = 'deleted'"
-    )
+    models = {row[0].removeprefix("models:/")} | _unregistered_models(database, name, version)
+    models |= _column(database, "SELECT model_id FROM logged_models WHERE lifecycle_stage = 'deleted'")
     runs = _runs_of(database, name, version) | _column(database, "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'deleted'")
     folders = _folders(database, "SELECT artifact_location FROM logged_models WHERE model_id IN", models)
     folders += [folder.parent for folder in _folders(database, "SELECT artifact_uri FROM runs WHERE run_uuid IN", runs)]
@@ -133,8 +168,21 @@ def _delete(database: sqlite3.Connection, name: str, version: str) -> tuple[Purg
     return Purged(len(versions), len(models), len(runs), len(unused)), folders
 
 
+def _unregistered_models(database: sqlite3.Connection, name: str, version: str) -> set[str]:
+    """Logged models with the version's weights that no version refers to: of flows that failed before they registered one."""
+    return _column(
+        database,
+        "SELECT t.model_id FROM logged_model_tags t "
+        "JOIN model_version_tags w ON w.key = 'weights_md5' AND w.value = t.tag_value "
+        "WHERE t.tag_key = 'weights_md5' AND w.name = ? AND w.version = ? "
+        "AND 'models:/' || t.model_id NOT IN (SELECT source FROM model_versions WHERE source IS NOT NULL)",
+        [name, version],
+    )
+
+
 def _runs_of(database: sqlite3.Connection, name: str, version: str) -> set[str]:
-    """The flows that registered or measured these weights, audits of them, and the runs below."""
+    """The flows that registered or measured these weights, those that failed before or whose version of them was deleted
+    since, audits of them, and the runs below."""
     made = _column(
         database,
         "SELECT a.run_uuid FROM tags a JOIN tags b ON a.run_uuid = b.run_uuid WHERE a.key = 'model_name' "
@@ -149,7 +197,19 @@ def _runs_of(database: sqlite3.Connection, name: str, version: str) -> set[str]:
         "AND w.version = ?",
         [name, version],
     )
-    found = made | audits
+    unfinished = _column(
+        database,
+        "SELECT parent.value FROM tags weights "
+        "JOIN tags model ON model.run_uuid = weights.run_uuid AND model.key = 'model' AND model.value = 'unlearned' "
+        "JOIN tags parent ON parent.run_uuid = weights.run_uuid AND parent.key = 'mlflow.parentRunId' "
+        "JOIN model_version_tags w ON w.key = 'weights_md5' AND w.value = weights.value "
+        "WHERE weights.key = 'weights_md5' AND w.name = ? AND w.version = ? "
+        "AND parent.value NOT IN (SELECT a.run_uuid FROM tags a JOIN tags b ON a.run_uuid = b.run_uuid JOIN model_versions v "
+        "ON v.name = a.value AND CAST(v.version AS TEXT) = b.value AND v.current_stage != ? "
+        "WHERE a.key = 'model_name' AND b.key = 'model_version')",
+        [name, version, _MARKED],
+    )
+    found = made | audits | unfinished
     below = f"SELECT run_uuid FROM tags WHERE key = 'mlflow.parentRunId' AND value IN {_marks(found)}"
     return found | _column(database, below, list(found))
 

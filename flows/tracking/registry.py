@@ -74,6 +74,7 @@ def register(
     else:
         log.info("%s version %s has these very weights: not registered again", name, version)
         client.set_model_version_tag(name, version, "measured_again_by", run_id)
+    _describe(client, client.get_run(run_id), name, version, Path(work), metrics)
     _connect(client, run_id, name, version)
     gate.assign_alias(client, name, version, audit, config.audit.release)
     _show_aliases(client, name)
@@ -192,11 +193,29 @@ def _new_version(root: Path, run_id: str, name: str, work: Path, metrics: Mappin
     runs.log(client, flow, metrics=runs.points(flow, figures, data=lineage.logged(flow), model_id=model_id))
     with _global_uri(store.tracking_uri(root)):
         made = client.create_model_version(name, source=f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id)
-    version = str(made.version)
+    return str(made.version)
+
+
+def _describe(client: MlflowClient, flow: Run, name: str, version: str, work: Path, metrics: Mapping[str, Any]) -> None:
+    """Write a version's page, and the version on its logged model's.
+
+    Where the flow that registered it did not finish, the next one with these weights does, and the version leads back to that.
+    """
+    made, run_id = client.get_model_version(name, version), flow.info.run_id
+    if made.description and _is_finished(client, made.tags["flow_run"]):
+        return
     note = version_note(metrics, read_costs(work), run=flow.info.run_name, run_id=run_id, name=name, version=version)
-    client.update_model_version(name, version, note)
-    client.set_logged_model_tags(model_id, {"mlflow.modelVersions": json.dumps([{"name": name, "version": version}])})
-    return version
+    if made.tags["flow_run"] != run_id:
+        client.set_model_version_tag(name, version, "flow_run", run_id)
+    client.set_logged_model_tags(_model_id(made), {"mlflow.modelVersions": json.dumps([{"name": name, "version": version}])})
+    client.update_model_version(name, version, note)  # last: its description says that the rest is done
+
+
+def _is_finished(client: MlflowClient, run_id: str) -> bool:
+    try:
+        return client.get_run(run_id).info.status == "FINISHED"
+    except MlflowException:  # removed by `mlflow gc`
+        return False
 
 
 def _connect(client: MlflowClient, run_id: str, name: str, version: str) -> None:

@@ -6,11 +6,12 @@ MLflow's active run is one per thread, and a stray call without a run makes a ne
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, Metric, Param, Run
+from mlflow.exceptions import MlflowException
 
 from aru.core.errors import InputError
 from flows.project.process_identity import ProcessIdentity, is_alive, this_process
@@ -37,7 +38,7 @@ def child_run(client: MlflowClient, parent: Run, name: str, tags: Mapping[str, s
     try:
         yield run
     except BaseException:
-        client.set_terminated(run.info.run_id, "FAILED")
+        end_failed(client, run.info.run_id)
         raise
     client.set_terminated(run.info.run_id, "FINISHED")
 
@@ -137,6 +138,13 @@ def end(client: MlflowClient, run_id: str, status: Status) -> None:
     for each in (*children(client, run), run):
         if each.info.status == "RUNNING":
             client.set_terminated(each.info.run_id, status)
+
+
+def end_failed(client: MlflowClient, run_id: str) -> None:
+    """End a run and those below it as FAILED while an error is under way, which must not give way to one of the store: a run
+    that the store cannot end now is ended by the next flow (`end_abandoned`)."""
+    with suppress(MlflowException):
+        end(client, run_id, "FAILED")
 
 
 def end_abandoned(client: MlflowClient, experiment: str) -> list[str]:

@@ -137,7 +137,7 @@ def track(root: Path, *, state: str = "a" * 64, seed: int = 0, verdict: str = "p
     tracking.register(
         root, run_id, benchmark="faces", work=work, metrics=metrics(seed), config=config(release), audit=audit(verdict)
     )
-    tracking.finish_run(root, run_id, "FINISHED")
+    tracking.finish_run(root, run_id)
     return run_id
 
 

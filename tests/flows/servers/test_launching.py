@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -99,6 +100,30 @@ def test_the_server_of_another_command_that_is_slow_to_answer_is_left_alone(
         with kept_up(busy, lost=pytest.fail):
             time.sleep(1.0)
     assert not busy.log.exists()
+
+
+def test_who_takes_no_connection_for_lack_of_time_is_not_gone_and_who_refuses_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not launching.listens(f"http://127.0.0.1:{free_port()}/")
+
+    def busy(*arguments: object, **options: object) -> None:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(socket, "create_connection", busy)
+    assert launching.listens("http://127.0.0.1:1/")
+
+
+@pytest.mark.parametrize("reply", [b"SSH-2.0-OpenSSH_9.6\r\n", b"", b"HTTP/1.0 503 Busy\r\n\r\n"])
+def test_a_port_that_something_else_has_taken_meanwhile_is_no_answer(reply: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection = listener.accept()[0]
+            with connection:
+                connection.recv(1000)
+                connection.sendall(reply)
+
+        Thread(target=answer, daemon=True).start()
+        assert not answers(f"http://127.0.0.1:{listener.getsockname()[1]}/health")
 
 
 def test_a_server_that_cannot_be_brought_back_is_said_to_be_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,14 @@
 import runpy
 import shutil
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from aru.core.errors import InputError
 from aru.core.files import file_md5
@@ -96,6 +99,105 @@ def test_tags_of_versions_that_were_deleted_in_mlflow_go_too(tracked_project: Pa
     another_state(tracked_project)
     assert purge(tracked_project, NAME, "2").versions == 2
     assert tags() == 0
+
+
+def test_what_a_failed_flow_left_of_the_same_weights_goes_too(tracked_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, work = store.client(tracked_project), tracked_project / "work/faces"
+    client.delete_model_version(NAME, "1")
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise MlflowException("the server is gone")
+
+    failed = tracked.begin(tracked_project, state="3" * 64)
+    with monkeypatch.context() as patch, pytest.raises(MlflowException, match="is gone"):
+        patch.setattr(MlflowClient, "create_model_version", refuse)
+        tracking.log_models(tracked_project, failed, metrics=tracked.metrics())
+        register = {"metrics": tracked.metrics(), "config": tracked.config(), "audit": tracked.audit()}
+        tracking.register(tracked_project, failed, benchmark="faces", work=work, **register)
+    tracking.fail_run(tracked_project, failed)
+    experiment = store.experiment_id(tracked_project, "faces")
+    (orphan,) = client.search_logged_models([experiment], filter_string=f"source_run_id = '{failed}'")
+    track(tracked_project, state="4" * 64)
+    other = another_state(tracked_project)
+
+    purge(tracked_project, NAME, "2")
+    left = everything(tracked_project)
+    for word in (failed, orphan.model_id, "3" * 64):
+        assert not [name for name, content in left.items() if word.encode() in content or word in name]
+    assert tracking.registered(tracked_project, other) == (NAME, "3") and registry.load_registered(tracked_project, NAME)
+    assert [run.info.run_id for run in runs.flows(client, experiment)] == [other]
+
+
+def test_two_versions_of_the_same_weights_are_purged_one_by_one(tracked_project: Path) -> None:
+    client = store.client(tracked_project)
+    first = client.get_model_version(NAME, "1")
+    source = (tracked_project / "mlruns/artifacts/elsewhere").as_uri()
+    client.create_model_version(NAME, source=source, tags={"weights_md5": first.tags["weights_md5"]})
+    assert purge(tracked_project, NAME, "2").models == 1, "the source that it names, and not the other version's model"
+    assert registry.load_registered(tracked_project, NAME, "1")
+
+
+def test_a_database_in_use_is_one_sentence_and_nothing_is_purged(
+    tracked_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tracked_project)
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path, **options: connect(path, **({"timeout": 0.1} | options)))
+    with closing(connect(store.database(tracked_project))) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM tags").fetchone()
+        assert main([NAME, "1"]) == 2
+    assert "mlflow.db is in use (database is locked): stop `aru ui`" in capsys.readouterr().err
+    assert registry.load_registered(tracked_project, NAME, "1") and runs.flows(
+        store.client(tracked_project), store.experiment_id(tracked_project, "faces")
+    )
+
+
+def test_the_files_go_though_the_database_cannot_be_written_anew(
+    tracked_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tracked_project)
+
+    class Full(sqlite3.Connection):
+        def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+            if statement == "VACUUM":
+                raise sqlite3.OperationalError("database or disk is full")
+            return super().execute(statement, *values)
+
+    connect = sqlite3.connect
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", lambda path, **options: connect(path, factory=Full, **options))
+        assert main([NAME, "1"]) == 2
+    said = capsys.readouterr().err
+    assert "could not be written anew (database or disk is full)" in said
+    assert not list((tracked_project / "mlruns/artifacts/faces").rglob("*.*"))
+    command = said.partition("`python ")[2].partition("`")[0]
+    assert subprocess.run(f"{sys.executable} {command}", shell=True, check=False).returncode == 0
+
+
+def test_files_that_cannot_be_removed_are_named(
+    tracked_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tracked_project)
+    run = tracking.find_run(tracked_project, benchmark="faces", state="a" * 64)
+    remove = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", lambda path, **options: None if path.name == run else remove(path, **options))
+    assert main([NAME, "1"]) == 2
+    assert f"remove by hand {tracked_project.resolve()}/mlruns/artifacts/faces/{run}\n" in capsys.readouterr().err
+    assert {path.name for path in (tracked_project / "mlruns/artifacts/faces").iterdir()} == {"models", run}
+
+
+def test_the_command_says_what_is_gone_of_a_benchmark_whose_experiment_was_deleted(
+    tracked_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tracked_project)
+    (tracked_project / ".prefect").mkdir(exist_ok=True)
+    (tracked_project / ".prefect/prefect.db").write_text("flow runs")
+    client = store.client(tracked_project)
+    client.delete_experiment(store.experiment_id(tracked_project, "faces"))
+    assert main([NAME, "1", "--prefect"]) == 0
+    assert capsys.readouterr().out.startswith("gone, with their files: 1 versions, 1 logged models, 13 runs, ")
+    assert client.search_model_versions(f"name = '{NAME}'") == [] and not (tracked_project / ".prefect").exists()
 
 
 def test_bad_input_of_both_commands_is_a_sentence_and_code_2(tracked_project, monkeypatch, capsys) -> None:

@@ -232,7 +232,7 @@ def test_a_state_is_found_again_and_another_is_not(tracked_once: Path) -> None:
 def test_a_run_that_failed_is_not_found(tracked_project: Path) -> None:
     tracking.ensure_store(tracked_project)
     run_id = begin(tracked_project, state="c" * 64)
-    tracking.finish_run(tracked_project, run_id, "FAILED")
+    tracking.fail_run(tracked_project, run_id)
     assert tracking.find_run(tracked_project, benchmark="faces", state="c" * 64) is None
 
 
@@ -245,7 +245,7 @@ def test_a_failure_leaves_no_run_open(tracked_project: Path) -> None:
     client = store.client(tracked_project)
     ended = {run.info.run_name: run.info.status for run in runs.children(client, client.get_run(run_id))}
     assert ended == {"original": "FINISHED", "unlearned": "FAILED"}
-    tracking.finish_run(tracked_project, run_id, "FAILED")
+    tracking.fail_run(tracked_project, run_id)
     assert client.get_run(run_id).info.status == "FAILED"
 
 
