@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from aru.comparison.cell import open_store
 from aru.comparison.choices import nested
 from aru.comparison.trials import Outcome, Setting, caps_of, run_trial, trial_tasks
 from aru.comparison.tuning import Trial, curve, frozen, load_tuned, meta_of
@@ -83,6 +84,22 @@ def test_without_servers_it_freezes_the_same_and_goes_on_where_it_was(
     assert {path.name for path in (work / "comparison" / "figures").iterdir()} == {"tuning_trials.png", "tuning_seconds.png"}
     assert main([*options, "--trials", "5"]) == 2
     assert "trials 3, not 5" in capsys.readouterr().err
+
+
+def test_the_budget_holds_for_the_originals_too_and_the_next_run_goes_on(
+    tuning_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tuning_project)
+    store = open_store(tuning_project / "work" / "toy")
+    there = len(store.keys())
+    shutil.rmtree(store.folder)
+    options = ["toy", "--methods", "ssd", "--cap", str(SETTING.cap), "--trials", "1", "--workers", "1"]
+    assert main([*options, "--budget-minutes", "0"]) == 0
+    assert capsys.readouterr().out == "not all trials are done, run the same again: ssd\n"
+    assert len(store.keys()) == 0 < there and not Path("tuned").exists()
+    assert main([*options, "--budget-minutes", "60"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(f"1/{there} ") and said[-1] == "complete: tuned/toy.yaml"
 
 
 def searched(root: Path, *methods: str) -> dict[str, list[Trial]]:

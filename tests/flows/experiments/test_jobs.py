@@ -1,0 +1,51 @@
+"""The jobs of an experiment: their runners, an interrupt inside one, and a budget."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from aru.core.errors import InputError
+from aru.core.progress import Progress
+from flows.experiments.jobs import do_in_worker, task_runner
+from flows.pipeline.workers import Work, workers
+
+
+def count(path: Path, steps: int, progress: Progress) -> None:
+    """Leave a file with the number of steps that were done."""
+    for step in range(steps):
+        path.write_text(str(step + 1))
+        progress(step + 1, steps, "")
+
+
+def test_without_the_extra_the_dask_runner_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prefect_dask", None)
+    with pytest.raises(InputError, match=r"pip install 'aru\[dask\]', or choose --runner threads"):
+        task_runner("dask", 1)
+
+
+def test_an_interrupt_stops_a_job_at_its_next_step_and_its_worker_goes_on_to_the_next(tmp_path: Path) -> None:
+    stopped, shown = Event(), []
+
+    @contextmanager
+    def board(label: str) -> Iterator[Progress]:
+        def show(done: int, total: int, text: str) -> None:
+            shown.append((label, done, total))
+            if label == "first":
+                stopped.set()  # Ctrl-C, while this step is shown
+
+        yield show
+
+    def work(label: str, steps: int) -> Work:
+        return Work(label, f"{__name__}:count", (tmp_path / label, steps))
+
+    with workers(1) as pool:
+        with pytest.raises(KeyboardInterrupt):
+            do_in_worker.fn("first", work("first", 1_000_000), pool, board, stopped)
+        assert shown == [("first", 1, 1_000_000)] and int((tmp_path / "first").read_text()) < 1_000_000
+        stopped.clear()
+        do_in_worker.fn("second", work("second", 2), pool, board, stopped)
+    assert shown[1:] == [("second", 1, 2), ("second", 2, 2)] and (tmp_path / "second").read_text() == "2"
