@@ -30,6 +30,7 @@ ROOMS = {
         "shadows",
         "audit",
         "reporting",
+        "library",
         "stages",
         "commands",
     ),

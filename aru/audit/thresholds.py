@@ -84,6 +84,13 @@ class Thresholds(_Section):
         return {name: criterion for name, criterion in self.criteria.items() if criterion.level in reached}
 
 
+def find_thresholds(folder: Path) -> Path:
+    """The limits of a project folder, where it has some, else those that this package came with."""
+    package = Path(__file__).with_name(THRESHOLDS_FILE)  # setup.py puts it into the wheel; in a clone it is the clone's own
+    places = (Path(folder) / THRESHOLDS_FILE, package, Path(__file__).parents[2] / THRESHOLDS_FILE)
+    return next((path for path in places if path.is_file()), places[0])
+
+
 def read_thresholds(path: Path, known: Mapping[str, Level]) -> Thresholds:
     """Read and check the file; an InputError names the entry, and for an unknown name the nearest known one.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -16,11 +16,12 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from aru.core.errors import InputError
+from aru.data.augment import augment
 from aru.data.images import ImageSet, Sets
 
 Bounds = tuple[float, float]
-Augmentation = Callable[[torch.Tensor], torch.Tensor]
-"""One image (C, H, W) in [0, 1] -> one of the same shape, as a torchvision.transforms.v2 pipeline does it."""
+Augmentation = Callable[[torch.Tensor], torch.Tensor] | Literal["mufac"]
+"""One image (C, H, W) in [0, 1] -> one of the same shape, as a torchvision.transforms.v2 pipeline does it; or MUFAC's."""
 Source = Dataset[Any] | DataLoader[Any] | Sequence[Any]
 """A map-style dataset of (input, target), a data loader over one, or a pair of arrays (inputs, targets)."""
 
@@ -55,6 +56,8 @@ class OwnSet(ImageSet):
         """A batch as training sees it: by the caller's transforms, image by image, which draw from the global generator."""
         if self.augmentation is None:
             return images
+        if self.augmentation == "mufac":
+            return augment(images, generator=generator)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
             return torch.stack([self.augmentation(image) for image in images])
@@ -128,10 +131,11 @@ def own_sets(
     _check_labels(targets, count)
     sets, start = {}, 0
     empty = torch.cat(list(targets.values()))[:0]
+    no_images = np.empty(0, np.uint8)  # the same object of all sets: they are rows of one array
     for name in given:
         own = targets.get(name, empty)
         rows = np.arange(start, start + len(own), dtype=np.int64)
-        sets[name] = OwnSet(np.empty(0, np.uint8), rows, own, count, items=items, augmentation=augmentation)
+        sets[name] = OwnSet(no_images, rows, own, count, items=items, augmentation=augmentation)
         start += len(own)
     return Sets(**sets)
 

@@ -12,7 +12,7 @@ from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import draw_seed, generator
 from aru.data.images import Sets
-from aru.methods.method import Method, require_classes
+from aru.methods.method import NOT_DRAWN, Method, drawable, require_classes
 from aru.nets.fresh import fresh
 from aru.train.batches import joined, load, passes, sample
 from aru.train.descent import DescentConfig, Step, counter, descend, finish, student, teacher
@@ -83,5 +83,7 @@ METHODS = (
             "deepunlearn": BadTeacherConfig(epochs=10, lr=0.01, retain_share=1.0),
         },
         multilabel=False,
+        check=drawable,
+        cannot=NOT_DRAWN,
     ),
 )

@@ -14,6 +14,7 @@ from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
+from aru.nets.adapted import kind_of
 from aru.train.descent import finish, student
 from aru.train.loop import fit
 
@@ -43,12 +44,28 @@ def transpose(model: nn.Module) -> None:
 
     A network without a square kernel larger than 1 x 1 has nothing to transpose and is refused.
     """
-    weights = [module.weight for module in model.modules() if isinstance(module, nn.Conv2d)]
-    square = [weight for weight in weights if weight.shape[2] == weight.shape[3] > 1]
-    if not square:
-        raise InputError(f"{type(model).__name__} has no square convolution kernel to transpose: use another method")
-    for weight in square:
+    for weight in square_kernels(model):
         weight.copy_(weight.transpose(2, 3).clone())
 
 
-METHODS = (Method("ct", CtConfig, unlearn, (RETAIN,), "arXiv 2406.09073; 2410.01276", {"paper": CtConfig()}),)
+def square_kernels(model: nn.Module) -> list[torch.Tensor]:
+    """The weights of all convolutions with square kernels larger than 1 x 1; a network without one is refused."""
+    weights = [module.weight for module in model.modules() if isinstance(module, nn.Conv2d)]
+    square = [weight for weight in weights if weight.shape[2] == weight.shape[3] > 1]
+    if not square:
+        raise InputError(f"{kind_of(model)} has no square convolution kernel to transpose: use another method")
+    return square
+
+
+METHODS = (
+    Method(
+        "ct",
+        CtConfig,
+        unlearn,
+        (RETAIN,),
+        "arXiv 2406.09073; 2410.01276",
+        {"paper": CtConfig()},
+        check=lambda model, config: square_kernels(model),
+        cannot="networks without a square convolution kernel",
+    ),
+)

@@ -14,6 +14,7 @@ from aru.core.progress import Progress, silent
 from aru.core.seeds import draw_seed, generator
 from aru.data.images import Sets
 from aru.methods.method import Method, require_classes
+from aru.nets.adapted import kind_of
 from aru.nets.models import classifier_layer
 from aru.train.descent import finish, student, teacher
 from aru.train.loop import Loss, fit
@@ -76,11 +77,7 @@ def distilling(fixed: nn.Module, temperature: float, *, labelled: bool) -> Loss:
 
 def reset_ends(model: nn.Module, *, seed: int) -> None:
     """Draw the first convolution and the classifier anew, by PyTorch's own initialisation, in place."""
-    first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
-    if first is None:
-        raise InputError(f"{type(model).__name__} has no convolution whose reset KDE asks for: use another method")
-    layers: tuple[nn.Conv2d | nn.Linear, ...] = (first, classifier_layer(model))
-    for module in layers:
+    for module in ends(model):
         place = module.weight.device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -88,6 +85,24 @@ def reset_ends(model: nn.Module, *, seed: int) -> None:
         module.to(place)
 
 
+def ends(model: nn.Module) -> tuple[nn.Conv2d | nn.Linear, ...]:
+    """The first convolution and the classifier; a network without a convolution is refused."""
+    first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
+    if first is None:
+        raise InputError(f"{kind_of(model)} has no convolution whose reset KDE asks for: use another method")
+    return first, classifier_layer(model)
+
+
 METHODS = (
-    Method("kde", KdeConfig, unlearn, (RETAIN,), "arXiv 2406.09073; 2410.01276", {"paper": KdeConfig()}, multilabel=False),
+    Method(
+        "kde",
+        KdeConfig,
+        unlearn,
+        (RETAIN,),
+        "arXiv 2406.09073; 2410.01276",
+        {"paper": KdeConfig()},
+        multilabel=False,
+        check=lambda model, config: ends(model),
+        cannot="networks without a convolution",
+    ),
 )

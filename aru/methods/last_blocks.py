@@ -10,7 +10,7 @@ from aru.core.names import RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import draw_seed, generator
 from aru.data.images import Sets
-from aru.methods.method import Method
+from aru.methods.method import NOT_DRAWN, Method, drawable
 from aru.nets.blocks import frozen_modules, last_blocks
 from aru.nets.fresh import fresh
 from aru.train.descent import finish, student, with_frozen_statistics
@@ -84,5 +84,7 @@ METHODS = (
         (RETAIN,),
         "arXiv 2201.06640; 2410.01276",
         {"deepunlearn": LastBlocksConfig()},
+        check=drawable,
+        cannot=NOT_DRAWN,
     ),
 )

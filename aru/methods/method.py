@@ -1,6 +1,6 @@
 """What an unlearning method is to its callers: a name, parameters, a function, and the sets it reads."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from aru.core.names import SetName
 from aru.core.progress import Progress, silent
 from aru.core.suggestions import did_you_mean
 from aru.data.images import Sets
+from aru.nets.fresh import fresh
 
 
 class Unlearn(Protocol):
@@ -42,6 +43,8 @@ class Method:
     presets: Mapping[str, Section]
     multilabel: bool = True
     deterministic: bool = False  # by nature: the seed makes no difference
+    check: Callable[[nn.Module, Any], object] | None = None  # InputError for a network that it cannot unlearn
+    cannot: str = ""  # what `check` refuses, in words
 
     def configure(self, preset: str | None = None, **changes: Any) -> Section:
         """The preset's parameters with some changed; sections inside take dictionaries."""
@@ -58,6 +61,14 @@ class Method:
         if item["type"] != "extra_forbidden":
             return f"{self.name}: {name} = {item['input']!r}: {item['msg']}"
         return f"{self.name}: unknown parameter {name!r}{did_you_mean(name, self.config.model_fields)}"
+
+
+NOT_DRAWN = "layers that cannot be drawn anew"
+
+
+def drawable(model: nn.Module, config: Any) -> None:
+    """The check of methods that start from a fresh network: refuse one with a layer that cannot be drawn anew."""
+    fresh(model, seed=0)
 
 
 def require_classes(sets: Sets, name: str) -> None:

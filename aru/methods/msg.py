@@ -17,6 +17,7 @@ from aru.data.images import Sets
 from aru.methods.aru.masking import Mask, gradients, select
 from aru.methods.aru.resetting import replace_units
 from aru.methods.method import Method
+from aru.nets.adapted import kind_of
 from aru.nets.units import unit_weights
 from aru.train.batches import passes, sample, shuffled
 from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
@@ -68,7 +69,7 @@ def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
     """All convolutions by name; a network without one is refused."""
     found = {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
     if not found:
-        raise InputError(f"{type(model).__name__} has no convolution, and this method acts on nothing else: use another")
+        raise InputError(f"{kind_of(model)} has no convolution, and this method acts on nothing else: use another")
     return found
 
 
@@ -103,4 +104,15 @@ def warmth(epoch: int, epochs: int) -> float:
     return number / rising if number <= rising else (epochs + 1 - number) / (epochs + 1 - rising)
 
 
-METHODS = (Method("msg", MsgConfig, unlearn, (FORGET, RETAIN), "arXiv 2406.09073; 2410.01276", {"paper": MsgConfig()}),)
+METHODS = (
+    Method(
+        "msg",
+        MsgConfig,
+        unlearn,
+        (FORGET, RETAIN),
+        "arXiv 2406.09073; 2410.01276",
+        {"paper": MsgConfig()},
+        check=lambda model, config: convolutions(model),
+        cannot="networks without a convolution",
+    ),
+)

@@ -8,7 +8,7 @@ from aru.core.names import RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import draw_seed, generator
 from aru.data.images import Sets
-from aru.methods.method import Method
+from aru.methods.method import NOT_DRAWN, Method, drawable
 from aru.nets.fresh import fresh
 from aru.train.descent import finish
 from aru.train.loop import fit
@@ -30,4 +30,15 @@ def unlearn(
     return finish(result)
 
 
-METHODS = (Method("retrain", RetrainConfig, unlearn, (RETAIN,), "arXiv 2311.02240", {"benchmark": RetrainConfig()}),)
+METHODS = (
+    Method(
+        "retrain",
+        RetrainConfig,
+        unlearn,
+        (RETAIN,),
+        "arXiv 2311.02240",
+        {"benchmark": RetrainConfig()},
+        check=drawable,
+        cannot=NOT_DRAWN,
+    ),
+)

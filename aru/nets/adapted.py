@@ -91,6 +91,11 @@ def unwrapped(network: nn.Module) -> nn.Module:
         network = inner
 
 
+def kind_of(network: nn.Module) -> str:
+    """The name of a network's class, for messages: the caller's own where it is wrapped."""
+    return type(network.network if isinstance(network, Adapted) else unwrapped(network)).__name__
+
+
 def logits_of(output: Any) -> torch.Tensor:
     """The tensor of logits in what a network returns: itself, `.logits`, the entry "logits" or "out", the first of a tuple."""
     if isinstance(output, torch.Tensor):

@@ -11,7 +11,8 @@ from aru.data.images import Sets
 from aru.methods.aru.finetuning import finetune
 from aru.methods.aru.pipeline import NAMED, SOURCE, unlearn
 from aru.methods.aru.presets import AruConfig
-from aru.methods.method import Method, Unlearn
+from aru.methods.aru.resetting import check_units
+from aru.methods.method import NOT_DRAWN, Method, Unlearn, drawable
 from aru.nets.fresh import fresh
 from aru.train.descent import finish
 
@@ -56,6 +57,9 @@ _FIXED = (
 )
 METHODS = (
     Method("nothing", NothingConfig, do_nothing, (), "control", {"control": NothingConfig()}, deterministic=True),
-    *(Method(name, AruConfig, _aru_with(*fixed), (FORGET, RETAIN), f"control of {SOURCE}", NAMED) for name, *fixed in _FIXED),
-    Method("reset-all", AruConfig, reset_all, (RETAIN,), f"control of {SOURCE}", NAMED),
+    *(
+        Method(name, AruConfig, _aru_with(*fixed), (FORGET, RETAIN), f"control of {SOURCE}", NAMED, check=check_units)
+        for name, *fixed in _FIXED
+    ),
+    Method("reset-all", AruConfig, reset_all, (RETAIN,), f"control of {SOURCE}", NAMED, check=drawable, cannot=NOT_DRAWN),
 )

@@ -16,7 +16,7 @@ from aru.methods.aru.attack import attack
 from aru.methods.aru.finetuning import finetune
 from aru.methods.aru.masking import Mask, Scores, mask
 from aru.methods.aru.presets import PRESETS, AruConfig
-from aru.methods.aru.resetting import reset
+from aru.methods.aru.resetting import check_units, reset
 from aru.methods.method import Method
 from aru.train.checkpoint import Checkpoint
 from aru.train.history import History
@@ -53,12 +53,14 @@ def unlearn(
     progress: Progress = silent,
     checkpoint: Checkpoint | None = None,
     task: Task = CLASSIFICATION,
+    source: nn.Module | None = None,
 ) -> Unlearned:
     """Attack D_f; rank the units by |g_x - g_n|; draw the chosen share anew; fine-tune on D_r.
 
     The model given is not changed. The stages of the flow call the same four functions, from files to files, and end in the
     same weights for the same seed. With `checkpoint` an interrupted fine-tune goes on after its last saved epoch; the steps
-    before it are computed again. `task` gives the loss; the reset goes by the network alone.
+    before it are computed again. `task` gives the loss; the reset goes by the network alone. `source`: a model of the same kind
+    with the values of a reset, where the caller has one.
     """
     seconds: dict[str, float] = {}
 
@@ -83,7 +85,7 @@ def unlearn(
             task=task,
         )
     with timed("reset"):
-        result = reset(model, marked, config.reset, seed=seed, example=sets.retain.example())
+        result = reset(model, marked, config.reset, seed=seed, example=sets.retain.example(), source=source)
     with timed("finetune"):
         history = finetune(
             result,
@@ -106,4 +108,15 @@ def unlearn_model(
     return unlearn(model, sets, config, seed=seed, compute=compute, progress=progress).model
 
 
-METHODS = (Method("aru", AruConfig, unlearn_model, (FORGET, RETAIN), SOURCE, NAMED),)
+METHODS = (
+    Method(
+        "aru",
+        AruConfig,
+        unlearn_model,
+        (FORGET, RETAIN),
+        SOURCE,
+        NAMED,
+        check=check_units,
+        cannot="networks without a layer before the classifier; layers that cannot be drawn anew, without fresh=",
+    ),
+)

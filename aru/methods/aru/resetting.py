@@ -11,6 +11,8 @@ from aru.core.config import ResetConfig
 from aru.core.errors import InputError
 from aru.core.seeds import draw_seed
 from aru.methods.aru.masking import Mask
+from aru.methods.aru.presets import AruConfig
+from aru.nets.adapted import kind_of
 from aru.nets.fresh import fresh
 from aru.nets.models import classifier
 from aru.nets.units import unit_layers, unit_weights
@@ -31,6 +33,14 @@ def reset(
     fresh_layers = None if source else _changed_modules(model, config, example)
     new = source or fresh(model, seed=draw_seed(seed, "reset"), only=fresh_layers)
     return replace_units(model, new, mask, config, example=example)
+
+
+def check_units(model: nn.Module, config: AruConfig) -> None:
+    """Refuse a network none of whose layers has units, and one with such a layer that cannot be drawn anew."""
+    modules = {layer.module for layer in unit_layers(model).values()}
+    if not modules:
+        raise InputError(f"{kind_of(model)} has no layer before its classifier that can be reset by units: use another method")
+    fresh(model, seed=0, only=modules | ({classifier(model)} if config.reset.classifier else set()))
 
 
 def replace_units(model: nn.Module, source: nn.Module, mask: Mask, config: ResetConfig, *, example: torch.Tensor) -> nn.Module:

@@ -1,0 +1,1 @@
+"""What `import aru` offers: unlearning, figures and audits of a network and data of the caller's own, from Python."""

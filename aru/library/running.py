@@ -1,0 +1,33 @@
+"""Device, precision and threads of one call of the library."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from pydantic import ValidationError
+
+from aru.compute.device import Compute, make_compute
+from aru.core.config import RuntimeConfig
+from aru.core.errors import InputError
+
+_MOST_THREADS = 256
+
+
+@contextmanager
+def computing(device: str | torch.device, precision: str) -> Iterator[Compute]:
+    """A device and precision for the length of a block; the process computes with as many threads as before.
+
+    Raises InputError for a device that is not here and for an unknown precision.
+    """
+    threads = torch.get_num_threads()
+    try:
+        config = RuntimeConfig.model_validate(
+            {"device": str(device), "precision": precision, "threads": min(threads, _MOST_THREADS)}
+        )
+    except ValidationError as error:
+        item = error.errors()[0]
+        raise InputError(f"{item['loc'][0]} is {item['input']!r}: {item['msg']}") from None
+    try:
+        yield make_compute(config)
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,62 @@
+"""An unlearning in a folder: weights, mask and noise as safetensors, the rest as JSON, and back into a network."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from aru.core.errors import InputError
+from aru.core.files import load_tensors, save_tensors, write_json
+from aru.nets.adapted import unwrapped
+
+WEIGHTS, MASK, NOISE, ABOUT = "model.safetensors", "mask.safetensors", "noise.safetensors", "unlearning.json"
+
+
+def save(
+    folder: Path,
+    model: nn.Module,
+    about: Mapping[str, Any],
+    *,
+    mask: Mapping[str, torch.Tensor] | None,
+    noise: torch.Tensor | None,
+) -> None:
+    """Write all that there is; files of an earlier unlearning that this one has not are removed."""
+    # safetensors refuses tensors that share memory, as tied weights do.
+    save_tensors(folder / WEIGHTS, {name: tensor.detach().clone() for name, tensor in model.state_dict().items()})
+    write_json(folder / ABOUT, dict(about))
+    for name, tensors in ((MASK, mask), (NOISE, None if noise is None else {"noise": noise})):
+        if tensors is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            save_tensors(folder / name, dict(tensors))
+
+
+def load(folder: str | Path, model: nn.Module) -> nn.Module:
+    """A copy of `model`, in evaluation mode, with the weights that `Unlearning.save` wrote; `model` is not changed.
+
+    Raises InputError where names or shapes do not fit, or a weight is not finite.
+    """
+    path = Path(folder) / WEIGHTS
+    tensors = load_tensors(path)[0]
+    result = copy.deepcopy(unwrapped(model))
+    own = result.state_dict()
+    for name in sorted(own.keys() ^ tensors.keys()):
+        raise InputError(
+            f"{path} {'lacks the' if name in own else 'has an unknown'} tensor {name!r}: give the kind of network that was "
+            "unlearned"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != own[name].shape:
+            raise InputError(
+                f"{path}: {name} has shape {tuple(tensor.shape)}, the network's has {tuple(own[name].shape)}: give the kind "
+                "of network that was unlearned"
+            )
+        if not torch.isfinite(tensor).all():
+            raise InputError(f"{path}: {name} has values that are not finite: unlearn again")
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            own[name].copy_(tensor)
+    return result.eval()
