@@ -59,8 +59,8 @@ def unlearn(
 
     The model given is not changed. The stages of the flow call the same four functions, from files to files, and end in the
     same weights for the same seed. With `checkpoint` an interrupted fine-tune goes on after its last saved epoch; the steps
-    before it are computed again. `task` gives the loss; the reset goes by the network alone. `source`: a model of the same kind
-    with the values of a reset, where the caller has one.
+    before it are computed again. `task` gives the loss; the reset goes by the network alone. `source`: a model of the same
+    kind with the values of a reset, where the caller has one.
     """
     seconds: dict[str, float] = {}
 

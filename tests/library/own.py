@@ -1,0 +1,54 @@
+"""Small networks and data of a caller's own."""
+
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from tests.helpers.toys import small_net
+
+
+def photos(count: int, seed: int, *, shape: tuple[int, ...] = (3, 16, 16)) -> TensorDataset:
+    """Random images with random classes."""
+    random = torch.Generator().manual_seed(seed)
+    return TensorDataset(torch.rand(count, *shape, generator=random), torch.randint(0, 8, (count,), generator=random))
+
+
+class GroupNet(nn.Module):
+    """Convolutions with GroupNorm, without a Linear layer, as SqueezeNet has none; any number of channels and any size."""
+
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(channels, 8, 3, padding=1), nn.GroupNorm(2, 8)
+        self.classes = nn.Conv2d(8, 8, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.classes(torch.relu(self.norm(self.first(images)))).mean(dim=(2, 3))
+
+
+class Scale(nn.Module):
+    """A layer with a parameter that it cannot draw anew."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(features))
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return values * self.factor
+
+
+def frozen_net() -> nn.Module:
+    """A network one layer of which was not trained."""
+    model = small_net()
+    model.conv1.requires_grad_(False)
+    return model
+
+
+NETWORKS = {
+    "half precision": lambda: small_net().to(torch.bfloat16),
+    "wrapped for several GPUs": lambda: nn.DataParallel(small_net()),
+    "compiled": lambda: torch.compile(small_net()),
+    "GroupNorm, no Linear layer": GroupNet,
+    "normalisation in front": lambda: nn.Sequential(nn.BatchNorm2d(3, affine=False), small_net()),
+    "channels last": lambda: small_net().to(memory_format=torch.channels_last),
+    "a frozen layer": frozen_net,
+}

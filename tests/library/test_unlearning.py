@@ -1,0 +1,212 @@
+"""`aru.unlearn`: any method on networks and data of a caller's own, which are left as they are."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+import aru
+from aru.compute.device import Compute
+from aru.core.errors import InputError
+from aru.data.datasets import own_sets
+from aru.methods.aru.pipeline import unlearn as attack_and_reset
+from aru.methods.registry import METHODS, find
+from aru.nets.adapted import adapt, unwrapped
+from tests.helpers.methods_quick import QUICK
+from tests.helpers.toys import same_weights, small_net
+from tests.library.own import NETWORKS, GroupNet, Scale, photos
+from tests.methods.test_conformance import unchanged
+
+FORGET, RETAIN = photos(6, 1), photos(12, 2)
+FAST = {"attack__steps": 1, "finetune__epochs": 1, "finetune__batch_size": 8}
+
+
+def quick_settings(name: str) -> dict:
+    """Settings with which a method takes a moment."""
+    fields = METHODS[name].config.model_fields
+    if "finetune" in fields:
+        return FAST
+    return {key: value for key, value in QUICK.items() if key in fields} | ({"alpha": 1.2} if name == "ssd" else {})
+
+
+def own(model: nn.Module | None = None, **options):
+    given = {"forget": FORGET, "retain": RETAIN, "precision": "fp32"} | options
+    settings = quick_settings(given.get("method", "aru")) | given
+    return aru.unlearn(small_net() if model is None else model, **settings)
+
+
+def layout(model: nn.Module) -> dict:
+    return {
+        name: (tensor.dtype, tensor.device, tensor.shape, tensor.stride(), tensor.requires_grad)
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]
+    }
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_leaves_the_network_alone_and_gives_one_of_its_kind(name):
+    model = small_net()
+    threads, states = torch.get_num_threads(), torch.get_rng_state()
+    with unchanged(model):
+        result = own(model, method=name)
+    assert type(result.model) is type(model) and layout(result.model) == layout(model)
+    assert not any(module.training for module in result.model.modules())
+    assert all(torch.isfinite(tensor).all() for tensor in result.model.state_dict().values())
+    assert same_weights(result.model, model) == (name == "nothing")
+    assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), states)
+    assert (result.method, result.seed) == (name, 0) and result.cost.total > 0
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_networks_of_any_kind(kind):
+    model = NETWORKS[kind]()
+    plain = unwrapped(model)
+    with unchanged(plain):
+        result = own(model)
+    assert type(result.model) is type(plain) and layout(result.model) == layout(plain)
+    assert not same_weights(result.model, plain)
+    assert set(result.mask) <= {name for name, _ in plain.named_modules()}
+
+
+@pytest.mark.parametrize("shape", [(3, 12, 20), (1, 16, 16), (5, 16, 16)], ids=["rectangular", "grey", "5 channels"])
+def test_images_of_any_shape(shape):
+    result = own(GroupNet(shape[0]), forget=photos(6, 1, shape=shape), retain=photos(12, 2, shape=shape))
+    assert result.noise.shape == (6, *shape)
+
+
+def test_loaders_and_arrays_give_the_bytes_that_a_dataset_gives():
+    expected = own().model
+    loaders = {"forget": DataLoader(FORGET, batch_size=2, shuffle=True), "retain": DataLoader(RETAIN)}
+    arrays = {"forget": FORGET.tensors, "retain": tuple(part.numpy() for part in RETAIN.tensors)}
+    arrays["retain"] = (np.moveaxis(arrays["retain"][0], 1, -1), arrays["retain"][1])
+    for given in (loaders, arrays):
+        assert same_weights(own(**given).model, expected)
+
+
+def test_aru_is_the_function_that_the_stages_call():
+    result = own(seed=3, mask__ratio=0.3)
+    config = find("aru").configure(
+        attack={"steps": 1}, mask={"ratio": 0.3}, finetune={"epochs": 1, "batch_size": 8, "augment": False}
+    )
+    compute = Compute(torch.device("cpu"), fast_kernels=True)
+    made = attack_and_reset(adapt(small_net()).eval(), own_sets(FORGET, RETAIN, outputs=8), config, seed=3, compute=compute)
+    assert same_weights(result.model, made.model.network) and torch.equal(result.noise, made.noise)
+    assert result.mask.keys() == {name.removeprefix("network.") for name in made.mask}
+    assert result.settings["mask"]["ratio"] == 0.3 and result.history == made.history
+    assert set(result.cost.seconds) == {"attack", "mask", "reset", "finetune"}
+
+
+def test_noise_is_bounded_in_pixels_before_the_networks_normalisation():
+    result = own(preprocessing={"mean": [0.5] * 3, "std": [0.25] * 3}, attack__eps=0.03, attack__alpha=0.03)
+    assert result.noise.abs().max() == pytest.approx(0.03)
+
+
+def test_augmentation_is_the_callers_or_none():
+    seen = []
+
+    def turned(image):
+        seen.append(image.shape)
+        return image.flip(-1)
+
+    plain, own_way, mufac = own(), own(augment=turned), own(augment="mufac")
+    assert len(seen) == 12 and set(seen) == {(3, 16, 16)}
+    assert not plain.settings["finetune"]["augment"] and mufac.settings["finetune"]["augment"]
+    assert not same_weights(plain.model, own_way.model) and not same_weights(plain.model, mufac.model)
+
+
+def test_fresh_weights_come_from_the_caller_where_a_layer_has_none():
+    def custom():
+        return nn.Sequential(nn.Conv2d(3, 6, 3), Scale(14), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 8))
+
+    new = custom()
+    for given in (new, lambda: new):
+        result = own(custom(), fresh=given, reset__batchnorm=False, finetune__epochs=0, mask__ratio=1.0)
+        assert torch.equal(result.model[0].weight, new[0].weight)
+    with pytest.raises(InputError, match=r"fresh= and the model differ at '0.weight'"):
+        own(custom(), fresh=nn.Sequential(nn.Conv2d(3, 7, 3)))
+    with pytest.raises(InputError, match=r"1 \(Scale\) holds parameters that cannot be drawn anew"):
+        own(custom(), method="retrain")
+
+
+def no_work(done, total, text):
+    raise AssertionError("work has started")
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"mask__ratoi": 0.3}, "aru has no setting 'mask__ratoi'; did you mean 'mask__ratio'"),
+        ({"mask__ratio": 1.3}, "mask.ratio = 1.3"),
+        ({"method": "arru"}, "unknown method 'arru'; did you mean 'aru'"),
+        ({"device": "gpu"}, "device is 'gpu'"),
+        ({"finetune__augment": True}, "needs the augmentation itself"),
+        ({"augment": "mufak"}, "augment is 'mufak'"),
+        ({"outputs": 9}, "outputs is 9, the network gives 8"),
+        (
+            {"forget": photos(4, 1, shape=(4, 16, 16)), "retain": photos(4, 1, shape=(4, 16, 16))},
+            "SmallNet cannot take inputs",
+        ),
+        (
+            {"retain": (torch.rand(4, 3, 16, 16), torch.tensor([0, 1, 2, 8]))},
+            "retain set has the label 8, the network gives 8",
+        ),
+        ({"method": "scrub", "fresh": small_net}, "scrub takes none"),
+    ],
+)
+def test_what_is_wrong_is_said_before_work_starts(options, message):
+    with pytest.raises(InputError, match=message):
+        own(callbacks=[no_work], **options)
+
+
+@pytest.mark.parametrize("method", ["ct", "msg", "kde"])
+def test_a_network_without_a_convolution_is_refused_by_its_name(method):
+    class Perceptron(nn.Sequential):
+        pass
+
+    model = Perceptron(nn.Flatten(), nn.Linear(768, 10), nn.ReLU(), nn.Linear(10, 8))
+    with pytest.raises(InputError, match="Perceptron has no .*convolution"):
+        own(model, method=method, callbacks=[no_work])
+
+
+def test_a_network_that_is_a_classifier_alone_has_nothing_to_reset():
+    with pytest.raises(InputError, match="Sequential has no layer before its classifier"):
+        own(nn.Sequential(nn.Flatten(), nn.Linear(768, 8)), callbacks=[no_work])
+
+
+def test_callbacks_hear_of_every_step_and_a_script_shows_nothing(capsys):
+    heard = []
+    own(callbacks=[lambda *news: heard.append(news)])
+    assert [text.split(",")[0] for _, _, text in heard if text] and heard[-1][0] == heard[-1][1]
+    assert capsys.readouterr() == ("", "")
+    own(progress=True)
+    assert "fine-tune" in capsys.readouterr().out
+
+
+def test_a_saved_unlearning_comes_back(tmp_path):
+    result, model = own(), small_net().to(torch.float16)
+    result.save(tmp_path / "plain")
+    assert {path.name for path in (tmp_path / "plain").iterdir()} == {
+        "model.safetensors",
+        "mask.safetensors",
+        "unlearning.json",
+    }
+    assert json.loads((tmp_path / "plain" / "unlearning.json").read_text())["method"] == "aru"
+    result.save(tmp_path / "with noise", noise=True)
+    assert (tmp_path / "with noise" / "noise.safetensors").is_file()
+    with unchanged(model):
+        back = aru.load(tmp_path / "plain", model)
+    assert layout(back) == layout(model)
+    assert same_weights(aru.load(tmp_path / "plain", small_net()), result.model)
+    with pytest.raises(InputError, match="unknown tensor"):
+        aru.load(tmp_path / "plain", GroupNet())
+    with pytest.raises(InputError, match="does not exist"):
+        aru.load(tmp_path / "nowhere", model)
+
+
+def test_the_table_of_methods_has_every_parameter_as_a_keyword():
+    table = aru.methods()
+    assert [row.name for row in table] == list(METHODS)
+    assert table["aru"].parameters["mask__ratio"] == 0.5 and table["aru"].presets == ("paper", "vitmul", "best")
+    assert "convolution" in table["ct"].cannot and "arXiv 2401.08998" in str(table)
