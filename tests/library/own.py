@@ -44,7 +44,7 @@ def frozen_net() -> nn.Module:
 
 
 NETWORKS = {
-    "half precision": lambda: small_net().to(torch.bfloat16),
+    "half precision": lambda: small_net().half(),
     "wrapped for several GPUs": lambda: nn.DataParallel(small_net()),
     "compiled": lambda: torch.compile(small_net()),
     "GroupNorm, no Linear layer": GroupNet,

@@ -26,7 +26,7 @@ FAST = {"attack__steps": 1, "finetune__epochs": 1, "finetune__batch_size": 8}
 
 def quick_settings(name: str) -> dict:
     """Settings with which a method takes a moment."""
-    fields = METHODS[name].config.model_fields
+    fields = METHODS[name].config.model_fields if name in METHODS else {}
     if "finetune" in fields:
         return FAST
     return {key: value for key, value in QUICK.items() if key in fields} | ({"alpha": 1.2} if name == "ssd" else {})
@@ -124,7 +124,7 @@ def test_fresh_weights_come_from_the_caller_where_a_layer_has_none():
     for given in (new, lambda: new):
         result = own(custom(), fresh=given, reset__batchnorm=False, finetune__epochs=0, mask__ratio=1.0)
         assert torch.equal(result.model[0].weight, new[0].weight)
-    with pytest.raises(InputError, match=r"fresh= and the model differ at '0.weight'"):
+    with pytest.raises(InputError, match=r"fresh= and the model differ at '0.bias'"):
         own(custom(), fresh=nn.Sequential(nn.Conv2d(3, 7, 3)))
     with pytest.raises(InputError, match=r"1 \(Scale\) holds parameters that cannot be drawn anew"):
         own(custom(), method="retrain")
@@ -145,12 +145,12 @@ def no_work(done, total, text):
         ({"augment": "mufak"}, "augment is 'mufak'"),
         ({"outputs": 9}, "outputs is 9, the network gives 8"),
         (
-            {"forget": photos(4, 1, shape=(4, 16, 16)), "retain": photos(4, 1, shape=(4, 16, 16))},
+            dict.fromkeys(("forget", "retain"), photos(4, 1, shape=(4, 16, 16))),
             "SmallNet cannot take inputs",
         ),
         (
             {"retain": (torch.rand(4, 3, 16, 16), torch.tensor([0, 1, 2, 8]))},
-            "retain set has the label 8, the network gives 8",
+            "retain set has the label 8",
         ),
         ({"method": "scrub", "fresh": small_net}, "scrub takes none"),
     ],
@@ -187,7 +187,7 @@ def test_callbacks_hear_of_every_step_and_a_script_shows_nothing(capsys):
 def test_a_saved_unlearning_comes_back(tmp_path):
     result, model = own(), small_net().to(torch.float16)
     result.save(tmp_path / "plain")
-    assert {path.name for path in (tmp_path / "plain").iterdir()} == {
+    assert {path.name for path in tmp_path.glob("plain/*")} == {
         "model.safetensors",
         "mask.safetensors",
         "unlearning.json",

@@ -1,0 +1,55 @@
+"""`aru.evaluate` and `aru.audit` on data of a caller's own."""
+
+import json
+
+import pytest
+
+import aru
+from aru.core.errors import InputError
+from tests.helpers.toys import small_net
+from tests.library.own import photos
+from tests.methods.test_conformance import unchanged
+
+SETS = {"forget": photos(12, 1), "retain": photos(20, 2), "test": photos(30, 3), "unseen": photos(30, 4)}
+IDS = [f"person {row // 3}" for row in range(12)]
+
+
+def test_figures_of_each_model_with_a_table():
+    model, original = small_net(1), small_net(0)
+    with unchanged(model), unchanged(original):
+        figures = aru.evaluate(model, original=original, retrained=original, people=IDS, resamples=100, **SETS)
+    assert list(figures.models) == ["original", "unlearned", "retrained"]
+    assert figures.content["people"] == {"forget": 4, "retain": 20, "test": 30, "unseen": 30}
+    right = sum(int(original(image[None]).argmax()) == int(label) for image, label in SETS["test"])
+    assert figures.models["original"]["test/accuracy"] == pytest.approx(right / 30, abs=0.04)
+    assert figures.gaps["original"]["gap/test/accuracy"] == 0
+    assert str(figures).splitlines()[0].split() == ["original", "unlearned", "retrained"]
+
+
+def test_an_audit_has_a_verdict_a_record_and_a_page(tmp_path):
+    model = small_net(1)
+    with unchanged(model):
+        verdict = aru.audit(model, original=small_net(), people=IDS, resamples=100, **SETS)
+    assert verdict.verdict in ("pass", "inconclusive", "fail") and verdict.verdict in str(verdict)
+    assert verdict.criteria["weights"]["verdict"] == "pass" and verdict.record["people"]["forget"] == 4
+    verdict.to_json(tmp_path / "audit.json")
+    verdict.to_html(tmp_path / "audit.html")
+    assert json.loads((tmp_path / "audit.json").read_text())["verdict"] == verdict.verdict
+    assert "own data" in (tmp_path / "audit.html").read_text()
+    same = aru.audit(small_net(), original=small_net(), people=IDS, resamples=100, **SETS)
+    assert same.verdict == "fail" and same.criteria["weights"]["verdict"] == "fail", "the original itself"
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"level": "full"}, "level full needs a pool of shadow models"),
+        ({"level": "standard"}, "give retrained="),
+        ({"level": "quik"}, "did you mean 'quick'"),
+        ({"people": IDS[:5]}, "people has 5 ids for the forget set, which has 12 images"),
+        ({"people": {"forgot": IDS}}, "people has the set 'forgot'; did you mean 'forget'"),
+    ],
+)
+def test_what_an_audit_cannot_do_is_said(options, message):
+    with pytest.raises(InputError, match=message):
+        aru.audit(small_net(1), original=small_net(), **({"people": IDS} | options), **SETS)
