@@ -142,7 +142,7 @@ def test_aru_shadows_build_passes_every_option_on_and_says_what_is_left(
     options = "--models 8 --protocol clean --unlearn ssd --draws 3 --drop-weights --restore-weights --workers 5 --budget 1m"
     said = call("shadows", "build", *options.split())
     ((name, request, passed),) = asked
-    assert (name, request) == ("faces", shadows.Asked(8, "clean", "ssd", 3, True))
+    assert (name, request) == ("faces", shadows.PoolRequest(8, "clean", "ssd", 3, True))
     assert passed == {"root": tmp_path, "workers": 5, "drop_weights": True, "budget_seconds": 60.0, "quiet": False}
     assert said == "4 trained, 2 were there, 3 unlearned" + (
         ", 2 left: the budget was over; run the same again\n" if left else ".\n"
