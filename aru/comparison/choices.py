@@ -1,4 +1,4 @@
-"""What a comparison is asked to run: names of methods, with a preset or changed parameters."""
+"""The methods of a comparison: names, with a preset or changed parameters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

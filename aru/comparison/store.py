@@ -44,7 +44,7 @@ class Store(Generic[Record]):
         return self.folder / key[:2] / key
 
     def has(self, key: str, *, model: bool = False) -> bool:
-        """Whether a result is there, with its weights where they are asked for."""
+        """Whether a result is there, with its weights where `model` is true."""
         return (self.at(key) / (_MODEL if model else _RECORD)).is_file()
 
     def failure(self, key: str) -> str | None:

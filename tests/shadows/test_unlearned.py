@@ -61,9 +61,9 @@ def test_a_method_sees_the_sets_of_its_shadow_and_its_own_seed(root, monkeypatch
 
     monkeypatch.setattr("aru.shadows.unlearned.find", lambda name: replace(method, function=_same_module(watched, method)))
     shadows = plan(root, 2)
-    (asked,) = not_unlearned(shadows, draw, choice(config), config, work)
-    unlearn_shadow(asked, draw, choice(config), config, work)
-    assert seen == [(asked.number, 4, len(asked.positions) - 4)]
+    (affected,) = not_unlearned(shadows, draw, choice(config), config, work)
+    unlearn_shadow(affected, draw, choice(config), config, work)
+    assert seen == [(affected.number, 4, len(affected.positions) - 4)]
 
 
 def _same_module(function: Callable, method: Any) -> Callable:
@@ -74,13 +74,13 @@ def _same_module(function: Callable, method: Any) -> Callable:
 def test_a_method_that_diverges_is_left_out_and_named(root):
     config, work, draw = load_config(root / "params.yaml", "small"), root / "work" / "small", Draw("official")
     shadows, chosen = plan(root, 2), choice(config, "finetune{lr=1.0e+30,epochs=2}")
-    (asked,) = not_unlearned(shadows, draw, chosen, config, work)
+    (affected,) = not_unlearned(shadows, draw, chosen, config, work)
     unlearn(root, shadows, draw, chosen)
     found = answers(shadows, draw, chosen, config, work)
-    assert found.failed == (asked.number,) and asked.number not in found.numbers and len(found.before) == 1
+    assert found.failed == (affected.number,) and affected.number not in found.numbers and len(found.before) == 1
     assert not_unlearned(shadows, draw, chosen, config, work) == []
     with pytest.raises(InputError, match="diverged on all 1 shadows"):
-        answers([asked], draw, chosen, config, work)
+        answers([affected], draw, chosen, config, work)
 
 
 def test_another_request_or_parameter_has_other_answers_and_untrained_shadows_are_named(root):
