@@ -21,6 +21,7 @@ CODE = "code"
 COMMANDS = (
     "compare",
     "ensembles",
+    "results",
     "shadows",
     "audit-model",
     "side-by-side",

@@ -2,8 +2,6 @@
 
 import copy
 import dataclasses
-import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +22,8 @@ from aru.audit.standard import standard
 from aru.audit.thresholds import Threshold, Thresholds, check_level, read_thresholds
 from aru.audit.verdicts import Measurement, NotRun, from_interval, judge, measured, overall, power, worst_of
 from aru.core.errors import InputError
-from aru.reporting.audit import page
 from tests.helpers import audited, tracked
 from tests.helpers.audited import case_of, classifier_reset, original, retrained, taught_again, uniform_on_forget
-from tests.helpers.pages import Reader
 from tests.helpers.toys import CPU
 from tests.helpers.untouched import untouched
 
@@ -330,36 +326,6 @@ def test_the_full_level_without_shadow_models_names_the_command_and_is_not_passe
     assert "aru shadows build --benchmark toy" in rows["rmia"]["not_run"]
     assert "--interclass" in rows["interclass"]["not_run"]
     assert record["verdict"] == "inconclusive", "required tests that were not made are not passed"
-
-
-def test_the_record_and_the_page_are_the_same_for_the_same_model_and_tell_no_time(tmp_path):
-    for name in ("first", "second"):
-        page.write_audit(tmp_path / name, record_of("quick", original(), tmp_path))
-    for name in ("audit.json", "audit.html"):
-        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
-    assert "seconds" not in (tmp_path / "first" / "audit.json").read_text()
-
-
-def test_the_page_fetches_nothing_and_says_verdict_figures_and_what_was_not_tested(tmp_path):
-    record = record_of("quick", original(), tmp_path)
-    text = page.audit_page(record)
-    reader = Reader(text)
-    assert not reader.open and not {"script", "link", "img", "iframe"} & {name for name, _ in reader.elements}
-    assert not re.search(r"https?://|url\(|@import", text) and "FAIL" in reader.text
-    for row in record["criteria"]:
-        for cell in page.criterion_cells(row):
-            assert cell in reader.text, row["name"]
-    assert record["details"]["people"]["most_exposed"][0]["id"] in reader.text
-    for phrase in ("not asked for: the level full needs a pool of shadow models", "no proof of erasure", "Not tested"):
-        assert phrase in reader.text
-
-
-def test_hostile_names_stay_text(tmp_path):
-    record = json.loads(json.dumps(record_of("quick", retrained(0), tmp_path)))
-    record["model"] = '<script>alert("x")</script>'
-    record["details"]["people"]["most_exposed"][0]["id"] = "<img src=x onerror=y>"
-    reader = Reader(page.audit_page(record))
-    assert not {"script", "img"} & {name for name, _ in reader.elements}
 
 
 def test_a_criterion_without_any_figure_is_refused():

@@ -19,9 +19,8 @@ from aru.comparison.plan import make_plan
 from aru.compute.device import make_compute
 from aru.core.config import load_config
 from aru.core.errors import InputError
-from aru.core.files import file_md5, read_json, write_json
+from aru.core.files import file_md5, read_json
 from aru.metrics.relearning.relearn import RelearnConfig
-from aru.reporting.audit.side_by_side import read_audits
 from aru.shadows.build import Build, PoolRequest
 from aru.stages.model_audit import audit_cell, audit_folder
 from aru.stages.runner import run
@@ -198,10 +197,3 @@ def test_audits_stand_beside_each_other_without_anybodys_id(
     assert exposed and not any(name in shown for name in exposed)
     assert main(["side-by-side", "other"]) == 2
     assert "aru audit MODEL --level full" in capsys.readouterr().err
-
-
-def test_audits_of_different_limits_are_not_set_beside_each_other(tmp_path: Path) -> None:
-    for version in (1, 2):
-        write_json(tmp_path / "audit" / f"model{version}-quick" / "audit.json", {"thresholds_version": version})
-    with pytest.raises(InputError, match=r"versions \[1, 2\]"):
-        read_audits(tmp_path, "quick")

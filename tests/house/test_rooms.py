@@ -23,6 +23,7 @@ SAME_NAME = {
         "prepare": "the algorithm, and the stage that runs it on files",
         "registry": "what is found by name: the peer methods, and the sources of data",
         "report": "the page of a run, and the stage that writes it",
+        "results": "the table of a run's results, and the command that writes a comparison's pages again",
         "retrain": "the peer method, and the stage that makes the reference",
         "side_by_side": "the table of all audits, and the command that prints it",
         "texts": "the fixed sentences of an audit, of a comparison",

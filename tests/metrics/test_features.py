@@ -1,17 +1,14 @@
-"""Spectra of activation maps, filtered and corrupted images, and their figures."""
+"""Spectra of activation maps, filtered and corrupted images."""
 
 import json
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from aru.core.errors import InputError
-from aru.core.names import MODELS
 from aru.data.images import ImageSet
 from aru.metrics.representation.feature_use import band_powers, evenness, feature_use
 from aru.metrics.representation.filtering import (
@@ -25,7 +22,6 @@ from aru.metrics.representation.filtering import (
     low_pass,
 )
 from aru.nets.models import build
-from aru.reporting.feature_figures import accuracy_by_frequency, spectra_by_layer, write_feature_figures
 from tests.helpers.toys import CPU, generator, image_set, small_net
 from tests.helpers.untouched import untouched
 
@@ -249,55 +245,3 @@ def test_same_seed_same_noise() -> None:
         filter_sensitivity({"original": model}, data, compute=CPU, seed=3, radii=(0.2,), resamples=100) for _ in range(2)
     )
     assert json.loads(json.dumps(first, allow_nan=False)) == first == second
-
-
-# Figures -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def spectra() -> dict:
-    return feature_use(
-        {name: small_net(seed) for seed, name in enumerate(MODELS)}, image_set(6, side=32), compute=CPU, seed=0, resamples=100
-    )
-
-
-def test_spectra_are_drawn_as_they_are(spectra: dict) -> None:
-    panels = [axes for axes in spectra_by_layer(spectra).axes if axes.get_visible()]
-    assert [axes.get_title() for axes in panels] == ["conv1", "conv2"]
-    for axes in panels:
-        for line, model in zip(axes.lines, MODELS, strict=True):
-            layer = spectra["models"][model]["layers"][axes.get_title()]
-            assert line.get_ydata().tolist() == layer["shares"]
-            assert line.get_label() == f"{model}, {layer['evenness']:.2f}"
-        assert [label.get_text() for label in axes.get_xticklabels()] == ["0–0.125", "0.125–0.25", "0.25–0.375", "> 0.375"]
-
-
-def test_missing_bands_and_dead_layers_can_be_drawn() -> None:
-    dead = feature_use({"original": Stage([0.0])}, image_set(4), compute=CPU, seed=0, resamples=100)
-    line = spectra_by_layer(dead).axes[0].lines[0]
-    assert np.isnan(line.get_ydata()).all() and line.get_label() == "original, –"
-
-
-def test_accuracies_are_drawn_as_they_are(sensitivity: dict) -> None:
-    low, high, bars = accuracy_by_frequency(sensitivity).axes
-    for axes, key in ((low, "low_pass"), (high, "high_pass")):
-        drawn = {line.get_label(): list(line.get_ydata()) for line in axes.lines if not line.get_label().startswith("_")}
-        assert drawn == {model: [entry[model]["share"] for entry in sensitivity[key]] for model in MODELS}
-    heights = {container.get_label(): [bar.get_height() for bar in container] for container in bars.containers}
-    assert heights["original"] == [entry["original"]["share"] for entry in sensitivity["corruptions"].values()]
-
-
-def test_figures_are_the_same_bytes_again(spectra: dict, sensitivity: dict, tmp_path: Path) -> None:
-    folders = [tmp_path / "first", tmp_path / "second"]
-    for folder in folders:
-        folder.mkdir()
-    first, second = (write_feature_figures(folder, spectra, sensitivity) for folder in folders)
-    for name, path in first.items():
-        assert path.read_bytes() == second[name].read_bytes()
-        with Image.open(path) as picture:
-            assert set(picture.info) <= {"dpi"} and picture.width >= 800
-
-
-def test_a_model_without_a_colour_is_named(spectra: dict) -> None:
-    with pytest.raises(InputError, match="no colour is known for the model 'other'"):
-        spectra_by_layer({"bands": spectra["bands"], "models": {"other": spectra["models"]["original"]}})

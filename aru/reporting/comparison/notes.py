@@ -18,7 +18,7 @@ _SHORT = {
 }
 
 NO_CHANGE = 0.001
-"""Below this no figure of a run is told from the original's: training seeds differ by twenty times as much."""
+"""Differences to the original's figures below this count as none: training seeds differ by twenty times as much."""
 
 
 def notes(comparison: Comparison) -> list[str]:
@@ -75,21 +75,21 @@ def _repetition(comparison: Comparison) -> list[str]:
     draws = max(row.size[1] for row in comparison.rows)
     if seeds < 2 and draws < 2:
         return [
-            "One training seed and one forget draw: there is no interval and no test, and no two methods can be told "
-            "apart by this table; another seed may turn their order round."
+            "One training seed and one forget draw: there is no interval and no test, and this table "
+            "distinguishes no two methods; another seed may reverse their order."
         ]
     found = []
     if seeds < 2:
         found.append(
-            "One training seed: intervals and tests speak of other forget draws from this one original model, not of "
+            "One training seed: intervals and tests hold for other forget draws from this original model, not for "
             "another training."
         )
     elif seeds <= max(COVERAGE):
         nearest = max(count for count in COVERAGE if count <= seeds)
         found.append(
-            f"{seeds} training seeds: read the intervals as too narrow. With {nearest} seeds and one draw, intervals "
-            f"of this kind held the truth in {100 * COVERAGE[nearest]:.0f} % of simulated cases instead of 95 %; the "
-            "p-values know how few seeds there are, the intervals do not."
+            f"{seeds} training seeds: the intervals are too narrow. With {nearest} seeds and one draw, intervals "
+            f"of this kind held the truth in {100 * COVERAGE[nearest]:.0f} % of simulated cases instead of 95 %; "
+            "p-values account for the number of seeds, the intervals do not."
         )
     if (seeds if seeds > 1 else draws) < MIN_UNITS:
         found.append(f"p-values and the equivalence test need at least {MIN_UNITS} independent units and are left out.")
@@ -107,8 +107,8 @@ def _unchanged(comparison: Comparison) -> list[str]:
         own = row.runs.set_index(PLACE)
         beside = theirs.reindex(own.index)[list(MEASURED)]
         apart = (own[list(MEASURED)] - beside).abs().to_numpy()
-        told = np.isfinite(apart).any(axis=1).all()
-        if row.label not in ANCHORS and told and np.nanmax(apart) < NO_CHANGE:
+        measured = np.isfinite(apart).any(axis=1).all()
+        if row.label not in ANCHORS and measured and np.nanmax(apart) < NO_CHANGE:
             found.append(row_name(row.label))
     return (
         [
@@ -148,8 +148,7 @@ def _failed(comparison: Comparison) -> list[str]:
         return []
     reasons = sorted({reason for row in comparison.rows for reason in row.runs["reason"] if reason})
     return [
-        f"Diverged and left out of the means, which flatters the method: {', '.join(failed)}. What was said: "
-        f"{'; '.join(reasons)}."
+        f"Diverged and left out of the means, which flatters the method: {', '.join(failed)}. Reasons: {'; '.join(reasons)}."
     ]
 
 

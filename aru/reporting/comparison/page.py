@@ -1,9 +1,12 @@
 """The results page: one self-contained file in which every row leads to its runs and to the command that computes it."""
 
+import html
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from aru.comparison.conclusions import Comparison, compare
@@ -46,15 +49,25 @@ def write_results(
         plots = [write_plots(one, place, _slug(one.setting)) for one in comparisons]
     figures = [{kind: folder / "figures" / path.name for kind, path in found.items()} for found in plots]
     write_json(folder / "records.json", sorted(map(_finite, records), key=_order))
-    for name, text in (
-        ("results.md", results_markdown(comparisons, title)),
-        ("results.html", results_page(comparisons, figures, links or {}, title)),
-    ):
-        with atomic_path(folder / name) as path:
-            path.write_text(text, encoding="utf-8")
-    return [folder / name for name in ("results.html", "results.md", "records.json")] + [
-        path for found in figures for path in found.values()
-    ]
+    pages = _write_pages(comparisons, figures, folder, links or {}, title)
+    return [*pages, folder / "records.json", *(path for found in figures for path in found.values())]
+
+
+def rewrite_results(records: Iterable[Mapping[str, Any]], folder: Path, *, title: str) -> list[Path]:
+    """Write results.html and results.md into `folder`, as `write_results` does without links; result: both files.
+
+    No folder of figures is left beside the page, which has them inside. Raises InputError for records that do not fit.
+    """
+    comparisons = compare(records)
+    with TemporaryDirectory() as place:
+        figures = [write_plots(one, Path(place), _slug(one.setting)) for one in comparisons]
+        return _write_pages(comparisons, figures, Path(folder), {}, title)
+
+
+def read_title(path: Path) -> str | None:
+    """The title of a results page; None where there is no page or it has none."""
+    found = re.search(r"<title>(.*?)</title>", path.read_text(encoding="utf-8"), re.DOTALL) if path.is_file() else None
+    return html.unescape(found[1]) if found else None
 
 
 def results_page(
@@ -64,6 +77,23 @@ def results_page(
     sections = [section(one, plots, links, slug=_slug(one.setting)) for one, plots in zip(comparisons, figures, strict=True)]
     page = ResultsPage(title, READING, FIGURES_TEXT, DIFFERENCES, PUBLISHED, tuple(sections))
     return render("comparison/page.html.j2", page, style="comparison/page.css", script="comparison/sortable.js")
+
+
+def _write_pages(
+    comparisons: Sequence[Comparison],
+    figures: Sequence[Mapping[str, Path]],
+    folder: Path,
+    links: Mapping[str, str],
+    title: str,
+) -> list[Path]:
+    texts = {
+        "results.html": results_page(comparisons, figures, links, title),
+        "results.md": results_markdown(comparisons, title),
+    }
+    for name, text in texts.items():
+        with atomic_path(folder / name) as path:
+            path.write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
 
 
 def _slug(setting: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from aru.stats.paired_tests import MARGIN, MIN_UNITS
 READING = (
     "Unlearning aims at the retrained model, which never saw the forget images; the original saw them all. Every method of a "
     "training seed starts from the same original. Test accuracy is utility; the forgetting score F is the distance of the "
-    "benchmark's attack from a coin's 0.5; NoMUS = (accuracy + 1 - 2 F) / 2. The class-matched AUC compares forget with "
+    "benchmark's attack from the 0.5 of a guess; NoMUS = (accuracy + 1 - 2 F) / 2. The class-matched AUC compares forget with "
     "unseen images of the same class only, so that labels do not give the answer; what counts is its gap to the retrained "
     "model, not its distance from 0.5. NoMUS is shown because published tables rank by it; it rewards accuracy above the "
     "retrained model's."
@@ -26,8 +26,8 @@ DIFFERENCES = (
     "The method's figure minus the other's, paired by training seed and forget draw, with its bootstrap interval; below, the "
     "p-value of a paired t-test over n independent units (training seeds; draws where there is one seed), by Holm's "
     f"correction for all methods of this column; no p with fewer than {MIN_UNITS} units or where runs do not differ. "
-    f"Equivalent accuracy: two one-sided t-tests exclude a difference of {MARGIN:g} or more either way; 'not shown' is no "
-    "sign of a difference. Its p-value is not corrected."
+    f"Equivalent accuracy: two one-sided t-tests exclude a difference of {MARGIN:g} or more in either direction; 'not shown' "
+    "is no sign of a difference. Its p-value is not corrected."
 )
 PUBLISHED = (
     "As printed, from other recipes than ours and, below the benchmark's own rows, from other splits and choices, too: they "

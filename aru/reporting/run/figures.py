@@ -49,7 +49,7 @@ def loss_histograms(predictions: Predictions) -> Figure:
 
 
 def roc_curves(predictions: Predictions) -> Figure:
-    """The class-matched loss attack on logarithmic axes, where the few who can be accused with certainty show.
+    """The class-matched loss attack on logarithmic axes, which show low rates of false positives.
 
     Without a class on both sides there is nothing but the guess to draw.
     """
@@ -72,8 +72,8 @@ def roc_curves(predictions: Predictions) -> Figure:
         yscale="log",
         xlim=(floor, 1),
         ylim=(floor, 1.15),
-        xlabel="unseen images wrongly called forgotten",
-        ylabel="forget images found",
+        xlabel="unseen images called members (false positives)",
+        ylabel="forget images found (true positives)",
     )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(_percent))

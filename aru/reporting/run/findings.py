@@ -1,9 +1,9 @@
-"""What the figures say in words: computed from metrics and costs, never written beforehand.
+"""The findings of a run in sentences: computed from metrics and costs, never written beforehand.
 
-Whether the unlearned model reaches the retrained one is read off the paired 95 % interval of their difference: beyond
-zero, they differ; within `MARGIN` on both sides, they are level; otherwise this run is too small to say. No difference is
-judged by an interval over fewer than five people: such intervals are far too narrow. An AUC is called a giveaway only where
-its own interval lies above 0.5, the guess.
+Whether the unlearned model reaches the retrained one is decided by the paired 95 % interval of their difference: if it
+excludes zero, they differ; if it lies within `MARGIN` on both sides, they are level; otherwise the run is inconclusive. No
+difference is judged by an interval over fewer than five people: such intervals are far too narrow. An AUC counts as a leak
+only where its own interval lies above 0.5, the guess.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from aru.reporting.run.results import seconds
 from aru.stats.stand_ins import LEAST_PEOPLE
 
 MARGIN = 0.05
-"""A difference in AUC, NoMUS or accuracy that is taken for none; two seeds of one recipe differ by .02 or so."""
+"""Differences in AUC, NoMUS or accuracy up to this count as none; two seeds of one recipe differ by .02 or so."""
 GUESS = 0.5
 """The AUC of an attacker who knows nothing."""
 State = Literal["good", "bad", "open"]
@@ -58,7 +58,7 @@ def signed(value: float) -> str:
 
 
 def findings(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
-    """Everything that is said above the figures, in reading order; only what the files hold is said."""
+    """All findings, in reading order; what the files do not hold is left out."""
     found = [
         *_not_measured(metrics),
         _something_to_forget(metrics),
@@ -96,7 +96,7 @@ def _too_few(metrics: Mapping[str, Any], *sets: str) -> str | None:
     if not few:
         return None
     return (
-        f"There are too few people to tell ({', '.join(few)}; {LEAST_PEOPLE} are needed): the interval speaks of these "
+        f"Too few people for a judgement ({', '.join(few)}; {LEAST_PEOPLE} are needed): the interval speaks of these "
         "photos alone."
     )
 
@@ -134,24 +134,24 @@ def _forgetting(metrics: Mapping[str, Any]) -> Finding | None:
         return Finding("open", "Forgetting not judged", f"Class-matched AUC. {auc}. {few}")
     low, high = metrics["intervals"]["unlearned"]["mia_matched/auc"]
     if auc.low > 0 and low > GUESS:
-        text = f"The unlearned model does not reach the retrained one: it still gives forget images away, {auc}."
+        text = f"The unlearned model does not reach the retrained one: an attack still recognises forget images, {auc}."
         return Finding("bad", "Forgetting short", f"Class-matched AUC. {text}{_closed(metrics)}")
     if auc.high < 0 and high < GUESS:
-        text = f"Forget images now stand out by losses that are too high, {auc}: that is noticeable too."
+        text = f"The losses on forget images are now too high, {auc}: an attack can use that, too."
         return Finding("bad", "Forgetting overshot", f"Class-matched AUC. {text}")
     if auc.low > 0 or auc.high < 0:
-        shown = "gives forget images away" if auc.low > 0 else "has losses on forget images by which they stand out"
+        shown = "an attack recognises forget images" if auc.low > 0 else "the losses on forget images are too high"
         text = (
-            f"The unlearned model is told from the retrained one, {auc}; that it {shown} is not shown: its AUC lies in "
-            f"[{low:.4f}, {high:.4f}], a guess is {GUESS}."
+            f"The unlearned model differs from the retrained one, {auc}. That {shown} is not shown: its AUC lies in "
+            f"[{low:.4f}, {high:.4f}], and a guess has {GUESS}."
         )
         return Finding("open", "Forgetting differs", f"Class-matched AUC. {text}{_closed(metrics)}")
-    text = f"Class-matched AUC. The unlearned model is not told from the retrained one here, {auc}.{_closed(metrics)}"
+    text = f"Class-matched AUC. No difference to the retrained model is shown, {auc}.{_closed(metrics)}"
     return Finding("good", "Forgetting level", text) if auc.level else _undecided("Forgetting", text, auc)
 
 
 def _closed(metrics: Mapping[str, Any]) -> str:
-    """How much of the way from the original to the retrained model was gone; said where there is a way to go."""
+    """The share of the original's distance to the retrained model that was closed; empty where there is no distance."""
     start, end = (_compare(metrics, model, "mia_matched/auc") for model in ("original", "unlearned"))
     if start is None or end is None or start.low <= 0:
         return ""
@@ -176,7 +176,7 @@ def _score(metrics: Mapping[str, Any], key: str, name: str, *sets: str) -> Findi
 
 def _undecided(name: str, text: str, compared: _Compared) -> Finding:
     worst = max(compared.low, compared.high, key=abs)
-    return Finding("open", f"{name} undecided", f"{text} A difference of {signed(worst)} can not be excluded.")
+    return Finding("open", f"{name} undecided", f"{text} A difference of {signed(worst)} cannot be excluded.")
 
 
 def _noise_floor(metrics: Mapping[str, Any]) -> Finding | None:
@@ -199,7 +199,7 @@ def _label_shift(metrics: Mapping[str, Any]) -> Finding | None:
     return Finding(
         "open",
         "Labels alone",
-        f"An attacker who sees nothing but the label tells forget from unseen images with accuracy "
+        f"An attacker who sees nothing but the label distinguishes forget from unseen images with accuracy "
         f"{accuracy:.4f}. A forgetting score of up to {accuracy - 0.5:.4f} may come from that and not from memory; "
         "the class-matched figures are free of it.",
     )
@@ -210,4 +210,4 @@ def _cost(costs: Mapping[str, Mapping[str, Any]]) -> Finding | None:
     if ours is None or not theirs:
         return None
     text = f"Unlearning took {ours:.1f} s, retraining {theirs:.1f} s: {ours / theirs:.0%} of it."
-    return Finding("good" if ours < theirs else "bad", "Cheaper" if ours < theirs else "Dearer", text)
+    return Finding("good" if ours < theirs else "bad", "Cheaper" if ours < theirs else "More expensive", text)

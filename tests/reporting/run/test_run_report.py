@@ -54,7 +54,7 @@ def test_page_holds_the_figures_and_the_costs(work: Path, metrics: dict) -> None
     assert f"[{low:.4f}, {high:.4f}]" in text
     for share in ("125.0%", "100.0%", "31.2%"):  # train, retrain, and attack + mask + finetune of retrain
         assert share in text
-    for title in ("What it says", "The data", "What it cost", "Settings", "What is not claimed", "Made from"):
+    for title in ("Findings", "The data", "Costs", "Settings", "What is not claimed", "Made from"):
         assert title in text
     assert "F0001/A" in text and "and 18 more" in text and "67–80" in text and "total variation0.125" in text
 
@@ -210,10 +210,15 @@ def test_says_how_it_fell(metrics: dict, model: str, key: str, bounds: tuple[flo
 @pytest.mark.parametrize(
     "bounds, own, mark, said_of_it",
     [
-        ((0.05, 0.2), (0.38, 0.49), "Forgetting differs", "gives forget images away is not shown"),  # .44 against .32: no gift
-        ((0.05, 0.2), (0.47, 0.6), "Forgetting differs", "[0.4700, 0.6000], a guess is 0.5"),
-        ((-0.2, -0.05), (0.51, 0.6), "Forgetting differs", "by which they stand out is not shown"),
-        ((0.05, 0.2), (0.51, 0.6), "Forgetting short", "gives forget images away, "),
+        (
+            (0.05, 0.2),
+            (0.38, 0.49),
+            "Forgetting differs",
+            "an attack recognises forget images is not shown",
+        ),  # .44 against .32
+        ((0.05, 0.2), (0.47, 0.6), "Forgetting differs", "[0.4700, 0.6000], and a guess has 0.5"),
+        ((-0.2, -0.05), (0.51, 0.6), "Forgetting differs", "the losses on forget images are too high is not shown"),
+        ((0.05, 0.2), (0.51, 0.6), "Forgetting short", "an attack still recognises forget images, "),
     ],
 )
 def test_a_giveaway_is_an_auc_above_a_guess(metrics: dict, bounds, own, mark: str, said_of_it: str) -> None:
@@ -245,7 +250,7 @@ def test_says_what_chance_gives(metrics: dict, score: float, mark: str) -> None:
     assert mark in said(metrics)
 
 
-@pytest.mark.parametrize("unlearning, mark", [(3.0, "Cheaper"), (50.0, "Dearer")])
+@pytest.mark.parametrize("unlearning, mark", [(3.0, "Cheaper"), (50.0, "More expensive")])
 def test_says_what_it_cost(metrics: dict, unlearning: float, mark: str) -> None:
     costs = {
         "attack": {"seconds": 1.0},

@@ -1,0 +1,45 @@
+"""The comparisons of docs/: their pages are those that `python -m aru results` makes of their records."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from aru.__main__ import main
+from aru.core.files import write_json
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+FOLDERS = sorted(path.parent.relative_to(DOCS).as_posix() for path in DOCS.rglob("records.json"))
+PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")
+
+
+def without_plots(page: Path) -> str:
+    """The page without the bytes of its plots, which differ with the version of matplotlib."""
+    return PICTURE.sub("", page.read_text(encoding="utf-8"))
+
+
+def test_there_are_published_comparisons() -> None:
+    assert "mufac-32px-clean" in FOLDERS and "mufac-32px-clean/ablation" in FOLDERS
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_published_pages_are_those_of_their_records(folder: str, tmp_path: Path) -> None:
+    for name in ("records.json", "results.html"):
+        shutil.copy(DOCS / folder / name, tmp_path / name)
+    published = without_plots(tmp_path / "results.html")
+    assert len(PICTURE.findall((tmp_path / "results.html").read_text(encoding="utf-8"))) >= 1
+    assert main(["results", str(tmp_path)]) == 0
+    assert (tmp_path / "results.md").read_text(encoding="utf-8") == (DOCS / folder / "results.md").read_text(encoding="utf-8")
+    assert without_plots(tmp_path / "results.html") == published
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["records.json", "results.html", "results.md"]
+
+
+def test_a_folder_without_title_or_records_names_the_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["results", str(tmp_path)]) == 2
+    assert "--title" in capsys.readouterr().err
+    assert main(["results", str(tmp_path), "--title", "x"]) == 2
+    assert "records.json does not exist" in capsys.readouterr().err
+    write_json(tmp_path / "records.json", [])
+    assert main(["results", str(tmp_path), "--title", "x"]) == 2
+    assert "no records" in capsys.readouterr().err
