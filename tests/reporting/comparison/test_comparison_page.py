@@ -217,7 +217,7 @@ def test_missing_pieces_are_named() -> None:
 
 def test_few_seeds_are_named() -> None:
     assert "One training seed and one forget draw: there is no interval" in said(made_records(seeds=1, repeats=2))
-    assert "from this one original model" in said(made_records(seeds=1, draws=3, protocol="clean"))
+    assert "from this original model" in said(made_records(seeds=1, draws=3, protocol="clean"))
     two, three, many = (said(made_records(methods=("retrain", "aru"), seeds=seeds)) for seeds in (2, 3, 12))
     assert "50 % of simulated cases" in two and "need at least 3 independent units" in two
     assert "75 % of simulated cases" in three and "need at least" not in three and many == ""
