@@ -147,7 +147,8 @@ def read_sets(archive: Path, manifest: pd.DataFrame, task: str, side: int) -> Se
             return image, {"boxes": corners * side / picture.width, "labels": labels}
 
         items = {name: [item(path) for path in manifest.path[manifest.role == name]] for name in SETS}
-    return structured_sets(**items, outputs=len(PARTS) if task == "segmentation" else len(BOXED) + 1)
+    outputs = len(PARTS) if task == "segmentation" else len(BOXED) + 1
+    return structured_sets(*(items[name] for name in SETS), outputs=outputs)
 
 
 def attacked(model: nn.Module, sets: Sets, manifest: pd.DataFrame, task: Task, compute: Compute) -> dict[str, Any]:
@@ -182,7 +183,8 @@ def mean_average_precision(model: nn.Module, data: ImageSet, people: np.ndarray,
     """COCO's mAP over IoU 0.5 to 0.95, and that at 0.5."""
     metric = MeanAveragePrecision()
     for positions in torch.arange(len(data)).split(16):
-        images, targets = data.batch(positions, torch.device("cpu"))
+        batch: tuple[torch.Tensor, Any] = data.batch(positions, torch.device("cpu"))
+        images, targets = batch
         with torch.no_grad():
             metric.update(task.predict(model, images), targets)
     found = metric.compute()

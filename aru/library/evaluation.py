@@ -95,8 +95,8 @@ def evaluate(
         check_outputs(one, sets)
     groups = people_of(people, sets)
     with computing(device, precision) as compute, reporting(progress, callbacks) as report:
-        logits = {
-            name: {role: predict(one, getattr(sets, role), compute=compute, progress=report) for role in SETS}
+        logits: dict[str, dict[str, torch.Tensor]] = {
+            str(name): {str(role): predict(one, getattr(sets, role), compute=compute, progress=report) for role in SETS}
             for name, one in models.items()
         }
     content = summarise(

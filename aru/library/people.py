@@ -25,7 +25,7 @@ def people_of(people: People | None, sets: Sets) -> dict[str, np.ndarray]:
     for name in given:
         if name not in SETS:
             raise InputError(f"people has the set {name!r}{did_you_mean(name, SETS)}; the sets are {', '.join(SETS)}")
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for name in SETS:
         count = len(getattr(sets, name))
         ids = [str(one) for one in given[name]] if name in given else [f"{name} {row}" for row in range(count)]

@@ -14,7 +14,7 @@ from aru.core.errors import InputError
 from aru.core.progress import Progress
 from aru.core.seeds import draw_seed
 from aru.core.stopwatch import Stopwatch
-from aru.data.datasets import Augmentation, Bounds, Source
+from aru.data.datasets import Augmentation, Bounds, OwnSet, Source
 from aru.data.images import Sets
 from aru.library.problem import DataOptions, adapted, filled_copy, read_sets
 from aru.library.progress_bar import reporting
@@ -193,7 +193,7 @@ def _check(method: Method, model: Adapted, config: Section, sets: Sets, source: 
             raise InputError(f"{method.name} adds noise to its inputs, which are {example.dtype}: use a method that does not")
     if sets.retain.targets.is_floating_point() and not method.multilabel:
         raise InputError(f"{method.name} is not defined for several labels an image: use a method that is (`aru.methods()`)")
-    if sets.retain.augmentation == "mufac" and sets.retain.shape[0] != 3:
+    if isinstance(sets.retain, OwnSet) and sets.retain.augmentation == "mufac" and sets.retain.shape[0] != 3:
         raise InputError(f"augment is 'mufac', for 3 channels; the images' shape is {sets.retain.shape}: give a function")
     if method.check is not None and source is None:
         method.check(model, config)

@@ -79,7 +79,7 @@ def _of_timm(name: str, outputs: int, resolution: int, seed: int) -> nn.Module:
             raise
         torch.manual_seed(seed)  # the attempt may have drawn
         model = timm.create_model(name, pretrained=False, num_classes=outputs)
-    model.image_size = resolution
+    vars(model)["image_size"] = resolution  # no parameter, buffer or module: read by `aru.nets.fresh`
     return model
 
 
@@ -209,7 +209,8 @@ def _named_head(module: nn.Module) -> nn.Module | None:
     """What timm's networks name as their classifier; of two, as a distilled network has, the first."""
     get_classifier = getattr(module, "get_classifier", None)
     head = get_classifier() if callable(get_classifier) else None
-    return head[0] if isinstance(head, tuple | list) and head else head
+    first = head[0] if isinstance(head, tuple | list) and head else head
+    return first if isinstance(first, nn.Module) else None
 
 
 def batchnorms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:

@@ -56,8 +56,8 @@ def replace_units(model: nn.Module, source: nn.Module, mask: Mask, config: Reset
     result = copy.deepcopy(model).cpu()
     layers, weights, origin = unit_layers(result), unit_weights(result), unit_weights(source)
     if set(mask) != set(weights):
-        layer = sorted(set(mask) ^ set(weights))[0]
-        raise InputError(f"the mask and the model differ at layer {layer!r}: run the stage 'mask' again for this model")
+        differing = sorted(set(mask) ^ set(weights))[0]
+        raise InputError(f"the mask and the model differ at layer {differing!r}: run the stage 'mask' again for this model")
     following = batchnorm_of(result, example.cpu()) if config.batchnorm else {}
     modules, source_modules = dict(result.named_modules()), dict(source.named_modules())
     with torch.no_grad():
