@@ -403,7 +403,7 @@ def test_spoilt_inputs_are_named_and_outputs_kept(copy, stage, spoil, message):
             {"finetune": {"epochs": 1, "batch_size": 512, "lr": 1e30}},
             r"unlearned model: fine-tune.*lower finetune\.lr",
         ),
-        ("prepare", "small", {"model": {"name": "squeezenet1_1"}}, "squeezenet1_1 cannot be used at 32 px: stage mask fails"),
+        ("prepare", "small", {"model": {"name": "alexnet"}}, "alexnet cannot be used at 32 px: stage train fails"),
         ("retrain", "small", {"model": {"name": "alexnet"}}, "alexnet cannot be used at 32 px: stage train fails"),
         ("prepare", "small", {"data": {"forget": {"rows": 5000}}}, "nothing is left to retain"),
         ("train", "small", {"runtime": {"device": "cuda:0"}}, "CUDA is not available"),

@@ -75,7 +75,7 @@ UNFIT = {
     "nobody to forget": (["data.forget.subjects=[F0001/M, F0008/M]"], "no training photo of 'F0008/M'"),
     "people who come along": (["data.forget.subjects=[F0003/D]"], "does not name (photos): F0001/D (4). Say --yes"),
     "an unknown different person": (["data.merge.different=[[F0001/D, F0777/D]]"], "unknown person 'F0777/D'"),
-    "a network without one output": (["model.name=inception_v3"], "unknown model 'inception_v3'"),
+    "an unknown network": (["model.name=resnet19"], "unknown model 'resnet19'"),
     "patches that do not tile": (["model.name=vit_tiny", "data.resolution=50"], "cannot be built for 50 px images"),
     "a device that is not here": (["runtime.device=cuda:9"], "runtime.device is 'cuda:9' but CUDA"),
 }
