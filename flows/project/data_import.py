@@ -19,9 +19,8 @@ from flows.project.folder import lock_folder, project_lock
 from flows.project.params import PARAMS_FILE, Change, activate, configured, propose
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from aru.data.evidence import DataAudit
+    from aru.data.prepare import ArchiveRows
 
 DATA = "data"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
@@ -60,9 +59,9 @@ def import_data(
         try:
             _copy(layout_source, source, staged)
             with progress("import") as shown:
-                rows, notes = _read(edit.config.data.layout, staged, source, shown)
-            found = _audited(edit.config, rows, notes)
-            confirm(select(edit.config, with_roles(edit.config, rows)))
+                read = _read(edit.config.data.layout, staged, source, shown)
+            found = _audited(edit.config, read)
+            confirm(select(edit.config, with_roles(edit.config, read.rows)))
             (root / DATA).mkdir(exist_ok=True)
             os.replace(staged, root / archive)
         finally:
@@ -73,7 +72,7 @@ def import_data(
     return Imported(archive, tracked_by, found, edit.changes)
 
 
-def _read(layout: str, staged: Path, source: Path, progress: Progress) -> "tuple[pd.DataFrame, tuple[str, ...]]":
+def _read(layout: str, staged: Path, source: Path, progress: Progress) -> "ArchiveRows":
     """The rows and notes of the copy; its faults are reported with the path of the user's own file."""
     from aru.data.prepare import read_archive
 
@@ -89,7 +88,7 @@ def audit_data(root: Path, benchmark: str, *, progress: Progress) -> "DataAudit"
     from aru.data.prepare import read_archive
 
     archive, config = root / load_archive(root / PARAMS_FILE, benchmark), configured(root / PARAMS_FILE, benchmark)
-    return _audited(config, *read_archive(config.data.layout, archive, progress=progress))
+    return _audited(config, read_archive(config.data.layout, archive, progress=progress))
 
 
 def make_faces(root: Path, *, progress: Progress) -> Path:
@@ -103,19 +102,19 @@ def make_faces(root: Path, *, progress: Progress) -> Path:
     return root / archive
 
 
-def _audited(config: Config, rows: "pd.DataFrame", notes: tuple[str, ...]) -> "DataAudit":
+def _audited(config: Config, read: "ArchiveRows") -> "DataAudit":
     """The counts of the audit; by name who was merged and who is suspected to be one ("people"), and who is forgotten."""
     from aru.data.census import census
     from aru.data.evidence import merge_evidence
 
-    manifest, merge = with_roles(config, rows), config.data.merge
+    manifest, merge = with_roles(config, read.rows), config.data.merge
     found: DataAudit = {
-        **census(manifest, merge),
+        **census(manifest, merge, read.classes),
         "people": merge_evidence(manifest, merge),
         "selection": list(select(config, manifest).lines),
     }
-    if notes:
-        found["cut"] = "\n".join(notes)
+    if read.notes:
+        found["cut"] = "\n".join(read.notes)
     return found
 
 
