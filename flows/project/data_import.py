@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from aru.core.config import Config, load_archive
 from aru.core.errors import InputError
+from aru.core.name_rules import check_name
 from aru.core.progress import Progress
-from aru.data.sources.registry import source_by_name
+from aru.data.sources.registry import SOURCES, source_by_name
 from aru.data.sources.source import Source
 from flows.project import versioning
 from flows.project.checks import Confirm, ShowProgress, check_machine, select, with_roles
@@ -21,8 +22,10 @@ from flows.project.params import PARAMS_FILE, Change, activate, configured, prop
 if TYPE_CHECKING:
     from aru.data.evidence import DataAudit
     from aru.data.prepare import ArchiveRows
+    from aru.data.sources.found import Columns
 
 DATA = "data"
+EMBEDDED = "faces"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 
@@ -70,6 +73,53 @@ def import_data(
         edit.write()
         activate(root / PARAMS_FILE, layout, archive)
     return Imported(archive, tracked_by, found, edit.changes)
+
+
+def import_photos(
+    root: Path,
+    source: str,
+    path: Path,
+    name: str,
+    columns: "Columns",
+    *,
+    settings: Sequence[tuple[str, Any]] = (),
+    confirm: Confirm,
+    progress: Shown,
+) -> Imported:
+    """Check a user's own photos, write them as data/NAME.zip in the layout "table", and make NAME an active benchmark.
+
+    A benchmark that is not in params.yaml yet gets a section: MUFAC's recipe, the clean protocol, one person drawn as the
+    forget set, the first label as the task. `settings` come after these. Raises InputError with all faults at once.
+    """
+    from aru.data.own_photos import convert
+
+    check_name(name, where="--name")
+    if name in (*SOURCES, EMBEDDED, "benchmarks"):
+        raise InputError(f"--name {name} is taken by this project ({', '.join(SOURCES)}, {EMBEDDED}): give another name")
+    with project_lock(root):
+        archive, staged = f"{DATA}/{name}.zip", lock_folder(root) / f"{name}.zip"
+        try:
+            with progress("import") as shown:
+                read = convert(source, path, staged, columns, progress=shown)
+            new = Config.model_validate({"data": _first_parameters(read)}).model_dump(mode="json", exclude_none=True)
+            edit = propose(root / PARAMS_FILE, name, settings, new=new)
+            if edit.config.data.layout != "table":
+                raise InputError(f"the section {name} of {PARAMS_FILE} has another layout than table: give another --name")
+            check_machine(edit.config, {"data.task", *(change.name for change in edit.changes)}, staged)
+            found = _audited(edit.config, read)
+            confirm(select(edit.config, with_roles(edit.config, read.rows)))
+            (root / DATA).mkdir(exist_ok=True)
+            os.replace(staged, root / archive)
+        finally:
+            staged.unlink(missing_ok=True)
+        tracked_by = versioning.track(root, archive)
+        edit.write()
+        activate(root / PARAMS_FILE, name, archive)
+    return Imported(archive, tracked_by, found, edit.changes)
+
+
+def _first_parameters(read: "ArchiveRows") -> dict[str, Any]:
+    return {"layout": "table", "task": next(iter(read.classes)), "protocol": "clean", "forget": {"draw": 1}}
 
 
 def _read(layout: str, staged: Path, source: Path, progress: Progress) -> "ArchiveRows":
