@@ -39,11 +39,8 @@ def records() -> list[dict[str, str]]:
 
 
 def as_csv(sign: str = ",", end: str = "\n", blank: str = "") -> str:
-    lines = [
-        sign.join(["file_name", "person", "label"]),
-        *(sign.join(f" {cell} " for cell in row.values()) for row in records()),
-    ]
-    return end.join([lines[0], blank, *lines[1:], blank])
+    lines = [sign.join(f" {cell} " for cell in row.values()) for row in records()]
+    return end.join([sign.join(["file_name", "person", "label"]), blank, *lines, blank])
 
 
 TABLES = {
