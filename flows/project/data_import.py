@@ -84,7 +84,7 @@ def import_photos(
     *,
     settings: Sequence[tuple[str, Any]] = (),
     confirm: Confirm,
-    progress: Shown,
+    progress: ShowProgress,
 ) -> Imported:
     """Check a user's own photos, write them as data/NAME.zip in the layout "table", and make NAME an active benchmark.
 
