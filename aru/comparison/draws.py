@@ -11,8 +11,10 @@ import pandas as pd
 from aru.compute.keys import digest
 from aru.core.config import Config, MergeConfig
 from aru.core.errors import InputError
+from aru.core.label_columns import label_columns
 from aru.core.names import SETS
-from aru.data.images import TASKS, Sets, load_images, sets_by_role
+from aru.data.classes import outputs_of, read_classes
+from aru.data.images import Sets, load_images, sets_by_role
 from aru.data.manifest import read_manifest
 from aru.data.splits import assign_roles
 from aru.data.subjects import DEFAULT_MERGE, split_groups
@@ -109,14 +111,14 @@ def load_draw(prepared: Path, draw: Draw, config: Config) -> tuple[Sets, dict[st
     """The sets of a draw from what the stage `prepare` wrote; the subject of every image, by set; a digest of each set."""
     manifest = assign(_manifest(prepared), draw, config)
     images = load_images(prepared / "images.npy", len(manifest))
-    sets = sets_by_role(manifest, images, config.data.task)
+    sets = sets_by_role(manifest, images, config.data.task, outputs_of(read_classes(prepared), config.data.task))
     subjects = manifest["subject"].to_numpy()
     return sets, {name: subjects[getattr(sets, name).rows] for name in vars(sets)}, set_digests(manifest, config)
 
 
 def set_digests(manifest: pd.DataFrame, config: Config) -> dict[str, str]:
     """A digest of each set: its images' own digests and labels in order, and the size at which they are used."""
-    columns = ["digest", *TASKS[config.data.task]]
+    columns = ["digest", *label_columns(config.data.task)]
     found: dict[str, str] = {}
     parts: dict[str, Any] = {role: manifest["role"] == role for role in SETS}
     parts["train"] = parts["forget"] | parts["retain"]

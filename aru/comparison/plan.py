@@ -186,7 +186,7 @@ def expected_key(task: Task, config: Config, sets: dict[str, str], compute: Comp
 
 def _fitting(choices: Iterable[Choice], config: Config) -> tuple[list[Choice], list[str]]:
     """The choices that are defined for the task, and a sentence for each that is not."""
-    multilabel = config.data.task == "multilabel"
+    multilabel = config.data.multilabel
     chosen, left_out = [], []
     for choice in choices:
         if multilabel and not find(choice.method).multilabel:

@@ -173,7 +173,7 @@ def tunable(text: str, config: Config) -> tuple[list[str], list[str]]:
         method = find(name)
         if name not in SPACES:
             raise InputError(f"{name} has nothing to tune: leave out {', '.join(REFERENCES)}")
-        if config.data.task == "multilabel" and not method.multilabel:
+        if config.data.multilabel and not method.multilabel:
             left_out.append(f"{name} is not defined for the multi-label task and is left out")
         else:
             chosen.append(name)
@@ -184,5 +184,5 @@ def tunable(text: str, config: Config) -> tuple[list[str], list[str]]:
 
 def space_of(method: str, config: Config) -> Space:
     """The method's space for this benchmark's task; independent labels have no softmax to distil."""
-    multilabel = config.data.task == "multilabel"
+    multilabel = config.data.multilabel
     return {name: range_ for name, range_ in SPACES[method].items() if not (multilabel and name == "finetune.distillation")}

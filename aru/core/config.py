@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from aru.core.errors import InputError
+from aru.core.label_columns import MULTILABEL, is_multilabel, label_columns
 from aru.core.name_rules import check_name, check_path
 from aru.core.safe_yaml import parse_yaml
 from aru.core.suggestions import did_you_mean
@@ -53,11 +54,17 @@ class MergeConfig(Section):
     different: tuple[tuple[str, str], ...] = Field((), description="pairs of FAMILY/PERSON that are two people")
 
 
+_TASKS = {"mufac": ("age",), "mucac": ("male", "smiling", "young", MULTILABEL)}
+"""The tasks of the layouts whose labels are fixed."""
+
+
 class DataConfig(Section):
     """In which layout the archive is, at which size images are used, under which protocol."""
 
-    layout: Literal["mufac", "mucac"] = "mufac"
-    task: Literal["age", "male", "smiling", "young", "multilabel"] = "age"
+    layout: Literal["mufac", "mucac", "table"] = "mufac"
+    task: str = Field(
+        "age", description="the label column that is learnt, or several binary ones joined by commas; mucac: multilabel, too"
+    )
     # Below 24 px a ResNet strides over maps of one pixel, whose bfloat16 weight gradient oneDNN leaves undefined: the
     # bytes of two runs then differ.
     resolution: int = Field(128, ge=24, le=512, description="side of the square images, pixels")
@@ -66,14 +73,32 @@ class DataConfig(Section):
     merge: MergeConfig = MergeConfig()
     seed: int = Field(0, ge=0, description="of the clean protocol's matching of unseen to forget")
 
+    @field_validator("task", mode="before")
+    @classmethod
+    def _joined(cls, value: object) -> object:
+        """A list of label columns is the same task as their names joined by commas."""
+        return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+
     @model_validator(mode="after")
     def _task_of_layout(self) -> "DataConfig":
-        if (self.task == "age") != (self.layout == "mufac"):
+        known = _TASKS.get(self.layout)
+        if known is not None and self.task not in known:
             raise ValueError(
                 f"task {self.task!r} does not belong to layout {self.layout!r}: mufac has age; "
                 "mucac has male, smiling, young, multilabel"
             )
+        columns = label_columns(self.task)
+        if known is None and (self.task == MULTILABEL or "" in columns or len(set(columns)) < len(columns)):
+            raise ValueError(
+                f"task {self.task!r} names no label columns: give one column of the table, or several binary ones "
+                "joined by commas, each once"
+            )
         return self
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether several binary labels are learnt at once."""
+        return is_multilabel(self.task)
 
 
 class ModelConfig(Section):
@@ -196,7 +221,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _distillation_of_task(self) -> "Config":
-        if self.data.task == "multilabel" and self.finetune.distillation > 0:
+        if self.data.multilabel and self.finetune.distillation > 0:
             raise ValueError(
                 f"finetune.distillation = {self.finetune.distillation} is not defined for the multi-label task: "
                 "set it to 0, or data.task to one of its labels"

@@ -1,15 +1,21 @@
 """The census of a manifest: how many files, photos and people it has, and its copies, leaks and conflicting labels."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import pandas as pd
 
 from aru.core.config import MergeConfig
 from aru.core.names import FORGET, RETAIN, SETS, TEST, UNSEEN, SetName
+from aru.data.classes import FIXED, Classes
+from aru.data.ids import UNKNOWN_PERSON
 from aru.data.manifest import labels_of
 from aru.data.photos import CONSTANT, COPIES
 from aru.data.subjects import DEFAULT_MERGE, ambiguous_rows, filings, split_groups, suspects
 
+WITHOUT_PERSON = (
+    "Where nobody knows whom an image shows, it counts as a person of its own, together with its copies: other photos of the "
+    "same person may be on both sides. Membership attacks are then weaker than against whole people, and intervals narrower."
+)
 _COUNTS = ("rows", "distinct_files", "distinct_photos", "families", "family_person_keys", "people", "unused_rows")
 
 
@@ -50,7 +56,11 @@ class LabelCounts(TypedDict):
 
 
 class Census(TypedDict):
-    """The content of prepared/audit.json."""
+    """The content of prepared/audit.json.
+
+    Of the layout "table" it has the names of the `classes` by label column; and where there are images of which nobody knows
+    whom they show, how many (`images_without_person`): each counts as a person of its own.
+    """
 
     counts: dict[str, int]
     sets: dict[SetName, SetCounts]
@@ -61,13 +71,15 @@ class Census(TypedDict):
     leaks_into: dict[SetName, Leak]
     photos_with_conflicting_labels: int
     labels: dict[str, LabelCounts]
+    classes: NotRequired[dict[str, list[str]]]
+    images_without_person: NotRequired[int]
 
 
-def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> Census:
+def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE, classes: Classes | None = None) -> Census:
     """Counts of copies, people, leaks and labels, without names; `aru.data.evidence` names the people."""
     roles: dict[SetName, pd.DataFrame] = {role: manifest[manifest["role"] == role] for role in SETS}
     keys = manifest["family"] + "/" + manifest["person"]
-    return {
+    found: Census = {
         "counts": {
             "rows": len(manifest),
             "distinct_files": int(manifest["digest"].nunique()),
@@ -115,6 +127,11 @@ def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> Census
         ),
         "labels": {label: _labels(roles, label) for label in labels_of(manifest)},
     }
+    if classes is not None and any(FIXED.get(label) != names for label, names in classes.items()):
+        found["classes"] = {label: list(names) for label, names in classes.items()}
+    if unknown := int(manifest["person"].str.startswith(UNKNOWN_PERSON).sum()):
+        found["images_without_person"] = unknown
+    return found
 
 
 def format_census(content: Census) -> str:
@@ -128,6 +145,8 @@ def format_census(content: Census) -> str:
     for role, leak in content["leaks_into"].items():
         lines += [f"| leaks into {role}: {_words(what)} | {value} |" for what, value in leak.items()]
     lines.append(f"| photos with conflicting labels | {content['photos_with_conflicting_labels']} |")
+    if unknown := content.get("images_without_person"):
+        lines += [f"| images without a person | {unknown} |", "", WITHOUT_PERSON]
     lines += ["", "| set | images | photos | people | families |", "| --- | ---: | ---: | ---: | ---: |"]
     lines += [
         f"| {role} | {size['images']} | {size['photos']} | {size['people']} | {size['families']} |"
@@ -135,7 +154,9 @@ def format_census(content: Census) -> str:
     ]
     for label, found in content["labels"].items():
         classes = sorted({name for counts in found["counts"].values() for name in counts}, key=int)
-        lines += ["", f"| {label} | " + " | ".join(classes) + " |", "| --- |" + " ---: |" * len(classes)]
+        names = content.get("classes", {}).get(label)
+        titles = [names[int(name)].replace("|", "\\|") if names else name for name in classes]
+        lines += ["", f"| {label} | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(classes)]
         lines += [
             f"| {role} | " + " | ".join(str(counts.get(name, 0)) for name in classes) + " |"
             for role, counts in found["counts"].items()

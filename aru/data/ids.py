@@ -4,6 +4,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+UNKNOWN_PERSON = "photo:"
+"""How the id of a person begins that is made of a photo, because nobody knows whom it shows."""
 _INVISIBLE = "Cf"  # Unicode's category of marks without a width: zero-width spaces, byte order marks, soft hyphens
 
 

@@ -13,19 +13,12 @@ from PIL import Image
 
 from aru.core.errors import InputError
 from aru.core.files import atomic_path, preallocate
+from aru.core.label_columns import label_columns
 from aru.core.names import FORGET, RETAIN, SETS, TEST, UNSEEN, SetName
 from aru.core.progress import Progress, silent
 from aru.data.augment import augment
+from aru.data.classes import outputs_of, read_classes
 from aru.data.manifest import read_manifest, read_training
-
-TASKS = {
-    "age": ("age",),
-    "male": ("male",),
-    "smiling": ("smiling",),
-    "young": ("young",),
-    "multilabel": ("male", "smiling", "young"),
-}
-OUTPUTS = {"age": 8, "male": 2, "smiling": 2, "young": 2, "multilabel": 3}
 
 
 @dataclass(frozen=True)
@@ -93,8 +86,8 @@ class Sets:
 
 def load_sets(prepared: Path, task: str) -> Sets:
     """Open the four sets that `prepare` wrote, images memory-mapped; InputError where the files do not belong together."""
-    manifest = read_manifest(prepared / "manifest.csv")
-    return sets_by_role(manifest, load_images(prepared / "images.npy", len(manifest)), task)
+    manifest, outputs = read_manifest(prepared / "manifest.csv"), outputs_of(read_classes(prepared), task)
+    return sets_by_role(manifest, load_images(prepared / "images.npy", len(manifest)), task, outputs)
 
 
 def load_training(prepared: Path, task: str) -> ImageSet:
@@ -105,7 +98,8 @@ def load_training(prepared: Path, task: str) -> ImageSet:
         raise InputError(
             f"{prepared}: training.csv names row {rows[-1]}, images.npy has {len(images)}: run the stage 'prepare' again"
         )
-    return ImageSet(images, rows, _targets(table, task), OUTPUTS[task])
+    outputs = outputs_of(read_classes(prepared), task)
+    return ImageSet(images, rows, _targets(table, task), outputs)
 
 
 def load_images(path: Path, count: int) -> np.ndarray:
@@ -128,23 +122,20 @@ def _open_images(path: Path) -> np.ndarray:
 
 def _targets(table: pd.DataFrame, task: str) -> torch.Tensor:
     """Targets (N,) int64, or (N, L) float32 for the multi-label task, of the rows of a table with label columns."""
-    labels = table[list(TASKS[task])].to_numpy()
-    return (
-        torch.from_numpy(labels.astype(np.float32))
-        if len(TASKS[task]) > 1
-        else torch.from_numpy(labels[:, 0].astype(np.int64))
-    )
+    columns = label_columns(task)
+    labels = table[list(columns)].to_numpy()
+    return torch.from_numpy(labels.astype(np.float32)) if len(columns) > 1 else torch.from_numpy(labels[:, 0].astype(np.int64))
 
 
-def sets_by_role(manifest: pd.DataFrame, images: np.ndarray, task: str) -> Sets:
-    """The four sets by the manifest's column `role`."""
+def sets_by_role(manifest: pd.DataFrame, images: np.ndarray, task: str, outputs: int) -> Sets:
+    """The four sets by the manifest's column `role`; `outputs` is what `aru.data.classes.outputs_of` says of the task."""
     targets = _targets(manifest, task)
     sets: dict[SetName, ImageSet] = {}
     for role in SETS:
         rows = manifest["row"].to_numpy()[(manifest["role"] == role).to_numpy()].astype(np.int64)
         if len(rows) == 0:
             raise InputError(f"the {role} set is empty: change data.forget or data.protocol")
-        sets[role] = ImageSet(images, rows, targets[torch.from_numpy(rows)], OUTPUTS[task])
+        sets[role] = ImageSet(images, rows, targets[torch.from_numpy(rows)], outputs)
     return Sets(sets[FORGET], sets[RETAIN], sets[TEST], sets[UNSEEN])
 
 

@@ -10,12 +10,11 @@ from aru.core.files import atomic_path
 from aru.core.names import SETS, TRAINED
 
 IDENTITY = ("row", "path", "digest", "photo", "note", "subject", "family", "person", "split", "role")
-LABELS = ("age", "male", "smiling", "young")
 
 
 def labels_of(manifest: pd.DataFrame) -> list[str]:
-    """The label columns that this manifest has."""
-    return [name for name in LABELS if name in manifest.columns]
+    """The label columns of this manifest: all columns that do not say what an image is and where it belongs."""
+    return [name for name in manifest.columns if name not in IDENTITY]
 
 
 def write_manifest(path: Path, manifest: pd.DataFrame) -> None:

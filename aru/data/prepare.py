@@ -1,6 +1,7 @@
 """The manifest of an archive: every image checked, its photo and its person, and the set it belongs to."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from aru.core.config import MergeConfig
 from aru.core.errors import InputError
 from aru.core.files import bytes_md5
 from aru.core.progress import Progress, silent
-from aru.data.archive import open_archive
+from aru.data.archive import Archive, open_archive
+from aru.data.classes import Classes
 from aru.data.decoding import decode_photo
 from aru.data.faults import Faults
-from aru.data.ids import normalized_id
+from aru.data.ids import UNKNOWN_PERSON, normalized_id
 from aru.data.photos import photo_ids, thumbnail
 from aru.data.sources.registry import source_by_name
-from aru.data.sources.source import Row
+from aru.data.sources.source import Listing, Row
 from aru.data.sources.tables import check_files
 from aru.data.splits import assign_roles
 from aru.data.subjects import DEFAULT_MERGE, subject_ids
@@ -56,38 +58,60 @@ def assign_people_and_roles(
 
 def read_rows(layout: str, archive: Path, *, progress: Progress = silent) -> pd.DataFrame:
     """The rows of `read_archive`."""
-    return read_archive(layout, archive, progress=progress)[0]
+    return read_archive(layout, archive, progress=progress).rows
 
 
-def read_archive(layout: str, path: Path, *, progress: Progress = silent) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Check the whole archive: a row for each image with its file, photo, family, person, split and labels; and notes.
+@dataclass(frozen=True)
+class ArchiveRows:
+    """A checked archive: a row for each image with its file, photo, family, person, split and labels.
 
-    The notes are sentences for the user about how the tables were read. All faults of tables, names and images are one
-    InputError.
+    `classes` has the class names of each label column; `notes` are sentences for the user about how the tables were read.
     """
+
+    rows: pd.DataFrame
+    classes: Classes
+    notes: tuple[str, ...]
+
+
+def read_archive(layout: str, path: Path, *, progress: Progress = silent) -> ArchiveRows:
+    """Check the whole archive and read its rows. All faults of tables, names and images are one InputError."""
     source, faults = source_by_name(layout), Faults(str(path))
     with open_archive(path) as archive:
         listing = source.read(archive, faults)
-        readable = check_files((row.path for row in listing.rows), archive, source.tables, faults)
-        rows = _table([row for row in listing.rows if row.path in readable], source.labels)
-        digests: list[str] = []
-        thumbnails: dict[str, np.ndarray] = {}
-        for number, name in enumerate(rows["path"], start=1):
-            with faults.collected(name):
-                content = archive.read(name)
-                digest = bytes_md5(content)
-                digests.append(digest)
-                if digest not in thumbnails:
-                    thumbnails[digest] = thumbnail(decode_photo(content))
-            if number % 256 == 0 or number == len(rows):
-                progress(number, len(rows), "check")
+        rows = checked_rows(listing, archive, source.tables, faults, progress=progress)
     faults.raise_if_any()
     if rows.empty:
         raise InputError(f"{path} names no images: its tables have no rows")
+    return ArchiveRows(rows, listing.classes, listing.notes)
+
+
+def checked_rows(
+    listing: Listing, archive: Archive, tables: str, faults: Faults, *, progress: Progress = silent
+) -> pd.DataFrame:
+    """The rows of a listing with the digest, photo and note of each image; complete only where no faults were added.
+
+    An image without a person is a person of its own, together with its copies.
+    """
+    readable = check_files((row.path for row in listing.rows), archive, tables, faults)
+    rows = _table([row for row in listing.rows if row.path in readable], tuple(listing.classes))
+    digests: list[str] = []
+    thumbnails: dict[str, np.ndarray] = {}
+    for number, name in enumerate(rows["path"], start=1):
+        with faults.collected(name):
+            content = archive.read(name)
+            digest = bytes_md5(content)
+            digests.append(digest)
+            if digest not in thumbnails:
+                thumbnails[digest] = thumbnail(decode_photo(content))
+        if number % 256 == 0 or number == len(rows):
+            progress(number, len(rows), "check")
+    if faults or rows.empty:
+        return rows
     rows.insert(0, "row", range(len(rows)))
     rows["digest"] = digests
     rows["photo"], rows["note"] = photo_ids(digests, thumbnails)
-    return rows, listing.notes
+    rows["person"] = rows["person"].where(rows["person"] != "", UNKNOWN_PERSON + rows["photo"])
+    return rows
 
 
 def _table(rows: list[Row], labels: tuple[str, ...]) -> pd.DataFrame:

@@ -20,10 +20,10 @@ from aru.compute.device import Compute, make_compute
 from aru.compute.keys import arithmetic, digest
 from aru.core.config import Config
 from aru.core.errors import InputError, TrainingError
+from aru.core.label_columns import label_columns
 from aru.core.progress import Progress, silent
 from aru.core.source_code import code_digest
 from aru.core.stopwatch import Spent
-from aru.data.images import TASKS
 from aru.shadows.halves import halves
 from aru.shadows.population import Population, load_population
 from aru.train.checkpoint import Checkpoint
@@ -97,7 +97,7 @@ def shadows_of(population: Population, config: Config, compute: Compute, models:
     for number, sees in enumerate(sides):
         positions = np.flatnonzero(np.isin(population.subjects, population.people[sees]))
         photos = [[population.files[position], labels[position]] for position in positions]
-        data = digest([config.data.resolution, list(TASKS[config.data.task]), photos])
+        data = digest([config.data.resolution, list(label_columns(config.data.task)), photos])
         parts: ShadowParts = {
             "data": data,
             "recipe": recipe,

@@ -18,7 +18,8 @@ from aru.comparison.draws import Draw, Protocol, load_draw
 from aru.compute.keys import digest
 from aru.core.config import Config
 from aru.core.errors import InputError
-from aru.data.images import TASKS, ImageSet
+from aru.core.label_columns import label_columns
+from aru.data.images import ImageSet
 from aru.data.manifest import read_manifest
 
 
@@ -59,7 +60,7 @@ def load_population(prepared: Path, protocol: Protocol, config: Config) -> Popul
     manifest = manifest_of(prepared)
     train = without_copies(sets.train, manifest)
     rows = manifest.loc[train.rows]
-    classes = rows[list(TASKS[config.data.task])].astype(str).agg("/".join, axis=1)
+    classes = rows[list(label_columns(config.data.task))].astype(str).agg("/".join, axis=1)
     main = classes.groupby(rows["subject"]).agg(lambda values: values.mode().iloc[0])  # sorted by subject
     distinct = np.flatnonzero(~manifest["digest"].duplicated())
     every = ImageSet(train.images, distinct, torch.zeros(len(distinct), dtype=torch.int64), train.outputs)

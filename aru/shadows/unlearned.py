@@ -131,7 +131,7 @@ def unlearn_shadow(
 
 def not_unlearned(shadows: Sequence[Shadow], draw: Draw, choice: Choice, config: Config, work: Path) -> list[Shadow]:
     """The shadows that were trained on people of the request, or will be, and that are not unlearned yet."""
-    if config.data.task == "multilabel" and not find(choice.method).multilabel:
+    if config.data.multilabel and not find(choice.method).multilabel:
         raise InputError(f"{choice.method} is not defined for the multi-label task: choose another method")
     prepared, store = Path(work) / "prepared", open_answers(work)
     request = load_request(draw, config, prepared)

@@ -10,7 +10,8 @@ from torch import nn
 from aru.compute.device import Compute
 from aru.core.config import AttackConfig, Config, TrainConfig
 from aru.core.errors import InputError, TrainingError
-from aru.data.images import OUTPUTS, ImageSet
+from aru.data.classes import FIXED, Classes, outputs_of
+from aru.data.images import ImageSet
 from aru.methods.aru.attack import attack
 from aru.methods.aru.finetuning import finetune_loss
 from aru.methods.aru.masking import mask
@@ -22,14 +23,14 @@ _IMAGES = 2  # as many as BatchNorm needs
 _STEP = TrainConfig(epochs=1, batch_size=_IMAGES, lr=1e-4, augment=False)
 
 
-def check_network(config: Config, compute: Compute) -> None:
+def check_network(config: Config, compute: Compute, classes: Classes = FIXED) -> None:
     """Raise InputError, with stage and reason, where `model.name` cannot go through all stages with these parameters.
 
     Whether a training converges is not asked: two images of noise say nothing about that.
     """
     name, resolution, stage = config.model.name, config.data.resolution, "train"
     running: list[str] = []
-    data = _made_up(resolution, OUTPUTS[config.data.task], labels=config.data.task == "multilabel")
+    data = _made_up(resolution, outputs_of(classes, config.data.task), labels=config.data.multilabel)
     random = torch.Generator().manual_seed(0)
     try:
         trained, model = (build(name, data.outputs, resolution=resolution, seed=seed) for seed in (0, 1))

@@ -2,20 +2,22 @@
 
 from aru.core.files import write_json
 from aru.data.census import census
+from aru.data.classes import outputs_of, write_classes
 from aru.data.images import write_images
 from aru.data.manifest import write_manifest, write_training
-from aru.data.prepare import build_manifest, read_images
+from aru.data.prepare import assign_people_and_roles, read_archive, read_images
 from aru.stages.job import Job
 
 
 def prepare(job: Job) -> int:
-    """Write manifest.csv, training.csv, images.npy and audit.json in prepared/; returns the number of rows."""
+    """Write manifest.csv, training.csv, images.npy, labels.json and audit.json in prepared/; returns the number of rows."""
     data, folder = job.config.data, job.work / "prepared"
-    manifest = build_manifest(
-        data.layout,
-        job.archive,
+    found = read_archive(data.layout, job.archive, progress=job.progress)
+    outputs_of(found.classes, data.task)  # a task that the data do not have is named before work starts
+    manifest = assign_people_and_roles(
+        found.rows,
+        layout=data.layout,
         protocol=data.protocol,
-        progress=job.progress,
         seed=data.seed,
         forget=data.forget.model_dump(exclude_none=True),
         merge=data.merge,
@@ -24,5 +26,6 @@ def prepare(job: Job) -> int:
     write_images(photos, len(manifest), data.resolution, folder / "images.npy", progress=job.progress)
     write_manifest(folder / "manifest.csv", manifest)
     write_training(folder / "training.csv", manifest)
-    write_json(folder / "audit.json", census(manifest, data.merge))
+    write_classes(folder, found.classes)
+    write_json(folder / "audit.json", census(manifest, data.merge, found.classes))
     return len(manifest)

@@ -8,13 +8,15 @@ import importlib
 from pathlib import Path
 
 from aru.compute.device import make_compute
-from aru.core.config import load_archive, load_config
+from aru.core.config import Config, load_archive, load_config
 from aru.core.errors import InputError
 from aru.core.files import write_json
 from aru.core.folders import FOLDERS, STAGES
 from aru.core.leftovers import locked_folder, remove_leftovers, remove_path
 from aru.core.progress import Progress, silent
 from aru.core.stopwatch import Stopwatch
+from aru.data.classes import Classes, read_classes
+from aru.data.sources.canonical import archive_classes
 from aru.stages.cost import clear_peak_memory, cost
 from aru.stages.job import Job
 from aru.stages.unchanged import Inputs
@@ -40,11 +42,11 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
     config = load_config(root / "params.yaml", benchmark)
     archive = root / load_archive(root / "params.yaml", benchmark)
     compute, clock = make_compute(config.runtime), Stopwatch()
+    job = Job(benchmark, root / "work" / benchmark, archive, config, compute, progress, clock)
     if stage in _BEFORE_WORK:
         from aru.stages.dry_pass import check_network  # here: that a network passes is no input of a stage's result
 
-        check_network(config, compute)
-    job = Job(benchmark, root / "work" / benchmark, archive, config, compute, progress, clock)
+        check_network(config, compute, _classes(stage, config, archive, job.work))
     function = getattr(importlib.import_module(f"aru.stages.{stage}"), stage)
     clear_peak_memory()
     folder = job.work / FOLDERS[stage]
@@ -56,3 +58,10 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
         inputs.check()
     if stage not in _NOT_REPORTED:
         remove_path(job.work / FOLDERS["report"])  # it is of what lay here before; where that is the same, a cache has it
+
+
+def _classes(stage: str, config: Config, archive: Path, work: Path) -> Classes:
+    """The classes that the stage will find: in the archive before it is prepared, in prepared/ from then on."""
+    if stage == "prepare":
+        return archive_classes(config.data.layout, archive)
+    return read_classes(work / "prepared")

@@ -16,8 +16,21 @@ commands = typer.Typer(
 
 @commands.command("import")
 def data_import(
-    layout: Annotated[str, typer.Argument(metavar="mufac|mucac", help="The layout of the data set.")],
-    source: Annotated[Path, typer.Argument(help="The MUFAC archive (.zip), or the unpacked MUCAC folder.")],
+    source: Annotated[
+        str, typer.Argument(metavar="mufac|mucac|table|folder", help="How the photos are described (docs/data.md).")
+    ],
+    path: Annotated[Path, typer.Argument(help="A folder, a zip file, or (table) the table beside the photos.")],
+    name: Annotated[str | None, typer.Option(help="The benchmark's name; mufac and mucac have theirs.")] = None,
+    file_column: Annotated[str | None, typer.Option(help="table: the column of the files; guessed if left out.")] = None,
+    person_column: Annotated[str | None, typer.Option(help="table: the column of the people.")] = None,
+    family_column: Annotated[str | None, typer.Option(help="table: the column of families or other groups.")] = None,
+    split_column: Annotated[str | None, typer.Option(help="table: the column of train, test, unseen.")] = None,
+    label_column: Annotated[list[str] | None, typer.Option(help="table: a column of labels; may be repeated.")] = None,
+    table_file: Annotated[str | None, typer.Option(help="table: the table in the folder or zip.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="table: its encoding, as in cp949.")] = None,
+    pattern: Annotated[
+        str, typer.Option(help="folder: class or person (what a folder is), or a pattern: {person}/{label}_{n}.jpg.")
+    ] = "class",
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -27,19 +40,26 @@ def data_import(
     yes: Yes = False,
 ) -> None:
     """Check a data set, copy it into data/, track it with DVC and make it an active benchmark."""
+    from aru.core.errors import InputError
+    from aru.data.sources.found import Columns
     from flows.project.checks import confirm_on_terminal
-    from flows.project.data_import import import_data
+    from flows.project.data_import import import_data, import_photos
 
-    root = enter_project()
-    done = import_data(
-        root,
-        layout,
-        source.expanduser().resolve(),
-        settings=read_settings(settings, None, None),
-        confirm=confirm_on_terminal(yes=yes),
-        progress=progress_shown,
-    )
-    show_import(layout, done)
+    root, read, where = enter_project(), read_settings(settings, None, None), path.expanduser().resolve()
+    if source in ("mufac", "mucac"):
+        if name not in (None, source):
+            raise InputError(f"--name {name}: the benchmark of the source {source} is called {source}; leave --name out")
+        done = import_data(root, source, where, settings=read, confirm=confirm_on_terminal(yes=yes), progress=progress_shown)
+    elif name is None:
+        raise InputError(f"the source {source} needs a name for the benchmark: --name NAME")
+    else:
+        columns = Columns(
+            file_column, person_column, family_column, split_column, tuple(label_column or ()), table_file, encoding, pattern
+        )
+        done = import_photos(
+            root, source, where, name, columns, settings=read, confirm=confirm_on_terminal(yes=yes), progress=progress_shown
+        )
+    show_import(name or source, done)
 
 
 @commands.command("audit")

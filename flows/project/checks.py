@@ -33,7 +33,8 @@ def check_edit(
     Raises InputError. The archive is looked through again only where what `prepare` found in it is not at hand.
     """
     changed = {change.name for change in edit.changes}
-    check_machine(edit.config, changed)
+    own = edit.config.data.layout == "table"  # the labels of the other layouts are known without their archives
+    check_machine(edit.config, changed, root / load_archive(root / PARAMS_FILE, benchmark) if own else None)
     forget, anew = edit.config.data.forget, any(name.startswith("data.") for name in changed)
     if not (anew or forget.subjects or forget.draw):
         return
@@ -48,17 +49,19 @@ def check_edit(
         confirm(select(edit.config, with_roles(edit.config, found)))
 
 
-def check_machine(config: Config, changed: set[str]) -> None:
+def check_machine(config: Config, changed: set[str], archive: Path | None = None) -> None:
     """The device is here, and the network can be built for these images; whatever no setting touched is left alone."""
     if "runtime.device" in changed and config.runtime.device.startswith("cuda"):
         from aru.compute.device import device_of
 
         device_of(config.runtime)
     if changed & {"model.name", "data.resolution", "data.task"}:
-        from aru.data.images import OUTPUTS
+        from aru.data.classes import FIXED, outputs_of
+        from aru.data.sources.canonical import archive_classes
         from aru.nets.models import build
 
-        build(config.model.name, OUTPUTS[config.data.task], resolution=config.data.resolution)
+        classes = FIXED if archive is None else archive_classes(config.data.layout, archive)
+        build(config.model.name, outputs_of(classes, config.data.task), resolution=config.data.resolution)
 
 
 def with_roles(config: Config, rows: "pd.DataFrame") -> "pd.DataFrame":

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from aru.core.config import Config, load_archive
 from aru.core.errors import InputError
+from aru.core.name_rules import check_name
 from aru.core.progress import Progress
-from aru.data.sources.registry import source_by_name
+from aru.data.sources.registry import SOURCES, source_by_name
 from aru.data.sources.source import Source
 from flows.project import versioning
 from flows.project.checks import Confirm, ShowProgress, check_machine, select, with_roles
@@ -19,11 +20,12 @@ from flows.project.folder import lock_folder, project_lock
 from flows.project.params import PARAMS_FILE, Change, activate, configured, propose
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from aru.data.evidence import DataAudit
+    from aru.data.prepare import ArchiveRows
+    from aru.data.sources.found import Columns
 
 DATA = "data"
+EMBEDDED = "faces"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 
@@ -60,9 +62,9 @@ def import_data(
         try:
             _copy(layout_source, source, staged)
             with progress("import") as shown:
-                rows, notes = _read(edit.config.data.layout, staged, source, shown)
-            found = _audited(edit.config, rows, notes)
-            confirm(select(edit.config, with_roles(edit.config, rows)))
+                read = _read(edit.config.data.layout, staged, source, shown)
+            found = _audited(edit.config, read)
+            confirm(select(edit.config, with_roles(edit.config, read.rows)))
             (root / DATA).mkdir(exist_ok=True)
             os.replace(staged, root / archive)
         finally:
@@ -73,7 +75,54 @@ def import_data(
     return Imported(archive, tracked_by, found, edit.changes)
 
 
-def _read(layout: str, staged: Path, source: Path, progress: Progress) -> "tuple[pd.DataFrame, tuple[str, ...]]":
+def import_photos(
+    root: Path,
+    source: str,
+    path: Path,
+    name: str,
+    columns: "Columns",
+    *,
+    settings: Sequence[tuple[str, Any]] = (),
+    confirm: Confirm,
+    progress: ShowProgress,
+) -> Imported:
+    """Check a user's own photos, write them as data/NAME.zip in the layout "table", and make NAME an active benchmark.
+
+    A benchmark that is not in params.yaml yet gets a section: MUFAC's recipe, the clean protocol, one person drawn as the
+    forget set, the first label as the task. `settings` come after these. Raises InputError with all faults at once.
+    """
+    from aru.data.own_photos import convert
+
+    check_name(name, where="--name")
+    if name in (*SOURCES, EMBEDDED, "benchmarks"):
+        raise InputError(f"--name {name} is taken by this project ({', '.join(SOURCES)}, {EMBEDDED}): give another name")
+    with project_lock(root):
+        archive, staged = f"{DATA}/{name}.zip", lock_folder(root) / f"{name}.zip"
+        try:
+            with progress("import") as shown:
+                read = convert(source, path, staged, columns, progress=shown)
+            new = Config.model_validate({"data": _first_parameters(read)}).model_dump(mode="json", exclude_none=True)
+            edit = propose(root / PARAMS_FILE, name, settings, new=new)
+            if edit.config.data.layout != "table":
+                raise InputError(f"the section {name} of {PARAMS_FILE} has another layout than table: give another --name")
+            check_machine(edit.config, {"data.task", *(change.name for change in edit.changes)}, staged)
+            found = _audited(edit.config, read)
+            confirm(select(edit.config, with_roles(edit.config, read.rows)))
+            (root / DATA).mkdir(exist_ok=True)
+            os.replace(staged, root / archive)
+        finally:
+            staged.unlink(missing_ok=True)
+        tracked_by = versioning.track(root, archive)
+        edit.write()
+        activate(root / PARAMS_FILE, name, archive)
+    return Imported(archive, tracked_by, found, edit.changes)
+
+
+def _first_parameters(read: "ArchiveRows") -> dict[str, Any]:
+    return {"layout": "table", "task": next(iter(read.classes)), "protocol": "clean", "forget": {"draw": 1}}
+
+
+def _read(layout: str, staged: Path, source: Path, progress: Progress) -> "ArchiveRows":
     """The rows and notes of the copy; its faults are reported with the path of the user's own file."""
     from aru.data.prepare import read_archive
 
@@ -89,7 +138,7 @@ def audit_data(root: Path, benchmark: str, *, progress: Progress) -> "DataAudit"
     from aru.data.prepare import read_archive
 
     archive, config = root / load_archive(root / PARAMS_FILE, benchmark), configured(root / PARAMS_FILE, benchmark)
-    return _audited(config, *read_archive(config.data.layout, archive, progress=progress))
+    return _audited(config, read_archive(config.data.layout, archive, progress=progress))
 
 
 def make_faces(root: Path, *, progress: Progress) -> Path:
@@ -103,19 +152,19 @@ def make_faces(root: Path, *, progress: Progress) -> Path:
     return root / archive
 
 
-def _audited(config: Config, rows: "pd.DataFrame", notes: tuple[str, ...]) -> "DataAudit":
+def _audited(config: Config, read: "ArchiveRows") -> "DataAudit":
     """The counts of the audit; by name who was merged and who is suspected to be one ("people"), and who is forgotten."""
     from aru.data.census import census
     from aru.data.evidence import merge_evidence
 
-    manifest, merge = with_roles(config, rows), config.data.merge
+    manifest, merge = with_roles(config, read.rows), config.data.merge
     found: DataAudit = {
-        **census(manifest, merge),
+        **census(manifest, merge, read.classes),
         "people": merge_evidence(manifest, merge),
         "selection": list(select(config, manifest).lines),
     }
-    if notes:
-        found["cut"] = "\n".join(notes)
+    if read.notes:
+        found["cut"] = "\n".join(read.notes)
     return found
 
 

@@ -1,5 +1,6 @@
 """Editing params.yaml, the file on which DVC, Prefect and MLflow agree: checked first, comments kept, atomic."""
 
+import copy
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -81,13 +82,18 @@ class Edit:
         return True
 
 
-def propose(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]]) -> Edit:
+def propose(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]], *, new: Mapping[str, Any] | None = None) -> Edit:
     """What params.yaml becomes when parameters of one benchmark are set; a later setting wins.
+
+    `new` is the section of a benchmark that has none yet.
 
     The whole section is validated. Values are written as the validation read them, so that 20 and 20.0 are the same
     parameter. Of the parameters that name who is forgotten, one that is set takes the place of one that was there.
     """
     content = load(path)
+    added = new is not None and isinstance(content, dict) and benchmark not in content
+    if added:
+        content[check_name(benchmark, where=path.name)] = copy.deepcopy(dict(new or {}))
     values = section(content, benchmark, path)
     before = dict(_leaves(values))
     named = dict.fromkeys(name for name, _ in settings)
@@ -98,10 +104,12 @@ def propose(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]]) -> 
     checked = config.model_dump(mode="json")
     changes = [Change(name, before[name], None) for name in replaced]
     for name in named:
-        new = _get(checked, name)
-        _set(values, name, new)
-        if before.get(name) != new:
-            changes.append(Change(name, before.get(name), new))
+        value = _get(checked, name)
+        _set(values, name, value)
+        if before.get(name) != value:
+            changes.append(Change(name, before.get(name), value))
+    if added:
+        changes = [Change(name, None, value) for name, value in _leaves(checked["data"], "data.") if value is not None]
     return Edit(path, _read_text(path), _dumped(content), changes, config)
 
 

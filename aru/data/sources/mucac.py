@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from aru.core.names import FORGET, RETAIN, TEST, UNSEEN, SetName
 from aru.data.archive import Archive, normalized_path
+from aru.data.classes import FIXED
 from aru.data.faults import Faults
 from aru.data.sources.source import Listing, Row, Source, Split
 from aru.data.sources.tables import IMAGE_ENDINGS, folder_of, read_text
@@ -36,7 +37,7 @@ def _read(archive: Archive, faults: Faults) -> Listing:
             rows.append(Row(prefix + FOLDER + file, "", str(person), _SPLITS[sets[person]], attributes[file]))
         elif attributes:
             faults.add(f"{FOLDER}{file}", f"has no line in {ATTRIBUTES}, though {IDENTITIES} names it", "add its labels")
-    return Listing(rows, (cut_note(int(row.person) for row in rows),))
+    return Listing(rows, {label: FIXED[label] for label in LABEL_COLUMNS}, (cut_note(int(row.person) for row in rows),))
 
 
 def _forgotten(people: Iterable[str]) -> set[str]:
@@ -121,7 +122,6 @@ MUCAC = Source(
     name="mucac",
     title="MUCAC",
     received="folder",
-    labels=tuple(LABEL_COLUMNS),
     tables=IDENTITIES,
     read=_read,
     forgotten=_forgotten,

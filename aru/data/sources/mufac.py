@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import get_args
 
 from aru.data.archive import Archive, normalized_path
+from aru.data.classes import FIXED
 from aru.data.faults import Faults
 from aru.data.sources.source import Listing, Row, Source, Split
 from aru.data.sources.tables import folder_of, read_csv
@@ -20,7 +21,7 @@ COLUMNS = ("family_id", "person_id", "age_class", "image_path")
 def _read(archive: Archive, faults: Faults) -> Listing:
     splits: tuple[Split, ...] = get_args(Split)
     prefix = folder_of(archive, _table(splits[0]))
-    return Listing([row for split in splits for row in _rows(archive, prefix, split, faults)])
+    return Listing([row for split in splits for row in _rows(archive, prefix, split, faults)], {"age": FIXED["age"]})
 
 
 def _rows(archive: Archive, prefix: str, split: Split, faults: Faults) -> Iterator[Row]:
@@ -37,4 +38,4 @@ def _table(split: Split) -> str:
     return f"custom_{split}_dataset.csv"
 
 
-MUFAC = Source(name="mufac", title="MUFAC", received="zip file", labels=("age",), tables="the CSV files", read=_read)
+MUFAC = Source(name="mufac", title="MUFAC", received="zip file", tables="the CSV files", read=_read)

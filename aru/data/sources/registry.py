@@ -1,11 +1,12 @@
 """The sources by name: the values of `data.layout`."""
 
 from aru.core.errors import InputError
+from aru.data.sources.canonical import CANONICAL
 from aru.data.sources.mucac import MUCAC
 from aru.data.sources.mufac import MUFAC
 from aru.data.sources.source import Source
 
-SOURCES: dict[str, Source] = {source.name: source for source in (MUFAC, MUCAC)}
+SOURCES: dict[str, Source] = {source.name: source for source in (MUFAC, MUCAC, CANONICAL)}
 
 
 def source_by_name(name: str) -> Source:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from aru.data.archive import Archive
+from aru.data.classes import Classes
 from aru.data.faults import Faults
 
 Split = Literal["train", "val", "test"]
@@ -18,7 +19,7 @@ class Row(NamedTuple):
     """What the tables of a layout say of one image.
 
     `path` is the image's name in the archive, as `Archive.names` has it; `family` is "" where the layout has no families;
-    `labels` are class numbers from 0, in the order of `Source.labels`.
+    `labels` are class numbers from 0, in the order of `Listing.classes`; `person` is "" where nobody knows who it shows.
     """
 
     path: str
@@ -30,9 +31,13 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Listing:
-    """The rows of an archive in the order of its tables, and sentences for the user about how they were read."""
+    """The rows of an archive in the order of its tables, and sentences for the user about how they were read.
+
+    `classes` maps each label column of the manifest to the names of its classes.
+    """
 
     rows: list[Row]
+    classes: Classes
     notes: tuple[str, ...] = ()
 
 
@@ -48,7 +53,6 @@ class Source:
         name: the value of `data.layout`.
         title: the name of the layout in messages.
         received: whether its owners distribute it as one zip file or as a folder.
-        labels: the label columns of the manifest, of those in `aru.data.manifest.LABELS`.
         tables: the files that name the images, in messages.
         read: the rows of an archive. Faults of the tables are added to the `Faults`, their rows left out; whether the
             images exist is checked by the caller.
@@ -58,7 +62,6 @@ class Source:
     name: str
     title: str
     received: Literal["zip file", "folder"]
-    labels: tuple[str, ...]
     tables: str
     read: Callable[[Archive, Faults], Listing]
     forgotten: Callable[[Iterable[str]], set[str] | None] = _no_forget_set

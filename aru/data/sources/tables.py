@@ -35,17 +35,19 @@ def read_text(archive: Archive, name: str) -> str:
     raise Fault(f"is not a CSV file or text in UTF-8, it seems to be in {found}", remedy)
 
 
-def read_csv(archive: Archive, name: str, columns: tuple[str, ...], faults: Faults) -> Iterator[tuple[int, dict[str, str]]]:
+def read_csv(
+    archive: Archive, name: str, columns: tuple[str, ...], faults: Faults, *, filled: tuple[str, ...] | None = None
+) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a CSV member with at least these columns: the number of the line, and the cells by column.
 
-    No cell of these columns is empty. Faults of the table are added to `faults`; their rows are left out.
+    No cell of the columns `filled`, by default all, is empty. Faults of the table are added to `faults`, their rows left out.
     """
     with faults.collected(name):
         reader = csv.reader(io.StringIO(read_text(archive, name), newline=""), strict=True)
         try:
             header = _header(next(reader, []), columns)
             for cells in filter(None, reader):
-                row = _row(f"{name}, line {reader.line_num}:", header, cells, columns, faults)
+                row = _row(f"{name}, line {reader.line_num}:", header, cells, columns if filled is None else filled, faults)
                 if row is not None:
                     yield reader.line_num, row
         except csv.Error as error:

@@ -4,7 +4,7 @@ Lines differ in their dashes as well as in their colours (`aru.reporting.figure_
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from aru.reporting.run.class_names import class_names
 SET_COLOURS = {"forget": "#D55E00", "retain": "#E69F00", "test": "#56B4E9", "unseen": "#0072B2"}
 SET_DASHES = {"forget": "solid", "retain": (0, (1.2, 1.2)), "test": (0, (1.2, 1.2)), "unseen": "solid"}
 CLASS_AXIS = {"age": "age class (years)", "multilabel": "label"}
+MOST_CLASSES = 20
 LOSS_RANGE = (1e-4, 2e1)
 FIGURES = ("losses", "roc", "accuracy_per_class", "mask", "training")
 """The names of the figures: their PNG files without the suffix."""
@@ -81,19 +82,23 @@ def roc_curves(predictions: Predictions) -> Figure:
     return figure
 
 
-def accuracy_per_class(metrics: Mapping[str, Any]) -> Figure:
-    """Accuracy by class on test and on forget, a bar a model; the numbers of images stand below."""
+def accuracy_per_class(metrics: Mapping[str, Any], classes: Mapping[str, Sequence[str]] | None = None) -> Figure:
+    """Accuracy by class on test and on forget, a bar a model; the numbers of images stand below.
+
+    Of more than `MOST_CLASSES` classes those with the most images are drawn.
+    """
     figure, panels = _panels(2, height=3.4)
     for axes, name in zip(panels, ("test", "forget"), strict=True):
         models = [model for model in MODELS if model in metrics["per_class"]]
+        counts = metrics["per_class"][models[0]][name]["count"]
+        drawn = sorted(sorted(range(len(counts)), key=lambda place: -counts[place])[:MOST_CLASSES])
         for number, model in enumerate(models):
-            accuracy = metrics["per_class"][model][name]["accuracy"]
+            accuracy = [metrics["per_class"][model][name]["accuracy"][place] for place in drawn]
             places = np.arange(len(accuracy)) + (number - (len(models) - 1) / 2) * 0.27
             axes.bar(places, [value or 0 for value in accuracy], width=0.25, color=MODEL_COLOURS[model], label=model)
-        counts = metrics["per_class"][models[0]][name]["count"]
-        names = class_names(metrics["task"], len(counts))
-        labels = [f"{label}\n{count:,}" for label, count in zip(names, counts, strict=True)]
-        axes.set_xticks(range(len(counts)), labels=labels, fontsize=8)
+        names = class_names(metrics["task"], len(counts), classes)
+        labels = [f"{names[place]}\n{counts[place]:,}" for place in drawn]
+        axes.set_xticks(range(len(drawn)), labels=labels, fontsize=8)
         axes.set(ylim=(0, 1), title=name, xlabel=f"{CLASS_AXIS.get(metrics['task'], 'class')}, and number of images")
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.grid(visible=False, axis="x")
@@ -158,12 +163,13 @@ def write_figures(
     metrics: Mapping[str, Any],
     mask: Mapping[str, torch.Tensor],
     histories: Mapping[str, Mapping[str, Any]],
+    classes: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Path]:
-    """Draw every figure into `folder`, which has to exist; result: name -> PNG file."""
+    """Draw every figure into `folder`, which has to exist; `classes`: the data's own; result: name -> PNG file."""
     drawings: dict[str, Callable[[], Figure]] = {
         "losses": lambda: loss_histograms(predictions),
         "roc": lambda: roc_curves(predictions),
-        "accuracy_per_class": lambda: accuracy_per_class(metrics),
+        "accuracy_per_class": lambda: accuracy_per_class(metrics, classes),
         "mask": lambda: mask_by_layer(mask),
         "training": lambda: training_curves(histories),
     }

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from aru.data.census import WITHOUT_PERSON
 from aru.reporting.run.results import seconds
 from aru.stats.stand_ins import LEAST_PEOPLE
 
@@ -55,6 +56,16 @@ class _Compared:
 def signed(value: float) -> str:
     """A difference with its sign, four decimals."""
     return f"{value:+.4f}".replace("-", "\N{MINUS SIGN}")
+
+
+def without_person(audit: Mapping[str, Any]) -> list[Finding]:
+    """A sentence where nobody knows whom images show; `audit` is the audit of the data."""
+    unknown = audit.get("images_without_person", 0)
+    return (
+        [Finding("bad", "no people", f"{unknown:,} of {audit['counts']['rows']:,} images. {WITHOUT_PERSON}")]
+        if unknown
+        else []
+    )
 
 
 def findings(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> list[Finding]:

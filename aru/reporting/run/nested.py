@@ -1,6 +1,6 @@
 """Nested values of any shape as groups of readable tables: settings and the audit of the data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,13 +29,16 @@ class Groups:
     wide: tuple[Group, ...]
 
 
-def nested(content: Mapping[str, Any]) -> Groups:
-    """The tables that hold all of `content`, titled by the path of keys that leads to each."""
+def nested(content: Mapping[str, Any], classes: Mapping[str, Sequence[str]] = CLASS_NAMES) -> Groups:
+    """The tables that hold all of `content`, titled by the path of keys that leads to each.
+
+    `classes` has the class names by label column.
+    """
     small, wide = [], []
     for path, group in _groups(content, ()):
         title = words(" / ".join(path) or "overview")
         if _is_matrix(group):
-            wide.append(_matrix(title, path, group))
+            wide.append(_matrix(title, path, group, classes))
         else:
             small.append(Group(title, (), text_rows([words(key), value_text(value)] for key, value in group.items())))
     return Groups(tuple(small), tuple(wide))
@@ -78,16 +81,16 @@ def _is_matrix(group: Mapping[str, Any]) -> bool:
     return flat and len(rows) > 1
 
 
-def _matrix(title: str, path: Path, group: Mapping[str, Mapping[str, Any]]) -> Group:
+def _matrix(title: str, path: Path, group: Mapping[str, Mapping[str, Any]], classes: Mapping[str, Sequence[str]]) -> Group:
     columns = list(dict.fromkeys(str(column) for row in group.values() for column in row))
     rows = [[words(name), *(value_text(row.get(column)) for column in columns)] for name, row in group.items()]
-    return Group(title, tuple(_column(path, column) for column in columns), text_rows(rows))
+    return Group(title, tuple(_column(path, column, classes) for column in columns), text_rows(rows))
 
 
-def _column(path: Path, column: str) -> str:
+def _column(path: Path, column: str, classes: Mapping[str, Sequence[str]]) -> str:
     """A column's title; classes by their names where the path holds the name of a label."""
     for part in path:
-        names = CLASS_NAMES.get(part, ())
+        names = classes.get(part, ())
         if column.isdecimal() and int(column) < len(names):
             return names[int(column)]
     return words(column)

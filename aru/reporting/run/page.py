@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from aru.reporting.rendering import render
+from aru.reporting.run.class_names import CLASS_NAMES
 from aru.reporting.run.figures import FIGURES
-from aru.reporting.run.findings import Finding, findings, signed
+from aru.reporting.run.findings import Finding, findings, signed, without_person
 from aru.reporting.run.nested import Groups, nested
 from aru.reporting.run.results import STAGES_OF_MODEL, seconds
 from aru.reporting.view import Cell, Picture, Row, read_picture, text_rows
@@ -67,14 +68,19 @@ def _view(run: Run, figures: Path, settings: Mapping[str, Any] | None) -> RunPag
         **{key: str(metrics[key]) for key in ("benchmark", "protocol", "task", "seed")},
         counts=", ".join(f"{count:,} {name}" for name, count in metrics["counts"].items()),
         models=tuple(_model(run, model) for model in models),
-        findings=tuple(findings(metrics, run.costs)),
+        findings=(*findings(metrics, run.costs), *without_person(run.audit)),
         figures={name: read_picture(figures / f"{name}.png") for name in FIGURES},
         metrics=tuple(dict.fromkeys(key for model in models for key in metrics["models"][model])),
-        data=nested(run.audit),
+        data=nested(_without_names(run.audit), run.audit.get("classes", CLASS_NAMES)),
         costs=_costs(run.costs),
         settings=nested(_settings(run, settings)),
         digests=tuple(run.digests.items()),
     )
+
+
+def _without_names(audit: Mapping[str, Any]) -> dict[str, Any]:
+    """The audit of the data without the list of its class names, which title the columns."""
+    return {key: value for key, value in audit.items() if key != "classes"}
 
 
 def _model(run: Run, model: str) -> ModelFigures:

@@ -37,7 +37,7 @@ def write_report(work: Path, out: Path, *, settings: Mapping[str, Any] | None = 
     run = read_run(work)
     with atomic_path(out / "figures") as folder:
         folder.mkdir()
-        write_figures(folder, predictions, run.metrics, mask, run.histories)
+        write_figures(folder, predictions, run.metrics, mask, run.histories, run.audit.get("classes"))
     with atomic_path(out / "results.md") as path:
         path.write_text(results_markdown(run.metrics, run.costs), encoding="utf-8")
     with atomic_path(out / "report.html") as path:

@@ -48,9 +48,9 @@ def test_another_part_of_celeba_has_all_four_sets(tmp_path):
     folder = mucac_folder(tmp_path / "mucac", mucac_files(numbers=[7000 + number // 2 for number in range(40)]))
     manifest = build_manifest("mucac", folder, protocol="official", forget={})
     assert manifest["role"].value_counts().to_dict() == {"test": 2, "forget": 6, "retain": 24, "unseen": 8}
-    assert "these 20 people would leave a set empty" in read_archive("mucac", tmp_path / "mucac")[1][0]
+    assert "these 20 people would leave a set empty" in read_archive("mucac", tmp_path / "mucac").notes[0]
     mucac_folder(tmp_path / "whole")
-    assert "The 8 people are cut at the published identity numbers" in read_archive("mucac", tmp_path / "whole")[1][0]
+    assert "The 8 people are cut at the published identity numbers" in read_archive("mucac", tmp_path / "whole").notes[0]
 
 
 @pytest.mark.parametrize("task, shape", [("male", (4,)), ("multilabel", (4, 3))])

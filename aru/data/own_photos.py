@@ -1,0 +1,196 @@
+"""A user's own photos -> one archive of the layout "table": found, checked as a whole, split by person, written."""
+
+import json
+import re
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import GroupShuffleSplit
+
+from aru.core.errors import InputError
+from aru.core.progress import Progress, silent
+from aru.data.archive import Archive, open_archive
+from aru.data.classes import LABELS_FILE, MAX_CLASSES, MIN_CLASSES, Classes
+from aru.data.faults import Faults
+from aru.data.prepare import ArchiveRows, checked_rows
+from aru.data.sources.canonical import SPLITS, TABLE, table_text, usable_label
+from aru.data.sources.found import Columns, Found, Photo, finder, is_junk
+from aru.data.sources.source import Listing, Row, Split
+from aru.data.sources.table import ENDINGS
+from aru.data.subjects import split_groups, subject_ids
+
+IDENTITY_LABEL = "identity"
+LEAST_GROUPS = 4
+"""People, or groups of people who may be one, that train, test and unseen need: two of them are trained on."""
+TEST_AND_UNSEEN = 0.4
+"""Share of the people who are not trained on, half of them in each set."""
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_WORDS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+    "unseen": ("unseen", "holdout"),
+}
+
+
+def convert(
+    source: str, path: Path, target: Path, columns: Columns, *, seed: int = 0, progress: Progress = silent
+) -> ArchiveRows:
+    """Read the photos at `path` (a zip, a folder or a table) by a source, and write the archive `target`.
+
+    All faults of tables, names and photos are one InputError. Rows come back as `read_archive` gives them.
+    """
+    find = finder(source)
+    if path.is_file() and path.name.lower().endswith(ENDINGS):
+        columns, path = Columns(**vars(columns) | {"table": path.name}), path.parent
+    faults = Faults(str(path))
+    with open_archive(path) as archive:
+        found = Found([])
+        with faults.collected(str(path)):
+            found = find(archive, columns, faults)
+        found, classes = _with_classes(found, faults)
+        listing = Listing(_rows(found, classes, faults), classes)
+        photos = _Only(archive, {row.path for row in listing.rows})
+        rows = checked_rows(listing, photos, "the table", faults, progress=progress)
+        faults.raise_if_any()
+        if rows.empty:
+            raise InputError(f"{path}: no photo was found; is it the right folder, and the right source?")
+        splits, split_note = _splits(found, rows, seed)
+        rows["split"] = splits
+        placed = [
+            row._replace(path=f"photos/{row.path}", split=split) for row, split in zip(listing.rows, splits, strict=True)
+        ]
+        _write(target, photos, [row.path for row in listing.rows], placed, classes)
+        rows["path"] = [row.path for row in placed]
+        left = [name for name in archive.names() if name not in photos.chosen]
+    junk = sum(map(is_junk, left))
+    passed = f"{junk} files of macOS or Windows and {len(left) - junk} others are left out." if left else ""
+    return ArchiveRows(rows, classes, tuple(note for note in (*found.notes, split_note, passed) if note))
+
+
+@dataclass(frozen=True)
+class _Only:
+    """The photos that were found, of an archive."""
+
+    archive: Archive
+    chosen: set[str]
+
+    def names(self) -> list[str]:
+        return [name for name in self.archive.names() if name in self.chosen]
+
+    def read(self, name: str) -> bytes:
+        return self.archive.read(name)
+
+
+def _with_classes(found: Found, faults: Faults) -> tuple[Found, Classes]:
+    """The classes of each label column in natural order; where there is no label, people are the classes."""
+    if not found.labels and found.photos:
+        if not all(photo.person for photo in found.photos):
+            faults.add("the photos", "have neither a label nor a person", "name a column by --label-column or --person-column")
+            return found, {}
+        photos = [photo._replace(labels=(photo.person,)) for photo in found.photos]
+        note = f"No label is there: people are the classes ({IDENTITY_LABEL})."
+        found = Found(photos, (IDENTITY_LABEL,), (*found.notes, note))
+    classes = {
+        label: tuple(sorted({photo.labels[place] for photo in found.photos}, key=_natural))
+        for place, label in enumerate(found.labels)
+    }
+    for label, names in classes.items() if found.photos else ():
+        if not usable_label(label):
+            faults.add(f"label column {label!r}", "has a name that is taken here, or a comma in it", "rename it")
+        if not MIN_CLASSES <= len(names) <= MAX_CLASSES:
+            faults.add(
+                f"label column {label!r}",
+                f"has {len(names)} classes, the limits are {MIN_CLASSES} and {MAX_CLASSES}",
+                "name other columns by --label-column",
+            )
+    return found, classes
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    """Sort key: 2 before 10, and -1 before 1."""
+    if re.fullmatch(r"-?\d+", name):
+        return [(False, int(name), "")]
+    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def _rows(found: Found, classes: Classes, faults: Faults) -> list[Row]:
+    numbers = [{name: number for number, name in enumerate(names)} for names in classes.values()]
+    rows, some = [], any(photo.split for photo in found.photos)
+    for photo in found.photos:
+        if some and _word(photo) is None:
+            faults.add(photo.path, f"has the split {photo.split!r}", "write train, test or unseen (also: validation)")
+        labels = tuple(own[name] for own, name in zip(numbers, photo.labels, strict=False))
+        rows.append(Row(photo.path, photo.family, photo.person, "train", labels))
+    return rows
+
+
+def _word(photo: Photo) -> str | None:
+    return next((word for word, names in _WORDS.items() if photo.split.lower() in names), None)
+
+
+def _splits(found: Found, rows: pd.DataFrame, seed: int) -> tuple[list[Split], str]:
+    """The split of every row: its own, or by person; and a sentence about it."""
+    people = rows.assign(subject=subject_ids(rows))
+    groups = split_groups(people)
+    words = [_word(photo) for photo in found.photos]
+    there = {word for word in words if word}
+    if not there:
+        return _by_person(groups, np.arange(len(rows)), seed), (
+            f"No split is given: people are drawn into train (60 %), test and unseen (20 % each) by seed {seed}."
+        )
+    if "train" not in there or len(there) == 1:
+        raise InputError(f"the splits are {', '.join(sorted(there))}: photos of train and of test are needed")
+    if {"test", "val"} <= there and "unseen" not in there:
+        names: dict[str, Split] = {"train": "train", "test": SPLITS["test"], "val": SPLITS["unseen"]}
+        return [names[str(word)] for word in words], "The split 'validation' is the unseen set."
+    if "unseen" in there:
+        names = {"train": "train", "test": SPLITS["test"], "val": SPLITS["test"], "unseen": SPLITS["unseen"]}
+        return [names[str(word)] for word in words], ""
+    rest = np.flatnonzero([word != "train" for word in words])
+    if len(set(groups[rest])) < 2:
+        raise InputError("the test split shows one person: two at least are needed, for test and for unseen")
+    halves = next(GroupShuffleSplit(1, test_size=0.5, random_state=seed).split(rest, groups=groups[rest]))
+    splits: list[Split] = ["train"] * len(rows)
+    for name, half in zip((SPLITS["test"], SPLITS["unseen"]), halves, strict=True):
+        for place in rest[half]:
+            splits[place] = name
+    return splits, f"There is no unseen set: half of the people of the test split are drawn for it by seed {seed}."
+
+
+def _by_person(groups: np.ndarray, rows: np.ndarray, seed: int) -> list[Split]:
+    """Splits that separate nobody from himself; groups are of `split_groups`."""
+    count = len(set(groups))
+    if count < LEAST_GROUPS:
+        raise InputError(
+            f"the photos show {count} people who are surely different, {LEAST_GROUPS} are needed for train, test and unseen: "
+            "add photos of others"
+        )
+    train, rest = next(GroupShuffleSplit(1, test_size=TEST_AND_UNSEEN, random_state=seed).split(rows, groups=groups))
+    test, _ = next(GroupShuffleSplit(1, test_size=0.5, random_state=seed).split(rest, groups=groups[rest]))
+    splits: list[Split] = [SPLITS["unseen"]] * len(rows)
+    for name, chosen in ((SPLITS["train"], train), (SPLITS["test"], rest[test])):
+        for place in chosen:
+            splits[place] = name
+    return splits
+
+
+def _write(target: Path, photos: Archive, paths: Sequence[str], rows: Sequence[Row], classes: Classes) -> None:
+    """The archive, the same bytes for the same content."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for path, row in zip(paths, rows, strict=True):
+            archive.writestr(_entry(row.path), photos.read(path))
+        archive.writestr(_entry(TABLE), table_text(rows, classes))
+        labels = {label: list(names) for label, names in classes.items()}
+        archive.writestr(_entry(LABELS_FILE), json.dumps(labels, ensure_ascii=False, indent=1))
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.external_attr = 0o644 << 16
+    return entry

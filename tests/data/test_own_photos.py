@@ -1,0 +1,162 @@
+"""Photos as people have them become one archive of the layout "table", or are refused with all faults at once."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from aru.core.errors import InputError
+from aru.data.own_photos import convert
+from aru.data.prepare import read_archive
+from aru.data.sources.found import Columns
+from tests.helpers.archives import jpeg, write_zip
+
+PEOPLE = ("Ann", "Bo", "Cy", "Dee", "Eve")
+PATTERN = Columns(pattern="{person}/{label}_{n}.jpg")
+
+
+def photos() -> dict[str, bytes]:
+    """Four photos of each of five people, half of them cats."""
+    return {
+        f"{person}/{('cat', 'dog')[number % 2]}_{number}.jpg": jpeg(4 * place + number)
+        for place, person in enumerate(PEOPLE)
+        for number in range(4)
+    }
+
+
+def folder(root: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+def records() -> list[dict[str, str]]:
+    return [{"file_name": name, "person": name.split("/")[0], "label": name.split("/")[1][:3]} for name in photos()]
+
+
+def as_csv(sign: str = ",", end: str = "\n", blank: str = "") -> str:
+    lines = [sign.join(f" {cell} " for cell in row.values()) for row in records()]
+    return end.join([sign.join(["file_name", "person", "label"]), blank, *lines, blank])
+
+
+TABLES = {
+    "plain.csv": as_csv().encode(),
+    "excel.csv": as_csv(";", "\r\n").encode("utf-8-sig"),
+    "windows.csv": as_csv(";", "\r\n", " ; ;").encode("utf-16"),
+    "tabs.tsv": as_csv("\t").encode(),
+    "metadata.jsonl": "\n".join(json.dumps(row) for row in records()).encode(),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_of_all_kinds_are_read_alike(tmp_path, name):
+    source = folder(tmp_path / "own", photos() | {name: TABLES[name]})
+    read = convert("table", source / name, tmp_path / "out.zip", Columns())
+    assert dict(read.classes) == {"label": ("cat", "dog")}
+    assert read.rows["person"].tolist() == [name.split("/")[0] for name in photos()]
+    assert "file is column 'file_name', person is column 'person', labels are 'label'" in read.notes[0]
+
+
+def test_parquet_is_read(tmp_path):
+    source = folder(tmp_path / "own", photos())
+    parquet.write_table(pyarrow.Table.from_pylist(records()), source / "own.parquet")
+    assert len(convert("table", source, tmp_path / "out.zip", Columns()).rows) == 20
+
+
+def test_a_legacy_encoding_is_said_and_can_be_named(tmp_path):
+    text = as_csv().replace("dog", "chien à poil")
+    source = folder(tmp_path / "own", photos() | {"t.csv": text.replace("/chien à poil", "/dog").encode("cp1252")})
+    read = convert("table", source, tmp_path / "out.zip", Columns())
+    assert read.classes["label"] == ("cat", "chien à poil") and "read as cp1252" in read.notes[0]
+    with pytest.raises(InputError, match="is not text in ascii"):
+        convert("table", source, tmp_path / "out.zip", Columns(encoding="ascii"))
+
+
+def test_what_is_written_reads_back_the_same_with_nobody_on_two_sides(tmp_path):
+    source = write_zip(
+        tmp_path / "own.zip",
+        {f"top/{name}": content for name, content in photos().items()}
+        | {"__MACOSX/top/._cat.jpg": b"x", "top/.DS_Store": b"x", "top/Thumbs.db": b"x", "top/notes.txt": b"x"},
+    )
+    read = convert("folder", source, tmp_path / "out.zip", PATTERN)
+    again = read_archive("table", tmp_path / "out.zip")
+    assert again.rows.equals(read.rows[again.rows.columns]) and dict(again.classes) == dict(read.classes)
+    assert again.rows.groupby("split")["person"].nunique().to_dict() == {"train": 3, "val": 1, "test": 1}
+    assert again.rows.groupby("person")["split"].nunique().max() == 1
+    assert "Ann/cat_0.jpg: person 'Ann', label 'cat'" in read.notes[0] and read.notes[0].count("\n") == 10
+    assert "3 files of macOS or Windows and 1 others are left out." in read.notes
+    first = (tmp_path / "out.zip").read_bytes()
+    convert("folder", source, tmp_path / "out.zip", PATTERN)
+    assert (tmp_path / "out.zip").read_bytes() == first
+
+
+def test_people_are_the_classes_where_nothing_else_is_known(tmp_path):
+    read = convert("folder", folder(tmp_path / "own", photos()), tmp_path / "out.zip", Columns(pattern="person"))
+    assert dict(read.classes) == {"identity": PEOPLE}
+
+
+def test_photos_without_people_are_people_of_their_own_with_their_copies(tmp_path):
+    files = {f"{kind}/{number}.jpg": jpeg(10 * place + number) for place, kind in enumerate("ab") for number in range(4)}
+    files["b/copy.jpg"] = jpeg(99, like=0, quality=60)
+    read = convert("folder", folder(tmp_path / "own", files), tmp_path / "out.zip", Columns())
+    assert read.rows["person"].nunique() == 8 and read.rows["person"].str.startswith("photo:").all()
+    assert read.rows.groupby("photo")["split"].nunique().max() == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("train", "train", "train", "test", "unseen"), {"train": 12, "val": 4, "test": 4}),
+        (("Train", "train", "train", "validation", "test"), {"train": 12, "val": 4, "test": 4}),
+        (("train", "train", "train", "test", "test"), {"train": 12, "val": 4, "test": 4}),
+    ],
+)
+def test_splits_of_the_table_are_kept(tmp_path, words, expected):
+    text = "\n".join(
+        [
+            "file,person,label,split",
+            *(f"{row['file_name']},{row['person']},{row['label']},{words[PEOPLE.index(row['person'])]}" for row in records()),
+        ]
+    )
+    source = folder(tmp_path / "own", photos() | {"t.csv": text.encode()})
+    read = convert("table", source, tmp_path / "out.zip", Columns())
+    assert read.rows["split"].value_counts().to_dict() == expected
+
+
+def test_all_faults_are_one_report(tmp_path):
+    files = photos() | {"t.csv": as_csv().replace(" dog \n", " \n", 1).encode()}
+    files["Bo/cat_0.jpg"] = b""
+    del files["Cy/cat_0.jpg"]
+    with pytest.raises(InputError) as refused:
+        convert("table", folder(tmp_path / "own", files), tmp_path / "out.zip", Columns())
+    text = str(refused.value)
+    assert "1 x label is empty" in text and "1 x is not there" in text and "1 x cannot be read as an image" in text
+    assert not (tmp_path / "out.zip").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "columns", "message"),
+    [
+        ("tabel", Columns(), "unknown source 'tabel'.*table"),
+        ("table", Columns(person="who"), "lacks the column 'who'"),
+        ("table", Columns(labels=("kind",)), "lacks the column 'kind'"),
+        ("table", Columns(table="other.csv"), "has no table other.csv"),
+        ("folder", Columns(pattern="{person}_{label}.jpg"), "20 x does not fit the pattern"),
+        ("folder", Columns(pattern="all"), "has no field"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, source, columns, message):
+    own = folder(tmp_path / "own", photos() | {"t.csv": as_csv().encode()})
+    with pytest.raises(InputError, match=message):
+        convert(source, own, tmp_path / "out.zip", columns)
+
+
+def test_a_path_out_of_the_archive_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr("../Ann/cat_0.jpg", jpeg(0))
+    with pytest.raises(InputError, match="points out of the archive"):
+        convert("folder", tmp_path / "bad.zip", tmp_path / "out.zip", PATTERN)

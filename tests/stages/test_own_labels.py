@@ -1,0 +1,75 @@
+"""All stages on an archive of the layout "table": class names of its own, binary labels, photos without people."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aru.core.errors import InputError
+from aru.core.files import read_json
+from aru.data.images import load_sets
+from aru.stages.runner import STAGES, run
+from tests.helpers.archives import jpeg, write_zip
+from tests.stages.test_stages import CHECKOUT, SMALL
+
+CLASSES = {"kind of coat": ["red", "gr\u00fcn", "blue | green"], "hat": ["no", "yes"], "glasses": ["off", "on"]}
+SPLITS = ("train", "train", "train", "test", "unseen")
+
+
+def write_table(root: Path, task: str, *, people: bool = True) -> None:
+    """A project whose archive has ten people in families of one, four photos each."""
+    lines, members = [",".join(["path", "person", "family", "split", *CLASSES])], {}
+    for person in range(15):
+        for photo in range(4):
+            number = 4 * person + photo
+            path = f"photos/{number:03d}.jpg"
+            members[path] = jpeg(number)
+            names = [values[number % len(values)] for values in CLASSES.values()]
+            lines.append(",".join([path, f"p{person}" if people else "", "", SPLITS[person % 5], *names]))
+    members |= {"table.csv": "\n".join([*lines, ""]).encode(), "labels.json": json.dumps(CLASSES).encode()}
+    write_zip(root / "data" / "own.zip", members)
+    section = yaml.safe_load((CHECKOUT / "params.yaml").read_text())["faces"]
+    for name, changes in SMALL.items():
+        section[name] |= changes
+    section["data"] |= {"layout": "table", "task": task, "protocol": "clean", "forget": {"draw": 3}}
+    (root / "params.yaml").write_text(yaml.safe_dump({"benchmarks": {"own": "data/own.zip"}, "own": section}))
+    shutil.copy(CHECKOUT / "thresholds.yaml", root)
+
+
+@pytest.mark.parametrize(("task", "outputs", "people"), [("kind of coat", 3, True), ("hat,glasses", 2, False)])
+def test_every_stage_runs_on_own_labels(tmp_path, task, outputs, people):
+    write_table(tmp_path, task, people=people)
+    for stage in STAGES:
+        run(stage, "own", root=tmp_path)
+    work = tmp_path / "work" / "own"
+    sets = load_sets(work / "prepared", task)
+    assert sets.train.outputs == outputs
+    assert (sets.train.targets.ndim == 2) == ("," in task)
+    assert read_json(work / "prepared" / "labels.json") == CLASSES
+    page = (work / "report" / "report.html").read_text()
+    assert "gr\u00fcn" in page
+    assert ("counts as a person of its own" in page) == (not people)
+    assert read_json(work / "evaluation" / "metrics.json")["task"] == task
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("coat", "names the label 'coat', the data have kind of coat, hat, glasses"),
+        ("kind of coat,hat", "'kind of coat' has 3 classes, not 2"),
+    ],
+)
+def test_a_task_that_the_data_do_not_have_is_refused(tmp_path, task, message):
+    write_table(tmp_path, task)
+    with pytest.raises(InputError, match=message):
+        run("prepare", "own", root=tmp_path)
+
+
+def test_a_family_is_optional_in_no_other_column(tmp_path):
+    write_table(tmp_path, "hat")
+    members = {"table.csv": b"path,person,family,split,hat\n,,,train,no\n", "labels.json": b'{"hat": ["no", "yes"]}'}
+    write_zip(tmp_path / "data" / "own.zip", members)
+    with pytest.raises(InputError, match="1 x path is empty"):
+        run("prepare", "own", root=tmp_path)
