@@ -41,7 +41,7 @@ def data_import(
 ) -> None:
     """Check a data set, copy it into data/, track it with DVC and make it an active benchmark."""
     from aru.core.errors import InputError
-    from aru.data.sources.found import Columns
+    from aru.data.sources.found import Columns, finder
     from flows.project.checks import confirm_on_terminal
     from flows.project.data_import import import_data, import_photos
 
@@ -50,7 +50,7 @@ def data_import(
         if name not in (None, source):
             raise InputError(f"--name {name}: the benchmark of the source {source} is called {source}; leave --name out")
         done = import_data(root, source, where, settings=read, confirm=confirm_on_terminal(yes=yes), progress=progress_shown)
-    elif name is None:
+    elif finder(source) and name is None:
         raise InputError(f"the source {source} needs a name for the benchmark: --name NAME")
     else:
         columns = Columns(

@@ -40,7 +40,9 @@ def declared(*extras: str) -> set[str]:
     return {re.match(r"[\w.-]+", line)[0].lower() for line in lines}
 
 
-@pytest.mark.parametrize("folder, extras", [("aru", ("timm",)), ("flows", ("dask",)), ("tests", ("dask", "timm", "dev"))])
+@pytest.mark.parametrize(
+    "folder, extras", [("aru", ("timm", "parquet")), ("flows", ("dask",)), ("tests", ("dask", "timm", "parquet", "dev"))]
+)
 def test_what_is_imported_is_declared(folder, extras):
     assert imported(folder) - declared(*extras) == set()
 
@@ -48,4 +50,4 @@ def test_what_is_imported_is_declared(folder, extras):
 def test_everything_declared_is_pinned_in_the_constraints():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
-    assert {name.replace("_", "-") for name in declared("dask", "timm", "dev")} - {"aru"} - pinned == set()
+    assert {name.replace("_", "-") for name in declared("dask", "timm", "parquet", "dev")} - {"aru"} - pinned == set()

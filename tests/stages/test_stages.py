@@ -136,6 +136,7 @@ def test_a_new_request_leaves_what_the_original_is_trained_on(whole, copy, proto
     assert {name for name in first if first[name] == second[name]} == {
         "work/small/prepared/training.csv",
         "work/small/prepared/images.npy",
+        "work/small/prepared/labels.json",
     }
 
 
