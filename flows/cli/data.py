@@ -50,9 +50,10 @@ def data_import(
         if name not in (None, source):
             raise InputError(f"--name {name}: the benchmark of the source {source} is called {source}; leave --name out")
         done = import_data(root, source, where, settings=read, confirm=confirm_on_terminal(yes=yes), progress=progress_shown)
-    elif finder(source) and name is None:
-        raise InputError(f"the source {source} needs a name for the benchmark: --name NAME")
     else:
+        finder(source)  # an unknown source is named before a missing name
+        if name is None:
+            raise InputError(f"the source {source} needs a name for the benchmark: --name NAME")
         columns = Columns(
             file_column, person_column, family_column, split_column, tuple(label_column or ()), table_file, encoding, pattern
         )
