@@ -266,7 +266,7 @@ def test_new_request_leaves_the_original(project: Path) -> None:
     def prepares_the_same_training_rows(stage: str, benchmark: str, root: Path, progress) -> None:
         run_stage(stage, benchmark, root, progress)
         if stage == "prepare":
-            for name in ("training.csv", "images.npy"):
+            for name in ("training.csv", "images.npy", "labels.json"):
                 (root / "work/faces/prepared" / name).write_bytes(before[name])
 
     before = {path.name: path.read_bytes() for path in (project / "work/faces/prepared").iterdir() if path.is_file()}
