@@ -17,7 +17,7 @@ from aru.data.sources.source import Source
 from flows.project import versioning
 from flows.project.checks import Confirm, ShowProgress, check_machine, select, with_roles
 from flows.project.folder import lock_folder, project_lock
-from flows.project.params import PARAMS_FILE, Change, activate, configured, propose
+from flows.project.params import PARAMS_FILE, Change, Edit, activate, configured, propose
 
 if TYPE_CHECKING:
     from aru.data.evidence import DataAudit
@@ -57,22 +57,14 @@ def import_data(
     with project_lock(root):
         edit = propose(root / PARAMS_FILE, layout, settings)
         check_machine(edit.config, {change.name for change in edit.changes})
-        archive = f"{DATA}/{layout}.zip"
         staged = lock_folder(root) / f"{layout}.zip"
         try:
             _copy(layout_source, source, staged)
             with progress("import") as shown:
                 read = _read(edit.config.data.layout, staged, source, shown)
-            found = _audited(edit.config, read)
-            confirm(select(edit.config, with_roles(edit.config, read.rows)))
-            (root / DATA).mkdir(exist_ok=True)
-            os.replace(staged, root / archive)
+            return _take_in(root, layout, staged, edit, read, confirm)
         finally:
             staged.unlink(missing_ok=True)
-        tracked_by = versioning.track(root, archive)
-        edit.write()
-        activate(root / PARAMS_FILE, layout, archive)
-    return Imported(archive, tracked_by, found, edit.changes)
 
 
 def import_photos(
@@ -97,7 +89,7 @@ def import_photos(
     if name in (*SOURCES, EMBEDDED, "benchmarks"):
         raise InputError(f"--name {name} is taken by this project ({', '.join(SOURCES)}, {EMBEDDED}): give another name")
     with project_lock(root):
-        archive, staged = f"{DATA}/{name}.zip", lock_folder(root) / f"{name}.zip"
+        staged = lock_folder(root) / f"{name}.zip"
         try:
             with progress("import") as shown:
                 read = convert(source, path, staged, columns, progress=shown)
@@ -106,15 +98,20 @@ def import_photos(
             if edit.config.data.layout != "table":
                 raise InputError(f"the section {name} of {PARAMS_FILE} has another layout than table: give another --name")
             check_machine(edit.config, {"data.task", *(change.name for change in edit.changes)}, staged)
-            found = _audited(edit.config, read)
-            confirm(select(edit.config, with_roles(edit.config, read.rows)))
-            (root / DATA).mkdir(exist_ok=True)
-            os.replace(staged, root / archive)
+            return _take_in(root, name, staged, edit, read, confirm)
         finally:
             staged.unlink(missing_ok=True)
-        tracked_by = versioning.track(root, archive)
-        edit.write()
-        activate(root / PARAMS_FILE, name, archive)
+
+
+def _take_in(root: Path, name: str, staged: Path, edit: Edit, read: "ArchiveRows", confirm: Confirm) -> Imported:
+    """Move a checked archive to data/NAME.zip, track it, and make it an active benchmark; nothing of it before `confirm`."""
+    archive, found = f"{DATA}/{name}.zip", _audited(edit.config, read)
+    confirm(select(edit.config, with_roles(edit.config, read.rows)))
+    (root / DATA).mkdir(exist_ok=True)
+    os.replace(staged, root / archive)
+    tracked_by = versioning.track(root, archive)
+    edit.write()
+    activate(root / PARAMS_FILE, name, archive)
     return Imported(archive, tracked_by, found, edit.changes)
 
 

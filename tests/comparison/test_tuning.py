@@ -12,15 +12,12 @@ from aru.comparison.trials import (
 from aru.comparison.tuning import Trial, best, check_tuned_protocol, curve, frozen, load_tuned, merged, write_tuned
 from aru.core.config import load_config
 from aru.core.errors import InputError
-from tests.helpers.tuned import CHECKOUT
+from tests.helpers.tuned import CHECKOUT, TRIALS
 
 pytest_plugins = ["tests.helpers.tuning_fixtures"]
 
 
 FACES = load_config(CHECKOUT / "params.yaml", "faces")
-
-
-DONE = Outcome("done", 0.6, 2.0)
 
 
 def test_best_and_curve_by_hand() -> None:
@@ -38,17 +35,6 @@ def test_best_and_curve_by_hand() -> None:
 
 
 META = {"benchmark": "faces", "trials": 3, "cap": 0.25}
-
-
-TRIALS = {
-    "aru": [
-        Trial({}, DONE),
-        Trial({"mask.ratio": 0.3, "finetune.lr": 0.02}, Outcome("done", 0.7, 3.0)),
-        Trial({"mask.ratio": 0.1, "finetune.lr": 0.05}, Outcome("over the cap", None, 1.0)),
-    ],
-    "ssd": [Trial({}, DONE)] + [Trial({"alpha": 3.0, "lam": 1.0}, Outcome("failed", None, 1.0))] * 2,
-    "amun": [Trial({}, Outcome("over the cap", None, 9.0))] * 3,
-}
 
 
 def test_the_frozen_file_is_what_a_comparison_reads(tmp_path: Path) -> None:

@@ -18,6 +18,18 @@ from tests.helpers.archives import mufac_archive
 CHECKOUT = Path(__file__).resolve().parents[2]
 SETTING = Setting("toy", trials=3, cap=50.0)  # one epoch of retraining is quickly outdone
 
+DONE = Outcome("done", 0.6, 2.0)
+TRIALS = {
+    "aru": [
+        Trial({}, DONE),
+        Trial({"mask.ratio": 0.3, "finetune.lr": 0.02}, Outcome("done", 0.7, 3.0)),
+        Trial({"mask.ratio": 0.1, "finetune.lr": 0.05}, Outcome("over the cap", None, 1.0)),
+    ],
+    "ssd": [Trial({}, DONE)] + [Trial({"alpha": 3.0, "lam": 1.0}, Outcome("failed", None, 1.0))] * 2,
+    "amun": [Trial({}, Outcome("over the cap", None, 9.0))] * 3,
+}
+"""Trials as a search leaves them: one improved, one over the cap, one failed, one method that never came to an end."""
+
 
 def make(root: Path) -> Path:
     """A project folder whose originals are there and in which nothing was tuned."""
