@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from aru.core.errors import InputError
+from aru.stages.code_record import check_code_record
 
 SUMMARIES = {
     "prepare": "stage: archive -> manifest, census and decoded images",
@@ -50,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     stage = options.command
+    if "DVC_STAGE" in os.environ:
+        check_code_record(stage, Path("."))
     run_stage(stage, options.benchmark or _benchmark_of_dvc(stage), root=Path("."), progress=LoggedProgress())
     return 0
 

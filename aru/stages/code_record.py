@@ -2,18 +2,25 @@
 
 work/code/STAGE.json lists the files of `aru` that the stage imports, each with the digest of its content. Comments and
 docstrings do not count: a stage runs again when, and only when, its code differs.
+
+DVC writes the records anew when the code has changed: in a clone that is the folder aru/, in any other project the file
+code.json, which has the version and the digest of the installed package and is written beside the records.
 """
 
+import hashlib
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from aru.core.errors import InputError
 from aru.core.files import atomic_path, json_text
 from aru.core.folders import STAGES
 from aru.core.leftovers import locked_folder, remove_leftovers
-from aru.core.source_code import PACKAGE, ROOT, Sources, closure, content_digest, read_sources
+from aru.core.source_code import IMPORTED, PACKAGE, ROOT, Sources, closure, content_digest, read_sources
 
 RECORDS = "work/code"
 """The folder of the records in a project."""
+INSTALLED = "code.json"
+"""The file of a project without code of its own that tells which code computes there."""
 
 
 def record_path(stage: str) -> str:
@@ -30,10 +37,37 @@ def code_records(root: Path) -> dict[str, str]:
     return _records(_sources(root))
 
 
+def code_source(root: Path) -> str:
+    """On what the stage `code` depends in a project: its own folder aru/ or, where it has none, code.json."""
+    return PACKAGE if (Path(root) / PACKAGE).is_dir() else INSTALLED
+
+
+def installed_code(sources: Sources | None = None) -> str:
+    """The content of code.json: the version of the installed package, and the SHA-256 of the names and bytes of its files."""
+    content = sources or read_sources(ROOT)
+    digest = hashlib.sha256()
+    for name in sorted(content):
+        digest.update(f"{name} {hashlib.sha256(content[name]).hexdigest()}\n".encode())
+    try:
+        installed = version(PACKAGE)
+    except PackageNotFoundError:  # its files were copied
+        installed = "unknown"
+    return json_text({"sha256": digest.hexdigest(), "version": installed})
+
+
+def check_code_record(stage: str, root: Path) -> None:
+    """Raise InputError where a stage's record, which DVC notes as its code, is not of the code that is imported here."""
+    path = record_path(stage)
+    if not _has_content(Path(root) / path, json_text(_record(f"{PACKAGE}.stages.{stage}", IMPORTED))):
+        raise InputError(f"{path} is not of the code that runs here: run `python -m aru code`, then the same command again")
+
+
 def write_code_records(root: Path) -> None:
-    """Write the records whose content differs. Raises InputError where `aru` was edited meanwhile."""
+    """Write the records, and code.json, where their content differs. Raises InputError where `aru` was edited meanwhile."""
     sources = _sources(root)
     records = _records(sources)
+    if code_source(root) == INSTALLED:
+        records[INSTALLED] = installed_code(sources)
     folder = Path(root) / RECORDS
     with locked_folder(folder, wait=True):  # a flow and `dvc repro` may both be at it, for a second each
         remove_leftovers(folder)
@@ -46,7 +80,7 @@ def write_code_records(root: Path) -> None:
 
 
 def _sources(root: Path) -> Sources:
-    return read_sources(root if (Path(root) / PACKAGE).is_dir() else ROOT)
+    return read_sources(root if code_source(root) == PACKAGE else ROOT)
 
 
 def _records(sources: Sources) -> dict[str, str]:

@@ -11,8 +11,15 @@ from pathlib import Path
 from aru.core.errors import InputError
 from aru.core.files import bytes_md5
 from aru.core.folders import STAGES
-from aru.core.source_code import PACKAGE
-from aru.stages.code_record import RECORDS, code_records, record_path, write_code_records
+from aru.stages.code_record import (
+    INSTALLED,
+    RECORDS,
+    code_records,
+    code_source,
+    installed_code,
+    record_path,
+    write_code_records,
+)
 from flows.project.digests import Digests
 from flows.project.versioning import Locked
 
@@ -26,7 +33,7 @@ def is_code_record(path: str) -> bool:
 
 
 class StageCode:
-    """The code in the project's folder as it was when this object was made; nothing is parsed where dvc.lock is of this code.
+    """The code that computes in a project as it was when this object was made; nothing is parsed where dvc.lock is of it.
 
     `digests` is {path: MD5} of the records of all stages, whatever lies in work/code/; `is_locked` says whether dvc.lock has
     them.
@@ -34,20 +41,21 @@ class StageCode:
 
     def __init__(self, root: Path, locked: Mapping[str, Locked], digests: Digests) -> None:
         self.root, self._digests = Path(root), digests
-        self._folder = digests.of(PACKAGE)
+        self._source = code_source(root)
+        self._code = self._now()
         entry = locked.get(CODE_STAGE)
-        same = entry is not None and entry.deps == {PACKAGE: self._folder} and entry.outs.keys() == _paths()
+        same = entry is not None and entry.deps == {self._source: self._code} and entry.outs.keys() == _paths()
         self.digests = dict(entry.outs) if entry and same else _digests(code_records(root))
         self.is_locked = entry is not None and same
 
     def refresh(self) -> None:
         """Bring the records in work/code/ up to date."""
-        if self._digests.of_all(tuple(self.digests)) != self.digests:
+        if self._digests.of_all(tuple(self.digests)) != self.digests or self._digests.of(self._source) != self._code:
             write_code_records(self.root)
 
     def is_unchanged(self, *stages: str) -> bool:
         """Whether the code of these stages is still what it was; without any, of all stages."""
-        if self._digests.of(PACKAGE) == self._folder:
+        if self._now() == self._code:
             return True
         try:
             now = _digests(code_records(self.root))
@@ -63,6 +71,10 @@ class StageCode:
         before = json.loads((self.root / path).read_bytes())
         now = json.loads(code_records(self.root)[path])
         return [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+
+    def _now(self) -> str | None:
+        """The digest of what dvc.yaml names as the code, as it is now; code.json may have to be written yet."""
+        return bytes_md5(installed_code().encode()) if self._source == INSTALLED else self._digests.of(self._source)
 
 
 def _paths() -> set[str]:
