@@ -93,8 +93,7 @@ def import_photos(
         try:
             with progress("import") as shown:
                 read = convert(source, path, staged, columns, progress=shown)
-            new = Config.model_validate({"data": _first_parameters(read)}).model_dump(mode="json", exclude_none=True)
-            edit = propose(root / PARAMS_FILE, name, settings, new=new)
+            edit = propose(root / PARAMS_FILE, name, settings, new={"data": _first_parameters(read)})
             if edit.config.data.layout != "table":
                 raise InputError(f"the section {name} of {PARAMS_FILE} has another layout than table: give another --name")
             check_machine(edit.config, {"data.task", *(change.name for change in edit.changes)}, staged)

@@ -1,6 +1,5 @@
 """Editing params.yaml, the file on which DVC, Prefect and MLflow agree: checked first, comments kept, atomic."""
 
-import copy
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from aru.core.name_rules import check_name, check_path
 from aru.core.safe_yaml import check_size
 from aru.core.suggestions import did_you_mean
 from aru.methods.aru.presets import PRESETS
+from flows.project.sparse_params import default, differing, is_implied
 
 PARAMS_FILE = "params.yaml"
 
@@ -85,15 +85,16 @@ class Edit:
 def propose(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]], *, new: Mapping[str, Any] | None = None) -> Edit:
     """What params.yaml becomes when parameters of one benchmark are set; a later setting wins.
 
-    `new` is the section of a benchmark that has none yet.
+    `new` are the parameters of a benchmark that has no section yet: it gets one with what differs from the defaults.
 
-    The whole section is validated. Values are written as the validation read them, so that 20 and 20.0 are the same
+    The whole section is validated. A default is written only where all parameters of its group stand in the file. Values are written as the validation read them, so that 20 and 20.0 are the same
     parameter. Of the parameters that name who is forgotten, one that is set takes the place of one that was there.
     """
-    content = load(path)
+    content, pipeline = load(path), path.with_name("dvc.yaml")
     added = new is not None and isinstance(content, dict) and benchmark not in content
     if added:
-        content[check_name(benchmark, where=path.name)] = copy.deepcopy(dict(new or {}))
+        fresh = parse_config(dict(new or {}), where=f"{path.name}: {benchmark}")
+        content[check_name(benchmark, where=path.name)] = differing(fresh, pipeline)
     values = section(content, benchmark, path)
     before = dict(_leaves(values))
     named = dict.fromkeys(name for name, _ in settings)
@@ -104,10 +105,13 @@ def propose(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]], *, 
     checked = config.model_dump(mode="json")
     changes = [Change(name, before[name], None) for name in replaced]
     for name in named:
-        value = _get(checked, name)
-        _set(values, name, value)
-        if before.get(name) != value:
-            changes.append(Change(name, before.get(name), value))
+        value, old = _get(checked, name), before.get(name, default(name))
+        if is_implied(plain(values), name, value, pipeline):
+            _unset(values, name)
+        else:
+            _set(values, name, value)
+        if old != value:
+            changes.append(Change(name, old, value))
     if added:
         changes = [Change(name, None, value) for name, value in _leaves(checked["data"], "data.") if value is not None]
     return Edit(path, _read_text(path), _dumped(content), changes, config)
@@ -152,7 +156,7 @@ def _replaced(values: dict[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     options = [f"data.forget.{name}" for name in FORGET_OPTIONS]
     if all(wanted.get(name) is None for name in options):
         return []
-    forget = values["data"]["forget"]
+    forget = values.get("data", {}).get("forget", {})
     gone = [name for name in options if name not in wanted and forget.get(name.rpartition(".")[2]) is not None]
     for name in gone:
         del forget[name.rpartition(".")[2]]
@@ -194,7 +198,16 @@ def _set(content: dict[str, Any], name: str, value: Any) -> None:
     *parts, last = name.split(".")
     for part in parts:
         content = content.setdefault(part, {})
+    if isinstance(content, CommentedMap) and not content:  # written as {}
+        content.fa.set_block_style()
     content[last] = value
+
+
+def _unset(content: dict[str, Any], name: str) -> None:
+    *parts, last = name.split(".")
+    for part in parts:
+        content = content.get(part, {})
+    content.pop(last, None)
 
 
 def plain(content: Any) -> Any:
