@@ -3,16 +3,19 @@
 import io
 import struct
 import subprocess
+import sys
 import zlib
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 
 from aru.data import decoding
-from aru.data.decoding import decode_photo
+from aru.data.decoding import EXIF_IGNORED, FIRST_FRAME, decode, decode_photo
 from aru.data.faults import Fault
 from tests.helpers.archives import jpeg
 
@@ -65,7 +68,7 @@ def test_16_bit_grey_keeps_its_shades(kind):
     assert (grey == grey[:, :, :1]).all() and len(np.unique(grey)) == 256
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
 @pytest.mark.parametrize(
     "turn, transposed", [(3, "ROTATE_180"), (5, "TRANSPOSE"), (6, "ROTATE_270"), (8, "ROTATE_90"), (2, "FLIP_LEFT_RIGHT")]
 )
@@ -76,6 +79,72 @@ def test_a_picture_is_turned_as_its_exif_says(kind, turn, transposed):
     wanted = picture().transpose(Image.Transpose[transposed])
     assert seen.size == wanted.size
     assert np.abs(np.asarray(seen).astype(int) - np.asarray(wanted)).mean() < 8
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_exif_is_ignored_where_a_benchmark_ignores_it(kind):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    turned = decode(encoded(picture(), kind, exif=exif), ignore_exif=True)
+    plain = decode(encoded(picture(), kind), ignore_exif=True)
+    np.testing.assert_array_equal(turned.photo, plain.photo)
+    assert turned.photo.size == (24, 16)
+    assert turned.remarks == (EXIF_IGNORED,) and plain.remarks == ()
+
+
+def test_16_bit_colour_keeps_its_shades_to_a_level():
+    shades = (0, 0x1234, 0x80FF, 0xFFFF)
+    content = png(16, 2, b"".join(struct.pack(">HHH", shade, shade, shade) for shade in shades))
+    np.testing.assert_allclose(np.asarray(decode_photo(content))[0, :, 0], np.array(shades) / 257, atol=1)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
+def test_one_bit_is_black_and_white(kind):
+    left, right = colours(encoded(Image.fromarray(np.eye(8, dtype=bool)), kind))
+    assert left.tolist() == right.tolist() == [255, 255, 255]
+    assert np.asarray(decode_photo(encoded(Image.new("1", (4, 4)), kind))).max() == 0
+
+
+def test_grey_with_alpha_is_grey_over_white():
+    image = Image.new("LA", (4, 4), (100, 255))
+    image.putpixel((3, 3), (100, 0))
+    left, right = colours(encoded(image, "PNG"))
+    assert left.tolist() == [100, 100, 100] and right.tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_the_first_frame_of_an_animation_is_used_and_said(kind):
+    content = encoded(picture(), kind, save_all=True, append_images=[Image.new("RGB", (24, 16), "green")])
+    seen = decode(content)
+    np.testing.assert_allclose(seen.photo.getpixel((0, 0)), [0, 0, 255], atol=8)
+    assert seen.remarks == (FIRST_FRAME,)
+    assert decode(encoded(picture(), kind)).remarks == ()
+
+
+HEIC = b"\0\0\0\x18ftypheic" + bytes(40)
+
+
+def test_heic_is_refused_with_the_remedy_and_read_where_its_package_is(monkeypatch):
+    with pytest.raises(Fault, match="HEIC photo.*pip install pillow-heif"):
+        decode_photo(HEIC)
+
+    class HeifFile(ImageFile.ImageFile):
+        format = "HEIF"
+
+        def _open(self):
+            self._mode, self._size, self.tile = "RGB", (4, 4), []
+            self.im = Image.new("RGB", (4, 4), "red").im
+
+    def register_heif_opener():
+        Image.register_open("HEIF", HeifFile, lambda prefix: prefix[4:12] == b"ftypheic")
+
+    package = ModuleType("pillow_heif")
+    package.__spec__ = ModuleSpec("pillow_heif", None)
+    package.register_heif_opener = register_heif_opener
+    monkeypatch.setitem(sys.modules, "pillow_heif", package)
+    monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
+    monkeypatch.setattr(Image, "ID", list(Image.ID))
+    assert colours(HEIC)[0].tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
@@ -145,11 +214,10 @@ REFUSED = {
     ),
     "CMYK without a marker": (_without_adobe(encoded(picture().convert("CMYK"), "JPEG")), "without Adobe's marker"),
     "inverted 16-bit TIFF": (encoded(Image.fromarray(ramp(np.uint16)), "TIFF", tiffinfo={262: 0}), "inverted"),
-    "animation": (encoded(picture(), "PNG", save_all=True, append_images=[Image.new("RGB", (24, 16))]), "several pictures"),
     "pages": (encoded(picture(), "TIFF", save_all=True, append_images=[Image.new("RGB", (24, 16))]), "several pictures"),
-    "GIF": (encoded(picture(), "GIF"), "formats JPEG, PNG, WebP, BMP and TIFF"),
-    "EPS": (encoded(picture(), "EPS"), "formats JPEG, PNG, WebP, BMP and TIFF"),
-    "no bytes": (b"", "formats JPEG, PNG, WebP, BMP and TIFF"),
+    "EPS": (encoded(picture(), "EPS"), "formats JPEG, PNG, WebP, GIF, AVIF, BMP and TIFF"),
+    "text": (b"<!DOCTYPE html><title>Not found</title>", "formats JPEG, PNG, WebP, GIF, AVIF, BMP and TIFF"),
+    "no bytes": (b"", "is empty, it has 0 bytes"),
     "half a JPEG": (jpeg(0)[:400], "damaged or ends too soon"),
     "half a PNG": (encoded(Image.fromarray(ramp(np.uint8)), "PNG")[:70], "damaged or ends too soon"),
     "large": (png(8, 2, b"", side=(9000, 9000)), "more than 64000000 pixels"),
@@ -168,7 +236,7 @@ def test_what_is_not_certain_is_refused(content, message):
 def test_limits_hold_before_a_pixel_is_decoded(monkeypatch):
     content = encoded(picture(), "PNG")
     monkeypatch.setattr(decoding, "MAX_PIXELS", 24 * 16 - 1)
-    monkeypatch.setattr(decoding, "_upright_rgb", lambda image: pytest.fail("decoded"))
+    monkeypatch.setattr(decoding, "_rgb", lambda image: pytest.fail("decoded"))
     with pytest.raises(Fault, match="more than 383 pixels"):
         decode_photo(content)
 
@@ -200,7 +268,7 @@ def test_any_error_of_a_decoder_is_a_flaw(monkeypatch, error):
     def fail(image):
         raise error("what a decoder says")
 
-    monkeypatch.setattr(decoding, "_upright_rgb", fail)
+    monkeypatch.setattr(decoding, "_rgb", fail)
     with pytest.raises(Fault, match="damaged or ends too soon") as caught:
         decode_photo(jpeg(0))
     assert caught.value.reason.startswith(error.__name__)
