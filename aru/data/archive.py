@@ -1,8 +1,9 @@
-"""Archives as they were received, read member by member and never unpacked."""
+"""Archives as they were received, zip files and folders: read file by file and never unpacked."""
 
 import lzma
+import re
 import stat
-import unicodedata
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -11,15 +12,17 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from aru.core.errors import InputError
+from aru.data.archive_names import encoding_of_names, is_junk, junk_note, name_of_member, normalized_path
 from aru.data.faults import Fault, Faults
+from aru.data.folder_archive import MAX_FILE_BYTES, FolderArchive
 
-MAX_MEMBERS = 500_000
-MAX_MEMBER_BYTES = 64 << 20
-MAX_TOTAL_BYTES = 64 << 30
+MAX_MEMBERS = 2_000_000
+MAX_TOTAL_BYTES = 64 << 30  # or MAX_TOTAL_RATIO times the archive's own size, where that is more
+MAX_TOTAL_RATIO = 4
 MAX_RATIO = 200  # images hardly compress; a text of one repeated letter reaches about 1000
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
-_UTF8 = 0x800  # the flag of a member whose name is in UTF-8
 _UNTRUSTED = "do not trust this archive"
+_OTHER_KINDS = {b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "RAR"}
 
 
 class Archive(Protocol):
@@ -31,11 +34,17 @@ class Archive(Protocol):
 
 
 @contextmanager
-def open_archive(path: Path) -> Iterator[Archive]:
-    """Open a zip file or a folder for reading; every member is checked before the first is read."""
+def open_archive(
+    path: Path, faults: Faults | None = None, *, name_encoding: str | None = None
+) -> "Iterator[ZipArchive | FolderArchive]":
+    """Open a zip file or a folder for reading; every file's name and header is checked before the first is read.
+
+    Their faults are one InputError; or they are added to `faults`, and reading such a file raises its Fault again.
+    `name_encoding` is that of the names in a zip which are not marked as UTF-8; None guesses it.
+    """
     path = Path(path)
     if path.is_dir():
-        yield FolderArchive(path)
+        yield FolderArchive(path, faults)
         return
     if not path.is_file():
         raise InputError(
@@ -44,24 +53,54 @@ def open_archive(path: Path) -> Iterator[Archive]:
         )
     try:
         with zipfile.ZipFile(path) as archive:
-            yield ZipArchive(archive, path)
+            yield ZipArchive(archive, path, faults, name_encoding=name_encoding)
     except zipfile.BadZipFile as error:
+        if kind := _other_kind(path):
+            raise InputError(f"{path} is a {kind} archive: unpack it and name the folder, or make a zip file of it") from None
         raise InputError(f"{path} is not a complete zip file ({error}): fetch it again") from error
 
 
 class ZipArchive:
-    """The members of a zip file."""
+    """The members of a zip file; `notes` are sentences for the user about how it was opened."""
 
-    def __init__(self, archive: zipfile.ZipFile, path: Path) -> None:
+    def __init__(
+        self, archive: zipfile.ZipFile, path: Path, faults: Faults | None = None, *, name_encoding: str | None = None
+    ) -> None:
         self._archive = archive
-        self._members = _checked(archive, path)
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        self._faulty: dict[str, Fault] = {}
+        members = archive.infolist()
+        _check_size(members, path)
+        encoding, note = encoding_of_names(members, name_encoding)
+        found = Faults(str(path)) if faults is None else faults
+        junk = 0
+        for member in members:
+            name = normalized_path(name_of_member(member, encoding))
+            if is_junk(name):
+                junk += not member.is_dir()
+                continue
+            try:
+                _check(name, member)
+                if member.is_dir() or name.endswith("/"):
+                    continue
+                if name in self._members:
+                    raise Fault("is in the archive twice, two members with one name", "make the archive again")
+            except Fault as fault:
+                found.add(name, fault.what, fault.remedy)
+                self._faulty[name] = fault
+            self._members[name] = member
+        if faults is None:
+            found.raise_if_any()
+        self.notes = (*note, *junk_note(junk))
 
     def names(self) -> list[str]:
-        """All members by `normalized_path` of their names, folders left out, in the archive's order."""
+        """All members by `normalized_path` of their names, in the archive's order; neither folders nor `is_junk`."""
         return list(self._members)
 
     def read(self, name: str) -> bytes:
         """The bytes of one member, not one byte more than its header promised."""
+        if name in self._faulty:
+            raise self._faulty[name]
         member = self._members[name]
         try:
             with self._archive.open(member) as file:
@@ -73,60 +112,27 @@ class ZipArchive:
         return content
 
 
-class FolderArchive:
-    """The files below a folder; links out of it are refused."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path.resolve()
-        self._files = {
-            normalized_path(file.relative_to(self._path).as_posix()): file
-            for file in sorted(self._path.rglob("*"))
-            if file.is_file()
-        }
-        faults = Faults(str(path))
-        for name, file in self._files.items():
-            if not file.resolve().is_relative_to(self._path):
-                faults.add(name, "is a link out of the folder", "replace it by the file")
-        faults.raise_if_any()
-
-    def names(self) -> list[str]:
-        """All files, by their path below the folder."""
-        return list(self._files)
-
-    def read(self, name: str) -> bytes:
-        """The bytes of one file."""
-        file = self._files[name]
-        if file.stat().st_size > MAX_MEMBER_BYTES:
-            raise Fault(f"has more than {MAX_MEMBER_BYTES} bytes", "it is no image, leave it out")
-        return file.read_bytes()
+def _other_kind(path: Path) -> str | None:
+    """The kind of an archive that is no zip file."""
+    with path.open("rb") as file:
+        begin = file.read(8)
+    return next((kind for mark, kind in _OTHER_KINDS.items() if begin.startswith(mark)), None) or (
+        "tar" if tarfile.is_tarfile(path) else None
+    )
 
 
-def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
-    members = archive.infolist()
+def _check_size(members: list[zipfile.ZipInfo], path: Path) -> None:
     total = sum(member.file_size for member in members)
+    limit = max(MAX_TOTAL_BYTES, MAX_TOTAL_RATIO * path.stat().st_size)
     if len(members) > MAX_MEMBERS:
         raise InputError(f"{path} has {len(members)} members, the limit is {MAX_MEMBERS}: this is no image archive")
-    if total > MAX_TOTAL_BYTES:
-        raise InputError(f"{path} unpacks to {total} bytes, the limit is {MAX_TOTAL_BYTES}: this is no image archive")
-    found: dict[str, zipfile.ZipInfo] = {}
-    faults = Faults(str(path))
-    encoding = _encoding_of_names(members)
-    for member in members:
-        name = normalized_path(_name(member, encoding))
-        with faults.collected(repr(name)):
-            _check(name, member)
-            if member.is_dir() or name.endswith("/"):
-                continue
-            if name in found:
-                raise Fault("is in the archive twice, two members with one name", "make the archive again")
-            found[name] = member
-    faults.raise_if_any()
-    return found
+    if total > limit:
+        raise InputError(f"{path} unpacks to {total} bytes, the limit is {limit}: this is no image archive")
 
 
 def _check(name: str, member: zipfile.ZipInfo) -> None:
     parts = PurePosixPath(name)
-    if parts.is_absolute() or ".." in parts.parts or ":" in name:
+    if parts.is_absolute() or ".." in parts.parts or re.match(r"[A-Za-z]:", name):
         raise Fault("points out of the archive", _UNTRUSTED)
     if stat.S_ISLNK(member.external_attr >> 16):
         raise Fault("is a link", "put the file itself into the archive")
@@ -139,42 +145,7 @@ def _check(name: str, member: zipfile.ZipInfo) -> None:
             "make the archive again with the "
             "method deflate or store; Windows' Explorer takes deflate64 for large files, `zip -0` and 7-Zip do not",
         )
-    if member.file_size > MAX_MEMBER_BYTES:
-        raise Fault(f"has more bytes than the limit is, {MAX_MEMBER_BYTES}", "it is no image, leave it out")
+    if member.file_size > MAX_FILE_BYTES:
+        raise Fault(f"has more bytes than the limit is, {MAX_FILE_BYTES}", "it is no image, leave it out")
     if member.file_size > MAX_RATIO * max(member.compress_size, 1024):
         raise Fault(f"unpacks to more than {MAX_RATIO} times its size in the archive", _UNTRUSTED)
-
-
-def normalized_path(path: str) -> str:
-    """A path of a table or an archive in the form in which both are compared: slashes, and NFC (accents and Hangul composed).
-
-    macOS stores names decomposed, and old Windows programs wrote backslashes into archives.
-    """
-    return unicodedata.normalize("NFC", path.replace("\\", "/"))
-
-
-def _encoding_of_names(members: list[zipfile.ZipInfo]) -> str:
-    """The encoding of the names that are not marked as UTF-8: the first one in which all of them can be decoded.
-
-    The zip format says cp437, but programs wrote the machine's own encoding: UTF-8, or cp949 on Korean Windows.
-    """
-    raw = [member.orig_filename.encode("cp437") for member in members if not _has_unicode_name(member)]
-    for encoding in ("utf-8", "cp949"):
-        try:
-            for name in raw:
-                name.decode(encoding)
-            return encoding
-        except UnicodeDecodeError:
-            continue
-    return "cp437"
-
-
-def _name(member: zipfile.ZipInfo, encoding: str) -> str:
-    if _has_unicode_name(member):
-        return member.filename
-    return member.orig_filename.encode("cp437").decode(encoding)
-
-
-def _has_unicode_name(member: zipfile.ZipInfo) -> bool:
-    """Whether the name is marked as UTF-8, or zipfile used another field than the header's (Info-ZIP's Unicode field)."""
-    return bool(member.flag_bits & _UTF8) or member.filename != member.orig_filename

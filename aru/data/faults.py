@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from aru.core.errors import InputError
 
-_NAMED = 50  # faults of a kind whose files are named
+_NAMED = 20  # faults of a kind whose files are named
 
 
 class Fault(InputError):
@@ -30,14 +30,15 @@ class Faults:
 
     def __init__(self, archive: str) -> None:
         self._archive = archive
-        self._places: dict[tuple[str, str], list[str]] = {}
+        self._places: dict[tuple[str, str], dict[str, str]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._places)
 
     def add(self, where: str, what: str, remedy: str, reason: str = "") -> None:
-        """Add a fault: `where` names the file or the row, for the console only."""
-        self._places.setdefault((what, remedy), []).append(f"{where} {what}" + (f" ({reason})" if reason else ""))
+        """Add a fault, once: `where` names the file or the row, for the console only."""
+        shown = where if where.isprintable() else repr(where)
+        self._places.setdefault((what, remedy), {})[where] = f"{shown} {what}" + (f" ({reason})" if reason else "")
 
     @contextmanager
     def collected(self, where: str) -> Iterator[None]:
@@ -54,10 +55,10 @@ class Faults:
         kinds = [f"{len(places)} x {what}: {remedy}" for (what, remedy), places in self._places.items()]
         detail = []
         for places in self._places.values():
-            detail += places[:_NAMED]
+            detail += list(places.values())[:_NAMED]
             if len(places) > _NAMED:
                 detail.append(f"... and {len(places) - _NAMED} more of this kind")
         raise InputError(
-            f"{self._archive} cannot be used (`aru data import` and `aru data audit` name every file):\n" + "\n".join(kinds),
+            f"{self._archive} cannot be used (`aru data import` and `aru data audit` name the files):\n" + "\n".join(kinds),
             detail=detail,
         )

@@ -50,11 +50,11 @@ FAULTS = {
         ),
         "names no images",
     ),
-    "path out": (lambda m: m.update({"../x.jpg": b"x"}), r"'../x.jpg' points out of the archive"),
+    "path out": (lambda m: m.update({"../x.jpg": b"x"}), r"\.\./x.jpg points out of the archive"),
     "absolute path": (lambda m: m.update({"/etc/x.jpg": b"x"}), "points out of the archive"),
     "backslashes": (lambda m: m.update({"..\\x.jpg": b"x"}), "points out of the archive"),
     "bomb": (lambda m: m.update({"train_images/bomb.jpg": bytes(30 << 20)}), "more than 200 times"),
-    "giant": (lambda m: m.update({"train_images/giant.jpg": bytes(archive.MAX_MEMBER_BYTES + 1)}), "the limit is"),
+    "giant": (lambda m: m.update({"train_images/giant.jpg": bytes(archive.MAX_FILE_BYTES + 1)}), "the limit is"),
 }
 
 
@@ -85,7 +85,7 @@ def test_links_encryption_and_doubles_are_refused(tmp_path):
         opened.writestr("a.jpg", b"2")
     with pytest.raises(InputError, match="two members with one name") as caught, archive.open_archive(path):
         pass
-    assert "'a.jpg' is in the archive twice" in explained(caught.value)
+    assert "a.jpg is in the archive twice" in explained(caught.value)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 2000, -30])
@@ -164,8 +164,8 @@ def test_all_faults_are_told_at_once(tmp_path):
 
 def test_many_faults_of_a_kind_are_counted_and_the_first_named(tmp_path):
     members = {name: content if name.endswith("csv") else b"" for name, content in mufac_members().items()}
-    error = told("... and 14 more of this kind", "mufac", write_zip(tmp_path / "a.zip", members), {"rows": 8})
-    assert "64 x cannot be read" in str(error) and len(explained(error).splitlines()) < 60
+    error = told("... and 44 more of this kind", "mufac", write_zip(tmp_path / "a.zip", members), {"rows": 8})
+    assert "64 x is empty" in str(error) and len(explained(error).splitlines()) < 30
 
 
 def korean(encoding="utf-8", form="NFC"):
@@ -245,8 +245,8 @@ REMEDIES = {
     "open quote": (lambda m: edit(m, CSV, b"F0001,D,b,", b'F0001,D,"b,'), f"{CSV} is not a CSV file", "mend the line"),
     "HEIC": (
         lambda m: m.update({IMAGE: b"\0\0\0\x18ftypheic" + bytes(40)}),
-        f"{IMAGE} cannot be read as an image of",
-        "convert it to an 8-bit RGB JPEG",
+        f"{IMAGE} is a HEIC photo",
+        "convert it to JPEG",
     ),
     "cut short": (lambda m: m.update({IMAGE: m[IMAGE][:300]}), f"{IMAGE} cannot be read", "remove both the file and its row"),
 }

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aru.core.label_columns import MULTILABEL
-from aru.data.archive import Archive, normalized_path, open_archive
+from aru.data.archive import Archive, open_archive
+from aru.data.archive_names import normalized_path
 from aru.data.classes import FIXED, LABELS_FILE, Classes, parse_classes
 from aru.data.faults import Fault, Faults
 from aru.data.manifest import IDENTITY

@@ -9,7 +9,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
 from aru.core.names import FORGET, RETAIN, TEST, UNSEEN, SetName
-from aru.data.archive import Archive, normalized_path
+from aru.data.archive import Archive
+from aru.data.archive_names import normalized_path
 from aru.data.classes import FIXED
 from aru.data.faults import Faults
 from aru.data.sources.source import Listing, Row, Source, Split

@@ -8,7 +8,8 @@ custom_test_dataset.csv    likewise                                     test_ima
 from collections.abc import Iterator
 from typing import get_args
 
-from aru.data.archive import Archive, normalized_path
+from aru.data.archive import Archive
+from aru.data.archive_names import normalized_path
 from aru.data.classes import FIXED
 from aru.data.faults import Faults
 from aru.data.sources.source import Listing, Row, Source, Split

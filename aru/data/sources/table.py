@@ -7,7 +7,8 @@ import io
 import json
 from collections.abc import Mapping
 
-from aru.data.archive import Archive, normalized_path
+from aru.data.archive import Archive
+from aru.data.archive_names import normalized_path
 from aru.data.faults import Fault, Faults
 from aru.data.ids import normalized_id
 from aru.data.sources.found import Columns, Found, Photo, is_junk

@@ -1,0 +1,78 @@
+"""A folder, and all below it, as an archive."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from aru.data.archive_names import is_junk, junk_note, normalized_path
+from aru.data.faults import Fault, Faults
+
+MAX_FILE_BYTES = 64 << 20
+
+
+class FolderArchive:
+    """The files below a folder; links that lead out of it, to folders or to nothing are refused. `notes` as in ZipArchive."""
+
+    def __init__(self, path: Path, faults: Faults | None = None) -> None:
+        self._path = path.resolve()
+        self._files: dict[str, str] = {}
+        self._faulty: dict[str, Fault] = {}
+        self._junk = 0
+        found = Faults(str(path)) if faults is None else faults
+        for file in sorted(self._walk(found), key=lambda name: name.split("/")):
+            name = normalized_path(file)
+            try:
+                if name in self._files:
+                    raise Fault("is there twice, in two forms of Unicode or with a backslash", "rename or remove one")
+                self._check(file)
+            except Fault as fault:
+                found.add(name, fault.what, fault.remedy)
+                self._faulty[name] = fault
+            self._files[name] = file
+        if faults is None:
+            found.raise_if_any()
+        self.notes = junk_note(self._junk)
+
+    def names(self) -> list[str]:
+        """All files, by their path below the folder, without `is_junk`."""
+        return list(self._files)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file."""
+        if name in self._faulty:
+            raise self._faulty[name]
+        file = self._path / self._files[name]
+        try:
+            if file.stat().st_size > MAX_FILE_BYTES:
+                raise Fault(f"has more than {MAX_FILE_BYTES} bytes", "it is no image, leave it out")
+            return file.read_bytes()
+        except OSError as error:
+            raise Fault("cannot be opened", "give yourself the right to read it", str(error.strerror)) from error
+
+    def _walk(self, faults: Faults) -> Iterator[str]:
+        """The files and links below the folder, as paths with slashes."""
+
+        def unreadable(error: OSError) -> None:
+            name = os.path.relpath(str(error.filename), self._path)
+            faults.add(name, "cannot be opened", "give yourself the right to read it")
+
+        for folder, folders, files in os.walk(self._path, onerror=unreadable):
+            below = os.path.relpath(folder, self._path).replace(os.sep, "/")
+            prefix = "" if below == "." else f"{below}/"
+            links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+            for name in [*files, *links]:
+                if is_junk(prefix + name):
+                    self._junk += 1
+                elif name in links or os.path.isfile(os.path.join(folder, name)) or os.path.islink(os.path.join(folder, name)):
+                    yield prefix + name
+
+    def _check(self, file: str) -> None:
+        place = self._path / file
+        if not place.is_symlink():
+            return
+        if not place.exists():
+            raise Fault("is a link to nothing", "remove it, or put the file there")
+        if not place.resolve().is_relative_to(self._path):
+            raise Fault("is a link out of the folder", "replace it by the file")
+        if place.is_dir():
+            raise Fault("is a link to a folder", "remove it, or put the folder itself there")
