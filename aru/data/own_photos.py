@@ -3,7 +3,7 @@
 import json
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from aru.core.progress import Progress, silent
 from aru.data.archive import Archive, open_archive
 from aru.data.classes import LABELS_FILE, MAX_CLASSES, MIN_CLASSES, Classes
 from aru.data.faults import Faults
+from aru.data.ids import UNKNOWN_PERSON
 from aru.data.prepare import ArchiveRows, checked_rows
-from aru.data.sources.canonical import SPLITS, TABLE, table_text, usable_label
-from aru.data.sources.found import Columns, Found, Photo, finder, is_junk
+from aru.data.sources.canonical import EXIF_FILE, EXIF_TEXT, SPLITS, TABLE, table_text, usable_label
+from aru.data.sources.found import Columns, Found, Photo, finder
 from aru.data.sources.source import Listing, Row, Split
 from aru.data.sources.table import ENDINGS
 from aru.data.subjects import split_groups, subject_ids
@@ -36,26 +37,43 @@ _WORDS = {
     "unseen": ("unseen", "holdout"),
 }
 
+Announce = Callable[[Sequence[str]], None]
+
+
+def _nothing(notes: Sequence[str]) -> None:
+    """Announce nothing."""
+
 
 def convert(
-    source: str, path: Path, target: Path, columns: Columns, *, seed: int = 0, progress: Progress = silent
+    source: str,
+    path: Path,
+    target: Path,
+    columns: Columns,
+    *,
+    seed: int = 0,
+    announce: Announce = _nothing,
+    progress: Progress = silent,
 ) -> ArchiveRows:
     """Read the photos at `path` (a zip, a folder or a table) by a source, and write the archive `target`.
 
-    All faults of tables, names and photos are one InputError. Rows come back as `read_archive` gives them.
+    All faults of files, tables, names and photos are one InputError. Rows come back as `read_archive` gives them. `announce`
+    gets the sentences about how the photos were found before the first of them is read; what it raises ends the import.
     """
     find = finder(source)
     if path.is_file() and path.name.lower().endswith(ENDINGS):
         columns, path = Columns(**vars(columns) | {"table": path.name}), path.parent
     faults = Faults(str(path))
-    with open_archive(path) as archive:
+    with open_archive(path, faults, name_encoding=columns.name_encoding) as archive:
         found = Found([])
         with faults.collected(str(path)):
             found = find(archive, columns, faults)
-        found, classes = _with_classes(found, faults)
+        notes = (*found.notes, *archive.notes)
+        announce(notes)
+        _check_paths(found, faults)
+        found, classes, labels_note = _with_classes(found, faults)
         listing = Listing(_rows(found, classes, faults), classes)
         photos = _Only(archive, {row.path for row in listing.rows})
-        rows = checked_rows(listing, photos, "the table", faults, progress=progress)
+        rows, remarks = checked_rows(listing, photos, "the table", faults, ignore_exif=columns.ignore_exif, progress=progress)
         faults.raise_if_any()
         if rows.empty:
             raise InputError(f"{path}: no photo was found; is it the right folder, and the right source?")
@@ -64,12 +82,21 @@ def convert(
         placed = [
             row._replace(path=f"photos/{row.path}", split=split) for row, split in zip(listing.rows, splits, strict=True)
         ]
-        _write(target, photos, [row.path for row in listing.rows], placed, classes)
+        _write(target, photos, [row.path for row in listing.rows], placed, classes, ignore_exif=columns.ignore_exif)
         rows["path"] = [row.path for row in placed]
-        left = [name for name in archive.names() if name not in photos.chosen]
-    junk = sum(map(is_junk, left))
-    passed = f"{junk} files of macOS or Windows and {len(left) - junk} others are left out." if left else ""
-    return ArchiveRows(rows, classes, tuple(note for note in (*found.notes, split_note, passed) if note))
+        unknown = rows["person"].str.startswith(UNKNOWN_PERSON)
+        rows.loc[unknown, "person"] = UNKNOWN_PERSON + "photos/" + rows["person"].str.removeprefix(UNKNOWN_PERSON)
+        left = sum(name not in photos.chosen for name in archive.names())
+    passed = f"Other files, left out: {left}." if left else ""
+    return ArchiveRows(rows, classes, tuple(note for note in (*notes, labels_note, *remarks, split_note, passed) if note))
+
+
+def _check_paths(found: Found, faults: Faults) -> None:
+    """Photos whose names differ in capitals alone are one file on many systems."""
+    names: dict[str, str] = {}
+    for photo in found.photos:
+        if names.setdefault(photo.path.casefold(), photo.path) != photo.path:
+            faults.add(photo.path, "has the name of another photo but for capitals", "rename one, also in the table")
 
 
 @dataclass(frozen=True)
@@ -86,17 +113,21 @@ class _Only:
         return self.archive.read(name)
 
 
-def _with_classes(found: Found, faults: Faults) -> tuple[Found, Classes]:
-    """The classes of each label column in natural order; where there is no label, people are the classes."""
+def _with_classes(found: Found, faults: Faults) -> tuple[Found, Classes, str]:
+    """The classes of each label column in natural order; where there is no label, people are the classes, and a note says so.
+
+    Values that are missing are faults already.
+    """
+    note = ""
     if not found.labels and found.photos:
         if not all(photo.person for photo in found.photos):
             faults.add("the photos", "have neither a label nor a person", "name a column by --label-column or --person-column")
-            return found, {}
+            return found, {}, note
         photos = [photo._replace(labels=(photo.person,)) for photo in found.photos]
         note = f"No label is there: people are the classes ({IDENTITY_LABEL})."
-        found = Found(photos, (IDENTITY_LABEL,), (*found.notes, note))
+        found = Found(photos, (IDENTITY_LABEL,), found.notes)
     classes = {
-        label: tuple(sorted({photo.labels[place] for photo in found.photos}, key=_natural))
+        label: tuple(sorted({photo.labels[place] for photo in found.photos} - {""}, key=_natural))
         for place, label in enumerate(found.labels)
     }
     for label, names in classes.items() if found.photos else ():
@@ -108,7 +139,7 @@ def _with_classes(found: Found, faults: Faults) -> tuple[Found, Classes]:
                 f"has {len(names)} classes, the limits are {MIN_CLASSES} and {MAX_CLASSES}",
                 "name other columns by --label-column",
             )
-    return found, classes
+    return found, classes, note
 
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:
@@ -123,9 +154,12 @@ def _rows(found: Found, classes: Classes, faults: Faults) -> list[Row]:
     rows, some = [], any(photo.split for photo in found.photos)
     for photo in found.photos:
         if some and _word(photo) is None:
-            faults.add(photo.path, f"has the split {photo.split!r}", "write train, test or unseen (also: validation)")
-        labels = tuple(own[name] for own, name in zip(numbers, photo.labels, strict=False))
+            faults.add(photo.path, "has an unknown split", "write train, test or unseen (also: validation)", repr(photo.split))
+        labels = tuple(own.get(name, 0) for own, name in zip(numbers, photo.labels, strict=False))
         rows.append(Row(photo.path, photo.family, photo.person, "train", labels))
+    there = {word for photo in found.photos if (word := _word(photo))}
+    if some and there and ("train" not in there or len(there) == 1):
+        faults.add("the splits", f"are {', '.join(sorted(there))} alone", "give photos of train and of test")
     return rows
 
 
@@ -143,8 +177,6 @@ def _splits(found: Found, rows: pd.DataFrame, seed: int) -> tuple[list[Split], s
         return _by_person(groups, np.arange(len(rows)), seed), (
             f"No split is given: people are drawn into train (60 %), test and unseen (20 % each) by seed {seed}."
         )
-    if "train" not in there or len(there) == 1:
-        raise InputError(f"the splits are {', '.join(sorted(there))}: photos of train and of test are needed")
     if {"test", "val"} <= there and "unseen" not in there:
         names: dict[str, Split] = {"train": "train", "test": SPLITS["test"], "val": SPLITS["unseen"]}
         return [names[str(word)] for word in words], "The split 'validation' is the unseen set."
@@ -179,7 +211,9 @@ def _by_person(groups: np.ndarray, rows: np.ndarray, seed: int) -> list[Split]:
     return splits
 
 
-def _write(target: Path, photos: Archive, paths: Sequence[str], rows: Sequence[Row], classes: Classes) -> None:
+def _write(
+    target: Path, photos: Archive, paths: Sequence[str], rows: Sequence[Row], classes: Classes, *, ignore_exif: bool
+) -> None:
     """The archive, the same bytes for the same content."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
@@ -188,6 +222,8 @@ def _write(target: Path, photos: Archive, paths: Sequence[str], rows: Sequence[R
         archive.writestr(_entry(TABLE), table_text(rows, classes))
         labels = {label: list(names) for label, names in classes.items()}
         archive.writestr(_entry(LABELS_FILE), json.dumps(labels, ensure_ascii=False, indent=1))
+        if ignore_exif:
+            archive.writestr(_entry(EXIF_FILE), EXIF_TEXT)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -18,6 +18,7 @@ from aru.core.files import atomic_path, bytes_md5
 from aru.data.archive import open_archive
 from aru.data.decoding import decode_photo
 from aru.data.images import write_images
+from aru.data.sources.canonical import EXIF_FILE, EXIF_TEXT, ignores_exif
 
 _MEMBER_BYTES = 200  # at most: the headers of a member in a zip file
 
@@ -41,6 +42,8 @@ def pack(archive: Path, manifest: pd.DataFrame, folder: Path, *, parts: int, lim
         for number, target in enumerate(targets, start=1):
             size = 0
             with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as part:
+                if ignores_exif(source):
+                    part.writestr(zipfile.ZipInfo(EXIF_FILE), EXIF_TEXT)
                 while waiting and (size < share or number == parts):
                     digest, path = waiting.pop(0)
                     size += sizes[digest]
@@ -53,6 +56,7 @@ def decode_packed(parts: Sequence[Path], manifest: pd.DataFrame, resolution: int
     with ExitStack() as opened:
         sources = [opened.enter_context(open_archive(part)) for part in parts]
         where = {name: source for source in sources for name in source.names()}
+        ignore_exif = any(map(ignores_exif, sources))
         missing = sorted(set(manifest["digest"]) - set(where))
         if missing:
             distinct = manifest["digest"].nunique()
@@ -66,6 +70,6 @@ def decode_packed(parts: Sequence[Path], manifest: pd.DataFrame, resolution: int
                 content = where[digest].read(digest)
                 if bytes_md5(content) != digest:
                     raise InputError(f"the packed file {digest} is damaged, its MD5 is another one: pack again")
-                yield decode_photo(content)
+                yield decode_photo(content, ignore_exif=ignore_exif)
 
         write_images(photos(), len(manifest), resolution, target)

@@ -1,5 +1,6 @@
 """The manifest of an archive: every image checked, its photo and its person, and the set it belongs to."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,11 @@ from aru.core.files import bytes_md5
 from aru.core.progress import Progress, silent
 from aru.data.archive import Archive, open_archive
 from aru.data.classes import Classes
-from aru.data.decoding import decode_photo
+from aru.data.decoding import decode, decode_photo
 from aru.data.faults import Faults
 from aru.data.ids import UNKNOWN_PERSON, normalized_id
 from aru.data.photos import photo_ids, thumbnail
+from aru.data.sources.canonical import ignores_exif
 from aru.data.sources.registry import source_by_name
 from aru.data.sources.source import Listing, Row
 from aru.data.sources.tables import check_files
@@ -76,42 +78,54 @@ class ArchiveRows:
 def read_archive(layout: str, path: Path, *, progress: Progress = silent) -> ArchiveRows:
     """Check the whole archive and read its rows. All faults of tables, names and images are one InputError."""
     source, faults = source_by_name(layout), Faults(str(path))
-    with open_archive(path) as archive:
+    with open_archive(path, faults) as archive:
         listing = source.read(archive, faults)
-        rows = checked_rows(listing, archive, source.tables, faults, progress=progress)
+        ignore_exif = ignores_exif(archive)
+        rows, remarks = checked_rows(listing, archive, source.tables, faults, ignore_exif=ignore_exif, progress=progress)
     faults.raise_if_any()
     if rows.empty:
         raise InputError(f"{path} names no images: its tables have no rows")
-    return ArchiveRows(rows, listing.classes, listing.notes)
+    return ArchiveRows(rows, listing.classes, (*listing.notes, *archive.notes, *remarks))
 
 
 def checked_rows(
-    listing: Listing, archive: Archive, tables: str, faults: Faults, *, progress: Progress = silent
-) -> pd.DataFrame:
-    """The rows of a listing with the digest, photo and note of each image; complete only where no faults were added.
+    listing: Listing,
+    archive: Archive,
+    tables: str,
+    faults: Faults,
+    *,
+    ignore_exif: bool = False,
+    progress: Progress = silent,
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The rows of a listing with the digest, photo and note of each image, complete only where no faults were added; remarks.
 
-    An image without a person is a person of its own, together with its copies.
+    An image without a person is a person of its own, together with its copies, named by the path of the first of them.
     """
     readable = check_files((row.path for row in listing.rows), archive, tables, faults)
     rows = _table([row for row in listing.rows if row.path in readable], tuple(listing.classes))
     digests: list[str] = []
     thumbnails: dict[str, np.ndarray] = {}
+    remarks: Counter[str] = Counter()
     for number, name in enumerate(rows["path"], start=1):
         with faults.collected(name):
             content = archive.read(name)
             digest = bytes_md5(content)
             digests.append(digest)
             if digest not in thumbnails:
-                thumbnails[digest] = thumbnail(decode_photo(content))
+                decoded = decode(content, ignore_exif=ignore_exif)
+                thumbnails[digest] = thumbnail(decoded.photo)
+                remarks.update(decoded.remarks)
         if number % 256 == 0 or number == len(rows):
             progress(number, len(rows), "check")
+    notes = tuple(f"Images that are {remark}: {count}." for remark, count in remarks.items())
     if faults or rows.empty:
-        return rows
+        return rows, notes
     rows.insert(0, "row", range(len(rows)))
     rows["digest"] = digests
     rows["photo"], rows["note"] = photo_ids(digests, thumbnails)
-    rows["person"] = rows["person"].where(rows["person"] != "", UNKNOWN_PERSON + rows["photo"])
-    return rows
+    own = UNKNOWN_PERSON + rows.groupby("photo")["path"].transform("first").map(normalized_id)
+    rows["person"] = rows["person"].where(rows["person"] != "", own)
+    return rows, notes
 
 
 def _table(rows: list[Row], labels: tuple[str, ...]) -> pd.DataFrame:
@@ -128,5 +142,6 @@ def _table(rows: list[Row], labels: tuple[str, ...]) -> pd.DataFrame:
 def read_images(archive: Path, paths: list[str]) -> Iterator[Image.Image]:
     """The decoded images of an archive that `build_manifest` has checked, in the order of `paths`."""
     with open_archive(archive) as opened:
+        ignore_exif = ignores_exif(opened)
         for path in paths:
-            yield decode_photo(opened.read(path))
+            yield decode_photo(opened.read(path), ignore_exif=ignore_exif)

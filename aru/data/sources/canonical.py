@@ -3,10 +3,12 @@
 table.csv     path,person,family,split and a column for each label: the name of a class, as in labels.json; split is train,
               test or unseen; person is empty where nobody knows whom the photo shows, family where there are no groups
 labels.json   label column -> the names of its classes, in the order of their numbers
+exif.json     only where the photos are to be read without their EXIF orientation: {"ignore": true}
 """
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from aru.data.sources.source import Listing, Row, Source, Split
 from aru.data.sources.tables import read_csv, read_text
 
 TABLE = "table.csv"
+EXIF_FILE = "exif.json"
+EXIF_TEXT = json.dumps({"ignore": True})
 COLUMNS = ("path", "person", "family", "split")
 SPLITS: Mapping[str, Split] = {"train": "train", "test": "val", "unseen": "test"}
 """The words of the table for the splits of `aru.data.sources.source`."""
@@ -32,6 +36,11 @@ def archive_classes(layout: str, path: Path) -> Classes:
         return FIXED
     with open_archive(path) as archive:
         return parse_classes(read_text(archive, LABELS_FILE).encode(), f"{path}: {LABELS_FILE}")
+
+
+def ignores_exif(archive: Archive) -> bool:
+    """Whether the photos of an archive are to be read without their EXIF orientation: where it has exif.json."""
+    return EXIF_FILE in archive.names()
 
 
 def usable_label(name: str) -> bool:

@@ -1,6 +1,5 @@
 """What a source of own photos finds: the interface of `table`, `folder` and what others add by `aru.sources`."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -13,7 +12,6 @@ from aru.data.faults import Faults
 from aru.data.sources.tables import IMAGE_ENDINGS
 
 ENTRY_POINTS = "aru.sources"
-_JUNK = re.compile(r"(^|/)(__MACOSX/.*|\._[^/]*|\.DS_Store|Thumbs\.db|desktop\.ini)$", re.IGNORECASE)
 
 
 class Photo(NamedTuple):
@@ -43,6 +41,8 @@ class Columns:
         table: the table's file in the archive.
         encoding: of the table.
         pattern: paths as `{person}/{label}_{n}.jpg`; for the source `folder` also `class` or `person`, what a folder is.
+        name_encoding: of names in a zip that do not say theirs.
+        ignore_exif: read the photos without their EXIF orientation.
     """
 
     file: str | None = None
@@ -53,6 +53,8 @@ class Columns:
     table: str | None = None
     encoding: str | None = None
     pattern: str = "class"
+    name_encoding: str | None = None
+    ignore_exif: bool = False
 
 
 Finder = Callable[[Archive, Columns, Faults], Found]
@@ -74,14 +76,9 @@ def finder(name: str) -> Finder:
     raise InputError(f"unknown source {name!r}: the sources are {', '.join(known)}{did_you_mean(name, known)}")
 
 
-def is_junk(name: str) -> bool:
-    """Whether macOS or Windows put this file there for itself."""
-    return bool(_JUNK.search(name))
-
-
 def image_names(archive: Archive) -> list[str]:
     """The image files of an archive, in order of their names."""
-    return sorted(name for name in archive.names() if name.lower().endswith(IMAGE_ENDINGS) and not is_junk(name))
+    return sorted(name for name in archive.names() if name.lower().endswith(IMAGE_ENDINGS))
 
 
 def top_folder(names: list[str]) -> str:

@@ -11,7 +11,7 @@ from aru.data.archive import Archive
 from aru.data.archive_names import normalized_path
 from aru.data.faults import Fault, Faults
 from aru.data.ids import normalized_id
-from aru.data.sources.found import Columns, Found, Photo, is_junk
+from aru.data.sources.found import Columns, Found, Photo
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
 _LEGACY = "cp1252"
@@ -47,7 +47,7 @@ def find_by_table(archive: Archive, columns: Columns, faults: Faults) -> Found:
 
 
 def _tables(archive: Archive, columns: Columns) -> list[str]:
-    found = [name for name in archive.names() if name.lower().endswith(ENDINGS) and not is_junk(name)]
+    found = [name for name in archive.names() if name.lower().endswith(ENDINGS)]
     if columns.table is not None:
         if columns.table not in found:
             raise Fault(f"has no table {columns.table}", f"it has {', '.join(sorted(found)) or 'none'}")

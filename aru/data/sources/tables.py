@@ -90,7 +90,7 @@ def check_files(named: Iterable[str], archive: Archive, tables: str, faults: Fau
     """
     complete = not faults
     present = set(archive.names())
-    images = {name for name in present if name.lower().endswith(IMAGE_ENDINGS) and not _is_macos_metadata(name)}
+    images = {name for name in present if name.lower().endswith(IMAGE_ENDINGS)}
     by_lower_case = {name.casefold(): name for name in images}
     readable: set[str] = set()
     for path in named:
@@ -116,11 +116,6 @@ def check_files(named: Iterable[str], archive: Archive, tables: str, faults: Fau
     for path in sorted(images - readable) if complete else ():
         faults.add(path, f"is in the archive without a row in {tables}", "add the row or leave the file out")
     return readable
-
-
-def _is_macos_metadata(name: str) -> bool:
-    """Whether this is a file that macOS adds to an archive for the metadata of another one."""
-    return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith("._")
 
 
 def _decodes(content: bytes, encoding: str) -> bool:
