@@ -6,7 +6,7 @@ import unicodedata
 import zipfile
 
 from aru.core.errors import InputError
-from aru.data.encodings import OLD_NAMES, guess_encoding
+from aru.data.text_encodings import OLD_NAMES, guess_encoding
 
 _UTF8 = 0x800  # the flag of a member whose name is in UTF-8
 _JUNK = re.compile(
