@@ -8,8 +8,6 @@
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from aru.core.files import read_json
-
 FOLDER = Path(__file__).parents[1] / "docs"
 NETWORKS, TASKS = FOLDER / "models.json", FOLDER / "tasks.json"
 STEPS = ("build", "train", "attack", "mask", "reset", "finetune", "evaluate", "audit", "original unchanged")

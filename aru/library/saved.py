@@ -11,6 +11,7 @@ from torch import nn
 from aru.core.errors import InputError
 from aru.core.files import load_tensors, save_tensors, write_json
 from aru.nets.adapted import unwrapped
+from aru.nets.models import first_not_finite
 
 WEIGHTS, MASK, NOISE, ABOUT = "model.safetensors", "mask.safetensors", "noise.safetensors", "unlearning.json"
 
@@ -54,7 +55,7 @@ def load(folder: str | Path, model: nn.Module) -> nn.Module:
                 f"{path}: {name} has shape {tuple(tensor.shape)}, the network's has {tuple(own[name].shape)}: give the kind "
                 "of network that was unlearned"
             )
-        if not torch.isfinite(tensor).all():
+        if first_not_finite({name: tensor}, own):
             raise InputError(f"{path}: {name} has values that are not finite: unlearn again")
     with torch.no_grad():
         for name, tensor in tensors.items():

@@ -1,6 +1,7 @@
 """Classifiers by torchvision's and timm's names: built, saved and loaded as safetensors; their classifier and BatchNorms."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,7 @@ def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], *, where: s
             "another model; check model.name"
         )
     for name, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
+        if first_not_finite({name: tensor}, own):
             raise InputError(
                 f"{where} holds weights that are not finite ({name}): the training of this model diverged; lower "
                 "its learning rate (train.lr, or finetune.lr of the unlearned model) and make it again"
@@ -169,6 +170,23 @@ def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], *, where: s
     state = model.state_dict()  # it has the version of each module, which MNASNet asks for
     state.update(tensors)
     model.load_state_dict(state)
+
+
+def not_finite(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Copies of the tensors that hold an infinity or NaN."""
+    return {name: tensor.clone() for name, tensor in tensors.items() if not torch.isfinite(tensor).all()}
+
+
+def first_not_finite(tensors: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor] | None = None) -> str | None:
+    """The name of the first tensor that holds an infinity or NaN; None where there is none.
+
+    `own`: the tensors of the network as it was made. What is infinite there and has the same values still is meant: masks of
+    attention, open bounds of a range.
+    """
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all() and not (own and name in own and torch.equal(tensor, own[name].to(tensor))):
+            return name
+    return None
 
 
 def classifier(model: nn.Module) -> str:

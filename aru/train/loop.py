@@ -1,7 +1,7 @@
 """The one loop that trains and fine-tunes, and the one that predicts."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,9 @@ from aru.core.config import TrainConfig
 from aru.core.errors import InputError, TrainingError
 from aru.core.progress import Progress, silent
 from aru.data.images import ImageSet
+from aru.nets.models import first_not_finite, not_finite
 from aru.train.checkpoint import Checkpoint, Stateful
-from aru.train.finite import first_not_finite, require_finite
+from aru.train.finite import require_finite
 from aru.train.history import EpochRecord, History
 from aru.train.losses import task_loss
 from aru.train.optimizers import make_optimizer
@@ -54,6 +55,7 @@ def fit(
     loss is not finite, or a weight at the end; it names the training, `text`, and the learning rate, `lr_name`.
     """
     compute.place(model)
+    constants = not_finite(model.state_dict())
     optimizer = make_optimizer(model.parameters(), config)
     batches = math.ceil(len(data) / config.batch_size)
     scheduler = _scheduler(optimizer, config, batches)
@@ -88,7 +90,7 @@ def fit(
             if checkpoint and epoch < config.epochs:
                 checkpoint.save(parts, generator, history)
     model.eval()
-    check_trained(model, data, compute=compute, what=text, remedy=_remedy(config, lr_name), task=task)
+    check_trained(model, data, compute=compute, what=text, remedy=_remedy(config, lr_name), task=task, constants=constants)
     return history
 
 
@@ -161,14 +163,23 @@ def predict(
 
 
 def check_trained(
-    model: nn.Module, data: ImageSet, *, compute: Compute, what: str, remedy: str = "", task: Task = CLASSIFICATION
+    model: nn.Module,
+    data: ImageSet,
+    *,
+    compute: Compute,
+    what: str,
+    remedy: str = "",
+    task: Task = CLASSIFICATION,
+    constants: Mapping[str, torch.Tensor],
 ) -> None:
     """Raise TrainingError, which begins with `what`, unless all weights and the loss on a few training images are finite.
+
+    `constants`: what was not finite before the training, as a mask of attention is, and may be so still.
 
     The loss that a step descends is that before it: where the last one, or the only one, breaks the weights, it says nothing.
     """
     few = data.take(np.arange(min(len(data), _FEW)))
-    broken = first_not_finite(model.state_dict())
+    broken = first_not_finite(model.state_dict(), constants)
     if broken is not None:
         raise TrainingError(f"{what} ends in weights that are not finite ({broken}){remedy}")
     if task is CLASSIFICATION:

@@ -9,6 +9,7 @@ from torch import nn
 from aru.core.config import FinetuneConfig, TrainConfig
 from aru.core.errors import InputError, TrainingError
 from aru.methods.aru.finetuning import finetune_loss
+from aru.nets.models import load_weights
 from aru.train.checkpoint import Checkpoint
 from aru.train.loop import batches_of, fit, predict
 from aru.train.losses import distillation_loss, task_loss
@@ -160,3 +161,14 @@ def test_dropout_models_are_reproducible_too():
         return model
 
     assert same_weights(run(), run())
+
+
+def test_what_a_network_has_infinite_by_design_is_no_divergence():
+    model = small_net()
+    model.register_buffer("bound", torch.tensor([-torch.inf, 0.0]))
+    fit(model, image_set(8), TrainConfig(epochs=1, batch_size=8, lr=1e-3), generator=generator(), compute=CPU)
+    load_weights(model, model.state_dict(), where="here")
+    with pytest.raises(InputError, match=r"here holds weights that are not finite \(bound\)"):
+        load_weights(model, model.state_dict() | {"bound": torch.tensor([0.0, torch.inf])}, where="here")
+    with pytest.raises(InputError, match=r"weights that are not finite \(bound\)"):
+        load_weights(model, model.state_dict() | {"bound": torch.full((2,), torch.nan)}, where="here")

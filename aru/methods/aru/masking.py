@@ -9,9 +9,9 @@ from aru.core.errors import InputError, TrainingError
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import ImageSet
-from aru.nets.models import batchnorms
+from aru.nets.models import batchnorms, first_not_finite
 from aru.nets.units import unit_layers
-from aru.train.finite import DIVERGED, first_not_finite, require_finite
+from aru.train.finite import DIVERGED, require_finite
 from aru.train.loop import chunks
 from aru.train.tasks import CLASSIFICATION, Task
 
