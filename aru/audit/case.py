@@ -13,7 +13,7 @@ from aru.compute.device import Compute
 from aru.core.names import SETS, TRAINED
 from aru.data.images import ImageSet, Sets
 from aru.stats.stand_ins import enough, stand_ins
-from aru.train.loop import predict
+from aru.train.loop import predict_sets
 
 AUDITED = "audited"
 
@@ -88,7 +88,7 @@ def make_case(
         answers[name] = (
             dict(given)
             if given is not None
-            else {role: predict(model, getattr(sets, role), compute=compute) for role in roles}
+            else predict_sets(model, {role: getattr(sets, role) for role in roles}, compute=compute)
         )
         answers[name]["unseen"] = answers[name]["unseen"][torch.from_numpy(kept)]
     return Case(

@@ -26,7 +26,7 @@ from aru.core.seeds import generator
 from aru.data.images import ImageSet, load_sets
 from aru.data.manifest import read_manifest
 from aru.nets.models import classifier, load_model
-from aru.train.loop import predict
+from aru.train.loop import predict_sets
 from aru.train.losses import task_loss
 
 STEPS = 60
@@ -97,7 +97,7 @@ def cases(benchmark: str, root: Path) -> Iterator[tuple[str, Case]]:
     original, compute = load_model(path), make_compute(config.runtime)
     sets, manifest = load_sets(work / "prepared", config.data.task), read_manifest(work / "prepared" / "manifest.csv")
     answers: dict[str, dict[str, torch.Tensor]] = {
-        ORIGINAL: {role: predict(original, getattr(sets, role), compute=compute) for role in quick.QUICK_SETS}
+        ORIGINAL: predict_sets(original, {role: getattr(sets, role) for role in quick.QUICK_SETS}, compute=compute)
     }
     for name, change in KNOWN_BAD.items():
         models = {AUDITED: change(original, sets.retain, config.train.lr, compute).eval(), ORIGINAL: original}

@@ -25,7 +25,7 @@ from aru.metrics.reference import reference_figures
 from aru.metrics.summary import model_figures, rounded
 from aru.train.checkpoint import Checkpoint
 from aru.train.from_scratch import fit_from_scratch
-from aru.train.loop import predict
+from aru.train.loop import predict_sets
 
 
 class CellRecord(StoredRecord):
@@ -81,7 +81,7 @@ def run_task(task: Task, config: Config, work: Path, *, progress: Progress = sil
     record = _record(task, config, sets, compute, checkpoint.clock)
     logits: dict[str, torch.Tensor] | None = None
     if not isinstance(task, OriginalTask):
-        logits = {role: predict(model, getattr(sets, role), compute=compute) for role in SETS}
+        logits = predict_sets(model, {role: getattr(sets, role) for role in SETS}, compute=compute)
     stored = StoredModel(model.cpu(), config.model.name, config.data.resolution, sets.retain.outputs)
     store.write(task.key, record, logits=logits, model=stored if task.keep_weights else None)
     checkpoint.remove()

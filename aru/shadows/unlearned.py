@@ -22,7 +22,7 @@ from aru.methods.registry import find
 from aru.shadows.pool import Shadow, check_weights, logits_of, not_trained, open_pool, packed_logits
 from aru.shadows.population import load_population
 from aru.shadows.unlearn_requests import Request, load_request, sets_of_shadow, trained_on_any
-from aru.train.loop import predict
+from aru.train.loop import predict_placed
 
 
 class UnlearnedRecord(StoredRecord):
@@ -122,7 +122,10 @@ def unlearn_shadow(
             _model(shadow, work), sets, choice.parameters, seed=shadow.number, compute=compute, progress=progress
         )
         finished = record()
-        logits = packed_logits(torch.cat([predict(model, data, compute=compute) for data in request.sets if len(data)]))
+        placed = compute.placed_copy(model).eval()
+        logits = packed_logits(
+            torch.cat([predict_placed(placed, data, compute=compute) for data in request.sets if len(data)])
+        )
     except TrainingError as error:
         store.write(key, {**(finished or record()), "failed": str(error)})
         return

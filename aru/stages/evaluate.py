@@ -9,7 +9,7 @@ from aru.data.manifest import read_manifest
 from aru.metrics.summary import summarise
 from aru.stages.inputs import read_model, read_sets
 from aru.stages.job import Job
-from aru.train.loop import predict
+from aru.train.loop import predict_sets
 
 
 def evaluate(job: Job) -> int:
@@ -18,7 +18,7 @@ def evaluate(job: Job) -> int:
     logits: dict[str, dict[str, torch.Tensor]] = {}
     for number, which in enumerate(MODELS):
         model = read_model(job, which)
-        logits[which] = {role: predict(model, getattr(sets, role), compute=job.compute) for role in SETS}
+        logits[which] = predict_sets(model, {role: getattr(sets, role) for role in SETS}, compute=job.compute)
         job.progress(number + 1, len(MODELS) + 1, f"evaluate, {which}")
     subject = read_manifest(job.work / "prepared" / "manifest.csv")["subject"].to_numpy()
     metrics = summarise(

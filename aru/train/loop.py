@@ -153,7 +153,20 @@ def predict(
     model: nn.Module, data: ImageSet, *, compute: Compute, batch_size: int = 256, progress: Progress = silent
 ) -> torch.Tensor:
     """Logits (M, C) float32 on the CPU, BatchNorm and dropout in evaluation mode; the model is left as it was, and where."""
-    placed, logits = compute.placed_copy(model).eval(), []
+    return predict_placed(compute.placed_copy(model).eval(), data, compute=compute, batch_size=batch_size, progress=progress)
+
+
+def predict_sets(model: nn.Module, sets: Mapping[str, ImageSet], *, compute: Compute) -> dict[str, torch.Tensor]:
+    """Name of a set -> logits as `predict` gives them; the model is copied to the device once for all."""
+    placed = compute.placed_copy(model).eval()
+    return {name: predict_placed(placed, data, compute=compute) for name, data in sets.items()}
+
+
+def predict_placed(
+    placed: nn.Module, data: ImageSet, *, compute: Compute, batch_size: int = 256, progress: Progress = silent
+) -> torch.Tensor:
+    """Logits as `predict` gives them, of a model that stands on the device (`Compute.place`) in evaluation mode."""
+    logits = []
     with torch.no_grad(), compute.autocast():
         for positions in torch.arange(len(data)).split(batch_size):
             images, _ = data.batch(positions, compute.device)

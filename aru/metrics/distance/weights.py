@@ -19,7 +19,7 @@ from aru.core.seeds import generator
 from aru.data.images import ImageSet
 from aru.metrics.utility import per_example_loss
 from aru.nets.models import batchnorms
-from aru.train.loop import batches_of, predict
+from aru.train.loop import batches_of, predict_placed
 
 POINTS = 11
 STATISTICS_IMAGES = 2048
@@ -74,7 +74,9 @@ def linear_barrier(
                 parameter.copy_((1 - place) * start + place * end)  # exact at both ends
         renew_statistics(between, sample, seed=seed, compute=compute)
         for name, data in measured.items():
-            losses[name].append(float(per_example_loss(predict(between, data, compute=compute), data.targets).mean()))
+            losses[name].append(
+                float(per_example_loss(predict_placed(between.eval(), data, compute=compute), data.targets).mean())
+            )
         progress(number + 1, points, "barrier")
     return {"t": places.tolist(), "loss": losses, "barrier": {name: barrier(values) for name, values in losses.items()}}
 

@@ -17,7 +17,7 @@ from aru.core.seeds import generator
 from aru.data.images import ImageSet
 from aru.metrics.shares import RESAMPLES, Share, shares
 from aru.metrics.utility import utility_columns
-from aru.train.loop import predict
+from aru.train.loop import predict_placed
 
 RADII = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
 NOISES = (0.05, 0.1)  # standard deviation, of pixels in [0, 1]
@@ -44,10 +44,12 @@ def filter_sensitivity(
     Shape: subjects (M,), the person of every image, or None.
     """
 
+    placed = {name: compute.placed_copy(model).eval() for name, model in models.items()}
+
     def accuracy(make: Callable[[], Alter]) -> dict[str, Share]:
         right = {}
-        for name, model in models.items():
-            logits = predict(_Altered(model, make()), data, compute=compute)
+        for name, model in placed.items():
+            logits = predict_placed(_Altered(model, make()).eval(), data, compute=compute)
             right[name] = utility_columns(logits, data.targets).means["accuracy"]
         return shares(right, subjects, seed=seed, resamples=resamples)
 
