@@ -20,8 +20,7 @@ from aru.comparison.choices import parse_choice
 from aru.core.errors import InputError
 from aru.core.names import ORIGINAL
 from aru.core.progress import Progress, silent
-from aru.methods.aru.pipeline import unlearn
-from aru.methods.aru.presets import AruConfig
+from aru.methods.registry import find
 from aru.metrics.interclass import interclass_test
 from aru.metrics.membership.signals import confidence, logit_confidence
 from aru.metrics.shadow_attacks.iam import iam
@@ -241,6 +240,8 @@ def _interclass(case: Case, audited: AuditedModel, progress: Progress) -> Measur
     if audited.method is None:
         return NotRun(UNKNOWN_METHOD)
     config, compute = audited.config, case.compute
+    choice = parse_choice(audited.method, config)
+    unlearn = find(choice.method).function
     subjects = case.manifest.set_index("row")["subject"].reindex(range(len(case.sets.retain.images)), fill_value="").to_numpy()
     try:
         result = interclass_test(
@@ -253,8 +254,8 @@ def _interclass(case: Case, audited: AuditedModel, progress: Progress) -> Measur
             train=lambda data: fit_from_scratch(
                 data, config, "interclass", seed=case.seed, compute=compute, progress=progress
             )[0],
-            unlearn=lambda model, sets: (
-                unlearn(model, sets, AruConfig.of(config), seed=config.runtime.seed, compute=compute, progress=progress).model
+            unlearn=lambda model, sets: unlearn(
+                model, sets, choice.parameters, seed=config.runtime.seed, compute=compute, progress=progress
             ),
         )
     except InputError as error:

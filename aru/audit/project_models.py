@@ -1,5 +1,6 @@
 """Audits of the project's own models, and of any other weights for the same benchmark."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
 from aru.audit.record import audit_record
 from aru.audit.thresholds import THRESHOLDS_FILE, Level, read_thresholds
+from aru.comparison.choices import parse_choice
 from aru.compute.device import make_compute
 from aru.core.config import Config, load_config
 from aru.core.errors import InputError
-from aru.core.files import file_md5, load_tensors
-from aru.core.names import ORIGINAL, RETRAINED, SETS
+from aru.core.files import file_md5, load_tensors, read_json
+from aru.core.names import ORIGINAL, RETRAINED, SETS, UNLEARNED
 from aru.core.progress import Progress, silent
 from aru.data.images import load_sets
 from aru.data.manifest import read_manifest
+from aru.methods.chosen import text_of, title
 from aru.nets.models import load_model
 
 
@@ -48,6 +51,9 @@ def project_record(
     made_from = {f"{which} model, MD5": file_md5(path) for which, path in paths.items()} | {
         "thresholds, MD5": file_md5(limits)
     }
+    if audited.method is not None:
+        choice = parse_choice(audited.method, config)
+        made_from |= {"method": title(choice.method), "parameters": text_of(choice.parameters)}
     return audit_record(
         case, thresholds, level, found, details, {"benchmark": benchmark, "model": name, "made_from": made_from}
     )
@@ -75,9 +81,16 @@ def _case(paths: dict[str, Path], config: Config, work: Path, roles: Sequence[st
 
 
 def _method(weights: Path, work: Path) -> str | None:
-    """The unlearned model of the project is ARU's; of other weights it is not known what made them."""
-    own = model_path(work, "unlearned")
-    return "aru" if own.is_file() and file_md5(own) == file_md5(weights) else None
+    """What made the project's own unlearned model, by its history, as `parse_choice` reads it; None where that is not known.
+
+    ARU's parameters are those of the benchmark.
+    """
+    own, history = model_path(work, UNLEARNED), model_path(work, UNLEARNED).with_name("history.json")
+    if not own.is_file() or not history.is_file() or file_md5(own) != file_md5(weights):
+        return None
+    made = read_json(history)
+    changes = ",".join(f"{name}={json.dumps(value)}" for name, value in made.get("parameters", {}).items())
+    return f"{made['method']}{{{changes}}}" if changes else made.get("method")
 
 
 def _check_fit(path: Path, outputs: int, resolution: int) -> None:

@@ -18,6 +18,7 @@ SUMMARIES = {
     "attack": "stage: original model and forget set -> one noise tensor an image",
     "mask": "stage: original model, forget set and noises -> scores and a boolean mask per layer",
     "finetune": "stage: original model and mask -> the unlearned model",
+    "unlearn": "stage: original model, forget and retain -> the unlearned model of another method than ARU",
     "retrain": "stage: retain alone -> the retrained model",
     "evaluate": "stage: three models and four sets -> predictions and metrics",
     "audit": "stage: the quick audit of the unlearned model",

@@ -98,10 +98,10 @@ def _expanded(text: str) -> list[str]:
 
 
 def _split(text: str) -> list[str]:
-    """Parts between commas that are outside braces."""
+    """Parts between commas that are outside braces and brackets."""
     parts, depth = [""], 0
     for letter in text:
-        depth += (letter == "{") - (letter == "}")
+        depth += (letter in "{[") - (letter in "}]")
         if letter == "," and depth == 0:
             parts.append("")
         else:

@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from aru.core.errors import InputError
 from aru.core.label_columns import MULTILABEL, is_multilabel, label_columns
-from aru.core.name_rules import check_name, check_path
+from aru.core.method_lists import check_lists
+from aru.core.name_rules import TAKEN, check_name, check_path
+from aru.core.names import ARU
 from aru.core.safe_yaml import parse_yaml
 from aru.core.suggestions import did_you_mean
 
@@ -211,6 +213,10 @@ class Config(Section):
     data: DataConfig
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
+    method: str = Field(ARU, description="what unlearns: aru, or a peer method (docs/methods.md)")
+    unlearn: dict[str, dict[str, Any]] = Field(
+        {}, description="settings of peer methods by the method's name: a preset, and what differs from it"
+    )
     attack: AttackConfig = AttackConfig()
     mask: MaskConfig = MaskConfig()
     reset: ResetConfig = ResetConfig()
@@ -268,7 +274,9 @@ def _configs(content: Any, path: Path) -> dict[str, Config]:
     missing = [name for name in archives if not isinstance(content.get(name), dict)]
     if missing:
         raise InputError(f"{path} lists the benchmark {missing[0]!r} but has no section of that name")
-    return {name: parse_config(content[name], where=f"{path}: {name}") for name in archives}
+    configs = {name: parse_config(content[name], where=f"{path}: {name}") for name in archives}
+    check_lists(content, {name: config.method for name, config in configs.items()}, path)
+    return configs
 
 
 def _check_active(content: Any, benchmark: str, active: list[str], path: Path) -> None:
@@ -276,10 +284,14 @@ def _check_active(content: Any, benchmark: str, active: list[str], path: Path) -
         return
     remedy = (
         "; `aru data import` brings its data in and makes it active, --set there sets its parameters"
-        if benchmark in content and benchmark != "benchmarks"
+        if benchmark in content and benchmark not in TAKEN
         else did_you_mean(benchmark, active)
     )
     raise InputError(f"benchmark {benchmark!r} is not active in {path}; active: {', '.join(active)}{remedy}")
+
+
+SETTINGS = "unlearn."
+"""How the dotted names of peer methods' settings begin, as in unlearn.scrub.epochs."""
 
 
 def parameter_names(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
@@ -292,9 +304,12 @@ def parameter_names(section: type[BaseModel] = Config, prefix: str = "") -> Iter
 
 
 def check_parameter(name: str) -> str:
-    """Return `name` where it is a parameter's dotted name; otherwise say which is nearest."""
+    """Return `name` where it is a parameter's dotted name; otherwise say which is nearest.
+
+    The names of peer methods' settings are checked where the methods are known.
+    """
     known = list(parameter_names())
-    if name not in known:
+    if name not in known and not name.startswith(SETTINGS):
         raise InputError(f"unknown parameter {name!r}{did_you_mean(name, known)}")
     return name
 

@@ -7,15 +7,16 @@ from typing import Any
 from aru.core.errors import InputError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_TAKEN = ("benchmarks",)  # a section of params.yaml that is no benchmark's
+TAKEN = ("benchmarks", "methods")
+"""Sections of params.yaml that are no benchmark's."""
 
 
 def check_name(name: Any, *, where: str) -> str:
     """Return a benchmark's name that can be a folder, a stage, an experiment and a model; `where` is said in the error."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _TAKEN:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in TAKEN:
         raise InputError(
             f"{where}: {_short(name)} is no name for a benchmark: a name has letters a to z, digits, '-', "
-            f"'_', at most 64, begins with a letter or digit, and is not {' or '.join(_TAKEN)}"
+            f"'_', at most 64, begins with a letter or digit, and is not {' or '.join(TAKEN)}"
         )
     return name
 

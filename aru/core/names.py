@@ -17,3 +17,6 @@ ORIGINAL: ModelName = "original"
 UNLEARNED: ModelName = "unlearned"
 RETRAINED: ModelName = "retrained"
 MODELS: tuple[ModelName, ...] = (ORIGINAL, UNLEARNED, RETRAINED)
+
+ARU = "aru"
+"""The method that has stages of its own; every other one is called a peer."""

@@ -2,47 +2,20 @@
 
 from importlib import import_module
 
-from aru.core.errors import InputError
-from aru.core.suggestions import did_you_mean
+from aru.methods.catalogue import CONTROLS, MODULES, check_name_of_method
 from aru.methods.method import Method
 
-# A new method is a file here that ends in METHODS, and its name in this list, whose order is that of tables.
-_MODULES = (
-    "retrain",
-    "finetune",
-    "last_blocks",
-    "neggrad",
-    "advanced_neggrad",
-    "unsir",
-    "scrub",
-    "bad_teacher",
-    "random_labels",
-    "l1_sparse",
-    "salun",
-    "ssd",
-    "msg",
-    "ct",
-    "kde",
-    "fcs",
-    "sfron",
-    "amun",
-    "gli",
-    "aru.pipeline",
-    "aru.controls",
-)
+__all__ = ["CONTROLS", "METHODS", "find"]
 
 
-def _methods_of(module: str) -> tuple[Method, ...]:
+def _method(name: str, module: str) -> Method:
     methods: tuple[Method, ...] = import_module(f"aru.methods.{module}").METHODS
-    return methods
+    return next(method for method in methods if method.name == name)
 
 
-METHODS: dict[str, Method] = {method.name: method for module in _MODULES for method in _methods_of(module)}
-CONTROLS: tuple[str, ...] = tuple(method.name for method in _methods_of("aru.controls"))
+METHODS: dict[str, Method] = {name: _method(name, module) for name, module in MODULES.items()}
 
 
 def find(name: str) -> Method:
     """The method of this name. Raises InputError for an unknown one, with the nearest known."""
-    if name not in METHODS:
-        raise InputError(f"unknown method {name!r}{did_you_mean(name, METHODS) or '.'} Known: {', '.join(METHODS)}")
-    return METHODS[name]
+    return METHODS[check_name_of_method(name)]

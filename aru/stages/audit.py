@@ -5,9 +5,10 @@ from aru.audit.criteria import KNOWN
 from aru.audit.quick import quick
 from aru.audit.record import audit_record
 from aru.audit.thresholds import THRESHOLDS_FILE, read_thresholds
-from aru.core.files import file_md5
+from aru.core.files import file_md5, read_json
 from aru.core.names import ORIGINAL
 from aru.data.manifest import read_manifest
+from aru.methods.chosen import parameters, text_of, title
 from aru.metrics.predictions import read_predictions
 from aru.reporting.audit.page import write_audit
 from aru.stages.inputs import read_model, read_sets
@@ -33,7 +34,12 @@ def audit(job: Job) -> int:
     )
     job.progress(1, 2, "audit, answers")
     found, details = quick(case)
-    made_from = {f"{which} model, MD5": file_md5(job.work / which / "model.safetensors") for which in (_UNLEARNED, "original")}
+    made_from: dict[str, str] = {
+        f"{which} model, MD5": file_md5(job.work / which / "model.safetensors") for which in (_UNLEARNED, "original")
+    }
+    method = read_json(job.work / _UNLEARNED / "history.json").get("method")  # of weights that a user brought it is not known
+    if method == job.config.method:
+        made_from |= {"method": title(method), "parameters": text_of(parameters(job.config))}
     record = audit_record(
         case,
         thresholds,

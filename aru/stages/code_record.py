@@ -13,9 +13,10 @@ from pathlib import Path
 
 from aru.core.errors import InputError
 from aru.core.files import atomic_path, json_text
-from aru.core.folders import STAGES
+from aru.core.folders import PEER_STAGES, STAGES
 from aru.core.leftovers import locked_folder, remove_leftovers
 from aru.core.source_code import IMPORTED, PACKAGE, ROOT, Sources, closure, content_digest, read_sources
+from aru.methods.catalogue import PEER_MODULES
 
 RECORDS = "work/code"
 """The folder of the records in a project."""
@@ -58,7 +59,7 @@ def installed_code(sources: Sources | None = None) -> str:
 def check_code_record(stage: str, root: Path) -> None:
     """Raise InputError where a stage's record, which DVC notes as its code, is not of the code that is imported here."""
     path = record_path(stage)
-    if not _has_content(Path(root) / path, json_text(_record(f"{PACKAGE}.stages.{stage}", IMPORTED))):
+    if not _has_content(Path(root) / path, json_text(_record(modules_of(stage), IMPORTED))):
         raise InputError(f"{path} is not of the code that runs here: run `python -m aru code`, then the same command again")
 
 
@@ -84,15 +85,23 @@ def _sources(root: Path) -> Sources:
 
 
 def _records(sources: Sources) -> dict[str, str]:
-    return {record_path(stage): json_text(_record(f"{PACKAGE}.stages.{stage}", sources)) for stage in STAGES}
+    return {record_path(stage): json_text(_record(modules_of(stage), sources)) for stage in STAGES}
 
 
-def _record(module: str, sources: Sources) -> dict[str, str]:
-    """{file: digest of its content} of all files that a module needs."""
-    try:
-        return {name: content_digest(name, sources[name]) for name in closure(module, sources)}
-    except (SyntaxError, ValueError) as error:
-        raise InputError(f"{module}, or a module that it imports, is not valid Python ({error}): correct it") from error
+def modules_of(stage: str) -> tuple[str, ...]:
+    """The modules that are a stage's code, with all that they import: those of methods are found by name, not imported."""
+    return (f"{PACKAGE}.stages.{stage}", *(PEER_MODULES if stage in PEER_STAGES else ()))
+
+
+def _record(modules: tuple[str, ...], sources: Sources) -> dict[str, str]:
+    """{file: digest of its content} of all files that the modules need."""
+    found: dict[str, str] = {}
+    for module in modules:
+        try:
+            found |= {name: content_digest(name, sources[name]) for name in closure(module, sources)}
+        except (SyntaxError, ValueError) as error:
+            raise InputError(f"{module}, or a module that it imports, is not valid Python ({error}): correct it") from error
+    return found
 
 
 def _has_content(path: Path, content: str) -> bool:

@@ -2,8 +2,9 @@
 
 import resource
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import torch
 
@@ -15,28 +16,33 @@ class Cost(TypedDict):
 
     stage: str
     seconds: float
-    images: int
-    images_per_second: float
+    images: int | None
+    images_per_second: float | None
     peak_memory_mib: int
     device: str
     precision: str
     threads: int
     torch: str
+    before: NotRequired[list["Cost"]]
 
 
-def cost(stage: str, seconds: float, images: int, *, compute: Compute) -> Cost:
-    """What a stage cost; `images` counts every pass over an image."""
-    return {
+def cost(stage: str, seconds: float, images: int | None, *, compute: Compute, before: Sequence[Cost] = ()) -> Cost:
+    """What a stage cost; `images` counts every pass over an image, and is None where they are not counted.
+
+    `before`: the costs of the stages that belong to the same work.
+    """
+    found: Cost = {
         "stage": stage,
         "seconds": round(seconds, 3),
         "images": images,
-        "images_per_second": round(images / seconds, 1),
+        "images_per_second": None if images is None else round(images / seconds, 1),
         "peak_memory_mib": _peak_memory_mib(compute),
         "device": str(compute.device),
         "precision": compute.precision,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
+    return found | {"before": list(before)} if before else found
 
 
 def clear_peak_memory() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 
 import numpy as np
 import torch
@@ -10,16 +11,19 @@ from torch import nn
 from aru.compute.device import Compute
 from aru.core.config import AttackConfig, Config, TrainConfig
 from aru.core.errors import InputError, TrainingError
+from aru.core.names import ARU
 from aru.data.classes import FIXED, Classes, outputs_of
-from aru.data.images import ImageSet
+from aru.data.images import ImageSet, Sets
 from aru.methods.aru.attack import attack
 from aru.methods.aru.finetuning import finetune_loss
 from aru.methods.aru.masking import mask
 from aru.methods.aru.resetting import replace_units
+from aru.methods.chosen import check_fits, chosen
 from aru.nets.models import build, load_weights
 from aru.train.loop import fit, predict
 
 _IMAGES = 2  # as many as BatchNorm needs
+_PEER_STEPS = 20
 _STEP = TrainConfig(epochs=1, batch_size=_IMAGES, lr=1e-4, augment=False)
 
 
@@ -39,15 +43,21 @@ def check_network(config: Config, compute: Compute, classes: Classes = FIXED) ->
             _watch(network, running)
         with suppress(TrainingError):
             fit(trained, data, _STEP, generator=random, compute=compute)
-        stage = "attack"
-        noise = attack(model, data, AttackConfig(steps=1), seed=0, compute=compute)
-        stage = "mask"
-        _, marked = mask(model, data, noise, config.mask, seed=0, compute=compute, retain=data)
-        stage = "finetune"
-        unlearned = replace_units(model, model, marked, config.reset, example=data.example())
-        loss = finetune_loss(model, config.finetune, compute=compute)
-        with suppress(TrainingError):
-            fit(unlearned, data, _STEP, generator=random, compute=compute, loss=loss)
+        if config.method == ARU:
+            stage = "attack"
+            noise = attack(model, data, AttackConfig(steps=1), seed=0, compute=compute)
+            stage = "mask"
+            _, marked = mask(model, data, noise, config.mask, seed=0, compute=compute, retain=data)
+            stage = "finetune"
+            unlearned = replace_units(model, model, marked, config.reset, example=data.example())
+            loss = finetune_loss(model, config.finetune, compute=compute)
+            with suppress(TrainingError):
+                fit(unlearned, data, _STEP, generator=random, compute=compute, loss=loss)
+        else:
+            stage, unlearned = "unlearn", model
+            check_fits(config, model)
+            with suppress(TrainingError, _Enough):
+                unlearned = _by_peer(config, model, data, compute)
         stage = "evaluate"
         predict(unlearned, data, compute=compute)
     except (
@@ -64,6 +74,22 @@ def check_network(config: Config, compute: Compute, classes: Classes = FIXED) ->
             f"{name} cannot be used at {resolution} px: stage {stage} fails on one batch of it "
             f"({_in_module(running)}{_first_line(error)}); choose another model.name or data.resolution"
         ) from error
+
+
+class _Enough(Exception):
+    """A method has made as many steps as its dry pass needs."""
+
+
+def _by_peer(config: Config, model: nn.Module, data: ImageSet, compute: Compute) -> nn.Module:
+    """The network after the first steps of the chosen method on one batch; a longer work is cut off by `_Enough`."""
+    method, parameters = chosen(config)
+    calls = count(1)
+
+    def progress(done: int, total: int, text: str) -> None:
+        if next(calls) >= _PEER_STEPS:
+            raise _Enough
+
+    return method.function(model, Sets(data, data, data, data), parameters, seed=0, compute=compute, progress=progress)
 
 
 def _watch(network: nn.Module, running: list[str]) -> None:

@@ -1,13 +1,29 @@
 """Original model and mask -> reset -> fine-tuned on retain: the unlearned model."""
 
+from collections.abc import Mapping
+from typing import TypedDict
+
+import numpy as np
+import torch
+
 from aru.core.files import load_tensors
-from aru.core.names import ORIGINAL, UNLEARNED
+from aru.core.names import ARU, ORIGINAL, UNLEARNED
 from aru.methods.aru.finetuning import finetune as train_on_retain
 from aru.methods.aru.resetting import reset
 from aru.stages.inputs import read_model, read_sets
 from aru.stages.job import Job
 from aru.stages.outputs import of_model, refuse_to_overwrite, write_model
 from aru.stages.resume import checkpoint_of
+
+_QUANTILES = (0.1, 0.5, 0.9)
+
+
+class Layer(TypedDict):
+    """units, reset: how many the layer has, and how many of them were reset. scores: their 10, 50 and 90 % quantiles."""
+
+    units: int
+    reset: int
+    scores: list[float]
 
 
 def finetune(job: Job) -> int:
@@ -39,6 +55,17 @@ def finetune(job: Job) -> int:
             progress=job.progress,
             checkpoint=checkpoint,
         )
-    write_model(job, "finetune", UNLEARNED, unlearned, history, outputs=retain.outputs)
+    made = {"method": ARU, "layers": layers_of(tensors)}
+    write_model(job, "finetune", UNLEARNED, unlearned, history, outputs=retain.outputs, made=made)
     checkpoint.remove()
     return len(retain) * config.finetune.epochs
+
+
+def layers_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, Layer]:
+    """What the mask did to each layer, as the report shows it; `tensors` are those of mask.safetensors."""
+    layers: dict[str, Layer] = {}
+    for name in (key.removeprefix("mask/") for key in tensors if key.startswith("mask/")):
+        marked, scores = tensors[f"mask/{name}"], tensors[f"score/{name}"].double().flatten().numpy()
+        quantiles = np.quantile(scores, _QUANTILES).tolist()
+        layers[name] = {"units": marked.numel(), "reset": int(marked.sum()), "scores": quantiles}
+    return layers

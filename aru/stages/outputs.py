@@ -1,8 +1,9 @@
 """How a trained model is written: weights, and the history of its training. Weights of somebody else are left alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,8 +25,20 @@ def of_model(which: str) -> Iterator[None]:
         raise TrainingError(f"{which} model: {error}") from error
 
 
-def write_model(job: Job, stage: str, which: str, model: torch.nn.Module, history: History, *, outputs: int) -> None:
-    """Write work/BENCHMARK/`which`/model.safetensors, marked as the stage's own, and history.json."""
+def write_model(
+    job: Job,
+    stage: str,
+    which: str,
+    model: torch.nn.Module,
+    history: History,
+    *,
+    outputs: int,
+    made: Mapping[str, Any] | None = None,
+) -> None:
+    """Write work/BENCHMARK/`which`/model.safetensors, marked as the stage's own, and history.json.
+
+    `made`: how the model came to be, written beside the history of its training: of an unlearned one its `method`.
+    """
     folder = job.work / which
     save_model(
         folder / WEIGHTS,
@@ -35,7 +48,7 @@ def write_model(job: Job, stage: str, which: str, model: torch.nn.Module, histor
         resolution=job.config.data.resolution,
         stage=stage,
     )
-    write_json(folder / "history.json", {"epochs": history})
+    write_json(folder / "history.json", {"epochs": history, **(made or {})})
 
 
 def user_supplied(weights: Path) -> bool:

@@ -10,14 +10,15 @@ from pathlib import Path
 from aru.compute.device import make_compute
 from aru.core.config import Config, load_archive, load_config
 from aru.core.errors import InputError
-from aru.core.files import write_json
-from aru.core.folders import FOLDERS, STAGES
+from aru.core.files import read_json, write_json
+from aru.core.folders import FOLDERS, STAGES, stages_of
 from aru.core.leftovers import locked_folder, remove_leftovers, remove_path
 from aru.core.progress import Progress, silent
 from aru.core.stopwatch import Stopwatch
 from aru.data.classes import Classes, read_classes
 from aru.data.sources.canonical import archive_classes
-from aru.stages.cost import clear_peak_memory, cost
+from aru.methods.catalogue import check_runnable
+from aru.stages.cost import Cost, clear_peak_memory, cost
 from aru.stages.job import Job
 from aru.stages.unchanged import Inputs
 
@@ -25,6 +26,7 @@ __all__ = ["FOLDERS", "STAGES", "run"]
 
 _BEFORE_WORK = ("prepare", "train", "retrain")  # the first stage of all, and the first ones to run with another network
 _WITHOUT_COST = ("prepare", "report")  # what unlearning costs does not begin before, or end after, the models
+_SAME_WORK = {"finetune": ("attack", "mask")}  # whose costs the last of them writes with its own
 _NOT_REPORTED = ("audit", "report")  # the audit may still be at work when the report is written
 
 
@@ -40,6 +42,7 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
     root = Path(root)
     inputs = Inputs(stage, benchmark, root)
     config = load_config(root / "params.yaml", benchmark)
+    _check_method(stage, benchmark, config)
     archive = root / load_archive(root / "params.yaml", benchmark)
     compute, clock = make_compute(config.runtime), Stopwatch()
     job = Job(benchmark, root / "work" / benchmark, archive, config, compute, progress, clock)
@@ -54,10 +57,27 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
         remove_leftovers(folder)
         images = function(job)
         if stage not in _WITHOUT_COST:
-            write_json(folder / "cost.json", cost(stage, clock.seconds, images, compute=compute))
+            before = _costs_before(stage, job.work)
+            write_json(folder / "cost.json", cost(stage, clock.seconds, images, compute=compute, before=before))
         inputs.check()
     if stage not in _NOT_REPORTED:
         remove_path(job.work / FOLDERS["report"])  # it is of what lay here before; where that is the same, a cache has it
+
+
+def _check_method(stage: str, benchmark: str, config: Config) -> None:
+    """A stage of another method than the benchmark's would write a model that nobody asks for."""
+    mine = stages_of(check_runnable(config.method))
+    if stage not in mine:
+        raise InputError(
+            f"stage {stage!r} does not belong to method {config.method!r} of {benchmark}: its stages are {', '.join(mine)}; "
+            f"`aru run --benchmark {benchmark} --method NAME` sets another method"
+        )
+
+
+def _costs_before(stage: str, work: Path) -> list[Cost]:
+    """The costs of the stages whose work this one ends; those that are there."""
+    paths = [work / FOLDERS[other] / "cost.json" for other in _SAME_WORK.get(stage, ())]
+    return [read_json(path) for path in paths if path.is_file()]
 
 
 def _classes(stage: str, config: Config, archive: Path, work: Path) -> Classes:

@@ -11,6 +11,7 @@ import yaml
 
 from aru.core.errors import InputError
 from aru.core.source_code import edited
+from aru.stages.code_record import modules_of
 
 _PIPELINE, _PARAMETERS = "dvc.yaml", "params.yaml"
 _State = dict[str, Any]
@@ -22,13 +23,13 @@ class Inputs:
     def __init__(self, stage: str, benchmark: str, root: Path) -> None:
         self.stage, self.benchmark, self.root = stage, benchmark, Path(root)
         self._state = self._now()
-        self._refuse(edited(f"aru.stages.{stage}"), "this process imported it")
+        self._refuse(_edited(stage), "this process imported it")
 
     def check(self) -> None:
         """Raise InputError where any of them is not as it was: the result belongs to no state that could be recorded."""
         now = self._now()
         changed = [name for name in sorted({*self._state, *now}) if self._state.get(name) != now.get(name)]
-        self._refuse(edited(f"aru.stages.{self.stage}") + changed, "the stage began")
+        self._refuse(_edited(self.stage) + changed, "the stage began")
 
     def _refuse(self, changed: list[str], since: str) -> None:
         if changed:
@@ -37,12 +38,17 @@ class Inputs:
 
     def _now(self) -> _State:
         """Values of parameters by dotted name, sizes and times of data files by path; nothing where no DVC records."""
-        declared = _yaml(self.root / _PIPELINE).get("stages", {}).get(self.stage, {}).get("do", {})
-        parameters = _yaml(self.root / _PARAMETERS)
-        names = {"${key}": self.benchmark, "${item}": str(parameters.get("benchmarks", {}).get(self.benchmark))}
+        stage = _yaml(self.root / _PIPELINE).get("stages", {}).get(self.stage, {})
+        declared, parameters = stage.get("do", {}), _yaml(self.root / _PARAMETERS)
+        items = _value(parameters, str(stage.get("foreach", "")).removeprefix("${").removesuffix("}"))
+        names = {"${key}": self.benchmark, "${item}": str(_value(items, self.benchmark))}
         paths = [_filled(path, names) for path in declared.get("deps", [])]
         dotted = [_filled(name, names) for name in declared.get("params", [])]
         return {path: _stamp(self.root / path) for path in paths} | {name: _value(parameters, name) for name in dotted}
+
+
+def _edited(stage: str) -> list[str]:
+    return sorted({path for module in modules_of(stage) for path in edited(module)})
 
 
 def _filled(text: str, names: dict[str, str]) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from aru.core.names import ARU
+
 if TYPE_CHECKING:
     from aru.data.evidence import DataAudit
     from flows.experiments.audit import Audited
@@ -72,6 +74,7 @@ def show_outcome(root: Path, outcome: "Outcome") -> None:
     if not outcome.computed:
         console.print("Nothing to compute: all stages are cached.")
     published = outcome.published
+    console.print(f"Method:  {method_line(root, outcome.benchmark)}", highlight=False)
     console.print(f"Report:  {work.relative_to(root)}/report/report.html", highlight=False)
     console.print(f"MLflow:  run {published.run_id} (`aru ui` shows the pages)", highlight=False)
     console.print(f"Audit:   {work.relative_to(root)}/audit/audit.html", highlight=False)
@@ -79,6 +82,16 @@ def show_outcome(root: Path, outcome: "Outcome") -> None:
         f"Model:   {published.model} version {published.version}, {release_status(root, outcome.benchmark, published)}",
         highlight=False,
     )
+
+
+def method_line(root: Path, benchmark: str) -> str:
+    """What unlearned, with its parameters where it is not ARU, whose sections params.yaml shows."""
+    from aru.core.config import load_config
+    from aru.methods.chosen import parameters, text_of, title
+
+    config = load_config(root / "params.yaml", benchmark)
+    values = "" if config.method == ARU else f" ({text_of(parameters(config))})"
+    return f"{title(config.method)}{values}"
 
 
 def show_audit(root: Path, done: "Audited") -> None:

@@ -31,9 +31,11 @@ def enter_project() -> Path:
 def checked_stages(root: Path, benchmark: str) -> "list[Stage]":
     """The stages of an active benchmark whose parameters are valid, and whose data and code are there."""
     from aru.core.config import load_config
-    from flows.project.params import PARAMS_FILE
+    from flows.cli.console import show_changes
+    from flows.project.params import PARAMS_FILE, bring_up_to_date
     from flows.project.plan import check_sources, plan
 
+    show_changes(bring_up_to_date(root / PARAMS_FILE))
     load_config(root / PARAMS_FILE, benchmark)
     stages = plan(root, benchmark)
     check_sources(root, stages)

@@ -45,7 +45,7 @@ def data_import(
     from flows.project.checks import confirm_on_terminal
     from flows.project.data_import import import_data, import_photos
 
-    root, read, where = enter_project(), read_settings(settings, None, None), path.expanduser().resolve()
+    root, read, where = enter_project(), read_settings(settings, None), path.expanduser().resolve()
     if source in ("mufac", "mucac"):
         if name not in (None, source):
             raise InputError(f"--name {name}: the benchmark of the source {source} is called {source}; leave --name out")

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from aru.core.names import ARU
+
 Benchmark = Annotated[str, typer.Option(help="An active benchmark of params.yaml.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask where people come along whom data.forget does not name.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
@@ -30,12 +32,22 @@ def expand_lists(arguments: list[str]) -> list[str]:
     return expanded
 
 
-def read_settings(settings: list[str] | None, params: Path | None, preset: str | None) -> list[tuple[str, Any]]:
-    """The parameters that a command sets; a later one wins."""
+Method = Annotated[str | None, typer.Option(metavar="NAME", help="Set what unlearns: aru, or a method of `aru methods`.")]
+Preset = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Set the method's parameters to a named variant; ARU's are paper, vitmul, best."),
+]
+
+
+def read_settings(
+    settings: list[str] | None, params: Path | None, preset: str | None = None, *, method: str | None = None, now: str = ARU
+) -> list[tuple[str, Any]]:
+    """The parameters that a command sets; a later one wins. `now`: the method that a preset is of where none is given."""
     from flows.project.params import file_settings, parse_setting, preset_settings
 
     return [
-        *(preset_settings(preset) if preset else []),
+        *([("method", method)] if method else []),
+        *(preset_settings(preset, method or now) if preset else []),
         *(file_settings(params) if params else []),
         *(parse_setting(text) for text in settings or []),
     ]

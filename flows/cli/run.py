@@ -11,7 +11,7 @@ import typer
 
 from flows.cli.console import show_absent, show_changes, show_outcome, show_states
 from flows.cli.context import checked_stages, enter_project, is_interruption, prefect_api, progress_shown, resumable
-from flows.cli.options import Benchmark, Quiet, Yes, read_settings
+from flows.cli.options import Benchmark, Method, Preset, Quiet, Yes, read_settings
 from flows.project.folder import project_lock
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def run(
         Path | None,
         typer.Option(metavar="FILE", help="Set all parameters of a YAML file with sections such as attack: {steps: 20}."),
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="Set ARU's parameters to a named variant: paper, vitmul or best.")] = None,
+    method: Method = None,
+    preset: Preset = None,
     refresh: Annotated[
         list[str] | None,
         typer.Option(metavar="[STAGE...]", help="Compute these stages again (all without a name) though they are cached."),
@@ -42,15 +43,16 @@ def run(
     yes: Yes = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run the main flow: data, original model, attack, mask and reset, fine-tune, retrained reference, evaluation.
+    """Run the main flow: data, original model, unlearning, retrained reference, evaluation, audit, report.
 
-    What is cached is not computed again. --preset, --params and --set change params.yaml itself, in this order,
+    What is cached is not computed again. --method, --preset, --params and --set change params.yaml itself, in this order,
     because DVC, Prefect and MLflow agree on that file; nothing is written unless all of it fits the data, the network
     and the device, and a run that fails leaves the file as it was.
     """
     root = enter_project()
     with project_lock(root), resumable("Finished stages are", f"aru run --benchmark {benchmark}"):
-        edit = check_run(root, benchmark, read_settings(settings, params, preset), refresh or [], yes=yes, quiet=quiet)
+        wanted = read_settings(settings, params, preset, method=method, now=current_method(root, benchmark))
+        edit = check_run(root, benchmark, wanted, refresh or [], yes=yes, quiet=quiet)
         with parameters_written(edit):
             outcome = run_main_flow(root, benchmark, tuple(refresh or ()), quiet)
     show_outcome(root, outcome)
@@ -60,9 +62,11 @@ def run(
 def status(benchmark: Benchmark = "faces") -> None:
     """Show the stages: key, whether each is cached, stale (and because of what), damaged or never run, its outputs."""
     from flows.pipeline.state import states
+    from flows.project.params import PARAMS_FILE, bring_up_to_date
     from flows.project.plan import absent_data
 
     root = enter_project()
+    show_changes(bring_up_to_date(root / PARAMS_FILE))
     show_states(benchmark, states(root, benchmark))
     show_absent(absent_data(root))
 
@@ -71,19 +75,27 @@ def check_run(
     root: Path, benchmark: str, settings: list[tuple[str, Any]], refresh: list[str], *, yes: bool, quiet: bool
 ) -> "Edit":
     """Check the whole request before params.yaml is touched or work starts; returns the change of params.yaml."""
+    from aru.core.folders import stages_of
     from flows.project.checks import check_edit, confirm_on_terminal
     from flows.project.params import PARAMS_FILE, propose
     from flows.project.plan import absent_data, refreshed
 
     stages = checked_stages(root, benchmark)
-    refreshed(stages, tuple(refresh))
     edit = propose(root / PARAMS_FILE, benchmark, settings)
+    refreshed(stages_of(edit.config.method), tuple(refresh))
     check_edit(
         root, benchmark, stages, edit, confirm=confirm_on_terminal(yes=yes), progress=partial(progress_shown, quiet=quiet)
     )
     show_changes(edit.changes)
     show_absent(absent_data(root))
     return edit
+
+
+def current_method(root: Path, benchmark: str) -> str:
+    """The method in a benchmark's section, before a command sets anything."""
+    from flows.project.params import PARAMS_FILE, configured
+
+    return configured(root / PARAMS_FILE, benchmark).method
 
 
 @contextmanager

@@ -61,7 +61,7 @@ class Execution:
         self.root, self.benchmark, self.board, self.pool = root, benchmark, board, pool
         self.stages = {stage.address: stage for stage in plan(root, benchmark) if not only or stage.name in only}
         check_sources(root, self.stages.values())
-        self.refresh = refreshed(list(self.stages.values()), refresh)
+        self.refresh = refreshed([stage.name for stage in self.stages.values()], refresh)
         self.locked = versioning.locked(root)
         self.digests = Digests(root)
         self.code = StageCode(root, self.locked, self.digests)

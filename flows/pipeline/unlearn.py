@@ -13,7 +13,6 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Cancelled
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from aru.core.config import load_config
 from flows.pipeline.cached_stages import Execution
 from flows.pipeline.crashes import register_run
 from flows.pipeline.progress import make_board
@@ -22,6 +21,7 @@ from flows.pipeline.workers import workers
 from flows.project import versioning
 from flows.project.discretion import discreet, original
 from flows.project.folder import ProjectBusy, find_project, project_lock
+from flows.project.params import PARAMS_FILE, bring_up_to_date, configured
 from flows.project.plan import StageResult
 from flows.project.stage_code import CODE_STAGE
 from flows.servers.parents import end_with_parent
@@ -45,10 +45,10 @@ class Outcome:
         return [result.stage.name for result in self.results if result.source == "computed"]
 
 
-def run_tags(root: Path, benchmark: str) -> tuple[str, str, str]:
-    """The tags of a run: benchmark, protocol, seed."""
-    config = load_config(root / "params.yaml", benchmark)
-    return benchmark, config.data.protocol, f"seed{config.runtime.seed}"
+def run_tags(root: Path, benchmark: str) -> tuple[str, ...]:
+    """The tags of a run: benchmark, protocol, seed, method."""
+    config = configured(root / PARAMS_FILE, benchmark)
+    return benchmark, config.data.protocol, f"seed{config.runtime.seed}", config.method
 
 
 @discreet
@@ -83,6 +83,8 @@ def unlearn(
     try:
         with project_lock(root), make_board(quiet=quiet) as board, workers(2) as pool:
             versioning.recover(root)
+            for change in bring_up_to_date(root / PARAMS_FILE):
+                board.say(f"{PARAMS_FILE}: {change.name}: {change.old} -> {change.new}")
             register_run(root)
             store.preflight(root, benchmark)
             execution = Execution(root, benchmark, board, pool, refresh=refresh)

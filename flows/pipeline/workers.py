@@ -27,6 +27,7 @@ _PRELOAD = [
     "aru.stages.attack",
     "aru.stages.mask",
     "aru.stages.finetune",
+    "aru.stages.unlearn",
     "aru.stages.retrain",
     "aru.stages.evaluate",
     "aru.stages.audit",

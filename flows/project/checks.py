@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aru.core.config import Config, load_archive
+from aru.core.config import SETTINGS, Config, load_archive
 from aru.core.errors import InputError
+from aru.core.names import ARU
 from aru.core.progress import Progress
 from flows.project import versioning
 from flows.project.digests import Digests
@@ -50,18 +51,25 @@ def check_edit(
 
 
 def check_machine(config: Config, changed: set[str], archive: Path | None = None) -> None:
-    """The device is here, and the network can be built for these images; whatever no setting touched is left alone."""
+    """The device is here, the network can be built for these images, and another method than ARU can unlearn it.
+
+    Whatever no setting touched is left alone.
+    """
     if "runtime.device" in changed and config.runtime.device.startswith("cuda"):
         from aru.compute.device import device_of
 
         device_of(config.runtime)
-    if changed & {"model.name", "data.resolution", "data.task"}:
+    peer = config.method != ARU and any(name == "method" or name.startswith(SETTINGS) for name in changed)
+    if peer or changed & {"model.name", "data.resolution", "data.task"}:
         from aru.data.classes import FIXED, outputs_of
         from aru.data.sources.canonical import archive_classes
+        from aru.methods.chosen import check_fits
         from aru.nets.models import build
 
         classes = FIXED if archive is None else archive_classes(config.data.layout, archive)
-        build(config.model.name, outputs_of(classes, config.data.task), resolution=config.data.resolution)
+        model = build(config.model.name, outputs_of(classes, config.data.task), resolution=config.data.resolution)
+        if config.method != ARU:
+            check_fits(config, model)
 
 
 def with_roles(config: Config, rows: "pd.DataFrame") -> "pd.DataFrame":

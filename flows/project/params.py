@@ -12,15 +12,21 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import CommentToken
 from yaml import YAMLError as PlainYAMLError
 
-from aru.core.config import FORGET_OPTIONS, Config, check_parameter, parse_config
+from aru.core.config import FORGET_OPTIONS, SETTINGS, Config, check_parameter, parse_config
 from aru.core.errors import InputError
-from aru.core.name_rules import check_name, check_path
+from aru.core.method_lists import LISTS
+from aru.core.name_rules import TAKEN, check_name, check_path
+from aru.core.names import ARU
 from aru.core.safe_yaml import check_size
 from aru.core.suggestions import did_you_mean
 from aru.methods.aru.presets import PRESETS
+from aru.methods.catalogue import check_runnable
+from aru.methods.chosen import PRESET, checked_settings
+from flows.project.methods import settle
 from flows.project.sparse_params import default, differing, is_implied
 
 PARAMS_FILE = "params.yaml"
+_UNLEARN = SETTINGS.removesuffix(".")
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,10 @@ def file_settings(path: Path) -> list[tuple[str, Any]]:
     return [(check_parameter(name), value) for name, value in _leaves(content)]
 
 
-def preset_settings(preset: str) -> list[tuple[str, Any]]:
-    """All parameters of one of ARU's named variants."""
+def preset_settings(preset: str, method: str = ARU) -> list[tuple[str, Any]]:
+    """All parameters of one of ARU's named variants; of another method the name of its preset."""
+    if check_runnable(method) != ARU:
+        return [(f"{SETTINGS}{method}.{PRESET}", preset)]
     if preset not in PRESETS:
         raise InputError(f"unknown preset {preset!r}: the presets are {', '.join(PRESETS)}")
     return list(_leaves(PRESETS[preset]))
@@ -87,8 +95,10 @@ def propose(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]], *, 
 
     `new` are the parameters of a benchmark that has no section yet: it gets one with what differs from the defaults.
 
-    The whole section is validated. A default is written only where all parameters of its group stand in the file. Values are written as the validation read them, so that 20 and 20.0 are the same
-    parameter. Of the parameters that name who is forgotten, one that is set takes the place of one that was there.
+    The whole section is validated. A default is written only where all parameters of its group stand in the file. Values are
+    written as the validation read them, so that 20 and 20.0 are the same parameter. Of the parameters that name who is
+    forgotten, one that is set takes the place of one that was there, and a preset of a peer method takes the place of all
+    settings of that method. The method decides on which list a benchmark is.
     """
     content, pipeline = load(path), path.with_name("dvc.yaml")
     added = new is not None and isinstance(content, dict) and benchmark not in content
@@ -96,13 +106,13 @@ def propose(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]], *, 
         fresh = parse_config(dict(new or {}), where=f"{path.name}: {benchmark}")
         content[check_name(benchmark, where=path.name)] = differing(fresh, pipeline)
     values = section(content, benchmark, path)
-    before = dict(_leaves(values))
+    before, lists = dict(_leaves(values)), dict(_leaves(plain(content.get(LISTS) or {}), f"{LISTS}."))
     named = dict.fromkeys(name for name, _ in settings)
     for name, value in settings:
         _set(values, name, value)
-    replaced = _replaced(values, dict(settings))
+    replaced = _replaced(values, dict(settings)) + _replaced_by_preset(values, dict(settings))
     config = parse_config(plain(values), where=f"{path.name}: {benchmark}")
-    checked = config.model_dump(mode="json")
+    checked = config.model_dump(mode="json") | {_UNLEARN: checked_settings(config)}
     changes = [Change(name, before[name], None) for name in replaced]
     for name in named:
         value, old = _get(checked, name), before.get(name, default(name))
@@ -114,7 +124,25 @@ def propose(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]], *, 
             changes.append(Change(name, old, value))
     if added:
         changes = [Change(name, None, value) for name, value in _leaves(checked["data"], "data.") if value is not None]
+    settle(content)
+    now = dict(_leaves(plain(content[LISTS]), f"{LISTS}."))
+    changes += [Change(name, lists.get(name), now.get(name)) for name in {**lists, **now} if lists.get(name) != now.get(name)]
     return Edit(path, _read_text(path), _dumped(content), changes, config)
+
+
+def bring_up_to_date(path: Path) -> list[Change]:
+    """Write the lists under `methods` where a file does not have them as its sections say. Returns what has changed."""
+    content = load(path)
+    if not isinstance(content, dict) or not isinstance(content.get("benchmarks"), dict):
+        return []  # whoever reads it says so
+    before = dict(_leaves(plain(content)))
+    if not settle(content):
+        return []
+    _write(path, content)
+    after = dict(_leaves(plain(content)))
+    return [
+        Change(name, before.get(name), after.get(name)) for name in {**before, **after} if before.get(name) != after.get(name)
+    ]
 
 
 def edit(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]]) -> list[Change]:
@@ -138,13 +166,14 @@ def activate(path: Path, benchmark: str, archive: str) -> bool:
     if content["benchmarks"].get(benchmark) == archive:
         return False
     _put(content["benchmarks"], benchmark, archive)
+    settle(content)
     _write(path, content)
     return True
 
 
 def section(content: Any, benchmark: str, path: Path) -> Any:
     """The section of a benchmark, active or not; an unknown name is answered with the nearest known one."""
-    sections = [name for name in content if name != "benchmarks"] if isinstance(content, dict) else []
+    sections = [name for name in content if name not in TAKEN] if isinstance(content, dict) else []
     if benchmark not in sections:
         hint = did_you_mean(benchmark, sections) or f"; it has {', '.join(sections) or 'none'}"
         raise InputError(f"{path.name} has no section for benchmark {benchmark!r}{hint}")
@@ -160,6 +189,19 @@ def _replaced(values: dict[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     gone = [name for name in options if name not in wanted and forget.get(name.rpartition(".")[2]) is not None]
     for name in gone:
         del forget[name.rpartition(".")[2]]
+    return gone
+
+
+def _replaced_by_preset(values: dict[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Remove the settings of methods whose preset is set, apart from those that are set with it; returns the removed names."""
+    gone: list[str] = []
+    for method, settings in (values.get(_UNLEARN) or {}).items():
+        prefix = f"{SETTINGS}{method}."
+        if f"{prefix}{PRESET}" in wanted:
+            gone += [f"{prefix}{name}" for name in settings if f"{prefix}{name}" not in wanted]
+    for name in gone:
+        _, method, parameter = name.split(".", 2)
+        del values[_UNLEARN][method][parameter]
     return gone
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -98,9 +98,8 @@ def differences(stage: Stage, digests: Mapping[str, str | None], entry: Locked) 
     return found + (["outs"] if set(stage.outs) != set(entry.outs) else [])
 
 
-def refreshed(stages: list[Stage], names: tuple[str, ...]) -> frozenset[str]:
-    """The stages that are computed whatever is cached; `all` stands for every one."""
-    known = [stage.name for stage in stages]
+def refreshed(known: Sequence[str], names: tuple[str, ...]) -> frozenset[str]:
+    """The stages that are computed whatever is cached; `all` stands for every one of the `known`."""
     if unknown := sorted(set(names) - {*known, ALL}):
         raise InputError(f"unknown stage {unknown[0]!r} to refresh; the stages are {', '.join(known)}, or {ALL!r}")
     return frozenset(known if ALL in names else names)

@@ -11,14 +11,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from aru.core.config import Config, parameter_names
+from aru.core.config import SETTINGS, Config, parameter_names
 from aru.core.safe_yaml import parse_yaml
 
 _OF_BENCHMARK = "${key}."
 
 
 def default(name: str) -> Any:
-    """The default of a parameter by its dotted name, as JSON has it."""
+    """The default of a parameter by its dotted name, as JSON has it; None of a peer method's setting, which its preset gives."""
+    if name.startswith(SETTINGS):
+        return None
     section: type[BaseModel] = Config
     *groups, last = name.split(".")
     for group in groups:
@@ -58,7 +60,7 @@ def is_implied(section: Mapping[str, Any], name: str, value: Any, pipeline: Path
     A group that has all of its parameters stays complete, as those of the embedded benchmark are.
     """
     group, _, last = name.rpartition(".")
-    if value != default(name) or name in followed(pipeline):
+    if name.startswith(SETTINGS) or value != default(name) or name in followed(pipeline):
         return False
     inside: Any = section
     for part in group.split("."):

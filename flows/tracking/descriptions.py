@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from aru.core.names import ARU
+from aru.methods.chosen import title
 from aru.reporting.run.results import markdown_table, results_table
 
 _HOW_TO_READ = """\
 **Forgetting score**: |accuracy of the membership attack - 0.5|; 0 is best, and the retrained model shows what is
-reachable. **NoMUS**: (test accuracy + 1 - 2 x forgetting score) / 2; higher is better. **Seconds**: attack, mask and
-fine-tune for the unlearned model, whole training for the others. `gap/...` is a model minus the retrained one."""
+reachable. **NoMUS**: (test accuracy + 1 - 2 x forgetting score) / 2; higher is better. **Seconds**: all stages of unlearning
+for the unlearned model, whole training for the others. `gap/...` is a model minus the retrained one."""
 
 _NOT_CLAIMED = """\
 ## What is not claimed
@@ -42,20 +44,21 @@ Images, noises, predictions and the original model's weights are personal data a
 
 
 def flow_note(
-    metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], *, run_id: str, git: Mapping[str, str]
+    metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], *, run_id: str, tags: Mapping[str, str]
 ) -> str:
-    """A flow's page: the results, where they come from, how to replay."""
+    """A flow's page: the results, where they come from, how to replay. `tags`: of the flow's run."""
     counts = ", ".join(f"{count:,} {name}" for name, count in metrics["counts"].items())
     return f"""\
 {markdown_table(results_table(metrics, costs))}
-`{metrics["benchmark"]}`, {metrics["protocol"]} protocol, task {metrics["task"]}, seed {metrics["seed"]}; images: {counts}.
+`{metrics["benchmark"]}`, {metrics["protocol"]} protocol, task {metrics["task"]}, seed {metrics["seed"]}, method
+{title(tags["method"])}; images: {counts}.
 Intervals, curves and figures: `report/report.html` under *Artifacts*. The metrics below are the unlearned model's.
 
 {_HOW_TO_READ}
 
 ## Replay
 
-{replay_steps(metrics["benchmark"], run_id=run_id, git=git)}"""
+{replay_steps(metrics["benchmark"], run_id=run_id, git=tags)}"""
 
 
 def replay_steps(benchmark: str, *, run_id: str, git: Mapping[str, str]) -> str:
@@ -75,12 +78,14 @@ aru run --benchmark {benchmark} --refresh
 Then compare `dvc.lock` with `.dvc/tmp/replay/dvc.lock`: only costs, and the report that shows them, may differ."""
 
 
-def model_run_note(model: str, spent: float | None) -> str:
-    """What a model's own run holds."""
+def model_run_note(model: str, spent: float | None, method: str) -> str:
+    """What a model's own run holds; `method` unlearned."""
     costs = "" if spent is None else f"It took {spent:,.1f} s."
     made = {
         "original": "Trained on forget and retain.",
-        "unlearned": "The original after attack, mask, reset and a fine-tune on retain alone.",
+        "unlearned": "The original after attack, mask, reset and a fine-tune on retain alone (ARU)."
+        if method == ARU
+        else f"Made of the original by the method `{method}` (docs/methods.md).",
         "retrained": "Trained on retain alone: it never saw the forget set. The reference for every gap.",
     }[model]
     return f"{made} {costs}".strip()
@@ -102,8 +107,8 @@ def model_note(benchmark: str, name: str) -> str:
     return f"""\
 # {name}
 
-An image classifier for `{benchmark}` from which people were unlearned by **ARU** (Attack and Reset for Unlearning). Each
-version is the `unlearned` model of one flow run; its page has the figures and leads to the run, the data digests, the
+An image classifier for `{benchmark}` from which people were unlearned. Each version is the `unlearned` model of one flow
+run, made by the method that its tag `method` names; its page has the figures and leads to the run, the data digests, the
 git commit and the parameters. The alias `candidate` is the version that was let through last, by
 its audit and the policy `audit.release`, `challenger` the one that was held back last; the tags `audit.verdict` and
 `audit.level` say how a version fared.
@@ -130,7 +135,15 @@ model = load_registered(".", "{name}", "candidate")        # an ordinary torch m
 
 
 def version_note(
-    metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], *, run: str, run_id: str, name: str, version: str
+    metrics: Mapping[str, Any],
+    costs: Mapping[str, Mapping[str, Any]],
+    *,
+    method: str,
+    parameters: str,
+    run: str,
+    run_id: str,
+    name: str,
+    version: str,
 ) -> str:
     """A version's page: the figures and the way back."""
     figures = {
@@ -139,7 +152,7 @@ def version_note(
     return f"""\
 NoMUS {figures["nomus"]}, forgetting score {figures["mia/forgetting_score"]}, test accuracy
 {figures["test/accuracy"]}: the `unlearned` model of flow run **{run}** (`{run_id}`),
-{metrics["protocol"]} protocol, seed {metrics["seed"]}.
+{metrics["protocol"]} protocol, seed {metrics["seed"]}. Unlearned by **{title(method)}**: {parameters}.
 
 {markdown_table(results_table(metrics, costs))}
 The tags below hold the git commit and the digests of data and weights; the run has `dvc.lock`, the report, and how to

@@ -30,7 +30,7 @@ _PAGE = 1000
 
 @dataclass(frozen=True)
 class ModelUse:
-    """A model and what it did with the data; `version` where it is registered."""
+    """A model and what it did with the data; `version` where it is registered, `method` where it was unlearned by one."""
 
     benchmark: str
     model: str
@@ -39,6 +39,7 @@ class ModelUse:
     flow_run: str
     run_id: str
     version: str
+    method: str
 
 
 def data_sets(root: Path, benchmark: str) -> dict[str, Dataset]:
@@ -116,6 +117,7 @@ def _uses_in(run: Run, digest: str) -> Iterator[ModelUse]:
                 tags["mlflow.parentRunId"],
                 run.info.run_id,
                 tags.get("model_version", ""),
+                tags.get("method", ""),
             )
 
 

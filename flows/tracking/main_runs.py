@@ -12,7 +12,7 @@ from mlflow.entities import Metric, Run
 
 from aru.core.files import file_md5, json_text, read_json
 from aru.core.folders import FOLDERS
-from aru.core.names import MODELS
+from aru.core.names import MODELS, UNLEARNED
 from aru.reporting.run.results import read_costs
 from flows.project.git import git_patch
 from flows.project.plan import StageResult
@@ -113,6 +113,7 @@ def log_models(root: Path, run_id: str, *, metrics: Mapping[str, Any]) -> None:
     benchmark = metrics["benchmark"]
     client, work = store.client(root), Path(root) / "work" / benchmark
     flow, costs, data = client.get_run(run_id), read_costs(work), lineage.data_sets(root, benchmark)
+    method = flow.data.tags["method"]
     for model in MODELS:
         figures = model_figures(metrics, costs, model)
         tags = {
@@ -120,8 +121,8 @@ def log_models(root: Path, run_id: str, *, metrics: Mapping[str, Any]) -> None:
             "model": model,
             "trained_on": TRAINED_ON[model],
             "weights_md5": file_md5(work / model / "model.safetensors"),
-            NOTE: model_run_note(model, figures.get("cost/seconds")),
-        }
+            NOTE: model_run_note(model, figures.get("cost/seconds"), method),
+        } | ({"method": method} if model == UNLEARNED else {})
         with runs.child_run(client, flow, model, tags) as run:
             client.log_inputs(run.info.run_id, lineage.inputs(data, lineage.USES[model]))
             runs.log(
@@ -129,7 +130,7 @@ def log_models(root: Path, run_id: str, *, metrics: Mapping[str, Any]) -> None:
             )
     client.log_inputs(run_id, lineage.inputs(data, {name: name for name in data}))
     runs.log(client, flow, metrics=runs.points(flow, model_figures(metrics, costs, "unlearned"), data=data))
-    client.set_tag(run_id, NOTE, flow_note(metrics, costs, run_id=run_id, git=flow.data.tags))
+    client.set_tag(run_id, NOTE, flow_note(metrics, costs, run_id=run_id, tags=flow.data.tags))
 
 
 def log_audit(root: Path, run_id: str, record: Mapping[str, Any]) -> None:

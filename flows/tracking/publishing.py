@@ -12,6 +12,7 @@ from prefect.client.schemas.objects import State, TaskRun
 
 from aru.core.config import load_config
 from aru.core.files import read_json
+from aru.methods.chosen import settings_of
 from flows.project.discretion import discreet, original
 from flows.project.plan import StageResult
 from flows.tracking import gate
@@ -69,8 +70,14 @@ def track(root: Path, benchmark: str, results: list[StageResult], name: str, sta
     config = load_config(root / "params.yaml", benchmark)
     work = root / "work" / benchmark
     metrics, audit = read_json(work / "evaluation" / "metrics.json"), read_audit(root, benchmark)
-    labels = {"state": state, "benchmark": benchmark, "protocol": config.data.protocol, "seed": str(config.runtime.seed)}
-    run_id = tracking.start_run(root, benchmark=benchmark, params=config.model_dump(mode="json"), run_name=name, tags=labels)
+    labels = {
+        "state": state,
+        "benchmark": benchmark,
+        "protocol": config.data.protocol,
+        "seed": str(config.runtime.seed),
+        "method": config.method,
+    }
+    run_id = tracking.start_run(root, benchmark=benchmark, params=settings_of(config), run_name=name, tags=labels)
     try:
         for result in results:
             tracking.log_stage(root, run_id, result, work)

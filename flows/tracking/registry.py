@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from aru.core.config import Config
 from aru.core.errors import InputError
 from aru.core.files import file_md5
+from aru.methods.chosen import parameters, settings_of, text_of
 from aru.reporting.run.results import read_costs
 from flows.project.pseudonyms import load_pseudonyms
 from flows.tracking import gate, lineage, runs, store
@@ -37,7 +38,7 @@ _FIGURES = {
     "balanced_accuracy": "test/balanced_accuracy",
 }
 _DATA = ("archive", "manifest", "forget", "retain")
-_KEPT = ("git_commit", "git_dirty", "state")
+_KEPT = ("method", "git_commit", "git_dirty", "state")
 _ALIAS = "alias"
 _GLOBAL_URI = threading.Lock()
 log = logging.getLogger("aru")
@@ -74,7 +75,7 @@ def register(
     else:
         log.info("%s version %s has these very weights: not registered again", name, version)
         client.set_model_version_tag(name, version, "measured_again_by", run_id)
-    _describe(client, client.get_run(run_id), name, version, Path(work), metrics)
+    _describe(client, client.get_run(run_id), name, version, Path(work), metrics, config)
     _connect(client, run_id, name, version)
     gate.assign_alias(client, name, version, audit, config.audit.release)
     _show_aliases(client, name)
@@ -180,8 +181,11 @@ def _show_aliases(client: MlflowClient, name: str) -> None:
 
 
 def _ensure_model(client: MlflowClient, name: str, benchmark: str) -> None:
-    if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name, tags={"benchmark": benchmark}, description=model_note(benchmark, name))
+    note, known = model_note(benchmark, name), client.search_registered_models(f"name = '{name}'")
+    if not known:
+        client.create_registered_model(name, tags={"benchmark": benchmark}, description=note)
+    elif known[0].description != note:
+        client.update_registered_model(name, description=note)
 
 
 def _new_version(root: Path, run_id: str, name: str, work: Path, metrics: Mapping[str, Any], config: Config) -> str:
@@ -196,7 +200,9 @@ def _new_version(root: Path, run_id: str, name: str, work: Path, metrics: Mappin
     return str(made.version)
 
 
-def _describe(client: MlflowClient, flow: Run, name: str, version: str, work: Path, metrics: Mapping[str, Any]) -> None:
+def _describe(
+    client: MlflowClient, flow: Run, name: str, version: str, work: Path, metrics: Mapping[str, Any], config: Config
+) -> None:
     """Write a version's page, and the version on its logged model's.
 
     Where the flow that registered it did not finish, the next one with these weights does, and the version leads back to that.
@@ -204,7 +210,16 @@ def _describe(client: MlflowClient, flow: Run, name: str, version: str, work: Pa
     made, run_id = client.get_model_version(name, version), flow.info.run_id
     if made.description and _is_finished(client, made.tags["flow_run"]):
         return
-    note = version_note(metrics, read_costs(work), run=flow.info.run_name, run_id=run_id, name=name, version=version)
+    note = version_note(
+        metrics,
+        read_costs(work),
+        method=config.method,
+        parameters=text_of(parameters(config)),
+        run=flow.info.run_name,
+        run_id=run_id,
+        name=name,
+        version=version,
+    )
     if made.tags["flow_run"] != run_id:
         client.set_model_version_tag(name, version, "flow_run", run_id)
     client.set_logged_model_tags(_model_id(made), {"mlflow.modelVersions": json.dumps([{"name": name, "version": version}])})
@@ -232,7 +247,7 @@ def _log_model(root: Path, flow: Run, weights: Path, config: Config, tags: dict[
     from flows.tracking import exports  # needs PyTorch, which takes seconds to import and is not needed where nothing is new
 
     client = store.client(root)
-    params = runs.flatten(load_pseudonyms(root, flow.data.tags["benchmark"]).content(config.model_dump(mode="json")))
+    params = runs.flatten(load_pseudonyms(root, flow.data.tags["benchmark"]).content(settings_of(config)))
     logged = client.create_logged_model(
         flow.info.experiment_id,
         name="unlearned",

@@ -13,6 +13,7 @@ _COLUMNS = (
     "metrics.`mia/forgetting_score`",
     "metrics.`nomus`",
     "metrics.`test/accuracy`",
+    "tags.`method`",
     "tags.`alias`",
     "tags.`audit.verdict`",
 )

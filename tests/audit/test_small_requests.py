@@ -8,10 +8,12 @@ from aru.audit.criteria import FULL, QUICK, STANDARD
 from aru.audit.project_models import model_path
 from aru.core.config import load_config
 from aru.core.files import read_json
+from aru.core.folders import stages_of
+from aru.core.names import ARU
 from aru.data.manifest import read_manifest
 from aru.shadows.build import Build, PoolRequest
 from aru.stages.model_audit import audit_folder, run_audit
-from aru.stages.runner import STAGES, run
+from aru.stages.runner import run
 from tests.helpers.archives import mufac_archive
 from tests.stages.test_stages import write_params
 
@@ -27,7 +29,7 @@ def answered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     root = tmp_path_factory.mktemp("answered")
     mufac_archive(root / "data" / "small.zip", families=15, photos=3)
     write_params(root, {"train": {"epochs": 1, "batch_size": 16}, "finetune": {"epochs": 1}, "data": REQUESTS[request.param]})
-    for stage in STAGES:
+    for stage in stages_of(ARU):
         run(stage, "small", root=root)
     if request.param == "one photo":  # a clean pool needs people set aside for tuning, whom this archive has not
         pool = Build(PoolRequest(6, unlearn="aru"), load_config(root / "params.yaml", "small"), root / "work" / "small")

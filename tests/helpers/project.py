@@ -81,8 +81,11 @@ def outputs(root: Path, benchmark: str = "faces") -> dict[str, str]:
 def run_stage(stage: str, benchmark: str, root: Path, progress: Callable[[int, int, str], None] = SILENT) -> None:
     """The stand-in for a stage: reads what dvc.yaml declares as inputs, writes what it declares as outputs."""
     params = yaml.safe_load((root / "params.yaml").read_text())
-    names = {"${key}": benchmark, "${item}": params["benchmarks"][benchmark]}
-    declared = json.dumps(yaml.safe_load((root / "dvc.yaml").read_text())["stages"][stage]["do"])
+    definition = yaml.safe_load((root / "dvc.yaml").read_text())["stages"][stage]
+    items = _param(params, definition["foreach"].removeprefix("${").removesuffix("}"))
+    assert isinstance(items, dict)
+    names = {"${key}": benchmark, "${item}": items[benchmark]}
+    declared = json.dumps(definition["do"])
     for name, value in names.items():
         declared = declared.replace(name, value)
     declaration = json.loads(declared)

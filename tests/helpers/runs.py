@@ -15,8 +15,6 @@ KNOWN = {"original": ("forget", "retain"), "unlearned": ("retain",), "retrained"
 LAYERS = {"conv1": 8, "layer1.0.conv1": 8, "layer1.0.conv2": 8, "layer2.0.conv1": 16}
 STAGES = {
     "original": "train",
-    "noise": "attack",
-    "mask": "mask",
     "unlearned": "finetune",
     "retrained": "retrain",
     "evaluation": "evaluate",
@@ -61,27 +59,15 @@ def write_run(work: Path, *, benchmark: str = "toy", multi: bool = False) -> Non
     tensors["rows"] = torch.arange(sum(SIZES.values()))
     tensors["role"] = torch.cat([torch.full((SIZES[name],), code, dtype=torch.uint8) for code, name in enumerate(SETS)])
     save_tensors(work / "evaluation" / "predictions.safetensors", tensors, {"roles": list(SETS)})
-    _write_mask(work)
     for model in KNOWN:
         epochs = [
             {"epoch": number, "loss": 2.0 / number, "accuracy": 1 - 0.8 / number, "lr": 0.1 / number} for number in (1, 2, 3)
         ]
-        write_json(work / model / "history.json", {"epochs": epochs})
+        made = {"method": "aru", "layers": made_layers()} if model == "unlearned" else {}
+        write_json(work / model / "history.json", {"epochs": epochs, **made})
     for folder, stage in STAGES.items():
-        write_json(
-            work / folder / "cost.json",
-            {
-                "stage": stage,
-                "seconds": SECONDS[stage],
-                "images": 1000,
-                "images_per_second": 1000 / SECONDS[stage],
-                "peak_memory_mib": 700,
-                "device": "cpu",
-                "precision": "fp32",
-                "threads": 1,
-                "torch": "2.0",
-            },
-        )
+        before = [_cost("attack"), _cost("mask")] if stage == "finetune" else []
+        write_json(work / folder / "cost.json", _cost(stage) | ({"before": before} if before else {}))
     write_json(
         work / "prepared" / "audit.json",
         {
@@ -93,10 +79,20 @@ def write_run(work: Path, *, benchmark: str = "toy", multi: bool = False) -> Non
     )
 
 
-def _write_mask(work: Path) -> None:
-    generator = torch.Generator().manual_seed(1)
-    tensors = {}
-    for layer, units in LAYERS.items():
-        scores = torch.rand(units, generator=generator)
-        tensors |= {f"score/{layer}": scores, f"mask/{layer}": scores > scores.median()}
-    save_tensors(work / "mask" / "mask.safetensors", tensors, {"unit": "filter"})
+def made_layers() -> dict[str, dict[str, object]]:
+    """What a mask did to each layer: half of the units are reset."""
+    return {layer: {"units": units, "reset": units // 2, "scores": [0.1, 0.5, 0.9]} for layer, units in LAYERS.items()}
+
+
+def _cost(stage: str) -> dict[str, object]:
+    return {
+        "stage": stage,
+        "seconds": SECONDS[stage],
+        "images": 1000,
+        "images_per_second": 1000 / SECONDS[stage],
+        "peak_memory_mib": 700,
+        "device": "cpu",
+        "precision": "fp32",
+        "threads": 1,
+        "torch": "2.0",
+    }

@@ -150,7 +150,7 @@ def begin(root: Path, *, state: str = "a" * 64, seed: int = 0) -> str:
         benchmark="faces",
         params=config().model_dump(mode="json"),
         run_name=f"faces-official-seed{seed}",
-        tags={"state": state, "protocol": "official", "seed": str(seed)},
+        tags={"state": state, "protocol": "official", "seed": str(seed), "method": "aru"},
     )
 
 

@@ -9,8 +9,10 @@ import yaml
 
 from aru.core.errors import InputError
 from aru.core.files import read_json
+from aru.core.folders import stages_of
+from aru.core.names import ARU
 from aru.data.images import load_sets
-from aru.stages.runner import STAGES, run
+from aru.stages.runner import run
 from tests.helpers.archives import jpeg, write_zip
 from tests.stages.test_stages import CHECKOUT, SMALL
 
@@ -41,7 +43,7 @@ def write_table(root: Path, task: str, *, people: bool = True) -> None:
 @pytest.mark.parametrize(("task", "outputs", "people"), [("kind of coat", 3, True), ("hat,glasses", 2, False)])
 def test_every_stage_runs_on_own_labels(tmp_path, task, outputs, people):
     write_table(tmp_path, task, people=people)
-    for stage in STAGES:
+    for stage in stages_of(ARU):
         run(stage, "own", root=tmp_path)
     work = tmp_path / "work" / "own"
     sets = load_sets(work / "prepared", task)

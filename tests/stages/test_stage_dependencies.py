@@ -14,7 +14,7 @@ import yaml
 from aru.core.errors import InputError
 from aru.core.leftovers import locked_folder
 from aru.core.source_code import ROOT, closure, content_digest, read_sources
-from aru.stages.code_record import RECORDS, code_records, record_path, write_code_records
+from aru.stages.code_record import RECORDS, code_records, modules_of, record_path, write_code_records
 from aru.stages.runner import FOLDERS, STAGES
 from flows.project.versioning import STORE
 from tests.helpers.project import declared_outs
@@ -38,7 +38,9 @@ def test_a_stage_depends_on_the_record_of_its_own_code(stage):
 def test_a_record_lists_exactly_what_the_stage_imports(stage):
     sources = read_sources(ROOT)
     listed = json.loads(code_records(ROOT)[record_path(stage)])
-    assert listed == {name: content_digest(name, sources[name]) for name in closure(f"aru.stages.{stage}")}
+    needed = {name for module in modules_of(stage) for name in closure(module)}
+    assert listed == {name: content_digest(name, sources[name]) for name in needed}
+    assert (stage == "unlearn") == ("aru/methods/scrub.py" in listed), "methods are found by name"
 
 
 @pytest.fixture
@@ -157,10 +159,23 @@ def test_dvc_leaves_models_in_place_for_the_stages_to_judge():
         for options in out.values()
         if options.get("persist")
     }
-    assert persistent == {"train", "finetune", "retrain"}
+    assert persistent == {"train", "finetune", "unlearn", "retrain"}
     assert all(
         options.get("persist") for stage in persistent for out in DECLARED[stage]["do"]["outs"] for options in out.values()
     ), "history and costs go with the weights"
+
+
+def test_only_unlearning_depends_on_the_method():
+    lists = {stage: DECLARED[stage]["foreach"] for stage in STAGES}
+    assert {stage for stage in STAGES if lists[stage] == "${methods.aru}"} == {"attack", "mask", "finetune"}
+    assert {stage for stage in STAGES if lists[stage] == "${methods.peers}"} == {"unlearn"}
+    assert DECLARED["unlearn"]["do"]["outs"] == DECLARED["finetune"]["do"]["outs"]
+    assert not [
+        dep
+        for stage in ("evaluate", "audit", "report")
+        for dep in DECLARED[stage]["do"]["deps"]
+        if "/mask/" in dep or "/noise/" in dep
+    ]
 
 
 def test_the_original_does_not_depend_on_who_is_to_be_forgotten():

@@ -19,18 +19,21 @@ from aru.compute.device import make_compute
 from aru.core.config import load_config
 from aru.core.errors import InputError, TrainingError
 from aru.core.files import load_tensors, read_json, save_tensors
+from aru.core.folders import stages_of
 from aru.core.leftovers import locked_folder
+from aru.core.names import ARU
 from aru.data.images import load_sets, load_training
 from aru.methods.aru.pipeline import unlearn
 from aru.methods.aru.presets import AruConfig
 from aru.nets.models import build, load_model, save_model
-from aru.stages.runner import FOLDERS, STAGES, run
+from aru.stages.runner import FOLDERS, run
 from aru.train.checkpoint import Checkpoint
 from tests.helpers.archives import mucac_files, mucac_folder, mufac_archive
 from tests.helpers.project import declared_outs
 from tests.helpers.toys import same_weights
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+STAGES = stages_of(ARU)
 SMALL = {
     "model": {"name": "shufflenet_v2_x0_5"},  # 1.4 MB of weights: the tests copy them often
     "data": {"resolution": 32, "forget": {"rows": 16}},
@@ -321,14 +324,16 @@ def test_the_method_ends_in_the_noise_the_mask_and_the_weights_of_the_stages(who
 
 
 def test_costs_name_the_stage_and_are_positive(whole):
-    for stage, folder in FOLDERS.items():
-        path = whole / "work" / "small" / folder / "cost.json"
+    for stage in STAGES:
+        path = whole / "work" / "small" / FOLDERS[stage] / "cost.json"
         if stage in ("prepare", "report"):
             assert not path.exists()
             continue
         cost = read_json(path)
         assert cost["stage"] == stage and cost["threads"] == 1 and cost["device"] == "cpu"
         assert cost["seconds"] > 0 and cost["images"] > 0 and cost["peak_memory_mib"] > 100
+        before = [read_json(whole / "work" / "small" / folder / "cost.json") for folder in ("noise", "mask")]
+        assert cost.get("before", []) == (before if stage == "finetune" else [])
 
 
 def test_the_noise_is_within_eps_and_masks_cover_half_of_every_layer(whole):

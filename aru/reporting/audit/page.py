@@ -66,6 +66,7 @@ class AuditPage:
     """All that audit/page.html.j2 shows."""
 
     model: str
+    method: str
     benchmark: str
     level: str
     images: str
@@ -101,6 +102,7 @@ def _view(record: Mapping[str, Any]) -> AuditPage:
     left += [(title(item["name"]), item["why"]) for item in record["not_asked"]]
     return AuditPage(
         **{key: record[key] for key in ("model", "benchmark", "level", "unseen_left_out", "verdict")},
+        method=record["made_from"].get("method", ""),
         images=", ".join(f"{count:,} {role}" for role, count in record["images"].items()),
         state=STATES[record["verdict"]],
         fared=_counts(criteria),

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
@@ -25,7 +24,7 @@ CLASS_AXIS = {"age": "age class (years)", "multilabel": "label"}
 MOST_CLASSES = 20
 LOSS_RANGE = (1e-4, 2e1)
 FIGURES = ("losses", "roc", "accuracy_per_class", "mask", "training")
-"""The names of the figures: their PNG files without the suffix."""
+"""The names of the figures, of which `mask` is ARU's: their PNG files without the suffix."""
 
 
 def loss_histograms(predictions: Predictions) -> Figure:
@@ -107,23 +106,25 @@ def accuracy_per_class(metrics: Mapping[str, Any], classes: Mapping[str, Sequenc
     return figure
 
 
-def mask_by_layer(tensors: Mapping[str, torch.Tensor]) -> Figure:
-    """Discrepancy scores (median, and 10 to 90 % of the units) and the share of units reset, layer by layer."""
-    layers = sorted((key.removeprefix("mask/") for key in tensors if key.startswith("mask/")), key=layer_order)
+def mask_by_layer(found: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Discrepancy scores (median, and 10 to 90 % of the units) and the share of units reset, layer by layer.
+
+    found: of each layer `units`, `reset` and the quantiles `scores`, as the stage 'finetune' records them.
+    """
+    layers = sorted(found, key=layer_order)
     figure, panels = _panels(2, height=max(2.6, 0.24 * len(layers) + 1.1))
     places = np.arange(len(layers))
-    scores = [tensors[f"score/{layer}"].double().flatten().numpy() for layer in layers]
-    low, middle, high = np.array([np.quantile(score, [0.1, 0.5, 0.9]) for score in scores]).T
+    low, middle, high = np.array([found[layer]["scores"] for layer in layers]).T
     panels[0].hlines(places, low, high, color=MODEL_COLOURS["unlearned"], linewidth=4, alpha=0.35)
     panels[0].plot(middle, places, "o", color=MODEL_COLOURS["unlearned"], markersize=4.5)
     if (low > 0).all():
         panels[0].set_xscale("log")
         panels[0].minorticks_off()
     panels[0].set(title="discrepancy of the units", xlabel="score: median, and 10 to 90 % of the units")
-    shares = [tensors[f"mask/{layer}"].double().mean().item() for layer in layers]
+    shares = [found[layer]["reset"] / found[layer]["units"] for layer in layers]
     panels[1].barh(places, shares, height=0.62, color=MODEL_COLOURS["unlearned"])
     for place, layer, share in zip(places, layers, shares, strict=True):
-        panels[1].text(share + 0.015, float(place), f"{int(tensors[f'mask/{layer}'].sum()):,}", va="center", fontsize=7.5)
+        panels[1].text(share + 0.015, float(place), f"{found[layer]['reset']:,}", va="center", fontsize=7.5)
     panels[1].set(title="units reset", xlabel="share of the layer's units (and their number)", xlim=(0, 1.12))
     panels[1].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     for axes in panels:
@@ -137,8 +138,9 @@ def mask_by_layer(tensors: Mapping[str, torch.Tensor]) -> Figure:
 def training_curves(histories: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Loss and accuracy on the images that each model was trained on, epoch by epoch, and the learning rate."""
     figure, panels = _panels(3, height=3.2)
+    shown = {model: history for model, history in histories.items() if history["epochs"]}
     for axes, key in zip(panels, ("loss", "accuracy", "lr"), strict=True):
-        for model, history in histories.items():
+        for model, history in shown.items():
             epochs = [epoch for epoch in history["epochs"] if epoch.get(key) is not None]
             axes.plot(
                 [epoch["epoch"] for epoch in epochs],
@@ -161,18 +163,21 @@ def write_figures(
     folder: Path,
     predictions: Predictions,
     metrics: Mapping[str, Any],
-    mask: Mapping[str, torch.Tensor],
     histories: Mapping[str, Mapping[str, Any]],
     classes: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Path]:
-    """Draw every figure into `folder`, which has to exist; `classes`: the data's own; result: name -> PNG file."""
+    """Draw every figure into `folder`, which has to exist; `classes`: the data's own; result: name -> PNG file.
+
+    Without layers in the unlearned model's history, as of other methods than ARU, there is no figure of a mask.
+    """
     drawings: dict[str, Callable[[], Figure]] = {
         "losses": lambda: loss_histograms(predictions),
         "roc": lambda: roc_curves(predictions),
         "accuracy_per_class": lambda: accuracy_per_class(metrics, classes),
-        "mask": lambda: mask_by_layer(mask),
         "training": lambda: training_curves(histories),
     }
+    if layers := histories["unlearned"].get("layers"):
+        drawings["mask"] = lambda: mask_by_layer(layers)
     paths = {name: Path(folder) / f"{name}.png" for name in drawings}
     for name, draw in drawings.items():
         write_png(draw, paths[name])

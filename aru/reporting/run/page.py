@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aru.core.names import MODELS
+from aru.methods.chosen import title
 from aru.reporting.rendering import render
 from aru.reporting.run.class_names import CLASS_NAMES
 from aru.reporting.run.figures import FIGURES
 from aru.reporting.run.findings import Finding, findings, signed, without_person
 from aru.reporting.run.nested import Groups, nested
-from aru.reporting.run.results import STAGES_OF_MODEL, seconds
+from aru.reporting.run.results import seconds, stages_of_model
 from aru.reporting.view import Cell, Picture, Row, read_picture, text_rows
 
 _DASH = "–"
@@ -46,6 +48,8 @@ class RunPage:
     task: str
     seed: str
     counts: str
+    method: str
+    unlearning: str
     models: tuple[ModelFigures, ...]
     findings: tuple[Finding, ...]
     figures: Mapping[str, Picture]
@@ -63,19 +67,27 @@ def report_page(run: Run, figures: Path, settings: Mapping[str, Any] | None) -> 
 
 def _view(run: Run, figures: Path, settings: Mapping[str, Any] | None) -> RunPage:
     metrics = run.metrics
-    models = [model for model in STAGES_OF_MODEL if model in metrics["models"]]
+    models = [model for model in MODELS if model in metrics["models"]]
     return RunPage(
         **{key: str(metrics[key]) for key in ("benchmark", "protocol", "task", "seed")},
         counts=", ".join(f"{count:,} {name}" for name, count in metrics["counts"].items()),
+        method=method_of(run.histories),
+        unlearning=", ".join(stages_of_model("unlearned", run.costs)),
         models=tuple(_model(run, model) for model in models),
         findings=(*findings(metrics, run.costs), *without_person(run.audit)),
-        figures={name: read_picture(figures / f"{name}.png") for name in FIGURES},
+        figures={name: read_picture(path) for name in FIGURES if (path := figures / f"{name}.png").is_file()},
         metrics=tuple(dict.fromkeys(key for model in models for key in metrics["models"][model])),
         data=nested(_without_names(run.audit), run.audit.get("classes", CLASS_NAMES)),
         costs=_costs(run.costs),
         settings=nested(_settings(run, settings)),
         digests=tuple(run.digests.items()),
     )
+
+
+def method_of(histories: Mapping[str, Mapping[str, Any]]) -> str:
+    """What made the unlearned model, as its history records it: not of weights that a user brought."""
+    made = histories["unlearned"].get("method")
+    return "a method that is not recorded" if made is None else title(made)
 
 
 def _without_names(audit: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,16 +115,16 @@ def _costs(costs: Mapping[str, Mapping[str, Any]]) -> tuple[Row, ...]:
             stage,
             f"{cost['seconds']:,.1f}",
             f"{cost['seconds'] / whole:.1%}",
-            f"{cost['images']:,}",
-            f"{cost['images_per_second']:,.1f}",
+            _DASH if cost["images"] is None else f"{cost['images']:,}",
+            _DASH if cost["images"] is None else f"{cost['images_per_second']:,.1f}",
             f"{cost['peak_memory_mib']:,}",
             f"{cost['device']}, {cost['precision']}, {cost['threads']}",
         ]
         for stage, cost in costs.items()
     ]
-    ours = seconds("unlearned", costs)
-    if ours is not None:
-        rows.append([" + ".join(STAGES_OF_MODEL["unlearned"]), f"{ours:,.1f}", f"{ours / whole:.1%}", "", "", "", ""])
+    ours, stages = seconds("unlearned", costs), stages_of_model("unlearned", costs)
+    if ours is not None and len(stages) > 1:
+        rows.append([" + ".join(stages), f"{ours:,.1f}", f"{ours / whole:.1%}", "", "", "", ""])
     return text_rows(rows)
 
 

@@ -4,20 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aru.core.files import atomic_path, file_md5, load_tensors, read_json
+from aru.core.files import atomic_path, file_md5, read_json
 from aru.core.names import MODELS
 from aru.metrics.predictions import read_predictions
 from aru.reporting.markdown import escape_markdown
 from aru.reporting.run.figures import write_figures
 from aru.reporting.run.findings import findings
 from aru.reporting.run.page import Run, report_page
-from aru.reporting.run.results import markdown_table, results_table
+from aru.reporting.run.results import COST_FOLDERS, markdown_table, read_costs, results_table
 
-COST_FOLDERS = ("original", "noise", "mask", "unlearned", "retrained", "evaluation")
 INPUTS = (
     "evaluation/metrics.json",
     "evaluation/predictions.safetensors",
-    "mask/mask.safetensors",
     "prepared/audit.json",
     *(f"{model}/history.json" for model in MODELS),
     *(f"{folder}/cost.json" for folder in COST_FOLDERS),
@@ -33,11 +31,10 @@ def write_report(work: Path, out: Path, *, settings: Mapping[str, Any] | None = 
     """
     work, out = Path(work), Path(out)
     predictions = read_predictions(work / "evaluation" / "predictions.safetensors")
-    mask, _ = load_tensors(work / "mask" / "mask.safetensors")
     run = read_run(work)
     with atomic_path(out / "figures") as folder:
         folder.mkdir()
-        write_figures(folder, predictions, run.metrics, mask, run.histories, run.audit.get("classes"))
+        write_figures(folder, predictions, run.metrics, run.histories, run.audit.get("classes"))
     with atomic_path(out / "results.md") as path:
         path.write_text(results_markdown(run.metrics, run.costs), encoding="utf-8")
     with atomic_path(out / "report.html") as path:
@@ -46,10 +43,11 @@ def write_report(work: Path, out: Path, *, settings: Mapping[str, Any] | None = 
 
 def read_run(work: Path) -> Run:
     """Read every JSON file that the report is made of."""
-    costs = [read_json(work / folder / "cost.json") for folder in COST_FOLDERS]
+    for folder in COST_FOLDERS:  # one that is missing is named
+        read_json(work / folder / "cost.json")
     return Run(
         read_json(work / "evaluation" / "metrics.json"),
-        {cost["stage"]: cost for cost in costs},
+        read_costs(work),
         {model: read_json(work / model / "history.json") for model in MODELS},
         read_json(work / "prepared" / "audit.json"),
         {name: file_md5(work / name) for name in INPUTS if not name.endswith("cost.json")},

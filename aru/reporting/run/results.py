@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from aru.core.files import read_json
+from aru.core.folders import ARU_STAGES, PEER_STAGES
+from aru.core.names import MODELS
 from aru.reporting.markdown import format_table
 
-STAGES_OF_MODEL = {
-    "original": ("train",),
-    "unlearned": ("attack", "mask", "finetune"),
-    "retrained": ("retrain",),
-}
-"""The stages whose seconds a model costs; unlearning starts from an original that is there already."""
+COST_FOLDERS = ("original", "unlearned", "retrained", "evaluation")
+"""The folders of work/BENCHMARK/ whose cost.json count. That of the unlearned model holds those of all stages that made it:
+what lies in the folders of another method is of no account."""
+_STAGE_OF_MODEL = {"original": "train", "retrained": "retrain"}
 HEADINGS = {
     "model": "Model",
     "test_accuracy": "Test accuracy",
@@ -39,23 +39,30 @@ def results_table(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, A
     models = metrics["models"]
     return [
         {"model": model} | {column: models[model][key] for column, key in METRICS.items()} | {"seconds": seconds(model, costs)}
-        for model in STAGES_OF_MODEL
+        for model in MODELS
         if model in models
     ]
 
 
 def seconds(model: str, costs: Mapping[str, Mapping[str, Any]]) -> float | None:
     """Seconds that a model's own stages took; None where one of them is not known."""
-    stages = STAGES_OF_MODEL[model]
+    stages = stages_of_model(model, costs)
     if not all(stage in costs for stage in stages):
         return None
     return round(sum(costs[stage]["seconds"] for stage in stages), 3)
 
 
+def stages_of_model(model: str, costs: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """The stages whose seconds a model costs; unlearning starts from an original that is there already."""
+    if model in _STAGE_OF_MODEL:
+        return (_STAGE_OF_MODEL[model],)
+    return PEER_STAGES if set(PEER_STAGES) & set(costs) else ARU_STAGES
+
+
 def read_costs(work: Path) -> dict[str, dict[str, Any]]:
-    """The content of every cost.json under work/BENCHMARK/, by stage."""
-    costs = [read_json(path) for path in sorted(Path(work).glob("*/cost.json"))]
-    return {cost["stage"]: cost for cost in costs}
+    """The content of every cost.json of `COST_FOLDERS` that is there, by stage in the order of the work."""
+    found = [read_json(path) for path in (Path(work) / folder / "cost.json" for folder in COST_FOLDERS) if path.is_file()]
+    return {cost["stage"]: cost for last in found for cost in (*last.get("before", ()), last)}
 
 
 def format_row(row: Mapping[str, Any]) -> list[str]:

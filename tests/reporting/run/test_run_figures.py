@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from aru.core.errors import InputError
-from aru.core.files import load_tensors, read_json, save_tensors
+from aru.core.files import read_json, save_tensors
 from aru.metrics.predictions import Predictions, read_predictions
 from aru.reporting.run import figures
-from tests.helpers.runs import KNOWN, LAYERS, SIZES, made_logits, write_run
+from tests.helpers.runs import KNOWN, LAYERS, SIZES, made_layers, made_logits, write_run
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,6 @@ def draw(work: Path, folder: Path) -> dict[str, Path]:
         folder,
         read_predictions(work / "evaluation" / "predictions.safetensors"),
         read_json(work / "evaluation" / "metrics.json"),
-        load_tensors(work / "mask" / "mask.safetensors")[0],
         {model: read_json(work / model / "history.json") for model in KNOWN},
     )
 
@@ -72,17 +71,14 @@ def test_bars_are_the_metrics(work: Path) -> None:
 
 
 def test_mask_shares_and_order(work: Path) -> None:
-    tensors, _ = load_tensors(work / "mask" / "mask.safetensors")
-    left, right = figures.mask_by_layer(tensors).axes
+    layers = made_layers()
+    left, right = figures.mask_by_layer(layers | {"conv1": {"units": 8, "reset": 2, "scores": [0.1, 0.2, 0.3]}}).axes
     assert [label.get_text() for label in left.get_yticklabels()] == list(LAYERS)
-    assert [bar.get_width() for bar in right.patches] == pytest.approx(
-        [tensors[f"mask/{layer}"].float().mean().item() for layer in LAYERS]
-    )
+    assert [bar.get_width() for bar in right.patches] == [0.25, 0.5, 0.5, 0.5]
 
 
 def test_scores_of_zero_are_drawn() -> None:
-    tensors = {"score/conv1": torch.zeros(4, 3), "mask/conv1": torch.zeros(4, 3, dtype=torch.bool)}
-    assert figures.mask_by_layer(tensors).axes[0].get_xscale() == "linear"
+    assert figures.mask_by_layer({"conv1": {"units": 12, "reset": 0, "scores": [0.0] * 3}}).axes[0].get_xscale() == "linear"
 
 
 def test_layers_follow_the_data() -> None:

@@ -14,7 +14,7 @@ from aru.core.files import read_json, write_json
 from aru.reporting.run.figures import FIGURES
 from aru.reporting.run.findings import findings
 from aru.reporting.run.nested import nested
-from aru.reporting.run.report import COST_FOLDERS, INPUTS, write_report
+from aru.reporting.run.report import INPUTS, write_report
 from aru.reporting.run.results import markdown_table, read_costs, results_table
 from tests.helpers.pages import HOSTILE, Reader
 from tests.helpers.runs import SECONDS, write_run
@@ -100,8 +100,8 @@ def test_same_files_same_report(work: Path, tmp_path: Path) -> None:
 def test_hostile_text_stays_text(work: Path, tmp_path: Path) -> None:
     write_run(tmp_path, benchmark=HOSTILE)
     write_json(tmp_path / "prepared" / "audit.json", {HOSTILE: HOSTILE, "group": {HOSTILE: [HOSTILE]}})
-    cost = read_json(tmp_path / "noise" / "cost.json")
-    write_json(tmp_path / "noise" / "cost.json", cost | {"device": HOSTILE, "torch": HOSTILE})
+    cost = read_json(tmp_path / "original" / "cost.json")
+    write_json(tmp_path / "original" / "cost.json", cost | {"device": HOSTILE, "torch": HOSTILE})
     write_report(tmp_path, tmp_path / "report", settings={"data": {"archive": HOSTILE}, HOSTILE: 1})
     reader = Reader((tmp_path / "report" / "report.html").read_text())
     harmless = Reader((work / "report" / "report.html").read_text())
@@ -163,7 +163,30 @@ def test_table_rows(work: Path, metrics: dict) -> None:
     assert rows[1]["balanced_accuracy"] == metrics["models"]["unlearned"]["test/balanced_accuracy"]
     assert rows[2]["forgetting_score"] == metrics["models"]["retrained"]["mia/forgetting_score"]
     assert rows[0]["nomus"] == metrics["models"]["original"]["nomus"]
-    assert set(read_costs(work)) == {read_json(work / folder / "cost.json")["stage"] for folder in COST_FOLDERS}
+    assert list(read_costs(work)) == ["train", "attack", "mask", "finetune", "retrain", "evaluate"]
+
+
+def by_a_peer(work: Path) -> Path:
+    """A run whose unlearned model scrub made; the noise and mask that ARU left are still there."""
+    write_run(work)
+    write_json(work / "unlearned" / "history.json", {"epochs": [], "method": "scrub", "parameters": {"epochs": 2}})
+    cost = read_json(work / "original" / "cost.json") | {"stage": "unlearn", "seconds": 7.5, "images": None}
+    write_json(work / "unlearned" / "cost.json", cost | {"images_per_second": None})
+    for stage in ("attack", "mask"):
+        write_json(work / ("noise" if stage == "attack" else "mask") / "cost.json", cost | {"stage": stage})
+    return work
+
+
+def test_another_method_has_one_stage_and_no_mask(tmp_path: Path, metrics: dict) -> None:
+    work = by_a_peer(tmp_path)
+    costs = read_costs(work)
+    assert list(costs) == ["train", "unlearn", "retrain", "evaluate"]
+    assert [row["seconds"] for row in results_table(metrics, costs)] == [SECONDS["train"], 7.5, SECONDS["retrain"]]
+    write_report(work, work / "report", settings={"unlearn": {"epochs": 2}})
+    assert not (work / "report" / "figures" / "mask.png").exists()
+    page = Reader((work / "report" / "report.html").read_text()).text
+    assert "unlearned by scrub" in " ".join(page.split()) and "What was reset" not in page and "ARU" not in page
+    assert "unlearned, unlearn; retrained" in " ".join(page.split())
 
 
 def test_table_without_costs_has_a_dash(metrics: dict) -> None:
