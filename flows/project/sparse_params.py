@@ -1,7 +1,7 @@
 """Sections of params.yaml that hold only what differs from the defaults.
 
-DVC follows the parameters that dvc.yaml names by the text of params.yaml, and refuses a name that the file does not have. Those
-names are therefore always in the file: a section as `{}` where nothing of it differs.
+DVC follows the parameters that dvc.yaml names by the text of params.yaml, and refuses a name that the file does not have.
+Those names are therefore always in the file: a section as `{}` where nothing of it differs.
 """
 
 import copy
@@ -18,7 +18,7 @@ _OF_BENCHMARK = "${key}."
 
 
 def default(name: str) -> Any:
-    """The default of a parameter by its dotted name, as JSON has it; None of a peer method's setting, which its preset gives."""
+    """The default of a parameter by its dotted name, as JSON has it; None of a peer method's setting: a preset has it."""
     if name.startswith(SETTINGS):
         return None
     section: type[BaseModel] = Config

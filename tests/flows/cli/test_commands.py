@@ -293,8 +293,11 @@ def test_activating_adds_one_line_below_the_last_and_moves_no_comment(tmp_path, 
         *before[:place],
         "  mufac: data/mufac.zip",
         "  mucac: data/mucac.zip",
-        *before[place:],
-    ]
+        *before[place : before.index("  peers: {}")],
+        "    mufac: aru",
+        "    mucac: aru",
+        *before[before.index("  peers: {}") :],
+    ], "the stages of ARU are theirs, too"
     assert not params.activate(path, "mufac", "data/mufac.zip"), "it is there"
     assert params.activate(path, "mufac", "data/other.zip")
     assert path.read_text().split("\n") == [
