@@ -225,6 +225,9 @@ class Config(Section):
     audit: AuditConfig = AuditConfig()
     runtime: RuntimeConfig = RuntimeConfig()
 
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())  # the settings of peer methods are a dictionary
+
     @model_validator(mode="after")
     def _distillation_of_task(self) -> "Config":
         if self.data.multilabel and self.finetune.distillation > 0:

@@ -180,20 +180,22 @@ def _fill(work: Path, seed: int) -> None:
     _write(work / "report" / "figures" / "face.jpg", "a photograph that somebody left here")
     for stage, folder in STAGES.items():
         if stage not in ("prepare", "report"):
-            write_json(
-                work / folder / "cost.json",
-                {
-                    "stage": stage,
-                    "seconds": 10.0,
-                    "images": 40,
-                    "images_per_second": 4.0,
-                    "peak_memory_mib": 100,
-                    "device": "cpu",
-                    "precision": "fp32",
-                    "threads": 1,
-                    "torch": "2",
-                },
-            )
+            before = {"before": [_cost("attack"), _cost("mask")]} if stage == "finetune" else {}
+            write_json(work / folder / "cost.json", _cost(stage) | before)
+
+
+def _cost(stage: str) -> dict[str, object]:
+    return {
+        "stage": stage,
+        "seconds": 10.0,
+        "images": 40,
+        "images_per_second": 4.0,
+        "peak_memory_mib": 100,
+        "device": "cpu",
+        "precision": "fp32",
+        "threads": 1,
+        "torch": "2",
+    }
 
 
 def manifest(seed: int = 0) -> pd.DataFrame:

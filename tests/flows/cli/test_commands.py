@@ -304,7 +304,10 @@ def test_activating_adds_one_line_below_the_last_and_moves_no_comment(tmp_path, 
         *before[:place],
         "  mufac: data/other.zip",
         "  mucac: data/mucac.zip",
-        *before[place:],
+        *before[place : before.index("  peers: {}")],
+        "    mufac: aru",
+        "    mucac: aru",
+        *before[before.index("  peers: {}") :],
     ]
 
 
