@@ -22,23 +22,24 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-FORGET_OPTIONS = ("rows", "subjects", "draw")
-"""The parameters of data.forget that name the people to forget; one of them is given."""
+FORGET_OPTIONS = ("rows", "subjects", "files", "draw")
+"""The parameters of data.forget that say who or what is forgotten; one of them is given, or `subjects` and `files`."""
 
 
 class ForgetConfig(Section):
-    """Who is to be forgotten: exactly one of the three is given."""
+    """Who is to be forgotten: the people and photos of a request, or one of the other two."""
 
     rows: int | None = Field(None, ge=1, description="the first rows of the training split (the official cut)")
     subjects: tuple[str, ...] | None = Field(None, description="subject ids or FAMILY/PERSON keys")
+    files: tuple[str, ...] | None = Field(None, description="photos by their paths, each with all its copies")
     draw: int | None = Field(None, ge=1, description="this many people drawn at random from the training split")
     draw_seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> "ForgetConfig":
+    def _one_kind(self) -> "ForgetConfig":
         given = [name for name in FORGET_OPTIONS if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} are given: name exactly one of rows, subjects, draw")
+        if len(given) > 1 and given != ["subjects", "files"]:
+            raise ValueError(f"{' and '.join(given)} are given: name exactly one of rows, draw, or subjects and files")
         return self
 
 

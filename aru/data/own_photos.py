@@ -18,7 +18,7 @@ from aru.data.classes import LABELS_FILE, MAX_CLASSES, MIN_CLASSES, Classes
 from aru.data.faults import Faults
 from aru.data.ids import UNKNOWN_PERSON
 from aru.data.prepare import ArchiveRows, checked_rows
-from aru.data.sources.canonical import EXIF_FILE, EXIF_TEXT, SPLITS, TABLE, table_text, usable_label
+from aru.data.sources.canonical import EXIF_FILE, EXIF_TEXT, PHOTOS, SPLITS, TABLE, table_text, usable_label
 from aru.data.sources.found import Columns, Found, Photo, finder
 from aru.data.sources.source import Listing, Row, Split
 from aru.data.sources.table import ENDINGS
@@ -79,13 +79,11 @@ def convert(
             raise InputError(f"{path}: no photo was found; is it the right folder, and the right source?")
         splits, split_note = _splits(found, rows, seed)
         rows["split"] = splits
-        placed = [
-            row._replace(path=f"photos/{row.path}", split=split) for row, split in zip(listing.rows, splits, strict=True)
-        ]
+        placed = [row._replace(path=PHOTOS + row.path, split=split) for row, split in zip(listing.rows, splits, strict=True)]
         _write(target, photos, [row.path for row in listing.rows], placed, classes, ignore_exif=columns.ignore_exif)
         rows["path"] = [row.path for row in placed]
         unknown = rows["person"].str.startswith(UNKNOWN_PERSON)
-        rows.loc[unknown, "person"] = UNKNOWN_PERSON + "photos/" + rows["person"].str.removeprefix(UNKNOWN_PERSON)
+        rows.loc[unknown, "person"] = UNKNOWN_PERSON + PHOTOS + rows["person"].str.removeprefix(UNKNOWN_PERSON)
         left = sum(name not in photos.chosen for name in archive.names())
     passed = f"Other files, left out: {left}." if left else ""
     return ArchiveRows(rows, classes, tuple(note for note in (*notes, labels_note, *remarks, split_note, passed) if note))

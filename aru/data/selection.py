@@ -3,16 +3,20 @@
 The text names filings: it is for the console, and goes into no log, metric or artifact.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from aru.core.config import MergeConfig
+from aru.data.forget_request import requested_photos
 from aru.data.ids import normalized_key
 from aru.data.subjects import DEFAULT_MERGE, filings, subjects_by_name, suspects
 
-SHOWN = 20  # people of a draw that are listed one by one
+SHOWN = 20  # people of a draw or a request that are listed one by one
+Photos = dict[str, dict[str, int]]
+"""{subject: {filing: the number of its photos}}."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,8 @@ def describe_selection(manifest: pd.DataFrame, forget: dict[str, Any], merge: Me
         f"forget: {len(chosen)} images of {chosen['photo'].nunique()} photos, {chosen['subject'].nunique()} people, "
         f"{chosen['key'].nunique()} filings"
     )
-    if "subjects" in forget:
-        lines, added = _named(rows, chosen, forget["subjects"])
+    if "subjects" in forget or "files" in forget:
+        lines, added = _named(rows, chosen, forget.get("subjects", ()), requested_photos(rows, forget.get("files", ())))
     elif "draw" in forget:
         lines, added = _drawn(chosen), {}
     else:
@@ -40,30 +44,60 @@ def describe_selection(manifest: pd.DataFrame, forget: dict[str, Any], merge: Me
     return Selection((total, *lines, *_suspects_retained(rows, chosen, merge)), added)
 
 
-def _named(rows: pd.DataFrame, chosen: pd.DataFrame, wanted: list[str] | tuple[str, ...]) -> tuple[list[str], dict[str, int]]:
-    """A line for each requested name and one for people linked to them; and the filings that the request does not name."""
+def _named(
+    rows: pd.DataFrame, chosen: pd.DataFrame, wanted: Sequence[str], files: set[str]
+) -> tuple[list[str], dict[str, int]]:
+    """A line for each requested name, lines for photos and for people linked to them; and the filings that nobody named.
+
+    `files`: the photos that were requested by their paths.
+    """
     subject_of, photos = subjects_by_name(rows), _photos(chosen)
     requested = {normalized_key(name): subject_of[normalized_key(name)] for name in wanted}
-    whole = {name for name, subject in requested.items() if name == subject}
-    lines = []
+    lines: list[str] = []
+    joined: list[str] = []
     for name, subject in requested.items():
         counts = photos.get(subject, {})
         own = {key: count for key, count in counts.items() if name in (key, subject)}
         others = {key: count for key, count in counts.items() if key not in own}
-        joined = f"; the same person, not named in the request: {_count(others)}" if others else ""
-        lines.append(f"forget: {name} is {subject}: {_count(own) or 'no photo'}{joined}")
+        lines.append(f"forget: {name} is {subject}: {_count(own) or 'no photo'}")
+        if others:
+            lines[-1] += f"; the same person, not named in the request: {_count(others)}"
+            joined.append(lines[-1])
+    if len(lines) > SHOWN:  # who comes along is always said
+        lines = [*lines[:SHOWN], *(line for line in joined if line not in lines[:SHOWN]), f"forget: {len(lines)} names in all"]
+    by_file = chosen[chosen["photo"].isin(files)]
+    unnamed = _photos(chosen[~chosen["photo"].isin(files)])
+    whole = {name for name, subject in requested.items() if name == subject}
     added = {
         key: count
-        for subject, counts in photos.items()
+        for subject, counts in unnamed.items()
         for key, count in counts.items()
         if subject not in whole and key not in requested
     }
-    beside = {
-        key: count for subject, counts in photos.items() if subject not in requested.values() for key, count in counts.items()
-    }
-    if beside:
-        lines.append(f"forget: suspected to be one of them, and so on the same side: {_count(beside)}")
-    return lines, added
+    return [*lines, *_of_files(rows, by_file, unnamed, set(requested.values())), *_beside(unnamed, requested, by_file)], added
+
+
+def _of_files(rows: pd.DataFrame, by_file: pd.DataFrame, unnamed: Photos, named: set[str]) -> list[str]:
+    """Lines for the photos that were requested by their paths, and for the other photos of the same people."""
+    if by_file.empty:
+        return []
+    people = [subject for subject in dict.fromkeys(by_file["subject"]) if subject not in named]
+    more = {key: count for subject in people for key, count in unnamed.get(subject, {}).items()}
+    left = _photos(rows[rows["subject"].isin(people) & (rows["role"] == "retain")])
+    kept = {key: count for counts in left.values() for key, count in counts.items()}
+    shown = {key: count for counts in _photos(by_file).values() for key, count in counts.items()}
+    return [
+        f"forget: by file {_count(shown)}, {len(by_file)} images with their copies",
+        *([f"forget: of the same people, not named in the request: {_count(more)}"] if more else []),
+        *([f"retain: other photos of the same people stay and are trained on: {_count(kept)}"] if kept else []),
+    ]
+
+
+def _beside(unnamed: Photos, requested: dict[str, str], by_file: pd.DataFrame) -> list[str]:
+    """A line for the people who are on the side of the forgotten because they may be one of them."""
+    known = {*requested.values(), *by_file["subject"]}
+    counts = {key: count for subject, own in unnamed.items() if subject not in known for key, count in own.items()}
+    return [f"forget: suspected to be one of them, and so on the same side: {_count(counts)}"] if counts else []
 
 
 def _drawn(chosen: pd.DataFrame) -> list[str]:
@@ -85,9 +119,9 @@ def _suspects_retained(rows: pd.DataFrame, chosen: pd.DataFrame, merge: MergeCon
     return [f"retain: may be one of the forgotten (data.merge settles it): {_count(counts)}"] if counts else []
 
 
-def _photos(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """{subject: {filing: its photos}} of some rows."""
-    found: dict[str, dict[str, int]] = {}
+def _photos(rows: pd.DataFrame) -> Photos:
+    """The photos of some rows."""
+    found: Photos = {}
     counts = rows.groupby(["subject", "key"], sort=False)["photo"].nunique().reset_index()
     for subject, key, count in zip(counts["subject"], counts["key"], counts["photo"], strict=True):
         found.setdefault(subject, {})[key] = int(count)
@@ -95,4 +129,5 @@ def _photos(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def _count(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} photo{'s' * (count != 1)} of {key}" for key, count in counts.items())
+    shown = [f"{count} photo{'s' * (count != 1)} of {key}" for key, count in list(counts.items())[:SHOWN]]
+    return ", ".join(shown) + (f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else "")

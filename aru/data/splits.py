@@ -8,10 +8,9 @@ import pandas as pd
 from aru.core.config import MergeConfig
 from aru.core.errors import InputError, LeakError
 from aru.core.names import SETS
-from aru.data.ids import normalized_key, similar_keys
+from aru.data.forget_request import requested_rows
 from aru.data.manifest import labels_of
-from aru.data.sources.registry import source_by_name
-from aru.data.subjects import DEFAULT_MERGE, ambiguous_rows, split_groups, subjects_by_name
+from aru.data.subjects import DEFAULT_MERGE, ambiguous_rows, split_groups
 
 MIN_MATCHED = 100
 """Below so many forget photos the clean protocol uses a multiple of them as unseen photos, class by class."""
@@ -30,11 +29,11 @@ def assign_roles(
     """The manifest with its column `role` filled; unused rows have "".
 
     Official, as published: the training rows chosen by `forget` (``{"rows": n}``, ``{"subjects": [...]}``,
-    ``{"draw": n, "draw_seed": s}``, or where it is empty the layout's own forget set) are forget, the other training rows
-    retain, the validation file test, the test file unseen. Clean: see `_clean`.
+    ``{"files": [...]}``, ``{"draw": n, "draw_seed": s}``, or where it is empty the layout's own forget set) are forget, the
+    other training rows retain, the validation file test, the test file unseen. Clean: see `_clean`.
     """
     official = manifest["split"].map(_ROLE_OF_SPLIT).to_numpy(dtype=object)
-    official[_requested_rows(manifest, layout, forget)] = "forget"
+    official[requested_rows(manifest, layout, forget)] = "forget"
     role = official if protocol == "official" else _clean(manifest, official, merge, seed)
     assigned = manifest.assign(role=role)
     for name in SETS:
@@ -59,57 +58,6 @@ def check_leaks(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> N
                 f"{unit} {leaks.index[0]} is in {' and '.join(sorted(leaks.iloc[0]))} ({len(leaks)} such "
                 f"{unit}s): a clean run needs each on one side; run 'prepare' again"
             )
-
-
-def _requested_rows(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) -> np.ndarray:
-    """Which rows `data.forget` requests, as a mask; only training rows can be forgotten."""
-    train = (manifest["split"] == "train").to_numpy()
-    if "rows" in forget:
-        if forget["rows"] >= train.sum():
-            raise InputError(
-                f"data.forget.rows is {forget['rows']} of {train.sum()} training rows: nothing is left to "
-                "retain; set fewer with `--set data.forget.rows=N`"
-            )
-        return train & (np.cumsum(train) <= forget["rows"])
-    if "subjects" in forget:
-        return train & manifest["subject"].isin(_resolve(manifest, train, forget["subjects"])).to_numpy()
-    if "draw" in forget:
-        subjects = manifest["subject"][train].drop_duplicates().to_numpy()
-        if forget["draw"] >= len(subjects):
-            raise InputError(f"data.forget.draw is {forget['draw']} of {len(subjects)} people: nobody is left to retain")
-        drawn = np.random.default_rng(forget.get("draw_seed", 0)).choice(subjects, forget["draw"], replace=False)
-        return train & manifest["subject"].isin(drawn).to_numpy()
-    people = manifest["person"].tolist()
-    forgotten = source_by_name(layout).forgotten(people)
-    if forgotten is not None:
-        return np.array([person in forgotten for person in people])
-    raise InputError("data.forget is empty: give rows, subjects or draw")
-
-
-def _resolve(manifest: pd.DataFrame, train: np.ndarray, wanted: list[str] | tuple[str, ...]) -> set[str]:
-    """Subject ids of subject ids or FAMILY/PERSON keys; InputError names all unknown ones, and how known ones are spelt.
-
-    Another person's key is never suggested, however similar it is: the request is to forget somebody.
-    """
-    known = subjects_by_name(manifest)
-    unknown = [name for name in wanted if normalized_key(name) not in known]
-    if unknown:
-        named = [
-            repr(name) + "".join(f" (did you mean {near!r}?)" for near in similar_keys(normalized_key(name), known))
-            for name in unknown
-        ]
-        raise InputError(
-            f"unknown subject {', '.join(named)} in data.forget.subjects: people are named FAMILY/PERSON as in "
-            "the archive's tables, case included, or by the subject ids of manifest.csv"
-        )
-    found = {name: known[normalized_key(name)] for name in wanted}
-    trained = set(manifest["subject"][train])
-    if untrained := [name for name, subject in found.items() if subject not in trained]:
-        raise InputError(
-            f"no training photo of {', '.join(map(repr, untrained))}: there is nothing to forget; leave "
-            f"{'it' if len(untrained) == 1 else 'them'} out of data.forget.subjects"
-        )
-    return set(found.values())
 
 
 def _clean(manifest: pd.DataFrame, official: np.ndarray, merge: MergeConfig, seed: int) -> np.ndarray:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from aru.core.config import MergeConfig
 from aru.core.errors import InputError
-from aru.data.ids import filing_key, folded_id, normalized_key, similar_keys
+from aru.data.ids import UNKNOWN_PERSON, filing_key, folded_id, normalized_key, similar_keys
 from aru.data.photos import CONSTANT, DisjointSets
 
 DEFAULT_MERGE = MergeConfig()
@@ -258,7 +258,8 @@ def _declared_different(rows: pd.DataFrame, merge: MergeConfig) -> set[tuple[str
 def _similar_ids(rows: pd.DataFrame) -> set[tuple[str, str]]:
     """Pairs of subjects with filings whose ids have one folded form."""
     variants: dict[tuple[str, ...], dict[str, None]] = defaultdict(dict)
-    for key, subject in dict(zip(rows["key"], rows["subject"], strict=True)).items():
+    known = rows[~rows["person"].str.startswith(UNKNOWN_PERSON)]  # the names of files say nothing of people
+    for key, subject in dict(zip(known["key"], known["subject"], strict=True)).items():
         variants[tuple(folded_id(part) for part in key.split("/"))][subject] = None
     return {_pair(*pair) for people in variants.values() for pair in combinations(people, 2)}
 

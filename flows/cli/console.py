@@ -21,11 +21,20 @@ if TYPE_CHECKING:
     from flows.project.data_import import Imported
     from flows.project.params import Change
 
+_SHOWN = 20  # members of a list that is shown
+
 
 def show_changes(changes: "list[Change]") -> None:
     """What was set in params.yaml, on standard error."""
     for change in changes:
-        print(f"params.yaml: {change.name}: {change.old} -> {change.new}", file=sys.stderr)
+        print(f"params.yaml: {change.name}: {_value(change.old)} -> {_value(change.new)}", file=sys.stderr)
+
+
+def _value(value: object) -> str:
+    """A parameter's value; of a long list its first members and how many more."""
+    if isinstance(value, list) and len(value) > _SHOWN:
+        return f"[{', '.join(map(repr, value[:_SHOWN]))} and {len(value) - _SHOWN} more]"
+    return str(value)
 
 
 def show_absent(absent: dict[str, str]) -> None:

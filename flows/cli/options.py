@@ -12,11 +12,21 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask where people come a
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Workers = Annotated[int, typer.Option(help="How many models at once, one thread each.")]
 Budget = Annotated[str | None, typer.Option(metavar="TIME", help="Begin nothing after so long: 90s, 45m, 2h.")]
-_LIST_OPTIONS = ("--set", "--refresh")
+Forget = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME...", help="Forget these people (FAMILY/PERSON or subject ids): sets data.forget.subjects."),
+]
+ForgetPeople = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Forget the people of a list, one name a line, or a CSV's column 'person'.")
+]
+ForgetFiles = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Forget the photos of a list, one path a line: sets data.forget.files.")
+]
+_LIST_OPTIONS = ("--set", "--refresh", "--forget")
 
 
 def expand_lists(arguments: list[str]) -> list[str]:
-    """Let --set and --refresh take several values, and --refresh none, which stands for all stages."""
+    """Let --set, --forget and --refresh take several values, and --refresh none, which stands for all stages."""
     expanded: list[str] = []
     option = None
     for position, argument in enumerate(arguments):
@@ -50,4 +60,15 @@ def read_settings(
         *(preset_settings(preset, method or now) if preset else []),
         *(file_settings(params) if params else []),
         *(parse_setting(text) for text in settings or []),
+    ]
+
+
+def read_request(names: list[str] | None, people: Path | None, files: Path | None) -> list[tuple[str, Any]]:
+    """The parameters that --forget, --forget-people and --forget-files set."""
+    from aru.data.request_lists import read_files, read_people
+
+    subjects = list(dict.fromkeys([*(names or []), *(read_people(people) if people else [])]))
+    return [
+        *([("data.forget.subjects", subjects)] if subjects else []),
+        *([("data.forget.files", read_files(files))] if files else []),
     ]

@@ -11,7 +11,18 @@ import typer
 
 from flows.cli.console import show_absent, show_changes, show_outcome, show_states
 from flows.cli.context import checked_stages, enter_project, is_interruption, prefect_api, progress_shown, resumable
-from flows.cli.options import Benchmark, Method, Preset, Quiet, Yes, read_settings
+from flows.cli.options import (
+    Benchmark,
+    Forget,
+    ForgetFiles,
+    ForgetPeople,
+    Method,
+    Preset,
+    Quiet,
+    Yes,
+    read_request,
+    read_settings,
+)
 from flows.project.folder import project_lock
 
 if TYPE_CHECKING:
@@ -40,18 +51,22 @@ def run(
         list[str] | None,
         typer.Option(metavar="[STAGE...]", help="Compute these stages again (all without a name) though they are cached."),
     ] = None,
+    forget: Forget = None,
+    forget_people: ForgetPeople = None,
+    forget_files: ForgetFiles = None,
     yes: Yes = False,
     quiet: Quiet = False,
 ) -> None:
     """Run the main flow: data, original model, unlearning, retrained reference, evaluation, audit, report.
 
-    What is cached is not computed again. --method, --preset, --params and --set change params.yaml itself, in this order,
-    because DVC, Prefect and MLflow agree on that file; nothing is written unless all of it fits the data, the network
+    What is cached is not computed again. --method, --preset, --params, --set and --forget... change params.yaml itself, in
+    this order, because DVC, Prefect and MLflow agree on that file; nothing is written unless all of it fits the data, the network
     and the device, and a run that fails leaves the file as it was.
     """
     root = enter_project()
     with project_lock(root), resumable("Finished stages are", f"aru run --benchmark {benchmark}"):
         wanted = read_settings(settings, params, preset, method=method, now=current_method(root, benchmark))
+        wanted += read_request(forget, forget_people, forget_files)
         edit = check_run(root, benchmark, wanted, refresh or [], yes=yes, quiet=quiet)
         with parameters_written(edit):
             outcome = run_main_flow(root, benchmark, tuple(refresh or ()), quiet)

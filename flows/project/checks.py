@@ -37,7 +37,7 @@ def check_edit(
     own = edit.config.data.layout == "table"  # the labels of the other layouts are known without their archives
     check_machine(edit.config, changed, root / load_archive(root / PARAMS_FILE, benchmark) if own else None)
     forget, anew = edit.config.data.forget, any(name.startswith("data.") for name in changed)
-    if not (anew or forget.subjects or forget.draw):
+    if not (anew or forget.subjects or forget.files or forget.draw):
         return
     found, settled = prepared_rows(root, benchmark, stages)
     if anew or not settled:
@@ -121,7 +121,7 @@ def confirm_on_terminal(*, yes: bool) -> Confirm:
         added = ", ".join(f"{key} ({count})" for key, count in chosen.added.items())
         if not sys.stdin.isatty():
             raise InputError(
-                f"people come along whom data.forget.subjects does not name (photos): {added}. Say --yes, name "
+                f"people come along whom data.forget does not name (photos): {added}. Say --yes, name "
                 "them, or list them as different people in data.merge.different"
             )
         if not _agreed(f"These come along though they are not named (photos): {added}. Forget them, too? [y/N] "):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -78,7 +79,7 @@ def _sign(holder: Path) -> None:
     content = {
         "pid": os.getpid(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": " ".join([Path(sys.argv[0]).name, *takewhile(lambda word: word[:1] != "-", sys.argv[1:])]),  # no names
     }
     temporary = temporary_beside(holder)
     temporary.write_text(json.dumps(content), encoding="utf-8")

@@ -21,13 +21,14 @@ import yaml
 from filelock import FileLock
 
 from aru.core.errors import InputError
+from aru.data.ids import filing_key
 from flows.project.private import private_folder, write_private
 
 _KEY_FILE, _KEY_BYTES = "pseudonyms.key", 32
 _PSEUDONYM = re.compile(r"\bid-[0-9a-f]{16}\b")
 _TOKEN = re.compile(r"[^\s,;:()\[\]{}<>|\"'`]+")
-_NAMING = frozenset({"subjects", "same", "different"})
-"""The parameters whose strings are people, however they are written: of data.forget and of data.merge."""
+_NAMING = frozenset({"subjects", "files", "same", "different"})
+"""The parameters whose strings are people or photos, however they are written: of data.forget and of data.merge."""
 
 
 class Pseudonyms:
@@ -108,12 +109,13 @@ def restore_names(root: Path, paths: Iterable[Path]) -> int:
 
 
 def _names(manifest: Path) -> set[str]:
-    """Subjects, FAMILY/PERSON keys, families and files of a manifest."""
+    """Subjects, filings, families and files of a manifest; of a person without a family with and without the slash."""
     if not manifest.is_file():
         return set()
     rows = pd.read_csv(manifest, usecols=["subject", "family", "person", "path"], dtype=str, keep_default_na=False)
     keys = (rows["family"] + "/" + rows["person"])[(rows["family"] != "") | (rows["person"] != "")]
-    return set(rows["subject"]) | set(keys) | set(rows["family"]) | set(rows["path"]) - {""}
+    filings = {filing_key(*pair) for pair in zip(rows["family"], rows["person"], strict=True)}
+    return set(rows["subject"]) | set(keys) | filings | set(rows["family"]) | set(rows["path"]) - {""}
 
 
 def _candidates(root: Path) -> Iterator[str]:

@@ -27,7 +27,10 @@ BAD = {
     "unknown name": ({"attack": {"stepps": 3}}, r"unknown parameter 'attack.stepps'; did you mean 'attack.steps'"),
     "unknown choice": ({"mask": {"unit": "neuron"}}, r"mask.unit = 'neuron': .*'filter', 'kernel' or 'weight'"),
     "nan": ({"train": {"lr": float("nan")}}, r"train.lr = nan"),
-    "two forget rules": ({"data": {"forget": {"rows": 3, "draw": 4}}}, "name exactly one of rows, subjects, draw"),
+    "two forget rules": (
+        {"data": {"forget": {"rows": 3, "draw": 4}}},
+        "name exactly one of rows, draw, or subjects and files",
+    ),
     "task of another layout": (
         {"data": {"layout": "mufac", "task": "smiling"}},
         "^params.yaml: faces: data: task 'smiling' does not belong to layout 'mufac'",

@@ -124,7 +124,7 @@ def test_people_can_be_asked_for_by_id_by_key_or_drawn(planted):
         ({"subjects": ["F0008/M"]}, "no training photo of 'F0008/M'"),
         ({"rows": 40}, "nothing is left to retain"),
         ({"draw": 10}, "nobody is left to retain"),
-        ({}, "give rows, subjects or draw"),
+        ({}, "give rows, subjects, files or draw"),
     ],
 )
 def test_forget_sets_that_cannot_be_are_refused(planted, forget, message):

@@ -24,6 +24,8 @@ from aru.data.sources.tables import read_csv, read_text
 TABLE = "table.csv"
 EXIF_FILE = "exif.json"
 EXIF_TEXT = json.dumps({"ignore": True})
+PHOTOS = "photos/"
+"""The folder of the archive that an import puts the photos in."""
 COLUMNS = ("path", "person", "family", "split")
 SPLITS: Mapping[str, Split] = {"train": "train", "test": "val", "unseen": "test"}
 """The words of the table for the splits of `aru.data.sources.source`."""

@@ -114,6 +114,25 @@ def test_whom_a_choice_resolved_to_is_said_and_asked_where_a_merge_adds_anybody(
     assert (small / "params.yaml").read_text() == before
 
 
+def test_a_request_on_the_command_line_is_a_setting_as_any_other(call, small, monkeypatch):
+    """Names, lists and paths in one command; whom a merge adds is asked about; nothing names them in the lock."""
+    train = [name for name in mufac_members() if name.startswith("train_images")]
+    (small / "who.csv").write_text("family,person\nF0002,M\nF0001,M\n")
+    (small / "which.txt").write_text(f"{train[-1]}\n")
+    seen = []
+    monkeypatch.setattr(run, "run_main_flow", lambda *given: seen.append((small / "params.yaml").read_text()) or sys.exit(77))
+    lists = ("--forget-people", "who.csv", "--forget-files", "which.txt")
+    code, _, error = call("run", "--forget", "F0002/M", "F0003/D", *lists, "--quiet")
+    assert code == 2 and "does not name (photos): F0001/D (4). Say --yes" in error and not seen
+    assert call("run", "--forget", "F0002/M", "--forget", "F0001/D", "F0003/D", *lists, "--quiet")[0] == 77
+    section = yaml.safe_load(seen[0])["faces"]["data"]["forget"]
+    assert section == {"subjects": ["F0002/M", "F0001/D", "F0003/D", "F0001/M"], "files": [train[-1]]}
+    code, _, error = call("run", "--forget", "F0002/M", "F0777/D", "F0888/D", "--quiet")
+    assert code == 2 and "unknown subject 'F0777/D', 'F0888/D'" in error
+    code, _, error = call("run", "--forget", "F0002/M", "--set", "data.forget.draw=2", "--quiet")
+    assert code == 2 and "subjects and draw are given" in error
+
+
 def test_a_choice_that_prepare_has_acted_on_is_not_asked_about_again(call, small, monkeypatch):
     params.edit(small / "params.yaml", "faces", [("data.forget.subjects", ["F0003/D"])])
     manifest = build_manifest("mufac", small / "data" / "faces.zip", protocol="official", forget={"subjects": ["F0003/D"]})
