@@ -60,8 +60,8 @@ def run(
     """Run the main flow: data, original model, unlearning, retrained reference, evaluation, audit, report.
 
     What is cached is not computed again. --method, --preset, --params, --set and --forget... change params.yaml itself, in
-    this order, because DVC, Prefect and MLflow agree on that file; nothing is written unless all of it fits the data, the network
-    and the device, and a run that fails leaves the file as it was.
+    this order, because DVC, Prefect and MLflow agree on that file; nothing is written unless all of it fits the data, the
+    network and the device, and a run that fails leaves the file as it was.
     """
     root = enter_project()
     with project_lock(root), resumable("Finished stages are", f"aru run --benchmark {benchmark}"):
