@@ -21,7 +21,7 @@ from aru.data.prepare import ArchiveRows, checked_rows
 from aru.data.sources.canonical import EXIF_FILE, EXIF_TEXT, PHOTOS, SPLITS, TABLE, table_text, usable_label
 from aru.data.sources.found import Columns, Found, Photo, finder
 from aru.data.sources.source import Listing, Row, Split
-from aru.data.sources.table import ENDINGS
+from aru.data.sources.table_rows import ENDINGS
 from aru.data.subjects import split_groups, subject_ids
 
 IDENTITY_LABEL = "identity"

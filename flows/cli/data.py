@@ -27,10 +27,16 @@ def data_import(
     split_column: Annotated[str | None, typer.Option(help="table: the column of train, test, unseen.")] = None,
     label_column: Annotated[list[str] | None, typer.Option(help="table: a column of labels; may be repeated.")] = None,
     table_file: Annotated[str | None, typer.Option(help="table: the table in the folder or zip.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="table: its encoding, as in cp949.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="table: its encoding, as in cp949; guessed if left out.")] = None,
     pattern: Annotated[
         str, typer.Option(help="folder: class or person (what a folder is), or a pattern: {person}/{label}_{n}.jpg.")
     ] = "class",
+    name_encoding: Annotated[
+        str | None, typer.Option(help="Own photos: encoding of names in a zip that do not say theirs; guessed if left out.")
+    ] = None,
+    ignore_exif: Annotated[
+        bool, typer.Option("--ignore-exif", help="Own photos: use the pixels as stored, not turned by EXIF (benchmarks).")
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,11 +47,24 @@ def data_import(
 ) -> None:
     """Check a data set, copy it into data/, track it with DVC and make it an active benchmark."""
     from aru.core.errors import InputError
-    from aru.data.sources.found import Columns, finder
-    from flows.project.checks import confirm_on_terminal
+    from aru.data.sources.found import Columns, check_options, finder
+    from flows.project.checks import agree_on_terminal, confirm_on_terminal
     from flows.project.data_import import import_data, import_photos
 
     root, read, where = enter_project(), read_settings(settings, None), path.expanduser().resolve()
+    columns = Columns(
+        file=file_column,
+        person=person_column,
+        family=family_column,
+        split=split_column,
+        labels=tuple(label_column or ()),
+        table=table_file,
+        encoding=encoding,
+        pattern=pattern,
+        name_encoding=name_encoding,
+        ignore_exif=ignore_exif,
+    )
+    check_options(source, columns)
     if source in ("mufac", "mucac"):
         if name not in (None, source):
             raise InputError(f"--name {name}: the benchmark of the source {source} is called {source}; leave --name out")
@@ -54,11 +73,16 @@ def data_import(
         finder(source)  # an unknown source is named before a missing name
         if name is None:
             raise InputError(f"the source {source} needs a name for the benchmark: --name NAME")
-        columns = Columns(
-            file_column, person_column, family_column, split_column, tuple(label_column or ()), table_file, encoding, pattern
-        )
         done = import_photos(
-            root, source, where, name, columns, settings=read, confirm=confirm_on_terminal(yes=yes), progress=progress_shown
+            root,
+            source,
+            where,
+            name,
+            columns,
+            settings=read,
+            announce=agree_on_terminal(yes=yes),
+            confirm=confirm_on_terminal(yes=yes),
+            progress=progress_shown,
         )
     show_import(name or source, done)
 

@@ -1,7 +1,7 @@
 """What can be wrong with changed parameters is found here, before params.yaml is touched or work starts."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from aru.data.selection import Selection
 
+Announce = Callable[[Sequence[str]], None]
 Confirm = Callable[["Selection"], None]
 ShowProgress = Callable[[str], AbstractContextManager[Progress]]
 
@@ -128,6 +129,18 @@ def confirm_on_terminal(*, yes: bool) -> Confirm:
             raise InputError("nothing was changed: name whom to forget, or list different people in data.merge.different")
 
     return confirm
+
+
+def agree_on_terminal(*, yes: bool) -> Announce:
+    """Print how photos were found, and ask on a terminal whether that is right, unless `yes` was given."""
+
+    def announce(notes: Sequence[str]) -> None:
+        for note in notes:
+            print(note, file=sys.stderr)
+        if notes and not yes and sys.stdin.isatty() and not _agreed("Read the photos in this way? [y/N] "):
+            raise InputError("nothing was changed: name columns or give another --pattern (docs/data.md)")
+
+    return announce
 
 
 def _agreed(question: str) -> bool:

@@ -4,7 +4,9 @@ import os
 import shutil
 import zipfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from aru.core.progress import Progress
 from aru.data.sources.registry import SOURCES, source_by_name
 from aru.data.sources.source import Source
 from flows.project import versioning
-from flows.project.checks import Confirm, ShowProgress, check_machine, select, with_roles
+from flows.project.checks import Announce, Confirm, ShowProgress, check_machine, select, with_roles
 from flows.project.folder import lock_folder, project_lock
 from flows.project.params import PARAMS_FILE, Change, Edit, activate, configured, propose
 
@@ -75,13 +77,15 @@ def import_photos(
     columns: "Columns",
     *,
     settings: Sequence[tuple[str, Any]] = (),
+    announce: Announce,
     confirm: Confirm,
     progress: ShowProgress,
 ) -> Imported:
     """Check a user's own photos, write them as data/NAME.zip in the layout "table", and make NAME an active benchmark.
 
     A benchmark that is not in params.yaml yet gets a section: MUFAC's recipe, the clean protocol, one person drawn as the
-    forget set, the first label as the task. `settings` come after these. Raises InputError with all faults at once.
+    forget set, the first label as the task. `settings` come after these. `announce` is shown how the photos were found
+    before they are read. Raises InputError with all faults at once.
     """
     from aru.data.own_photos import convert
 
@@ -91,8 +95,15 @@ def import_photos(
     with project_lock(root):
         staged = lock_folder(root) / f"{name}.zip"
         try:
-            with progress("import") as shown:
-                read = convert(source, path, staged, columns, progress=shown)
+            with ExitStack() as bars:
+
+                @cache
+                def bar() -> Progress:  # not before the first photo is read: `announce` may ask something
+                    return bars.enter_context(progress("import"))
+
+                read = convert(
+                    source, path, staged, columns, announce=announce, progress=lambda *now, **more: bar()(*now, **more)
+                )
             edit = propose(root / PARAMS_FILE, name, settings, new={"data": _first_parameters(read)})
             if edit.config.data.layout != "table":
                 raise InputError(f"the section {name} of {PARAMS_FILE} has another layout than table: give another --name")

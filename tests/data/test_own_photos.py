@@ -1,52 +1,31 @@
 """Photos as people have them become one archive of the layout "table", or are refused with all faults at once."""
 
 import json
+import re
 import zipfile
-from pathlib import Path
 
 import pyarrow
 import pytest
 from pyarrow import parquet
 
-from aru.core.errors import InputError
+from aru.core.errors import InputError, explained
 from aru.data.own_photos import convert
 from aru.data.prepare import read_archive
 from aru.data.sources.found import Columns
 from tests.helpers.archives import jpeg, write_zip
+from tests.helpers.own_photos import PEOPLE, as_csv, folder, photos, records
 
-PEOPLE = ("Ann", "Bo", "Cy", "Dee", "Eve")
 PATTERN = Columns(pattern="{person}/{label}_{n}.jpg")
-
-
-def photos() -> dict[str, bytes]:
-    """Four photos of each of five people, half of them cats."""
-    return {
-        f"{person}/{('cat', 'dog')[number % 2]}_{number}.jpg": jpeg(4 * place + number)
-        for place, person in enumerate(PEOPLE)
-        for number in range(4)
-    }
-
-
-def folder(root: Path, files: dict[str, bytes]) -> Path:
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
-    return root
-
-
-def records() -> list[dict[str, str]]:
-    return [{"file_name": name, "person": name.split("/")[0], "label": name.split("/")[1][:3]} for name in photos()]
-
-
-def as_csv(sign: str = ",", end: str = "\n", blank: str = "") -> str:
-    lines = [sign.join(f" {cell} " for cell in row.values()) for row in records()]
-    return end.join([sign.join(["file_name", "person", "label"]), blank, *lines, blank])
-
-
+QUOTED = [("file_name", "person", "label"), *(tuple(row.values()) for row in records())]
 TABLES = {
     "plain.csv": as_csv().encode(),
     "excel.csv": as_csv(";", "\r\n").encode("utf-8-sig"),
     "windows.csv": as_csv(";", "\r\n", " ; ;").encode("utf-16"),
+    "old_mac.csv": as_csv(";", "\r").encode(),
+    "marked.csv": b"sep=|\r\n" + as_csv("|", "\r\n").encode(),
+    "unmarked.csv": as_csv(";", "\r\n").encode("utf-16-le"),
+    "trailing.csv": as_csv().replace("\n", ",,\n").encode(),
+    "quoted.csv": "\n\n".join(",".join(f'"{cell}"' for cell in cells) for cells in QUOTED).encode(),
     "tabs.tsv": as_csv("\t").encode(),
     "metadata.jsonl": "\n".join(json.dumps(row) for row in records()).encode(),
 }
@@ -144,17 +123,18 @@ def test_all_faults_are_one_report(tmp_path):
     ("source", "columns", "message"),
     [
         ("tabel", Columns(), "unknown source 'tabel'.*table"),
-        ("table", Columns(person="who"), "lacks the column 'who'"),
-        ("table", Columns(labels=("kind",)), "lacks the column 'kind'"),
-        ("table", Columns(table="other.csv"), "has no table other.csv"),
+        ("table", Columns(person="who"), "lacks the column of --person-column .*'who'; it has file_name, label, person"),
+        ("table", Columns(labels=("kind",)), "lacks the column of --label-column .*'kind'"),
+        ("table", Columns(table="other.csv"), "has no table of this name .*'other.csv'; it has t.csv"),
         ("folder", Columns(pattern="{person}_{label}.jpg"), "20 x does not fit the pattern"),
         ("folder", Columns(pattern="all"), "has no field"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, source, columns, message):
     own = folder(tmp_path / "own", photos() | {"t.csv": as_csv().encode()})
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError) as refused:
         convert(source, own, tmp_path / "out.zip", columns)
+    assert re.search(message, explained(refused.value))
 
 
 def test_a_path_out_of_the_archive_is_refused(tmp_path):

@@ -5,11 +5,10 @@ import re
 from aru.core.errors import InputError
 from aru.data.archive import Archive
 from aru.data.faults import Faults
-from aru.data.sources.found import Columns, Found, Photo, image_names, top_folder
+from aru.data.sources.found import SPLIT_FOLDERS, Columns, Found, Photo, image_names, top_folder
 
 SHOWN = 10  # files on which a pattern is shown
 PLAIN = {"class": "{label}/{n}", "person": "{person}/{n}"}
-SPLIT_FOLDERS = {"train", "training", "val", "valid", "validation", "test", "unseen", "holdout"}
 _FIELDS = ("person", "family", "split")
 _IGNORED = ("n", "_")
 
@@ -30,7 +29,7 @@ def find_by_folder(archive: Archive, columns: Columns, faults: Faults) -> Found:
     for name, path in zip(names, paths, strict=True):
         match = expression.fullmatch(path)
         if match is None:
-            faults.add(path, f"does not fit the pattern {pattern}", "give another --pattern, or move the file away")
+            faults.add(name, f"does not fit the pattern {pattern}", "give another --pattern, or move the file away")
             continue
         values = match.groupdict()
         person, family, split = (values.get(field, "") for field in _FIELDS)
@@ -43,8 +42,12 @@ def find_by_folder(archive: Archive, columns: Columns, faults: Faults) -> Found:
 def compile_pattern(pattern: str, *, whole: bool) -> tuple[re.Pattern[str], tuple[str, ...]]:
     """A pattern of paths as a regular expression, and its fields; `{n}` and `{_}` are passed over.
 
-    A field matches within one part of the path. Where the pattern is not `whole`, its last `{n}` matches the rest.
+    A field matches within one part of the path, text in any case. Where the pattern is not `whole`, `{n}` matches the rest.
     """
+    if not re.fullmatch(r"([^{}]|\{[A-Za-z_][A-Za-z0-9_]*\})*", pattern):
+        raise InputError(
+            f"--pattern {pattern!r} has a brace or a name that is not read: write it as {{person}}/{{label}}_{{n}}.jpg"
+        )
     fields: list[str] = []
     parts = []
     for text, field in re.findall(r"([^{}]*)(?:\{(\w+)\})?", pattern):
@@ -60,4 +63,4 @@ def compile_pattern(pattern: str, *, whole: bool) -> tuple[re.Pattern[str], tupl
             parts.append(f"(?P<{field}>[^/]+?)")
     if not fields:
         raise InputError(f"--pattern {pattern!r} has no field: write it as {{person}}/{{label}}_{{n}}.jpg")
-    return re.compile("".join(parts)), tuple(fields)
+    return re.compile("".join(parts), re.IGNORECASE), tuple(fields)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import NamedTuple
 
 from aru.core.errors import InputError
@@ -12,6 +12,9 @@ from aru.data.faults import Faults
 from aru.data.sources.tables import IMAGE_ENDINGS
 
 ENTRY_POINTS = "aru.sources"
+PUBLISHED = ("mufac", "mucac")
+SPLIT_FOLDERS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing", "unseen", "holdout"}
+"""Names of folders that say the split of what is in them."""
 
 
 class Photo(NamedTuple):
@@ -60,6 +63,29 @@ class Columns:
 Finder = Callable[[Archive, Columns, Faults], Found]
 
 
+_OPTIONS = {
+    "file": "--file-column",
+    "person": "--person-column",
+    "family": "--family-column",
+    "split": "--split-column",
+    "labels": "--label-column",
+    "table": "--table-file",
+    "encoding": "--encoding",
+}
+
+
+def check_options(source: str, columns: Columns) -> None:
+    """Raise InputError where an option is of another source of this project than the one that is used."""
+    if source in PUBLISHED and columns != Columns():
+        raise InputError(f"the source {source} is read as it is published: leave out what describes your own photos")
+    if source == "folder":
+        wrong = next((option for name, option in _OPTIONS.items() if getattr(columns, name)), None)
+        if wrong is not None:
+            raise InputError(f"{wrong} is an option of the source table, not of {source}: leave it out, or import by `table`")
+    if source == "table" and columns.pattern != Columns.pattern:
+        raise InputError("--pattern is an option of the source folder, not of table: leave it out, or import by `folder`")
+
+
 def finder(name: str) -> Finder:
     """The source of this name: `table`, `folder`, or one that an installed package offers; InputError where there is none."""
     from aru.data.sources.folder import find_by_folder
@@ -70,10 +96,27 @@ def finder(name: str) -> Finder:
     if name in own:
         return own[name]
     if name in added:
-        loaded: Finder = added[name].load()
-        return loaded
-    known = ["mufac", "mucac", *own, *added]
+        return _checked(name, added[name])
+    known = [*PUBLISHED, *own, *added]
     raise InputError(f"unknown source {name!r}: the sources are {', '.join(known)}{did_you_mean(name, known)}")
+
+
+def _checked(name: str, point: EntryPoint) -> Finder:
+    """The source of another package; InputError where it cannot be loaded, or does not find what a source finds."""
+    try:
+        find = point.load()
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"the source {name!r} of {point.value} cannot be loaded ({error}): install its package again"
+        ) from error
+
+    def checked(archive: Archive, columns: Columns, faults: Faults) -> Found:
+        found = find(archive, columns, faults)
+        if not isinstance(found, Found) or any(len(photo.labels) != len(found.labels) for photo in found.photos):
+            raise InputError(f"the source {name!r} of {point.value} gives no Found with a label of each column for each photo")
+        return found
+
+    return checked
 
 
 def image_names(archive: Archive) -> list[str]:

@@ -1,20 +1,20 @@
-"""Photos named by a table: CSV, TSV, JSON Lines or Parquet; Hugging Face's `metadata.csv` and `metadata.jsonl` as they are."""
+"""Photos named by a table; Hugging Face's `metadata.csv` and `metadata.jsonl` as they are."""
 
-import codecs
-import csv
-import importlib.util
-import io
-import json
-from collections.abc import Mapping
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from aru.data.archive import Archive
 from aru.data.archive_names import normalized_path
+from aru.data.classes import MAX_CLASSES, MIN_CLASSES
 from aru.data.faults import Fault, Faults
 from aru.data.ids import normalized_id
-from aru.data.sources.found import Columns, Found, Photo
+from aru.data.sources.found import SPLIT_FOLDERS, Columns, Found, Photo, top_folder
+from aru.data.sources.table_rows import ENDINGS, Cells, TableRows, read_table
 
-ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
-_LEGACY = "cp1252"
+_SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+_SAVE_AS_CSV = "save the sheet as 'CSV UTF-8' beside the photos"
 _GUESSES: Mapping[str, tuple[str, ...]] = {
     "file": ("file_name", "filename", "file", "path", "image_path", "image", "img", "photo"),
     "person": ("person", "person_id", "subject", "subject_id", "identity", "identity_id", "user_id"),
@@ -23,123 +23,88 @@ _GUESSES: Mapping[str, tuple[str, ...]] = {
 }
 _LABELS = ("label", "labels", "class", "category", "target")
 
-Cells = dict[str, str]
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The columns of the file, the person, the family and the split, where there are any; and the label columns."""
+
+    roles: Mapping[str, str]
+    labels: tuple[str, ...]
+    passed_over: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        named = [f"{role} is column {name!r}" for role, name in self.roles.items()]
+        text = ", ".join([*named, f"labels are {', '.join(map(repr, self.labels)) or 'none'}"])
+        if not self.passed_over:
+            return text
+        return f"{text} (not {', '.join(map(repr, self.passed_over))}: empty cells, one value, or another in each row)"
+
+    def of(self, cells: Cells, role: str) -> str:
+        """The value of a row in the column of this role; "" where there is none."""
+        return normalized_id(cells.get(self.roles.get(role, ""), ""))
 
 
 def find_by_table(archive: Archive, columns: Columns, faults: Faults) -> Found:
     """The photos of every table; paths are relative to the table's folder, or to the top of the archive."""
-    photos: list[Photo] = []
-    labels: tuple[str, ...] = ()
-    notes: list[str] = []
-    names = set(archive.names())
-    for table in _tables(archive, columns):
-        with faults.collected(table):
-            rows, remark = _rows(archive, table, columns.encoding)
-            chosen = _chosen(list(rows[0][1]) if rows else [], columns)
-            if photos and chosen[1] != labels:
-                raise Fault("has other label columns than the table before it", "give all tables the same columns")
-            labels = chosen[1]
-            notes.append(f"{table}{remark}: {_shown(*chosen)}.")
-            folder = table.rpartition("/")[0]
-            for line, cells in rows:
-                photos += _photo(f"{table}, line {line}:", cells, *chosen, f"{folder}/" if folder else "", names, faults)
-    return Found(photos, labels, tuple(notes))
+    tables: dict[str, TableRows] = {}
+    for name in _tables(archive, columns):
+        with faults.collected(name):
+            tables[name] = read_table(archive, name, columns.encoding, faults)
+    if not tables:
+        return Found([])
+    header = next(iter(tables.values())).columns
+    for name, table in tables.items():
+        if set(table.columns) != set(header):
+            faults.add(name, "has other columns than the first table", "give all tables the same columns")
+    chosen = _choose(header, [cells for table in tables.values() for _, cells in table.rows], columns)
+    files = _Files(archive.names())
+    photos = [
+        photo
+        for name, table in tables.items()
+        for line, cells in table.rows
+        for photo in _photo(f"{name}, line {line}:", cells, chosen, name.rpartition("/")[0], files, faults)
+    ]
+    notes = tuple(f"{name}{table.remark}: {chosen}." for name, table in tables.items())
+    if "split" in chosen.roles or not photos:
+        return Found(photos, chosen.labels, notes)
+    folders = [photo.path.removeprefix(files.top).partition("/")[0].lower() for photo in photos]
+    if not set(folders) <= SPLIT_FOLDERS:
+        return Found(photos, chosen.labels, notes)
+    placed = [photo._replace(split=split) for photo, split in zip(photos, folders, strict=True)]
+    return Found(placed, chosen.labels, (*notes, f"The folders are the split: {', '.join(sorted(set(folders)))}."))
 
 
 def _tables(archive: Archive, columns: Columns) -> list[str]:
     found = [name for name in archive.names() if name.lower().endswith(ENDINGS)]
     if columns.table is not None:
-        if columns.table not in found:
-            raise Fault(f"has no table {columns.table}", f"it has {', '.join(sorted(found)) or 'none'}")
-        return [columns.table]
+        table = normalized_path(columns.table)
+        if table not in found:
+            raise Fault("has no table of this name", "name one of its tables by --table-file", _listed(columns.table, found))
+        return [table]
     metadata = sorted(name for name in found if name.rpartition("/")[2].startswith("metadata."))
     if metadata or len(found) == 1:
         return metadata or found
-    raise Fault(f"has {len(found)} tables ({', '.join(sorted(found)[:5])})", "name one by --table-file")
+    if "[Content_Types].xml" in archive.names() or (
+        not found and any(name.lower().endswith(_SPREADSHEETS) for name in archive.names())
+    ):
+        raise Fault("has its table as a spreadsheet", _SAVE_AS_CSV)
+    if not found:
+        raise Fault(f"has no table ({', '.join(ENDINGS)})", "put the table beside the photos, or import by `folder`")
+    raise Fault(f"has {len(found)} tables", "name one by --table-file", ", ".join(sorted(found)[:5]))
 
 
-def _rows(archive: Archive, table: str, encoding: str | None) -> tuple[list[tuple[int, Cells]], str]:
-    """The rows with the numbers of their lines, blank ones left out, values without blanks around them; and a remark."""
-    content = archive.read(table)
-    if table.lower().endswith(".parquet"):
-        return _parquet(content), ""
-    text, remark = _text(content, encoding)
-    if table.lower().endswith(".jsonl"):
-        return _json_lines(text), remark
-    return _csv(text), remark
+def _listed(given: str, found: Sequence[str]) -> str:
+    return f"{given!r}; it has {', '.join(sorted(found)[:20]) or 'none'}"
 
 
-def _text(content: bytes, encoding: str | None) -> tuple[str, str]:
-    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    tried = encoding or ("utf-16" if marked else "utf-8-sig")
-    try:
-        return content.decode(tried), f" (read as {tried})" if encoding or marked else ""
-    except (UnicodeDecodeError, LookupError):
-        if encoding or marked:
-            raise Fault(f"is not text in {tried}", "name its encoding by --encoding, or save it in UTF-8") from None
-    try:
-        return content.decode(_LEGACY), f" (not in UTF-8, read as {_LEGACY}: --encoding names another one)"
-    except UnicodeDecodeError:
-        raise Fault("is text in an unknown encoding", "name it by --encoding, or save it in UTF-8") from None
-
-
-def _csv(text: str) -> list[tuple[int, Cells]]:
-    first = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
-    rows: list[tuple[int, Cells]] = []
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(header):
-                raise Fault("has a row with more or fewer cells than the header", "correct it", f"line {reader.line_num}")
-            rows.append((reader.line_num, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}))
-    except csv.Error as error:
-        raise Fault("is not a CSV file", "correct the line", f"line {reader.line_num}: {error}") from error
-    return rows
-
-
-def _json_lines(text: str) -> list[tuple[int, Cells]]:
-    rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            cells = json.loads(line)
-        except ValueError as error:
-            raise Fault("is not JSON Lines", "correct the line", f"line {number}: {error}") from None
-        if not isinstance(cells, dict):
-            raise Fault("has a line that is no JSON object", "correct the line", f"line {number}")
-        rows.append((number, {name: _plain(value) for name, value in cells.items()}))
-    return rows
-
-
-def _parquet(content: bytes) -> list[tuple[int, Cells]]:
-    if importlib.util.find_spec("pyarrow") is None:
-        raise Fault("is a Parquet file, which needs pyarrow", "`pip install pyarrow`, or save it as CSV")
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        table = parquet.read_table(io.BytesIO(content))
-    except pyarrow.ArrowException as error:
-        raise Fault("is not a complete Parquet file", "save it again", str(error)) from None
-    return [(number, {name: _plain(value) for name, value in row.items()}) for number, row in enumerate(table.to_pylist(), 1)]
-
-
-def _plain(value: object) -> str:
-    return "" if value is None else str(value).strip()
-
-
-def _chosen(header: list[str], columns: Columns) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The columns of the file, the person, the family and the split, where there are any; and the label columns."""
+def _choose(header: Sequence[str], rows: Sequence[Cells], columns: Columns) -> _Chosen:
+    """What the user says, the rest by common names. Of labels that are guessed, those that can be none are passed over."""
     roles: dict[str, str] = {}
     lower = {name.lower(): name for name in header}
     for role, guesses in _GUESSES.items():
         given = getattr(columns, role)
         if given is not None and given not in header:
-            raise Fault(f"lacks the column {given!r}", f"name one of {', '.join(header)} by --{role}-column")
+            raise Fault(f"lacks the column of --{role}-column", "name a column that is there", _listed(given, header))
         there = (lower[guess] for guess in guesses if guess in lower)
         name = given or next((name for name in there if name not in columns.labels), None)
         if name is not None:
@@ -148,34 +113,60 @@ def _chosen(header: list[str], columns: Columns) -> tuple[dict[str, str], tuple[
         raise Fault("has no column that names the files", "name it by --file-column", f"it has {', '.join(header) or 'none'}")
     for label in columns.labels:
         if label not in header:
-            raise Fault(f"lacks the column {label!r}", f"name some of {', '.join(header)} by --label-column")
+            raise Fault("lacks the column of --label-column", "name a column that is there", _listed(label, header))
     rest = [name for name in header if name not in roles.values()]
-    return roles, columns.labels or tuple(name for name in rest if name.lower() in _LABELS) or tuple(rest)
+    named = columns.labels or tuple(name for name in rest if name.lower() in _LABELS)
+    if named:
+        return _Chosen(roles, named)
+    usable = tuple(name for name in rest if _can_be_label([cells[name] for cells in rows if name in cells], len(rows)))
+    return _Chosen(roles, usable, tuple(name for name in rest if name not in usable))
 
 
-def _shown(roles: Mapping[str, str], labels: tuple[str, ...]) -> str:
-    named = [f"{role} is column {name!r}" for role, name in roles.items()]
-    return ", ".join([*named, f"labels are {', '.join(map(repr, labels)) or 'none'}"])
+def _can_be_label(values: Sequence[str], rows: int) -> bool:
+    distinct = set(values)
+    return "" not in distinct and len(values) == rows and MIN_CLASSES <= len(distinct) <= min(MAX_CLASSES, rows - 1)
 
 
-def _photo(
-    where: str,
-    cells: Cells,
-    roles: Mapping[str, str],
-    labels: tuple[str, ...],
-    folder: str,
-    names: set[str],
-    faults: Faults,
-) -> list[Photo]:
-    """The photo of a row; none where the row has a fault."""
-    path = normalized_path(cells[roles["file"]]).removeprefix("./")
-    found = next((name for name in (folder + path, path) if name in names), None)
-    empty = [label for label in labels if not cells.get(label)]
-    for label in empty:
-        faults.add(where, f"{label} is empty", "fill it in, or leave the column out")
-    if found is None:
-        faults.add(f"{where} {path}", "is not there", "add the file, or remove the row")
-    if found is None or empty:
+class _Files:
+    """The files of an archive, found by the paths of a table."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = set(names)
+        self._by_lower_case = {name.casefold(): name for name in names}
+        self.top = top_folder(names)
+
+    def find(self, path: str, folder: str) -> str:
+        """The name of the file that a path means, relative to the table's folder or to the top; Fault where there is none."""
+        if path.startswith("/") or re.match(r"[A-Za-z]:", path):
+            raise Fault("is an absolute path", "write paths relative to the table, or to the top of the folder or zip")
+        tried = [posixpath.normpath(posixpath.join(base, path)) for base in (folder, "", self.top)]
+        if all(name.startswith("../") for name in tried):
+            raise Fault("leads out of the folder or zip", "write paths relative to the table, or to the top")
+        for name in tried:
+            if name in self._names:
+                return name
+        for name in tried:
+            if name.casefold() in self._by_lower_case:
+                other = self._by_lower_case[name.casefold()]
+                raise Fault("is there with other capitals", "write both alike", f"there it is {other}")
+        raise Fault(
+            "is not there", "add the file, or remove the row; where letters of names are wrong, --encoding or --name-encoding"
+        )
+
+
+def _photo(where: str, cells: Cells, chosen: _Chosen, folder: str, files: _Files, faults: Faults) -> list[Photo]:
+    """The photo of a row; none where its file is not there. A missing label is a fault, the photo is still looked at."""
+    for label in chosen.labels:
+        if not cells.get(label):
+            faults.add(where, f"{label} is empty", "fill it in, or leave the column out")
+    path = normalized_path(cells.get(chosen.roles["file"], ""))
+    if not path:
+        faults.add(where, f"{chosen.roles['file']} is empty", "fill it in, or remove the row")
         return []
-    person, family, split = (normalized_id(cells.get(roles.get(role, ""), "")) for role in ("person", "family", "split"))
-    return [Photo(found, person, family, split, tuple(cells[label] for label in labels))]
+    try:
+        name = files.find(path, folder)
+    except Fault as fault:
+        faults.add(f"{where} {path}", fault.what, fault.remedy, fault.reason)
+        return []
+    labels = tuple(cells.get(label, "") for label in chosen.labels)
+    return [Photo(name, chosen.of(cells, "person"), chosen.of(cells, "family"), chosen.of(cells, "split"), labels)]

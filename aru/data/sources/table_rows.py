@@ -1,0 +1,149 @@
+"""The rows of a user's own table: CSV, TSV, JSON Lines or Parquet, in whatever encoding and with whatever delimiter."""
+
+import codecs
+import csv
+import importlib.util
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from aru.data.archive import Archive
+from aru.data.faults import Fault, Faults
+from aru.data.text_encodings import OLD_TEXT, guess_encoding, utf_16_of
+
+ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+DELIMITERS = ",;\t|"
+Cells = dict[str, str]
+
+
+class TableRows(NamedTuple):
+    """A table: its columns, its rows by the number of the line, and how it was read, where that was guessed.
+
+    Values have no blanks around them; blank rows, columns without a name, and columns of lists or records are left out.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[tuple[int, Cells]]
+    remark: str = ""
+
+
+def read_table(archive: Archive, name: str, encoding: str | None, faults: Faults) -> TableRows:
+    """Read one table; faulty rows are added to `faults` and left out. Fault where the file is no table."""
+    content = archive.read(name)
+    if name.lower().endswith(".parquet"):
+        return _of_records(_parquet(content))
+    text, remark = _text(content, encoding)
+    if name.lower().endswith((".jsonl", ".ndjson")):
+        return _of_records(_json_lines(text, name, faults))._replace(remark=remark)
+    return _csv(text, name, faults)._replace(remark=remark)
+
+
+def _text(content: bytes, encoding: str | None) -> tuple[str, str]:
+    marked = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else utf_16_of(content)
+    certain = encoding or marked
+    tried = certain or guess_encoding([content], OLD_TEXT)
+    try:
+        if tried is not None:
+            text = content.decode(tried).removeprefix("\ufeff")
+            if certain:
+                return text, f" (read as {tried})"
+            return text, "" if tried == OLD_TEXT[0] else f" (not in UTF-8, read as {tried}: --encoding names another one)"
+    except (UnicodeDecodeError, LookupError):
+        pass
+    raise Fault(f"is not text in {tried or 'a known encoding'}", "name its encoding by --encoding, or save it in UTF-8")
+
+
+def _csv(text: str, table: str, faults: Faults) -> TableRows:
+    lines = text.splitlines(keepends=True)
+    first = next((line for line in lines if line.strip()), "")
+    named = re.fullmatch(r"sep=(.)", first.strip(" \r\n"), re.IGNORECASE)  # Excel's own line before the header
+    unquoted = re.sub(r'"[^"]*"', "", first)
+    delimiter = named[1] if named else max(DELIMITERS, key=unquoted.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    header: list[str] = []
+    rows: list[tuple[int, Cells]] = []
+    try:
+        if named:
+            while not "".join(next(reader)).strip():
+                pass
+        for cells in reader:
+            cells = [cell.strip() for cell in cells]
+            if not any(cells):
+                continue
+            if not header:
+                header = cells
+                _check_header(header)
+                continue
+            while len(cells) > len(header) and not cells[-1]:
+                cells.pop()
+            if len(cells) == len(header):
+                rows.append((reader.line_num, dict(zip(header, cells, strict=True))))
+            else:
+                faults.add(
+                    f"{table}, line {reader.line_num}:",
+                    "the row has not as many cells as the header",
+                    f"put cells that hold the delimiter {delimiter!r} into double quotes; remove what is too much",
+                    f"{len(cells)}, the header {len(header)}",
+                )
+    except csv.Error as error:
+        faults.add(table, "is not a CSV file", "correct the line", f"line {reader.line_num}: {error}")
+    for _, row in rows:
+        row.pop("", None)
+    return TableRows(tuple(filter(None, header)), rows)
+
+
+def _check_header(header: list[str]) -> None:
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise Fault("has two columns of one name", "rename one of them", ", ".join(twice))
+
+
+Records = list[tuple[int, dict[str, object]]]
+
+
+def _of_records(records: Records) -> TableRows:
+    """A table of records, whose columns are all of their keys."""
+    columns = dict.fromkeys(name for _, record in records for name in record)
+    nested = {name for _, record in records for name, value in record.items() if isinstance(value, dict | list | bytes)}
+    plain = tuple(name for name in columns if name not in nested)
+    rows = [(line, {name: _plain(record.get(name)) for name in plain}) for line, record in records]
+    return TableRows(plain, [row for row in rows if any(row[1].values())])
+
+
+def _plain(value: object) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _json_lines(text: str, table: str, faults: Faults) -> Records:
+    records: Records = []
+    for number, line in _filled_lines(text):
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            faults.add(f"{table}, line {number}:", "the line is not JSON", "correct it", str(error))
+            continue
+        if isinstance(record, dict):
+            records.append((number, record))
+        else:
+            faults.add(f"{table}, line {number}:", "the line is no JSON object", "correct it")
+    return records
+
+
+def _filled_lines(text: str) -> Iterator[tuple[int, str]]:
+    lines: Iterable[str] = text.split("\n")  # `splitlines` would split at signs that may stand inside a string of JSON
+    return ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
+
+
+def _parquet(content: bytes) -> Records:
+    if importlib.util.find_spec("pyarrow") is None:
+        raise Fault("is a Parquet file, which needs pyarrow", "`pip install pyarrow`, or save it as CSV")
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(io.BytesIO(content))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise Fault("is not a complete Parquet file", "save it again", str(error)) from None
+    return list(enumerate(table.to_pylist(), start=1))
