@@ -33,7 +33,7 @@ class ForgetConfig(Section):
     subjects: tuple[str, ...] | None = Field(None, description="subject ids or FAMILY/PERSON keys")
     files: tuple[str, ...] | None = Field(None, description="photos by their paths, each with all its copies")
     draw: int | None = Field(None, ge=1, description="this many people drawn at random from the training split")
-    draw_seed: int = Field(0, ge=0)
+    draw_seed: int = Field(0, ge=0, description="seed of that draw")
 
     @model_validator(mode="after")
     def _one_kind(self) -> "ForgetConfig":
@@ -64,14 +64,16 @@ _TASKS = {"mufac": ("age",), "mucac": ("male", "smiling", "young", MULTILABEL)}
 class DataConfig(Section):
     """In which layout the archive is, at which size images are used, under which protocol."""
 
-    layout: Literal["mufac", "mucac", "table"] = "mufac"
+    layout: Literal["mufac", "mucac", "table"] = Field("mufac", description="of the archive")
     task: str = Field(
         "age", description="the label column that is learnt, or several binary ones joined by commas; mucac: multilabel, too"
     )
     # Below 24 px a ResNet strides over maps of one pixel, whose bfloat16 weight gradient oneDNN leaves undefined: the
     # bytes of two runs then differ.
     resolution: int = Field(128, ge=24, le=512, description="side of the square images, pixels")
-    protocol: Literal["official", "clean"] = "official"
+    protocol: Literal["official", "clean"] = Field(
+        "official", description="official: rows as published; clean: people as wholes"
+    )
     forget: ForgetConfig = ForgetConfig()
     merge: MergeConfig = MergeConfig()
     seed: int = Field(0, ge=0, description="of the clean protocol's matching of unseen to forget")
@@ -113,23 +115,23 @@ class ModelConfig(Section):
 class TrainConfig(Section):
     """One run of the training loop; the defaults are MUFAC's recipe (docs/protocol.md, "Training")."""
 
-    epochs: int = Field(30, ge=0, le=10_000)
-    batch_size: int = Field(64, ge=2, le=8192)
-    optimiser: Literal["sgd", "adamw"] = "sgd"
-    lr: float = Field(0.01, gt=0)
+    epochs: int = Field(30, ge=0, le=10_000, description="passes over the images")
+    batch_size: int = Field(64, ge=2, le=8192, description="images a step")
+    optimiser: Literal["sgd", "adamw"] = Field("sgd", description="stochastic gradient descent, or AdamW")
+    lr: float = Field(0.01, gt=0, description="learning rate; the highest one of the schedule")
     momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
-    weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["constant", "step", "cosine", "onecycle"] = "step"
+    weight_decay: float = Field(0.0, ge=0, description="of all weights, a step")
+    schedule: Literal["constant", "step", "cosine", "onecycle"] = Field("step", description="of the learning rate")
     milestones: tuple[int, ...] = Field((10, 20), description="epochs after which step multiplies lr by gamma")
-    gamma: float = Field(0.1, gt=0, le=1)
+    gamma: float = Field(0.1, gt=0, le=1, description="what step multiplies lr by")
     augment: bool = Field(True, description="MUFAC's flips, affine maps and colour jitter")
 
 
 class FinetuneConfig(TrainConfig):
     """Stage 3, on the retain set alone."""
 
-    epochs: int = Field(5, ge=0, le=10_000)
-    schedule: Literal["constant", "step", "cosine", "onecycle"] = "cosine"
+    epochs: int = Field(5, ge=0, le=10_000, description="passes over the retain images")
+    schedule: Literal["constant", "step", "cosine", "onecycle"] = Field("cosine", description="of the learning rate")
     distillation: float = Field(0.0, ge=0, le=1, description="weight of the KL divergence to the original model")
     temperature: float = Field(4.0, gt=0, description="of the distillation")
 
@@ -139,11 +141,11 @@ class AttackConfig(Section):
 
     noise: Literal["adversarial", "random", "none"] = Field("adversarial", description="random and none are controls")
     direction: Literal["max", "min"] = Field("max", description="max raises the loss of the true label, min lowers it")
-    eps: float = Field(8 / 255, ge=0, le=1)
-    alpha: float = Field(2 / 255, ge=0, le=1, description="step size")
-    steps: int = Field(10, ge=0, le=10_000)
-    start: Literal["uniform", "zero"] = "zero"
-    batch_size: int = Field(128, ge=1, le=8192)
+    eps: float = Field(8 / 255, ge=0, le=1, description="largest change of a pixel value")
+    alpha: float = Field(2 / 255, ge=0, le=1, description="step size, in pixel values")
+    steps: int = Field(10, ge=0, le=10_000, description="of gradient ascent or descent")
+    start: Literal["uniform", "zero"] = Field("zero", description="noise before the first step; uniform: drawn within eps")
+    batch_size: int = Field(128, ge=1, le=8192, description="images attacked at once")
 
 
 class MaskConfig(Section):
@@ -159,7 +161,7 @@ class MaskConfig(Section):
         "none", description="retain: a score counts in units of the retain images' own gradient there"
     )
     schedule: Literal["flat", "rising", "falling"] = Field("flat", description="of the ratio over the layers, by depth")
-    batch_size: int = Field(64, ge=2, le=8192)
+    batch_size: int = Field(64, ge=2, le=8192, description="images whose gradients are summed at once")
 
     @model_validator(mode="after")
     def _schedule_of_layers(self) -> "MaskConfig":
@@ -173,7 +175,7 @@ class MaskConfig(Section):
 class ResetConfig(Section):
     """Stage 2b, what becomes of the masked units."""
 
-    value: Literal["reinitialise", "zero"] = "reinitialise"
+    value: Literal["reinitialise", "zero"] = Field("reinitialise", description="fresh random weights, or 0")
     strength: float = Field(1.0, ge=0, le=1, description="of the way to the new value; below 1, shrink and perturb")
     batchnorm: bool = Field(True, description="affine parameters and statistics of reset filters go too")
     classifier: bool = Field(False, description="the last Linear layer is reset whole")
@@ -197,7 +199,7 @@ class AuditConfig(Section):
 class RuntimeConfig(Section):
     """Where and how the arithmetic runs; the seed of everything that is drawn."""
 
-    seed: int = Field(0, ge=0, le=2**31 - 1)
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="of all that is drawn: weights, batches, augmentation")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto takes CUDA where it is present")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the device has it")
     threads: int = Field(1, ge=1, le=256, description="PyTorch threads of one stage; part of what makes bytes equal")

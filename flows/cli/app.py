@@ -10,12 +10,12 @@ import typer
 from aru.core.errors import InputError, TrainingError, explained
 from flows.cli.options import expand_lists
 
-GROUPS = ("run", "benchmark", "audit", "ui", "data", "shadows")
+GROUPS = ("project", "run", "benchmark", "audit", "ui", "data", "shadows")
 """The files of this package that hold commands, in the order of the help; each offers them as `commands`."""
 BAD_INPUT = 2
 
 app = typer.Typer(
-    help="Make a face classifier forget people, prove how far it did, and keep a trail of it.",
+    help="Make an image model forget people, prove how far it did, and keep a trail of it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

@@ -21,7 +21,7 @@ def audit_command(
             "a comparison that kept its weights."
         ),
     ],
-    benchmark: Benchmark = "faces",
+    benchmark: Benchmark = "",
     protocol: Annotated[str | None, typer.Option(help="official or clean: audit the model of a comparison.")] = None,
     draw: Annotated[int, typer.Option(min=0, help="With --protocol: the forget draw.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="With --protocol: the training seed.")] = 0,

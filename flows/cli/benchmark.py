@@ -15,7 +15,7 @@ commands = typer.Typer()
 
 @commands.command()
 def benchmark(
-    benchmark: Benchmark = "faces",
+    benchmark: Benchmark = "",
     methods: Annotated[
         str,
         typer.Option(
@@ -70,7 +70,7 @@ def benchmark(
 
 @commands.command()
 def tune(
-    benchmark: Benchmark = "faces",
+    benchmark: Benchmark = "",
     methods: Annotated[str, typer.Option(help="Names with commas, or all.")] = "all",
     trials: Annotated[int, typer.Option(help="Trials of each method; the first is its defaults.")] = 10,
     cap: Annotated[float, typer.Option(help="Most CPU seconds of a trial, as a share of retraining's.")] = 0.25,

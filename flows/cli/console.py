@@ -1,5 +1,6 @@
 """What the command `aru` says in the terminal of what was done."""
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.table import Table
 from aru.core.names import ARU
 
 if TYPE_CHECKING:
+    from aru.core.parameter_table import Parameter
     from aru.data.evidence import DataAudit
     from flows.experiments.audit import Audited
     from flows.experiments.benchmark import Comparison
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from flows.pipeline.unlearn import Outcome
     from flows.project.data_import import Imported
     from flows.project.params import Change
+    from flows.servers.doctor import Finding
 
 _SHOWN = 20  # members of a list that is shown
 
@@ -41,6 +44,26 @@ def show_absent(absent: dict[str, str]) -> None:
     """The active benchmarks that cannot run here because their data is elsewhere, on standard error."""
     for benchmark, why in absent.items():
         print(f"benchmark {benchmark} is active, but {why}", file=sys.stderr)
+
+
+def show_parameters(benchmark: str, rows: "list[Parameter]") -> None:
+    """Parameters with their values, and a star where one is not the default."""
+    table = Table("", "Parameter", "Value", "Default", "Limits", "Meaning", title=benchmark, title_justify="left")
+    for row in rows:
+        table.add_row("*" if row.differs else "", row.name, _text(row.value), _text(row.default), row.limits, row.meaning)
+    Console().print(table)
+
+
+def show_findings(found: "list[Finding]") -> None:
+    """What was checked, with what to do."""
+    for finding in found:
+        print(f"{finding.state:4}  {finding.what}: {finding.found}")
+        if finding.remedy:
+            print(f"      -> {finding.remedy}")
+
+
+def _text(value: object) -> str:
+    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else json.dumps(value).strip('"')
 
 
 def show_data(content: "DataAudit") -> None:

@@ -89,7 +89,7 @@ def data_import(
 
 @commands.command("audit")
 def data_audit(
-    benchmark: Benchmark = "faces",
+    benchmark: Benchmark = "",
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as JSON, too.")] = None,
 ) -> None:
     """Count duplicates, people on both sides of the cut, leaks, conflicts and label shift; list merged people and suspects."""
@@ -112,4 +112,4 @@ def data_make() -> None:
     root = enter_project()
     with progress_shown("make") as progress:
         target = make_faces(root, progress=progress)
-    print(f"{target.relative_to(root)} is made and tracked by data.dvc")
+    print(f"{target.relative_to(root)} is made and tracked; `aru run --benchmark faces` computes with it")

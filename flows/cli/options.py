@@ -5,9 +5,33 @@ from typing import Annotated, Any
 
 import typer
 
+from aru.core.config import load_archives
+from aru.core.errors import InputError
 from aru.core.names import ARU
+from flows.project.folder import find_project
 
-Benchmark = Annotated[str, typer.Option(help="An active benchmark of params.yaml.")]
+_PREFERRED = "faces"
+
+
+def chosen_benchmark(name: str) -> str:
+    """The benchmark that a command is about: the named one, the only active one, or faces among several."""
+    if name:
+        return name
+    active = list(load_archives(find_project(Path.cwd()) / "params.yaml"))
+    if len(active) != 1 and _PREFERRED not in active:
+        many = f"name one of the active benchmarks with --benchmark: {', '.join(active)}"
+        raise InputError(many if active else "no benchmark is active in params.yaml: `aru data import` brings one in")
+    return active[0] if len(active) == 1 else _PREFERRED
+
+
+Benchmark = Annotated[
+    str,
+    typer.Option(
+        help="An active benchmark of params.yaml; the only one, or faces, if left out.",
+        callback=chosen_benchmark,
+        show_default=False,
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask where people come along whom data.forget does not name.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Workers = Annotated[int, typer.Option(help="How many models at once, one thread each.")]

@@ -34,7 +34,7 @@ commands = typer.Typer()
 
 @commands.command()
 def run(
-    benchmark: Benchmark = "faces",
+    benchmark: Benchmark = "",
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,7 +74,7 @@ def run(
 
 
 @commands.command()
-def status(benchmark: Benchmark = "faces") -> None:
+def status(benchmark: Benchmark = "") -> None:
     """Show the stages: key, whether each is cached, stale (and because of what), damaged or never run, its outputs."""
     from flows.pipeline.state import states
     from flows.project.params import PARAMS_FILE, bring_up_to_date

@@ -18,7 +18,7 @@ commands = typer.Typer(
 
 @commands.command("build")
 def shadows_build(
-    benchmark: Benchmark = "faces",
+    benchmark: Benchmark = "",
     models: Annotated[int, typer.Option(help="How many in all, an even number; more than there are top the pool up.")] = 16,
     protocol: Annotated[str, typer.Option(help="official or clean.")] = "official",
     unlearn: Annotated[str, typer.Option(metavar="METHODS", help="Unlearn those that saw the forget people, too.")] = "",
@@ -54,7 +54,7 @@ def shadows_build(
 
 @commands.command("status")
 def shadows_status(
-    benchmark: Benchmark = "faces",
+    benchmark: Benchmark = "",
     protocol: Annotated[str, typer.Option(help="official or clean.")] = "official",
     models: Annotated[int | None, typer.Option(help="How many; all that the pool has had without it.")] = None,
 ) -> None:

@@ -23,7 +23,7 @@ def ui(
 
 @commands.command("serve")
 def serve_command(
-    benchmark: Benchmark = "faces",
+    benchmark: Benchmark = "",
     cron: Annotated[str, typer.Option(help="When, as minute, hour, day, month and weekday in local time.")] = "0 2 * * *",
     prefect_port: Annotated[int, typer.Option(help="Port of Prefect's server and pages.")] = 4200,
 ) -> None:

@@ -20,6 +20,7 @@ from flows.project import versioning
 from flows.project.checks import Announce, Confirm, ShowProgress, check_machine, select, with_roles
 from flows.project.folder import lock_folder, project_lock
 from flows.project.params import PARAMS_FILE, Change, Edit, activate, configured, propose
+from flows.project.shipped import shipped_section
 
 if TYPE_CHECKING:
     from aru.data.evidence import DataAudit
@@ -57,7 +58,7 @@ def import_data(
     """
     layout_source = source_by_name(layout)
     with project_lock(root):
-        edit = propose(root / PARAMS_FILE, layout, settings)
+        edit = propose(root / PARAMS_FILE, layout, settings, new=shipped_section(layout))
         check_machine(edit.config, {change.name for change in edit.changes})
         staged = lock_folder(root) / f"{layout}.zip"
         try:
@@ -149,13 +150,21 @@ def audit_data(root: Path, benchmark: str, *, progress: Progress) -> "DataAudit"
 
 
 def make_faces(root: Path, *, progress: Progress) -> Path:
-    """Generate the embedded benchmark's archive anew and track it; the same bytes as before unless its code changed."""
+    """Generate the embedded benchmark's archive anew and track it; the same bytes as before unless its code changed.
+
+    The repository's own archive goes with it to a remote of its own. In any other project it becomes an active benchmark.
+    """
     from aru.faces.generate import generate
 
     archive = f"{DATA}/faces.zip"
     with project_lock(root):
         generate(root / archive, progress=progress)
-        versioning.track(root, archive, remote=versioning.EMBEDDED_REMOTE, file=versioning.EMBEDDED_FILE)
+        if (root / versioning.EMBEDDED_FILE).is_file():
+            versioning.track(root, archive, remote=versioning.EMBEDDED_REMOTE, file=versioning.EMBEDDED_FILE)
+        else:
+            versioning.track(root, archive)
+            propose(root / PARAMS_FILE, EMBEDDED, (), new=shipped_section(EMBEDDED)).write()
+            activate(root / PARAMS_FILE, EMBEDDED, archive)
     return root / archive
 
 

@@ -23,12 +23,31 @@ class ProjectBusy(InputError):
 
 
 def find_project(start: Path) -> Path:
-    """The nearest folder at or above `start` that holds a dvc.yaml, as an absolute path."""
+    """The nearest folder at or above `start` that holds a dvc.yaml, as an absolute path. Raises InputError without one."""
+    found = project_at(start)
+    if found is None:
+        raise InputError(
+            f"no dvc.yaml in {Path(start).resolve()} or above it: run inside the project folder; `aru init` makes one"
+        )
+    return found
+
+
+def project_at(start: Path) -> Path | None:
+    """What `find_project` finds, or None."""
     start = Path(start).resolve()
-    for folder in (start, *start.parents):
-        if (folder / "dvc.yaml").is_file():
-            return folder
-    raise InputError(f"no dvc.yaml in {start} or above it: run inside the project folder")
+    return next((folder for folder in (start, *start.parents) if (folder / "dvc.yaml").is_file()), None)
+
+
+def lock_holder(root: Path) -> str | None:
+    """Who works in the project now, in words; None where nobody does."""
+    folder = Path(root) / ".dvc" / "tmp" / "aru"
+    if not (folder / "flow.lock").exists():
+        return None
+    try:
+        with FileLock(folder / "flow.lock", timeout=0, thread_local=False):
+            return None
+    except Timeout:
+        return _describe(folder / "flow.json")
 
 
 @contextmanager

@@ -1,9 +1,11 @@
-"""What git says about the code that made a run."""
+"""What git says about the code that made a run; a repository for a new project."""
 
 import subprocess
 from pathlib import Path
 
-_PATCH_PATHS = ("aru", "flows", "dvc.yaml", "constraints.txt")
+from aru.core.errors import InputError
+
+_PATCH_PATHS = ("aru", "flows", "dvc.yaml", "constraints.txt", "code.json", "thresholds.yaml")
 """Without params.yaml: a run keeps the whole of it, and there without names."""
 _CODE = ("aru", "flows", "tests", "docs")
 _WRITTEN_BY_THE_FLOW = ":!dvc.lock"
@@ -26,6 +28,30 @@ def git_patch(root: Path) -> str:
     """The uncommitted changes of code and parameters, as `git apply` takes them; "" where there are none."""
     present = [path for path in _PATCH_PATHS if (Path(root) / path).exists()]
     return _git(root, "diff", "HEAD", "--binary", "--", *present) if present else ""
+
+
+def top_folder(root: Path) -> Path | None:
+    """The top of the repository that a folder is in; None outside of any."""
+    found = _git(root, "rev-parse", "--show-toplevel").strip()
+    return Path(found).resolve() if found else None
+
+
+def make_repository(root: Path) -> None:
+    """Make a folder a git repository. Raises InputError where that fails, or there is no git."""
+    try:
+        done = subprocess.run(["git", "init", "-q", str(root)], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise InputError(
+            "git is not installed, and a project is a git repository: install it (Debian: apt install git)"
+        ) from None
+    if done.returncode:
+        raise InputError(f"git made no repository in {root}: {done.stderr.strip()}")
+
+
+def identity(root: Path) -> str:
+    """Who commits here, as "name <e-mail>"; "" where git does not know."""
+    name, mail = (_git(root, "config", f"user.{part}").strip() for part in ("name", "email"))
+    return f"{name} <{mail}>" if name and mail else ""
 
 
 def _changes(lines: list[str]) -> list[str]:

@@ -23,7 +23,7 @@ from aru.methods.aru.presets import PRESETS
 from aru.methods.catalogue import check_runnable
 from aru.methods.chosen import PRESET, checked_settings
 from flows.project.methods import settle
-from flows.project.sparse_params import default, differing, is_implied
+from flows.project.sparse_params import completed, default, differing, is_implied
 
 PARAMS_FILE = "params.yaml"
 _UNLEARN = SETTINGS.removesuffix(".")
@@ -171,6 +171,23 @@ def activate(path: Path, benchmark: str, archive: str) -> bool:
     return True
 
 
+def complete(path: Path) -> bool:
+    """Give the sections of the active benchmarks the names that dvc.yaml has and they lack; False where none was missing."""
+    content, changed = load(path), False
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must hold sections, the first of them `benchmarks`")
+    for benchmark in content.get("benchmarks") or {}:
+        values = section(content, benchmark, path)
+        whole = completed(plain(values), path.with_name("dvc.yaml"), configured(path, benchmark))
+        for name, value in _leaves(whole, empty=True):
+            if not _has(values, name):
+                _set(values, name, value)
+                changed = True
+    if changed:
+        _write(path, content)
+    return changed
+
+
 def section(content: Any, benchmark: str, path: Path) -> Any:
     """The section of a benchmark, active or not; an unknown name is answered with the nearest known one."""
     sections = [name for name in content if name not in TAKEN] if isinstance(content, dict) else []
@@ -205,10 +222,11 @@ def _replaced_by_preset(values: dict[str, Any], wanted: Mapping[str, Any]) -> li
     return gone
 
 
-def _leaves(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(content: dict[str, Any], prefix: str = "", *, empty: bool = False) -> Iterator[tuple[str, Any]]:
+    """All values by their dotted names; a section with nothing in it only where `empty` is set."""
     for name, value in content.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
+        if isinstance(value, dict) and (value or not empty):
+            yield from _leaves(value, f"{prefix}{name}.", empty=empty)
         else:
             yield f"{prefix}{name}", value
 
@@ -218,6 +236,8 @@ def _put(lines: CommentedMap, name: str, value: str) -> None:
 
     ruamel ties all comments up to the next line to the line before them.
     """
+    if not lines:  # written as {}
+        lines.fa.set_block_style()
     last = next(reversed(lines), None) if name not in lines else None
     lines[name] = value
     slots = lines.ca.items.get(last) if last is not None else None
@@ -243,6 +263,14 @@ def _set(content: dict[str, Any], name: str, value: Any) -> None:
     if isinstance(content, CommentedMap) and not content:  # written as {}
         content.fa.set_block_style()
     content[last] = value
+
+
+def _has(content: Any, name: str) -> bool:
+    for part in name.split("."):
+        if not isinstance(content, dict) or part not in content:
+            return False
+        content = content[part]
+    return True
 
 
 def _unset(content: dict[str, Any], name: str) -> None:

@@ -29,6 +29,7 @@ os.environ.setdefault("DVC_NO_ANALYTICS", "true")
 
 PIPELINE_FILE, LOCK_FILE = "dvc.yaml", "dvc.lock"
 EMBEDDED_FILE, EMBEDDED_REMOTE = "data.dvc", "embedded"  # of the archive that comes with the project
+NO_PLACE = "/dev/null/store-has-no-place-yet-see-docs-operation.md"
 STORE = "store"  # the remote of all that is made of people's photos; it has no place until the owner names one
 _ONE_AT_A_TIME = RLock()
 
@@ -57,6 +58,28 @@ class Locked:
 
 class VersioningBusy(InputError):
     """Another DVC command holds the repository; it passes when that command ends."""
+
+
+def initialize(root: Path, *, in_subfolder: bool) -> None:
+    """Make a folder of a git repository one of DVC, too, where it is none, with the remote `store` that has no place yet."""
+    from dvc.repo import Repo
+
+    logging.getLogger("dvc").setLevel(logging.WARNING)
+    with _ONE_AT_A_TIME, chdir(root), _translated():
+        if not Path(".dvc").is_dir():
+            Repo.init(".", subdir=in_subfolder).close()
+        with Repo() as repo, repo.config.edit("repo") as settings:
+            settings["core"].setdefault("analytics", False)
+            settings["core"].setdefault("check_update", False)
+            settings["remote"].setdefault(STORE, {"url": NO_PLACE})
+
+
+def remotes(root: Path) -> dict[str, str]:
+    """{name: place} of the remotes that DVC knows here; what goes to it with no remote named is under the name ""."""
+    with _opened(root) as repo:
+        places = {name: str(values["url"]) for name, values in repo.config["remote"].items()}
+        default = repo.config["core"].get("remote")
+    return places | ({"": default} if default else {})
 
 
 def declared(root: Path) -> list[Stage]:
@@ -206,7 +229,9 @@ def _stage(stage: "PipelineStage") -> Stage:
 def _values(dep: Any, address: str) -> dict[str, Any]:
     values = dep.read_params()
     if missing := sorted(set(dep.params) - set(values)):
-        raise InputError(f"stage {address} needs the parameter {missing[0]!r}, which {dep.def_path} does not have")
+        raise InputError(
+            f"stage {address} needs the parameter {missing[0]!r}, which {dep.def_path} does not have: `aru code` adds it"
+        )
     return values
 
 

@@ -1,0 +1,91 @@
+"""The files of the repository from which a new project is made: in a clone they lie at its top, a wheel has copies of them."""
+
+from pathlib import Path
+from typing import Any
+
+from aru.core.errors import InputError
+from aru.core.name_rules import TAKEN
+from aru.core.safe_yaml import parse_yaml
+from aru.core.source_code import PACKAGE
+from aru.stages.code_record import INSTALLED, code_source
+
+COPIES = "shipped"
+"""The folder of this package in a wheel that has the copies; setup.py fills it."""
+_DEPENDENCY = "    deps:\n      - {}\n"
+
+
+def shipped(name: str) -> Path:
+    """A file of the repository by its path there, such as dvc.yaml. Raises InputError for an incomplete installation."""
+    copy = Path(__file__).with_name(COPIES) / name
+    own = Path(__file__).parents[2] / name
+    found = next((path for path in (copy, own) if path.is_file()), None)
+    if found is None:
+        raise InputError(f"this installation of aru lacks {name}: install the wheel, or a clone, again")
+    return found
+
+
+def pipeline_text(root: Path) -> str:
+    """The dvc.yaml of a project: the repository's own, whose stage `code` reads code.json where the project has no code."""
+    text = shipped("dvc.yaml").read_text(encoding="utf-8")
+    folder = _DEPENDENCY.format(PACKAGE)
+    assert text.count(folder) == 1, "the stage `code` depends on the folder aru/, and no other stage does"
+    return text.replace(folder, _DEPENDENCY.format(code_source(root)))
+
+
+def shipped_section(benchmark: str) -> dict[str, Any] | None:
+    """The parameters of one of the repository's benchmarks (faces, mufac, mucac); None for any other name."""
+    return None if benchmark in TAKEN else parse_yaml(shipped("params.yaml").read_text(encoding="utf-8")).get(benchmark)
+
+
+def project_files(root: Path) -> dict[str, str]:
+    """{name: content} of the files of a new project that nobody has edited yet."""
+    name = Path(root).resolve().name
+    return {
+        "dvc.yaml": pipeline_text(root),
+        "params.yaml": _PARAMS,
+        "thresholds.yaml": _limits().read_text(encoding="utf-8"),
+        "README.md": _README.format(name=name, installed=INSTALLED),
+    }
+
+
+def _limits() -> Path:
+    from aru.audit.thresholds import find_thresholds
+
+    return find_thresholds(Path(__file__).parent)  # which has none of its own: those of the package
+
+
+_PARAMS = """\
+# What differs from the defaults; `aru params` shows all parameters with values, units, limits and meaning.
+# `aru run --set attack.steps=20` edits this file, so that DVC, Prefect and MLflow always agree on what was run.
+# Active benchmarks, each with its archive; `aru data import` adds one with its section.
+benchmarks: {}
+# Which of them ARU unlearns, and which another method; `aru` writes these two lists from the sections' unlearn.method.
+methods:
+  aru: {}
+  peers: {}
+"""
+_README = """\
+# {name}
+
+A project of `aru`: a trained image model forgets people, and what it still knows is measured.
+
+```
+aru data import table PHOTOS.csv --name NAME    # photos with people and labels; `aru data import --help` has the other forms
+aru run                                         # original, unlearned and retrained model, figures, audit, report
+aru audit unlearned                             # exit code 0 pass, 3 inconclusive, 4 fail
+aru ui                                          # the pages of MLflow and Prefect, on this machine
+aru serve                                       # the same every night
+aru doctor                                      # what is missing or out of date here, and what to do
+```
+
+| file | what it is |
+|---|---|
+| `params.yaml` | parameters that differ from the defaults; `aru params` shows all |
+| `dvc.yaml`, `dvc.lock` | the stages, and what made the results that lie in `work/` |
+| `thresholds.yaml` | the limits of the audit: yours to change |
+| `{installed}` | version and digest of the installed `aru`: a new version runs again what it changes |
+| `data/` | archives of photos, followed by DVC, never by git |
+| `work/`, `mlruns/`, `.aru/` | models, figures, secrets: made of personal data, in neither git nor any remote |
+
+Nothing leaves this machine until the DVC remote `store` gets a place: `dvc remote add --local --force store PLACE`.
+"""
