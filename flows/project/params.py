@@ -123,7 +123,7 @@ def propose(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]], *, 
         if old != value:
             changes.append(Change(name, old, value))
     if added:
-        changes = [Change(name, None, value) for name, value in _leaves(checked["data"], "data.") if value is not None]
+        changes = [Change(name, None, value) for name, value in _leaves(plain(values)["data"], "data.") if value is not None]
     settle(content)
     now = dict(_leaves(plain(content[LISTS]), f"{LISTS}."))
     changes += [Change(name, lists.get(name), now.get(name)) for name in {**lists, **now} if lists.get(name) != now.get(name)]
