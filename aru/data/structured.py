@@ -1,4 +1,4 @@
-"""Sets whose targets are no classes: a mask an image, or a dictionary of boxes and labels, from a caller's own datasets."""
+"""Sets whose targets are no classes: a mask an image, a dictionary of boxes and labels, or what a caller's own loss reads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,16 +21,17 @@ class StructuredSet(OwnSet):
     """Some items of a caller's data with structured targets; the same interface as the sets of classes.
 
     Shape:
-        targets: (M, H, W) masks; or (M,) int64, numbers into `annotations`, which are then the targets that `batch` gives.
+        targets: (M, ...), as (M, H, W) masks; or (M,) int64, numbers into `annotations`, which are then the targets that
+        `batch` gives.
     """
 
     annotations: tuple[Annotation, ...] = field(default=(), kw_only=True)
 
     def batch(self, positions: torch.Tensor, device: torch.device) -> tuple[torch.Tensor, Any]:
-        """Inputs on the device, and masks (B, H, W) int64 there or a list of B dictionaries of tensors there."""
+        """Inputs on the device, and targets (B, ...) there, int64 or float32, or a list of B dictionaries of tensors there."""
         inputs, targets = super().batch(positions, device)
         if not self.annotations:
-            return inputs, targets.long()
+            return inputs, targets.float() if targets.is_floating_point() else targets.long()
         found = [self.annotations[int(number)] for number in self.targets[positions]]
         return inputs, [{name: value.to(device) for name, value in one.items()} for one in found]
 
@@ -41,16 +42,16 @@ def structured_sets(
     test: Source | None = None,
     unseen: Source | None = None,
     *,
-    outputs: int,
+    outputs: int | None = None,
     bounds: Bounds = (0.0, 1.0),
     workers: int = 0,
     augmentation: Augmentation | None = None,
 ) -> Sets:
     """The four sets of an unlearning problem whose targets are masks or dictionaries; a set that is not given is empty.
 
-    `outputs`: the classes of pixels or boxes, the background included. `augmentation` sees images alone: colours may change,
-    places must not. Raises InputError as `own_sets` does, and where the targets are of several kinds or shapes, or a class
-    does not lie in 0 to outputs - 1.
+    `outputs`: the classes of pixels or boxes, the background included; without it a target may be any tensor, number or
+    dictionary of tensors. `augmentation` sees images alone: colours may change, places must not. Raises InputError as
+    `own_sets` does, and where the targets are of several kinds or shapes, or a class does not lie in 0 to outputs - 1.
     """
     if not bounds[0] < bounds[1]:
         raise InputError(f"bounds are {bounds}: the first must be less than the second")
@@ -75,7 +76,7 @@ def structured_sets(
             np.empty(0, np.uint8),
             rows,
             targets[start : start + count],
-            outputs,
+            outputs or 0,
             items=items,
             augmentation=augmentation,
             annotations=annotations,
@@ -84,17 +85,19 @@ def structured_sets(
     return Sets(**sets)
 
 
-def _targets(dataset: Dataset[Any], name: str, outputs: int) -> list[torch.Tensor | Annotation]:
+def _targets(dataset: Dataset[Any], name: str, outputs: int | None) -> list[torch.Tensor | Annotation]:
     length = len(dataset)  # type: ignore[arg-type]  # as_dataset has seen that it has one
     return [
         _target(split_item(dataset[index], name)[1], f"item {index} of the {name} set", outputs) for index in range(length)
     ]
 
 
-def _target(target: Any, where: str, outputs: int) -> torch.Tensor | Annotation:
-    """A mask (H, W), in bytes where its classes fit into them, or a dictionary of tensors."""
+def _target(target: Any, where: str, outputs: int | None) -> torch.Tensor | Annotation:
+    """A mask (H, W), in bytes where its classes fit into them, or a dictionary of tensors; without `outputs` any tensor."""
     if isinstance(target, Mapping):
         if not {"boxes", "labels"} <= set(target):
+            if outputs is None:
+                return {key: torch.as_tensor(value) for key, value in target.items()}
             raise InputError(f"{where}: the target has the keys {', '.join(map(str, target))}: boxes and labels are needed")
         found = {key: torch.as_tensor(value) for key, value in target.items()}
         boxes, labels = found["boxes"].float().reshape(-1, 4), found["labels"].long()
@@ -103,6 +106,8 @@ def _target(target: Any, where: str, outputs: int) -> torch.Tensor | Annotation:
         _check_classes(labels, where, outputs)
         return found | {"boxes": boxes, "labels": labels}
     mask = torch.as_tensor(np.array(target) if not isinstance(target, torch.Tensor) else target)
+    if outputs is None:
+        return mask
     mask = mask[0] if mask.ndim == 3 and len(mask) == 1 else mask
     if mask.ndim != 2 or mask.is_floating_point():
         raise InputError(f"{where}: the mask is {mask.dtype} {tuple(mask.shape)}: give whole numbers (H, W), a class a pixel")
@@ -110,8 +115,8 @@ def _target(target: Any, where: str, outputs: int) -> torch.Tensor | Annotation:
     return mask.to(torch.uint8) if outputs <= 256 else mask.long()
 
 
-def _check_classes(classes: torch.Tensor, where: str, outputs: int) -> None:
-    if classes.numel() and not 0 <= int(classes.min()) <= int(classes.max()) < outputs:
+def _check_classes(classes: torch.Tensor, where: str, outputs: int | None) -> None:
+    if outputs is not None and classes.numel() and not 0 <= int(classes.min()) <= int(classes.max()) < outputs:
         raise InputError(
             f"{where}: classes are from {int(classes.min())} to {int(classes.max())}, the model has {outputs}: count from 0, "
             "the background included"
@@ -121,5 +126,5 @@ def _check_classes(classes: torch.Tensor, where: str, outputs: int) -> None:
 def _stacked(masks: list[torch.Tensor]) -> torch.Tensor:
     shapes = sorted({tuple(mask.shape) for mask in masks})
     if len(shapes) > 1:
-        raise InputError(f"masks have different shapes ({', '.join(map(str, shapes))}): resize them in the dataset")
+        raise InputError(f"targets have different shapes ({', '.join(map(str, shapes))}): resize masks in the dataset")
     return torch.stack(masks)

@@ -11,7 +11,10 @@ from aru.methods.registry import METHODS
 
 @dataclass(frozen=True)
 class MethodRow:
-    """needs: the sets whose images are read. parameters: keywords of `aru.unlearn` with the first preset's values."""
+    """needs: the sets whose images are read. parameters: keywords of `aru.unlearn` with the first preset's values.
+
+    accepts: those of fresh=, heads= and loss= that it takes.
+    """
 
     name: str
     needs: tuple[str, ...]
@@ -19,14 +22,18 @@ class MethodRow:
     presets: tuple[str, ...]
     parameters: Mapping[str, Any]
     cannot: str
+    accepts: tuple[str, ...]
 
 
 class MethodTable(list[MethodRow]):
     """The rows, in the order of the registry; as text a table without the parameters."""
 
     def __str__(self) -> str:
-        rows = [("name", "reads", "source", "presets", "cannot")]
-        rows += [(one.name, ", ".join(one.needs), one.source, ", ".join(one.presets), one.cannot) for one in self]
+        rows = [("name", "needs", "accepts", "source", "presets", "cannot")]
+        rows += [
+            (one.name, ", ".join(one.needs), ", ".join(one.accepts), one.source, ", ".join(one.presets), one.cannot)
+            for one in self
+        ]
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -49,7 +56,9 @@ def _row(method: Method) -> MethodRow:
     first = next(iter(method.presets.values())).model_dump(mode="json")
     labels = () if method.multilabel else ("several labels an image",)
     cannot = "; ".join((*labels, *((method.cannot,) if method.cannot else ())))
-    return MethodRow(method.name, method.needs, method.source, tuple(method.presets), dict(_flat(first)), cannot)
+    return MethodRow(
+        method.name, method.needs, method.source, tuple(method.presets), dict(_flat(first)), cannot, method.accepts
+    )
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

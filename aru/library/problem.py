@@ -1,7 +1,7 @@
 """A caller's network and data as methods and metrics take them, checked on one batch before work starts."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,8 @@ from aru.data.datasets import Augmentation, Bounds, OwnSet, Source, own_sets
 from aru.data.images import Sets
 from aru.nets.adapted import Adapted, adapt, unwrapped
 
-_FEW = 2
+FEW = 2
+"""Inputs of each set on which networks are tried before work starts."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,24 @@ class DataOptions:
     workers: int = 0
 
 
-def adapted(network: nn.Module, options: DataOptions) -> Adapted:
+def adapted(network: nn.Module, options: DataOptions, *, raw: bool = False, heads: Sequence[str] = ()) -> Adapted:
     """A wrapped copy of a network, in evaluation mode, all of whose parameters can be trained; the network stays as it is."""
     if not isinstance(network, nn.Module):
         raise InputError(f"the model is a {type(network).__name__}: give a torch.nn.Module")
-    twin = adapt(network, preprocessing=options.preprocessing, bounds=options.bounds)
+    twin = adapt(network, preprocessing=options.preprocessing, bounds=options.bounds, raw=raw, heads=heads)
     twin.requires_grad_(True)
     return twin.eval()
 
 
-def read_sets(model: Adapted, given: Mapping[str, Source | None], options: DataOptions) -> Sets:
-    """The four sets, whose labels fit the logits that the model gives for the first images of each."""
+def check_augmentation(options: DataOptions) -> None:
+    """Refuse what is no augmentation."""
     if not (options.augment is None or options.augment == "mufac" or callable(options.augment)):
         raise InputError(f"augment is {options.augment!r}: give a function of one image, 'mufac', or leave it out")
+
+
+def read_sets(model: Adapted, given: Mapping[str, Source | None], options: DataOptions) -> Sets:
+    """The four sets, whose labels fit the logits that the model gives for the first images of each."""
+    check_augmentation(options)
     sets = own_sets(
         **{name: given.get(name) for name in SETS},  # type: ignore[arg-type]  # forget and retain are always given
         bounds=options.bounds,
@@ -92,7 +98,7 @@ def _outputs(model: Adapted, sets: Sets) -> int:
 def _logits(model: Adapted, data: OwnSet, name: str) -> torch.Tensor:
     """The answers to the first images of a set. Shape: (B, C)."""
     device = next(model.parameters()).device
-    inputs, _ = data.batch(torch.arange(min(_FEW, len(data))), device)
+    inputs, _ = data.batch(torch.arange(min(FEW, len(data))), device)
     shape, kind = tuple(inputs.shape[1:]), type(model.network).__name__
     try:
         with evaluating(model), torch.no_grad():

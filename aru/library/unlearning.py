@@ -1,6 +1,6 @@
 """`aru.unlearn`: a network and data of the caller's own in, an unlearned network of the same kind out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ from aru.compute.device import Compute
 from aru.core.config import Section
 from aru.core.errors import InputError
 from aru.core.progress import Progress
-from aru.core.seeds import draw_seed
 from aru.core.stopwatch import Stopwatch
 from aru.data.datasets import Augmentation, Bounds, OwnSet, Source
 from aru.data.images import Sets
+from aru.library.new_networks import Fresh, network_source
+from aru.library.own_task import Loss, read_task_sets, task_of
 from aru.library.problem import DataOptions, adapted, filled_copy, read_sets
 from aru.library.progress_bar import reporting
 from aru.library.running import computing
@@ -24,13 +25,18 @@ from aru.library.settings import configure
 from aru.methods.aru.masking import Mask
 from aru.methods.aru.pipeline import unlearn as attack_and_reset
 from aru.methods.aru.presets import AruConfig
-from aru.methods.method import Method
-from aru.methods.registry import find
+from aru.methods.method import Method, Option
+from aru.methods.registry import METHODS, find
 from aru.nets.adapted import Adapted
 from aru.train.history import History
+from aru.train.tasks import CLASSIFICATION, Predict, Task
 
-Fresh = nn.Module | Callable[[], nn.Module]
 _PREFIX = "network."
+_REFUSED: Mapping[Option, str] = {
+    "fresh": "draws no weights anew",
+    "heads": "resets no units",
+    "loss": "is defined by the outputs or the labels of a classifier and takes no other loss",
+}
 
 
 @dataclass(frozen=True)
@@ -102,19 +108,27 @@ def unlearn(
     preprocessing: Mapping[str, Any] | None = None,
     augment: Augmentation | None = None,
     fresh: Fresh | None = None,
+    loss: Loss | None = None,
+    predict: Predict | None = None,
+    heads: Sequence[str] = (),
     outputs: int | None = None,
     workers: int = 0,
     **settings: Any,
 ) -> Unlearning:
     """Make a trained network forget some of its training images; the network that is given is not changed.
 
-    model: any classifier, a `torch.nn.Module` that takes a batch of images and gives logits. forget, retain: what it was
-    trained on, as a map-style dataset of (image, label), a data loader over one, or a pair of arrays. method, preset,
+    model: any classifier, a `torch.nn.Module` that takes a batch of images and gives logits, or with `loss` any network.
+    forget, retain: what it was trained on, as a map-style dataset of (image, label), a data loader over one, or a pair of
+    arrays. method, preset,
     settings: as `aru.methods()` lists them; ``mask__ratio=0.3`` sets the parameter `ratio` of the section `mask`. bounds: the
     least and greatest value of float images; preprocessing: ``{"mean": ..., "std": ..., "axis": -3}`` of the network, so that
     noise is bounded in pixels. augment: a function of one image (C, H, W), "mufac" for that benchmark's, or none. fresh: a
-    network with new weights, or a function that makes one, where a layer cannot draw its own. progress: whether a bar is
-    shown, by default in a notebook only; callbacks: called as ``(done, total, text)``.
+    network with new weights, or a function that makes one, from which a method takes them; needed where a layer cannot draw
+    its own. loss: for another task than classification, ``(model, (inputs, targets))`` -> a loss for each sample (B,) or their
+    mean, or "segmentation" or "detection" for torchvision's; targets are then tensors of one shape or dictionaries of
+    tensors, and `outputs` is the number of classes where they have some. predict: ``(model, inputs)`` -> what evaluation will
+    read; it is tried before work starts. heads: the names of the output modules, which ARU's reset spares; by default the
+    classifier. progress: whether a bar is shown, by default in a notebook only; callbacks: called as ``(done, total, text)``.
 
     Parameters that do not require a gradient are unlearned, too: what was trained is not known from that. Raises InputError,
     before work starts, for what the method cannot do with this network or data, TrainingError for a loss that is not finite.
@@ -122,12 +136,16 @@ def unlearn(
     chosen = find(method)
     config = configure(chosen, preset, settings, augmented=augment is not None)
     options = DataOptions(bounds, preprocessing, augment, outputs, workers)
-    working = adapted(model, options)
-    sets = read_sets(working, {"forget": forget, "retain": retain}, options)
-    source = _fresh_network(fresh, working, chosen, seed)
-    _check(chosen, working, config, sets, source)
+    task = task_of(loss, predict)
+    _check_options(chosen, {"fresh": fresh is not None, "loss": loss is not None, "heads": bool(heads)})
+    working = adapted(model, options, raw=loss is not None, heads=heads)
+    given = {"forget": forget, "retain": retain}
+    sets = read_sets(working, given, options) if loss is None else read_task_sets({"model": working}, given, options, task)
+    if fresh is not None:
+        working.drawn = network_source(fresh, working)
+    _check(chosen, working, config, sets, task)
     with computing(device, precision) as compute, reporting(progress, callbacks) as report:
-        result = _run(chosen, working, sets, config, seed, compute, report, source)
+        result = _run(chosen, working, sets, config, seed, compute, report, task)
         mask, noise, history, seconds = result[1:]
         return Unlearning(
             filled_copy(model, result[0].network),
@@ -149,51 +167,41 @@ def _run(
     seed: int,
     compute: Compute,
     progress: Progress,
-    source: nn.Module | None,
+    task: Task,
 ) -> tuple[Any, Mask | None, torch.Tensor | None, History, dict[str, float]]:
     if method.name == "aru" and isinstance(config, AruConfig):
-        made = attack_and_reset(model, sets, config, seed=seed, compute=compute, progress=progress, source=source)
+        made = attack_and_reset(model, sets, config, seed=seed, compute=compute, progress=progress, task=task)
         marked = {name.removeprefix(_PREFIX): marks for name, marks in made.mask.items()}
         return made.model, marked, made.noise, made.history, made.seconds
     watch = Stopwatch()
-    result = method.function(model, sets, config, seed=seed, compute=compute, progress=progress)
+    of_task = {} if task is CLASSIFICATION else {"task": task}  # `accepts` says that the function takes it
+    result = method.function(model, sets, config, seed=seed, compute=compute, progress=progress, **of_task)
     return result, None, None, [], {method.name: watch.seconds}
 
 
-def _fresh_network(fresh: Fresh | None, model: Adapted, method: Method, seed: int) -> Adapted | None:
-    """The network with new values that the caller gave, wrapped as his model is."""
-    if fresh is None:
-        return None
-    if method.name != "aru":
-        raise InputError(f"fresh= gives new values to ARU's reset, {method.name} takes none: leave it out")
-    if isinstance(fresh, nn.Module):
-        new = fresh
-    else:
-        with torch.random.fork_rng():
-            torch.manual_seed(draw_seed(seed, "reset"))
-            new = fresh()
-    if not isinstance(new, nn.Module):
-        raise InputError(f"fresh= made a {type(new).__name__}: a network of the model's kind is needed")
-    wrapped = adapted(new, DataOptions()).cpu()
-    shapes = [{name: tensor.shape for name, tensor in one.state_dict().items()} for one in (model.network, wrapped.network)]
-    for name in sorted(shapes[0].keys() | shapes[1].keys()):
-        if shapes[0].get(name) != shapes[1].get(name):
-            raise InputError(
-                f"fresh= and the model differ at {name!r} (shapes {shapes[1].get(name)} and {shapes[0].get(name)}): give a "
-                "network of the same kind"
-            )
-    return model.around(wrapped.network).cpu()
+def _check_options(method: Method, given: Mapping[Option, bool]) -> None:
+    """Refuse what this method takes no notice of."""
+    for option, is_given in given.items():
+        if is_given and option not in method.accepts:
+            others = ", ".join(name for name, one in METHODS.items() if option in one.accepts)
+            raise InputError(f"{method.name} {_REFUSED[option]}: leave {option}= out, or use one of {others}")
 
 
-def _check(method: Method, model: Adapted, config: Section, sets: Sets, source: nn.Module | None) -> None:
+def _check(method: Method, model: Adapted, config: Section, sets: Sets, task: Task) -> None:
     """Say before work starts what a method cannot do with this network."""
-    if isinstance(config, AruConfig):
+    if isinstance(config, AruConfig) and config.attack.noise != "none":
         example = sets.retain.example()
         if not example.is_floating_point():
-            raise InputError(f"{method.name} adds noise to its inputs, which are {example.dtype}: use a method that does not")
-    if sets.retain.targets.is_floating_point() and not method.multilabel:
+            raise InputError(f"{method.name} adds noise to its inputs, which are {example.dtype}: set attack__noise to 'none'")
+    several = task is CLASSIFICATION and sets.retain.targets.is_floating_point()
+    if several and not method.multilabel:
         raise InputError(f"{method.name} is not defined for several labels an image: use a method that is (`aru.methods()`)")
     if isinstance(sets.retain, OwnSet) and sets.retain.augmentation == "mufac" and sets.retain.shape[0] != 3:
         raise InputError(f"augment is 'mufac', for 3 channels; the images' shape is {sets.retain.shape}: give a function")
-    if method.check is not None and source is None:
+    if isinstance(config, AruConfig) and config.finetune.distillation > 0 and (several or task is not CLASSIFICATION):
+        raise InputError(
+            "finetune.distillation compares outputs of one softmax and is defined for classes alone: set "
+            "finetune__distillation=0"
+        )
+    if method.check is not None:
         method.check(model, config)

@@ -13,8 +13,8 @@ from aru.data.images import Sets
 from aru.methods.method import Method
 from aru.train.batches import BatchOptions, endless, passes, shuffled
 from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
-from aru.train.losses import task_loss
 from aru.train.optimizers import make_optimizer
+from aru.train.tasks import CLASSIFICATION, Task
 
 
 class AdvancedNegGradConfig(DescentConfig):
@@ -28,7 +28,14 @@ class AdvancedNegGradConfig(DescentConfig):
 
 
 def unlearn(
-    model: nn.Module, sets: Sets, config: AdvancedNegGradConfig, *, seed: int, compute: Compute, progress: Progress = silent
+    model: nn.Module,
+    sets: Sets,
+    config: AdvancedNegGradConfig,
+    *,
+    seed: int,
+    compute: Compute,
+    progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> nn.Module:
     """Minimise a CE(D_r) - b CE(D_f), a batch of each a step (arXiv 2302.09880, 2311.02240).
 
@@ -43,8 +50,8 @@ def unlearn(
         for _ in range(config.epochs):
             for images, targets in shuffled(sets.retain, config.batch_size, **options):
                 forget_images, forget_targets = next(forget)
-                kept = task_loss(result(images), targets)
-                lost = task_loss(result(forget_images), forget_targets)
+                kept = task.step(result, images, targets)[0]
+                lost = task.step(result, forget_images, forget_targets)[0]
                 yield Step(config.retain_weight * kept - config.forget_weight * lost)
 
     total = config.epochs * passes(len(sets.retain), config.batch_size)
@@ -71,5 +78,6 @@ METHODS = (
                 epochs=10, batch_size=256, lr=0.01, momentum=0.9, retain_weight=0.95, forget_weight=0.05, batchnorm="eval"
             ),
         },
+        accepts=("loss",),
     ),
 )

@@ -85,5 +85,6 @@ METHODS = (
         multilabel=False,
         check=drawable,
         cannot=NOT_DRAWN,
+        accepts=("fresh",),
     ),
 )

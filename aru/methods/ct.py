@@ -17,6 +17,7 @@ from aru.methods.method import Method
 from aru.nets.adapted import kind_of
 from aru.train.descent import finish, student
 from aru.train.loop import fit
+from aru.train.tasks import CLASSIFICATION, Task
 
 
 class CtConfig(TrainConfig):
@@ -29,12 +30,20 @@ class CtConfig(TrainConfig):
 
 
 def unlearn(
-    model: nn.Module, sets: Sets, config: CtConfig, *, seed: int, compute: Compute, progress: Progress = silent
+    model: nn.Module,
+    sets: Sets,
+    config: CtConfig,
+    *,
+    seed: int,
+    compute: Compute,
+    progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> nn.Module:
     """W[o, i, h, w] <- W[o, i, w, h] for every convolution, then CE(D_r) (arXiv 2406.09073, 2410.01276)."""
     result = student(model, compute)
     transpose(result)
-    fit(result, sets.retain, config, generator=generator(seed, "ct"), compute=compute, progress=progress, text="ct")
+    random = generator(seed, "ct")
+    fit(result, sets.retain, config, generator=random, compute=compute, progress=progress, text="ct", task=task)
     return finish(result)
 
 
@@ -67,5 +76,6 @@ METHODS = (
         {"paper": CtConfig()},
         check=lambda model, config: square_kernels(model),
         cannot="networks without a square convolution kernel",
+        accepts=("loss",),
     ),
 )

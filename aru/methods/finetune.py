@@ -14,7 +14,8 @@ from aru.data.images import Sets
 from aru.methods.method import Method
 from aru.nets.models import batchnorms
 from aru.train.descent import finish, student, with_frozen_statistics
-from aru.train.loop import fit, supervised
+from aru.train.loop import fit
+from aru.train.tasks import CLASSIFICATION, Task
 
 
 class FinetuneMethodConfig(TrainConfig):
@@ -28,11 +29,18 @@ class FinetuneMethodConfig(TrainConfig):
 
 
 def unlearn(
-    model: nn.Module, sets: Sets, config: FinetuneMethodConfig, *, seed: int, compute: Compute, progress: Progress = silent
+    model: nn.Module,
+    sets: Sets,
+    config: FinetuneMethodConfig,
+    *,
+    seed: int,
+    compute: Compute,
+    progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> nn.Module:
     """theta <- theta - lr grad CE(D_r), from the original; forgetting is left to catastrophe."""
     result = student(model, compute)
-    loss = with_frozen_statistics(batchnorms(result), supervised) if config.batchnorm == "eval" else supervised
+    loss = with_frozen_statistics(batchnorms(result), task.step) if config.batchnorm == "eval" else task.step
     fit(
         result,
         sets.retain,
@@ -40,6 +48,7 @@ def unlearn(
         generator=generator(seed, "finetune"),
         compute=compute,
         loss=loss,
+        task=task,
         progress=progress,
         text="fine-tune",
     )
@@ -59,5 +68,6 @@ METHODS = (
                 epochs=5, momentum=0.9, weight_decay=5e-4, schedule="cosine", batchnorm="train"
             ),
         },
+        accepts=("loss",),
     ),
 )

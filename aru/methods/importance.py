@@ -1,7 +1,7 @@
 """Gradients of whole sets, parameter by parameter: what importance and saliency are made of."""
 
 from collections.abc import Iterator
-from typing import TypedDict
+from typing import NotRequired, TypedDict, Unpack
 
 import torch
 from torch import nn
@@ -11,46 +11,53 @@ from aru.core.progress import Progress
 from aru.data.images import ImageSet
 from aru.train.descent import finish, student
 from aru.train.finite import require_finite
-from aru.train.losses import task_loss
+from aru.train.tasks import CLASSIFICATION, Task
 
 Gradients = dict[str, torch.Tensor]
 """By the parameter's name, of its shape."""
 
 
 class GradientOptions(TypedDict):
-    """The keyword arguments of `mean_gradient` and `importance`; `text` is what `progress` is called with."""
+    """The keyword arguments of `mean_gradient` and `importance`.
+
+    text: what `progress` is called with. task: has the loss; without it that of classification.
+    """
 
     batch_size: int
     compute: Compute
     progress: Progress
     text: str
+    task: NotRequired[Task]
 
 
-def mean_gradient(
-    model: nn.Module, data: ImageSet, *, batch_size: int, compute: Compute, progress: Progress, text: str
-) -> Gradients:
+def mean_gradient(model: nn.Module, data: ImageSet, **options: Unpack[GradientOptions]) -> Gradients:
     """The gradient of the mean loss over `data` with respect to every parameter, by name."""
     total: Gradients = {}
-    for count, gradients in batch_gradients(model, data, batch_size=batch_size, compute=compute, progress=progress, text=text):
+    for count, gradients in batch_gradients(model, data, **options):
         _add(total, {name: gradient * (count / len(data)) for name, gradient in gradients.items()})
     return total
 
 
-def importance(
-    model: nn.Module, data: ImageSet, *, batch_size: int, compute: Compute, progress: Progress, text: str
-) -> Gradients:
+def importance(model: nn.Module, data: ImageSet, **options: Unpack[GradientOptions]) -> Gradients:
     """Mean over the batches of the squared gradient of the batch's mean loss: the diagonal Fisher information as SSD
     (arXiv 2308.07707) and SFRon (arXiv 2409.19732) compute it."""
     total: Gradients = {}
     batches = 0
-    for _, gradients in batch_gradients(model, data, batch_size=batch_size, compute=compute, progress=progress, text=text):
+    for _, gradients in batch_gradients(model, data, **options):
         _add(total, {name: gradient.square() for name, gradient in gradients.items()})
         batches += 1
     return {name: value / batches for name, value in total.items()}
 
 
 def batch_gradients(
-    model: nn.Module, data: ImageSet, *, batch_size: int, compute: Compute, progress: Progress, text: str
+    model: nn.Module,
+    data: ImageSet,
+    *,
+    batch_size: int,
+    compute: Compute,
+    progress: Progress,
+    text: str,
+    task: Task = CLASSIFICATION,
 ) -> Iterator[tuple[int, Gradients]]:
     """For each batch, in the set's order: its size, and the gradient of its mean loss.
 
@@ -62,7 +69,7 @@ def batch_gradients(
     for positions in torch.arange(len(data)).split(batch_size):
         images, targets = data.batch(positions, compute.device)
         with compute.autocast():
-            loss = task_loss(placed(images), targets)
+            loss = task.step(placed, images, targets)[0]
         require_finite(loss, "the model's loss on its own training images", ": train the original again")
         values = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True, materialize_grads=True)
         yield len(positions), dict(zip(parameters, values, strict=True))

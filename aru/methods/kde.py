@@ -15,6 +15,7 @@ from aru.core.seeds import draw_seed, generator
 from aru.data.images import Sets
 from aru.methods.method import Method, require_classes
 from aru.nets.adapted import kind_of
+from aru.nets.fresh import drawn_by_caller
 from aru.nets.models import classifier_layer
 from aru.train.descent import finish, student, teacher
 from aru.train.loop import Loss, fit
@@ -42,7 +43,7 @@ def unlearn(
     """
     require_classes(sets, "kde")
     fixed, result = teacher(model, compute), student(model, compute)
-    reset_ends(result, seed=draw_seed(seed, "kde/init"))
+    reset_ends(result, seed=draw_seed(seed, "kde/init"), drawn=drawn_by_caller(model, seed=draw_seed(seed, "kde/init")))
     warmup = config.model_copy(update={"epochs": config.warmup_epochs, "lr": config.warmup_lr, "schedule": "constant"})
     random = generator(seed, "kde")
     for stage, text, labelled in ((warmup, "kde warm-up", False), (config, "kde", True)):
@@ -75,8 +76,12 @@ def distilling(fixed: nn.Module, temperature: float, *, labelled: bool) -> Loss:
     return loss
 
 
-def reset_ends(model: nn.Module, *, seed: int) -> None:
-    """Draw the first convolution and the classifier anew, by PyTorch's own initialisation, in place."""
+def reset_ends(model: nn.Module, *, seed: int, drawn: nn.Module | None = None) -> None:
+    """Draw the first convolution and the classifier anew, in place: from `drawn`, else by PyTorch's own initialisation."""
+    if drawn is not None:
+        for module, new in zip(ends(model), ends(drawn), strict=True):
+            module.load_state_dict(new.state_dict())
+        return
     for module in ends(model):
         place = module.weight.device
         with torch.random.fork_rng(devices=[]):
@@ -104,5 +109,6 @@ METHODS = (
         multilabel=False,
         check=lambda model, config: ends(model),
         cannot="networks without a convolution",
+        accepts=("fresh",),
     ),
 )

@@ -14,8 +14,8 @@ from aru.data.images import Sets
 from aru.methods.method import Method
 from aru.train.batches import passes, shuffled
 from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
-from aru.train.losses import task_loss
 from aru.train.optimizers import make_optimizer
+from aru.train.tasks import CLASSIFICATION, Task
 
 
 class L1SparseConfig(DescentConfig):
@@ -29,7 +29,14 @@ class L1SparseConfig(DescentConfig):
 
 
 def unlearn(
-    model: nn.Module, sets: Sets, config: L1SparseConfig, *, seed: int, compute: Compute, progress: Progress = silent
+    model: nn.Module,
+    sets: Sets,
+    config: L1SparseConfig,
+    *,
+    seed: int,
+    compute: Compute,
+    progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> nn.Module:
     """Minimise CE(D_r) + a_e ||theta||_1, a_e = a (1 - e / (E - E_free)), zero from then on (arXiv 2304.04934)."""
     result = student(model, compute, batchnorm=config.batchnorm)
@@ -42,7 +49,7 @@ def unlearn(
             for images, targets in shuffled(
                 sets.retain, config.batch_size, generator=random, compute=compute, augmented=config.augment
             ):
-                yield Step(task_loss(result(images), targets) + weight * l1_norm(result))
+                yield Step(task.step(result, images, targets)[0] + weight * l1_norm(result))
 
     descend(
         steps(),
@@ -65,4 +72,14 @@ def l1_norm(model: nn.Module) -> torch.Tensor:
     return torch.stack([parameter.float().abs().sum() for parameter in model.parameters()]).sum()
 
 
-METHODS = (Method("l1-sparse", L1SparseConfig, unlearn, (RETAIN,), "arXiv 2304.04934", {"paper": L1SparseConfig()}),)
+METHODS = (
+    Method(
+        "l1-sparse",
+        L1SparseConfig,
+        unlearn,
+        (RETAIN,),
+        "arXiv 2304.04934",
+        {"paper": L1SparseConfig()},
+        accepts=("loss",),
+    ),
+)

@@ -14,7 +14,8 @@ from aru.methods.method import NOT_DRAWN, Method, drawable
 from aru.nets.blocks import frozen_modules, last_blocks
 from aru.nets.fresh import fresh
 from aru.train.descent import finish, student, with_frozen_statistics
-from aru.train.loop import fit, supervised
+from aru.train.loop import fit
+from aru.train.tasks import CLASSIFICATION, Task
 
 
 class LastBlocksConfig(TrainConfig):
@@ -27,14 +28,30 @@ class LastBlocksConfig(TrainConfig):
 
 
 def catastrophic_forgetting(
-    model: nn.Module, sets: Sets, config: LastBlocksConfig, *, seed: int, compute: Compute, progress: Progress = silent
+    model: nn.Module,
+    sets: Sets,
+    config: LastBlocksConfig,
+    *,
+    seed: int,
+    compute: Compute,
+    progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> nn.Module:
     """CF-k: theta = (theta_frozen, theta_k), theta_k <- theta_k - lr grad CE(D_r) (arXiv 2201.06640)."""
-    return _train_last(student(model, compute), sets, config, seed=seed, compute=compute, progress=progress, text="cf-k")
+    return _train_last(
+        student(model, compute), sets, config, seed=seed, compute=compute, progress=progress, text="cf-k", task=task
+    )
 
 
 def exact_unlearning(
-    model: nn.Module, sets: Sets, config: LastBlocksConfig, *, seed: int, compute: Compute, progress: Progress = silent
+    model: nn.Module,
+    sets: Sets,
+    config: LastBlocksConfig,
+    *,
+    seed: int,
+    compute: Compute,
+    progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> nn.Module:
     """EU-k: as CF-k, but theta_k is drawn anew first, so that the last k blocks never saw D_f (arXiv 2201.06640)."""
     result = student(model, compute)
@@ -42,11 +59,19 @@ def exact_unlearning(
     with torch.no_grad():
         for old, new in zip(last_blocks(result, config.blocks), last_blocks(drawn, config.blocks), strict=True):
             old.load_state_dict(new.state_dict())
-    return _train_last(result, sets, config, seed=seed, compute=compute, progress=progress, text="eu-k")
+    return _train_last(result, sets, config, seed=seed, compute=compute, progress=progress, text="eu-k", task=task)
 
 
 def _train_last(
-    model: nn.Module, sets: Sets, config: LastBlocksConfig, *, seed: int, compute: Compute, progress: Progress, text: str
+    model: nn.Module,
+    sets: Sets,
+    config: LastBlocksConfig,
+    *,
+    seed: int,
+    compute: Compute,
+    progress: Progress,
+    text: str,
+    task: Task,
 ) -> nn.Module:
     trained = last_blocks(model, config.blocks)
     model.requires_grad_(False)
@@ -58,7 +83,8 @@ def _train_last(
         config,
         generator=generator(seed, text),
         compute=compute,
-        loss=with_frozen_statistics(frozen_modules(model, trained), supervised),
+        loss=with_frozen_statistics(frozen_modules(model, trained), task.step),
+        task=task,
         progress=progress,
         text=text,
     )
@@ -76,6 +102,7 @@ METHODS = (
             "benchmark": LastBlocksConfig(blocks=3, epochs=2, lr=1e-3, momentum=0.0, weight_decay=0.0, schedule="constant"),
             "deepunlearn": LastBlocksConfig(),
         },
+        accepts=("loss",),
     ),
     Method(
         "eu-k",
@@ -86,5 +113,6 @@ METHODS = (
         {"deepunlearn": LastBlocksConfig()},
         check=drawable,
         cannot=NOT_DRAWN,
+        accepts=("fresh", "loss"),
     ),
 )

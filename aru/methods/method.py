@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import ValidationError
 from torch import nn
@@ -31,6 +31,10 @@ class Unlearn(Protocol):
         ...
 
 
+Option = Literal["fresh", "heads", "loss"]
+"""What `aru.unlearn` hands to some methods only."""
+
+
 @dataclass(frozen=True)
 class Method:
     """One entry of the registry; the first preset is the default."""
@@ -45,6 +49,7 @@ class Method:
     deterministic: bool = False  # by nature: the seed makes no difference
     check: Callable[[nn.Module, Any], object] | None = None  # InputError for a network that it cannot unlearn
     cannot: str = ""  # what `check` refuses, in words
+    accepts: tuple[Option, ...] = ()  # fresh: it draws weights anew; heads: it resets units; loss: `function` has `task`
 
     def configure(self, preset: str | None = None, **changes: Any) -> Section:
         """The preset's parameters with some changed; sections inside take dictionaries."""
@@ -63,7 +68,7 @@ class Method:
         return f"{self.name}: unknown parameter {name!r}{did_you_mean(name, self.config.model_fields)}"
 
 
-NOT_DRAWN = "layers that cannot be drawn anew"
+NOT_DRAWN = "layers that cannot be drawn anew, without fresh="
 
 
 def drawable(model: nn.Module, config: Any) -> None:

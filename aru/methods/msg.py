@@ -12,17 +12,18 @@ from aru.core.config import MaskConfig, ResetConfig
 from aru.core.errors import InputError
 from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
-from aru.core.seeds import generator
+from aru.core.seeds import draw_seed, generator
 from aru.data.images import Sets
 from aru.methods.aru.masking import Mask, gradients, select
 from aru.methods.aru.resetting import replace_units
 from aru.methods.method import Method
 from aru.nets.adapted import kind_of
-from aru.nets.units import unit_weights
+from aru.nets.fresh import drawn_by_caller
+from aru.nets.units import unit_layers, unit_weights
 from aru.train.batches import passes, sample, shuffled
 from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
-from aru.train.losses import task_loss
 from aru.train.optimizers import make_optimizer, set_lr
+from aru.train.tasks import CLASSIFICATION, Task
 
 
 class MsgConfig(DescentConfig):
@@ -35,14 +36,24 @@ class MsgConfig(DescentConfig):
 
 
 def unlearn(
-    model: nn.Module, sets: Sets, config: MsgConfig, *, seed: int, compute: Compute, progress: Progress = silent
+    model: nn.Module,
+    sets: Sets,
+    config: MsgConfig,
+    *,
+    seed: int,
+    compute: Compute,
+    progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> nn.Module:
     """g = grad[CE(R') - CE(D_f)], R' of D_f's size from D_r; the weights of smallest |g| in each convolution are drawn from
     Kaiming's normal (fan-out), then CE(D_r) with the gradients of the others scaled (arXiv 2406.09073, 2410.01276)."""
     random = generator(seed, "msg")
-    mask = smallest(model, sets, config, generator=random, compute=compute)
+    mask = smallest(model, sets, config, generator=random, compute=compute, task=task)
+    drawn = drawn_by_caller(model, seed=draw_seed(seed, "msg/init")) or kaiming(model, generator=random)
     result = student(
-        redrawn(model, mask, generator=random, example=sets.retain.example()), compute, batchnorm=config.batchnorm
+        replace_units(model, drawn, mask, ResetConfig(batchnorm=False), example=sets.retain.example()),
+        compute,
+        batchnorm=config.batchnorm,
     )
     factors = gradient_factors(result, mask, config.kept_factor)
     optimizer = make_optimizer(result.parameters(), config)
@@ -58,7 +69,7 @@ def unlearn(
             for images, targets in shuffled(
                 sets.retain, config.batch_size, generator=random, compute=compute, augmented=config.augment
             ):
-                yield Step(task_loss(result(images), targets), grad_hook=scale)
+                yield Step(task.step(result, images, targets)[0], grad_hook=scale)
 
     total = config.epochs * passes(len(sets.retain), config.batch_size)
     descend(steps(), optimizer, compute=compute, generator=random, step_done=counter(progress, total, "msg"))
@@ -66,30 +77,41 @@ def unlearn(
 
 
 def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
-    """All convolutions by name; a network without one is refused."""
-    found = {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
+    """All convolutions but the classifier, by name; a network without one is refused."""
+    layers = unit_layers(model)
+    found = {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d) and name in layers}
     if not found:
-        raise InputError(f"{kind_of(model)} has no convolution, and this method acts on nothing else: use another")
+        raise InputError(
+            f"{kind_of(model)} has no convolution before its classifier, and this method acts on nothing else: use another"
+        )
     return found
 
 
-def smallest(model: nn.Module, sets: Sets, config: MsgConfig, *, generator: torch.Generator, compute: Compute) -> Mask:
+def smallest(
+    model: nn.Module,
+    sets: Sets,
+    config: MsgConfig,
+    *,
+    generator: torch.Generator,
+    compute: Compute,
+    task: Task = CLASSIFICATION,
+) -> Mask:
     """Per layer the weights to be drawn anew: exactly round(ratio n) of each convolution, none of other layers."""
     names = convolutions(model)
     measure = MaskConfig(unit="weight", select="smallest", ratio=config.ratio, batch_size=config.batch_size)
     alike = sample(sets.retain, len(sets.forget), generator=generator)
-    kept, lost = (gradients(model, data, measure, compute=compute) for data in (alike, sets.forget))
+    kept, lost = (gradients(model, data, measure, compute=compute, task=task) for data in (alike, sets.forget))
     scores = {name: (kept[name] - lost[name]).abs() for name in names}
     nothing = {name: torch.zeros(weight.shape, dtype=torch.bool) for name, weight in unit_weights(model).items()}
     return {**nothing, **select(scores, measure, generator=generator)}
 
 
-def redrawn(model: nn.Module, mask: Mask, *, generator: torch.Generator, example: torch.Tensor) -> nn.Module:
-    """A copy of the model with the masked weights from Kaiming's normal distribution (fan-out, ReLU)."""
+def kaiming(model: nn.Module, *, generator: torch.Generator) -> nn.Module:
+    """A copy of the model with convolutions drawn from Kaiming's normal distribution (fan-out, ReLU)."""
     drawn = copy.deepcopy(model).cpu()
     for layer in convolutions(drawn).values():
         nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu", generator=generator)
-    return replace_units(model, drawn, mask, ResetConfig(batchnorm=False), example=example)
+    return drawn
 
 
 def gradient_factors(model: nn.Module, mask: Mask, kept: float) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -114,5 +136,6 @@ METHODS = (
         {"paper": MsgConfig()},
         check=lambda model, config: convolutions(model),
         cannot="networks without a convolution",
+        accepts=("fresh", "loss"),
     ),
 )

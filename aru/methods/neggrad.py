@@ -13,8 +13,8 @@ from aru.data.images import Sets
 from aru.methods.method import Method
 from aru.train.batches import endless, passes
 from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
-from aru.train.losses import task_loss
 from aru.train.optimizers import make_optimizer
+from aru.train.tasks import CLASSIFICATION, Task
 
 
 class NegGradConfig(DescentConfig):
@@ -26,7 +26,14 @@ class NegGradConfig(DescentConfig):
 
 
 def unlearn(
-    model: nn.Module, sets: Sets, config: NegGradConfig, *, seed: int, compute: Compute, progress: Progress = silent
+    model: nn.Module,
+    sets: Sets,
+    config: NegGradConfig,
+    *,
+    seed: int,
+    compute: Compute,
+    progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> nn.Module:
     """theta <- theta + lr grad CE(D_f) (Golatkar et al. 2020; arXiv 2311.02240). Nothing holds the rest in place."""
     result = student(model, compute, batchnorm=config.batchnorm)
@@ -36,7 +43,7 @@ def unlearn(
     def steps() -> Iterator[Step]:
         batches = endless(sets.forget, config.batch_size, generator=random, compute=compute, augmented=config.augment)
         for _, (images, targets) in zip(range(total), batches, strict=False):
-            yield Step(-task_loss(result(images), targets))
+            yield Step(-task.step(result, images, targets)[0])
 
     descend(
         steps(),
@@ -48,4 +55,14 @@ def unlearn(
     return finish(result)
 
 
-METHODS = (Method("neggrad", NegGradConfig, unlearn, (FORGET,), "arXiv 2311.02240", {"benchmark": NegGradConfig()}),)
+METHODS = (
+    Method(
+        "neggrad",
+        NegGradConfig,
+        unlearn,
+        (FORGET,),
+        "arXiv 2311.02240",
+        {"benchmark": NegGradConfig()},
+        accepts=("loss",),
+    ),
+)

@@ -12,6 +12,7 @@ from aru.methods.method import NOT_DRAWN, Method, drawable
 from aru.nets.fresh import fresh
 from aru.train.descent import finish
 from aru.train.loop import fit
+from aru.train.tasks import CLASSIFICATION, Task
 
 
 class RetrainConfig(TrainConfig):
@@ -19,14 +20,30 @@ class RetrainConfig(TrainConfig):
 
 
 def unlearn(
-    model: nn.Module, sets: Sets, config: RetrainConfig, *, seed: int, compute: Compute, progress: Progress = silent
+    model: nn.Module,
+    sets: Sets,
+    config: RetrainConfig,
+    *,
+    seed: int,
+    compute: Compute,
+    progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> nn.Module:
     """theta = train(theta_init, D_r): from scratch, on the retain set alone.
 
     With the seed of a run it ends in the weights of that run's stage 'retrain'.
     """
     result = fresh(model, seed=draw_seed(seed, "retrain/init"))
-    fit(result, sets.retain, config, generator=generator(seed, "retrain"), compute=compute, progress=progress, text="retrain")
+    fit(
+        result,
+        sets.retain,
+        config,
+        generator=generator(seed, "retrain"),
+        compute=compute,
+        progress=progress,
+        text="retrain",
+        task=task,
+    )
     return finish(result)
 
 
@@ -40,5 +57,6 @@ METHODS = (
         {"benchmark": RetrainConfig()},
         check=drawable,
         cannot=NOT_DRAWN,
+        accepts=("fresh", "loss"),
     ),
 )

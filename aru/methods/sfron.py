@@ -16,8 +16,8 @@ from aru.methods.method import Method
 from aru.methods.salun import Mask, mask_gradients
 from aru.train.batches import BatchOptions, endless
 from aru.train.descent import Step, StepConfig, cosine, counter, descend, finish, student
-from aru.train.losses import task_loss
 from aru.train.optimizers import make_optimizer, set_lr
+from aru.train.tasks import CLASSIFICATION, Task
 
 _TINY = 1e-15  # the source's, against division by zero
 
@@ -36,11 +36,18 @@ class SfronConfig(StepConfig):
 
 
 def unlearn(
-    model: nn.Module, sets: Sets, config: SfronConfig, *, seed: int, compute: Compute, progress: Progress = silent
+    model: nn.Module,
+    sets: Sets,
+    config: SfronConfig,
+    *,
+    seed: int,
+    compute: Compute,
+    progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> nn.Module:
     """Every step theta <- theta - lr grad CE(D_r); every fifth first theta <- theta + lr c_t m grad sum w_i CE_i(D_f),
     m = 1[F_f / F_r >= threshold], w_i ~ CE_i^-exponent (arXiv 2409.19732)."""
-    mask = balanced_saliency(model, sets, config, compute=compute)
+    mask = balanced_saliency(model, sets, config, compute=compute, task=task)
     result = student(model, compute, batchnorm=config.batchnorm)
     random, optimizer = generator(seed, "sfron"), make_optimizer(result.parameters(), config)
 
@@ -55,10 +62,10 @@ def unlearn(
             set_lr(optimizer, cosine(config.lr, number, config.iterations))
             if number % config.every == 0:
                 images, targets = next(forget)
-                losses = task_loss(result(images), targets, reduction="none")
+                losses = task.losses(result, images, targets)
                 yield Step(-cosine(config.strength, number, config.iterations) * adaptive(losses, config.exponent), restrain)
             images, targets = next(retain)
-            yield Step(task_loss(result(images), targets))
+            yield Step(task.step(result, images, targets)[0])
 
     total = config.iterations + -(-config.iterations // config.every)
     descend(steps(), optimizer, compute=compute, generator=random, step_done=counter(progress, total, "sfron"))
@@ -66,14 +73,23 @@ def unlearn(
 
 
 def adaptive(losses: torch.Tensor, exponent: float) -> torch.Tensor:
-    """Weighted mean of losses (B,): weights l^-exponent, normalised, held fixed, so that what is forgotten counts little."""
+    """Weighted mean of losses (B,): weights l^-exponent, normalised, held fixed, so that what is forgotten counts little.
+
+    A loss that is a mean already stays as it is.
+    """
     weights = 1 / (losses.detach() ** exponent + _TINY)
     return (weights / weights.sum() * losses).sum()
 
 
-def balanced_saliency(model: nn.Module, sets: Sets, config: SfronConfig, *, compute: Compute) -> Mask:
+def balanced_saliency(model: nn.Module, sets: Sets, config: SfronConfig, *, compute: Compute, task: Task) -> Mask:
     """True where a weight's importance to forget is at least `threshold` times that to retain."""
-    options: GradientOptions = {"batch_size": config.batch_size, "compute": compute, "progress": silent, "text": "sfron"}
+    options: GradientOptions = {
+        "batch_size": config.batch_size,
+        "compute": compute,
+        "progress": silent,
+        "text": "sfron",
+        "task": task,
+    }
     return at_least(importance(model, sets.forget, **options), importance(model, sets.retain, **options), config.threshold)
 
 
@@ -82,4 +98,14 @@ def at_least(forget: Gradients, retain: Gradients, threshold: float) -> Mask:
     return {name: (forget[name] + _TINY) / (retain[name] + _TINY) >= threshold for name in forget}
 
 
-METHODS = (Method("sfron", SfronConfig, unlearn, (FORGET, RETAIN), "arXiv 2409.19732", {"paper": SfronConfig()}),)
+METHODS = (
+    Method(
+        "sfron",
+        SfronConfig,
+        unlearn,
+        (FORGET, RETAIN),
+        "arXiv 2409.19732",
+        {"paper": SfronConfig()},
+        accepts=("loss",),
+    ),
+)

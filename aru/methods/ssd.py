@@ -12,6 +12,7 @@ from aru.data.images import Sets
 from aru.methods.importance import GradientOptions, Gradients, importance
 from aru.methods.method import Method
 from aru.train.descent import finish
+from aru.train.tasks import CLASSIFICATION, Task
 
 
 class SsdConfig(Section):
@@ -23,13 +24,26 @@ class SsdConfig(Section):
 
 
 def unlearn(
-    model: nn.Module, sets: Sets, config: SsdConfig, *, seed: int, compute: Compute, progress: Progress = silent
+    model: nn.Module,
+    sets: Sets,
+    config: SsdConfig,
+    *,
+    seed: int,
+    compute: Compute,
+    progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> nn.Module:
     """theta_i <- theta_i min(lam F_D,i / F_f,i, 1) where F_f,i > alpha F_D,i (arXiv 2308.07707).
 
     F_D and F_f are the importances over forget and retain together, and over forget alone. Nothing is random.
     """
-    options: GradientOptions = {"batch_size": config.batch_size, "compute": compute, "progress": progress, "text": "ssd"}
+    options: GradientOptions = {
+        "batch_size": config.batch_size,
+        "compute": compute,
+        "progress": progress,
+        "text": "ssd",
+        "task": task,
+    }
     of_all, of_forget = importance(model, sets.train, **options), importance(model, sets.forget, **options)
     result = compute.placed_copy(model)
     dampen(result, of_all, of_forget, config)
@@ -46,5 +60,14 @@ def dampen(model: nn.Module, of_all: Gradients, of_forget: Gradients, config: Ss
 
 
 METHODS = (
-    Method("ssd", SsdConfig, unlearn, (FORGET, RETAIN), "arXiv 2308.07707", {"paper": SsdConfig()}, deterministic=True),
+    Method(
+        "ssd",
+        SsdConfig,
+        unlearn,
+        (FORGET, RETAIN),
+        "arXiv 2308.07707",
+        {"paper": SsdConfig()},
+        deterministic=True,
+        accepts=("loss",),
+    ),
 )

@@ -1,7 +1,7 @@
 """A caller's network as methods see one: inputs in [0, 1] go in, one tensor of logits comes out."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from aru.core.errors import InputError
+from aru.core.suggestions import did_you_mean
 
 Bounds = tuple[float, float]
 
@@ -29,19 +30,31 @@ class Adapted(nn.Module):
     """Wraps a network without changing it: bounds and normalisation before it, `.logits` taken out of what it returns.
 
     Noise is then bounded in pixels, although the network sees normalised images. The parameters are the network's own objects;
-    whoever trains a copy copies this module, not the network.
+    whoever trains a copy copies this module, not the network. With `raw` it returns what the network returns, for a loss of
+    the caller's own. `heads`: the names of the network's output layers, where the caller names them. `drawn`: makes a new
+    network of this kind, where the caller has such a function (`aru.nets.fresh`).
     """
 
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, network: nn.Module, *, preprocessing: Preprocessing | None = None, bounds: Bounds = (0.0, 1.0)) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        preprocessing: Preprocessing | None = None,
+        bounds: Bounds = (0.0, 1.0),
+        raw: bool = False,
+        heads: tuple[str, ...] = (),
+        drawn: Callable[[], nn.Module] | None = None,
+    ) -> None:
         super().__init__()
         if not bounds[0] < bounds[1]:
             raise InputError(f"bounds are {bounds}: the first must be less than the second")
         wanted = preprocessing or Preprocessing()
         self.network = network
         self.bounds = bounds
+        self.raw, self.heads, self.drawn = raw, heads, drawn
         # Not persistent: they belong to the wrapper, and the weights that are saved are the network's.
         for name, value in (("mean", wanted.mean), ("std", wanted.std)):
             self.register_buffer(name, _along(value, wanted.axis, name), persistent=False)
@@ -55,20 +68,33 @@ class Adapted(nn.Module):
         twin._buffers = {name: None if buffer is None else buffer.clone() for name, buffer in self._buffers.items()}
         return twin
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Logits of inputs in [0, 1]; whole numbers, as of tokens, pass as they are."""
-        if inputs.is_floating_point():
-            low, high = self.bounds
-            inputs = inputs if self.bounds == (0.0, 1.0) else low + inputs * (high - low)
-            inputs = (inputs - self.mean) / self.std
-        return logits_of(self.network(inputs))
+    def forward(self, inputs: torch.Tensor | list[torch.Tensor], *others: Any) -> Any:
+        """Logits of inputs in [0, 1], a tensor or a list of images, as detectors take them; whole numbers pass as they are."""
+        prepared = [self._prepared(image) for image in inputs] if isinstance(inputs, list) else self._prepared(inputs)
+        output = self.network(prepared, *others)
+        return output if self.raw else logits_of(output)
+
+    def _prepared(self, inputs: torch.Tensor) -> torch.Tensor:
+        if not inputs.is_floating_point():
+            return inputs
+        low, high = self.bounds
+        inputs = inputs if self.bounds == (0.0, 1.0) else low + inputs * (high - low)
+        return (inputs - self.mean) / self.std
 
 
-def adapt(network: nn.Module, *, preprocessing: Mapping[str, Any] | None = None, bounds: Bounds = (0.0, 1.0)) -> Adapted:
+def adapt(
+    network: nn.Module,
+    *,
+    preprocessing: Mapping[str, Any] | None = None,
+    bounds: Bounds = (0.0, 1.0),
+    raw: bool = False,
+    heads: Sequence[str] = (),
+) -> Adapted:
     """A wrapper around a copy of the network, in float32 and uncompiled, on its own device; the network stays as it is.
 
     A network from `torch.compile`, `DataParallel` or `DistributedDataParallel` is taken out of its wrapper first. Raises
-    InputError for a key of `preprocessing` other than mean, std and axis, and for a network without parameters.
+    InputError for a key of `preprocessing` other than mean, std and axis, for a network without parameters, and for a name
+    in `heads` that is no module of the network.
     """
     unknown = sorted(set(preprocessing or {}) - {"mean", "std", "axis"})
     if unknown:
@@ -76,8 +102,15 @@ def adapt(network: nn.Module, *, preprocessing: Mapping[str, Any] | None = None,
     plain = unwrapped(network)
     if next(plain.parameters(), None) is None:
         raise InputError(f"{type(plain).__name__} has no parameters: there is nothing to unlearn")
+    modules = [name for name, _ in plain.named_modules() if name]
+    if isinstance(heads, str):
+        raise InputError(f"heads is {heads!r}: give a list of names, as [{heads!r}]")
+    for name in heads:
+        if name not in modules:
+            raise InputError(f"heads: {type(plain).__name__} has no module {name!r}{did_you_mean(name, modules)}")
     twin = copy.deepcopy(plain).float()
-    return Adapted(twin, preprocessing=Preprocessing(**preprocessing) if preprocessing else None, bounds=bounds)
+    normalised = Preprocessing(**preprocessing) if preprocessing else None
+    return Adapted(twin, preprocessing=normalised, bounds=bounds, raw=raw, heads=tuple(heads))
 
 
 def unwrapped(network: nn.Module) -> nn.Module:

@@ -19,11 +19,16 @@ from aru.nets.models import TIMM, build, classifier_layer, names
 def fresh(model: nn.Module, *, seed: int, only: Collection[str] | None = None) -> nn.Module:
     """A model like `model` with weights drawn anew; the same seed gives the same weights, no global state changes.
 
-    A model of the registry is recognised by its class and shapes and built by its name. Any other is copied and each
-    module initialised by its own ``reset_parameters``; a parameter that no module can draw anew is an InputError, where
-    `only`, the names of the modules whose values will be used, is None or has that module.
+    Where the caller of the library gave a function that makes such a network, it is called. A model of the registry is
+    recognised by its class and shapes and built by its name. Any other is copied and each module initialised by its own
+    ``reset_parameters``; a parameter that no module can draw anew is an InputError, where `only`, the names of the modules
+    whose values will be used, is None or has that module.
     """
     if isinstance(model, Adapted):
+        if model.drawn is not None:
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                return model.around(model.drawn()).cpu()
         inner = None if only is None else {name.removeprefix("network.") for name in only}
         return model.around(fresh(model.network, seed=seed, only=inner))
     name = registered_name(model)
@@ -43,6 +48,11 @@ def fresh(model: nn.Module, *, seed: int, only: Collection[str] | None = None) -
                     "module a method reset_parameters, or give fresh=, a function that makes a new network of this kind"
                 )
     return result
+
+
+def drawn_by_caller(model: nn.Module, *, seed: int) -> nn.Module | None:
+    """`fresh` where the caller of the library gave new values; None where he did not."""
+    return fresh(model, seed=seed) if isinstance(model, Adapted) and model.drawn is not None else None
 
 
 def registered_name(model: nn.Module) -> str | None:

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from aru.core.errors import InputError
+from aru.nets.adapted import Adapted
 from aru.nets.models import classifier
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -47,18 +48,19 @@ class UnitLayer:
 
 
 def unit_layers(model: nn.Module) -> dict[str, UnitLayer]:
-    """All layers with units, by name and in the order of the modules; the classifier is left out: it has its own switch.
+    """All layers with units, by name and in the order of the modules; those in `heads` are left out.
 
     Convolutions of one to three dimensions, transposed ones of one group, Linear layers, the projections of attention, and
     recurrent layers, of which a unit is one row: what one gate of one hidden value reads. A weight that two layers share
     counts once. Embeddings and the weights of norms have no units of this kind. Raises InputError for a layer whose weight is
     computed anew at each pass, as weight_norm does: values written into it would be lost.
     """
-    last = classifier(model)
+    spared = heads(model)
     found: dict[str, UnitLayer] = {}
     seen: set[int] = set()
     for name, module in model.named_modules():
-        for suffix, layer in _of_module(name, module).items() if name != last else ():
+        outside = not any(name == head or name.startswith(f"{head}.") for head in spared)
+        for suffix, layer in _of_module(name, module).items() if outside else ():
             if layer.weight not in dict(module.named_parameters(recurse=False)):
                 raise InputError(
                     f"{name} ({type(module).__name__}) has a {layer.weight} that is computed from other parameters, so that "
@@ -70,6 +72,12 @@ def unit_layers(model: nn.Module) -> dict[str, UnitLayer]:
                 seen.add(weight)
                 found[f"{name}{suffix}"] = layer
     return found
+
+
+def heads(model: nn.Module) -> tuple[str, ...]:
+    """The names of the output layers, which keep their units: those that the caller named, else the classifier."""
+    named = model.heads if isinstance(model, Adapted) else ()
+    return tuple(f"network.{name}" for name in named) or (classifier(model),)
 
 
 def unit_weights(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -61,7 +61,7 @@ def test_dictionaries_come_as_a_list() -> None:
         ),
         (
             [(torch.zeros(3, 4, 4), torch.zeros(4, 4, dtype=torch.int64)), (torch.zeros(3, 4, 4), torch.zeros(2, 2).long())],
-            "masks have different shapes",
+            "targets have different shapes",
         ),
     ],
 )

@@ -152,7 +152,7 @@ def no_work(done, total, text):
             {"retain": (torch.rand(4, 3, 16, 16), torch.tensor([0, 1, 2, 8]))},
             "retain set has the label 8",
         ),
-        ({"method": "scrub", "fresh": small_net}, "scrub takes none"),
+        ({"method": "scrub", "fresh": small_net}, "scrub draws no weights anew: leave fresh= out"),
     ],
 )
 def test_what_is_wrong_is_said_before_work_starts(options, message):

@@ -12,7 +12,6 @@ from aru.methods import amun, ct, fcs, kde, msg, sfron, ssd
 from aru.methods.importance import importance, mean_gradient
 from aru.methods.registry import METHODS
 from aru.nets.models import build
-from aru.nets.units import unit_weights
 from aru.train.loop import predict
 from aru.train.losses import task_loss
 from tests.helpers.toys import CPU, generator, image_set, same_weights, sets, small_net
@@ -94,11 +93,9 @@ def test_msg_draws_the_marked_weights_anew_and_nothing_else():
 
 def test_msg_draws_from_kaiming_s_normal_by_fan_out():
     model = build("resnet18", 8)
-    layer = model.layer4[1].conv2
-    mask = {name: torch.zeros_like(weight, dtype=torch.bool) for name, weight in unit_weights(model).items()}
-    mask["layer4.1.conv2"][:] = True
-    drawn = msg.redrawn(model, mask, generator=generator(), example=torch.zeros(1, 3, 32, 32)).layer4[1].conv2.weight
-    assert drawn.std().item() == pytest.approx(math.sqrt(2 / (512 * 9)), rel=0.01) and not torch.equal(drawn, layer.weight)
+    drawn = msg.kaiming(model, generator=generator()).layer4[1].conv2.weight
+    assert drawn.std().item() == pytest.approx(math.sqrt(2 / (512 * 9)), rel=0.01)
+    assert not torch.equal(drawn, model.layer4[1].conv2.weight)
 
 
 def test_msg_scales_the_gradients_of_the_weights_that_stay():

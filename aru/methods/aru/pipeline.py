@@ -25,6 +25,7 @@ from aru.train.tasks import CLASSIFICATION, Task
 SOURCE = "arXiv 2401.08998"
 NAMED = {name: AruConfig.model_validate(values) for name, values in PRESETS.items()}
 """The parameters of each preset."""
+WITHOUT_UNITS = "networks without a layer before the classifier; layers that cannot be drawn anew, without fresh="
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,12 @@ def unlearn(
     progress: Progress = silent,
     checkpoint: Checkpoint | None = None,
     task: Task = CLASSIFICATION,
-    source: nn.Module | None = None,
 ) -> Unlearned:
     """Attack D_f; rank the units by |g_x - g_n|; draw the chosen share anew; fine-tune on D_r.
 
     The model given is not changed. The stages of the flow call the same four functions, from files to files, and end in the
     same weights for the same seed. With `checkpoint` an interrupted fine-tune goes on after its last saved epoch; the steps
-    before it are computed again. `task` gives the loss; the reset goes by the network alone. `source`: a model of the same
-    kind with the values of a reset, where the caller has one.
+    before it are computed again. `task` gives the loss; the reset goes by the network alone.
     """
     seconds: dict[str, float] = {}
 
@@ -85,7 +84,7 @@ def unlearn(
             task=task,
         )
     with timed("reset"):
-        result = reset(model, marked, config.reset, seed=seed, example=sets.retain.example(), source=source)
+        result = reset(model, marked, config.reset, seed=seed, example=sets.retain.example())
     with timed("finetune"):
         history = finetune(
             result,
@@ -102,10 +101,17 @@ def unlearn(
 
 
 def unlearn_model(
-    model: nn.Module, sets: Sets, config: AruConfig, *, seed: int, compute: Compute, progress: Progress = silent
+    model: nn.Module,
+    sets: Sets,
+    config: AruConfig,
+    *,
+    seed: int,
+    compute: Compute,
+    progress: Progress = silent,
+    task: Task = CLASSIFICATION,
 ) -> nn.Module:
     """`unlearn` behind the signature of the methods: the unlearned model alone."""
-    return unlearn(model, sets, config, seed=seed, compute=compute, progress=progress).model
+    return unlearn(model, sets, config, seed=seed, compute=compute, progress=progress, task=task).model
 
 
 METHODS = (
@@ -117,6 +123,7 @@ METHODS = (
         SOURCE,
         NAMED,
         check=check_units,
-        cannot="networks without a layer before the classifier; layers that cannot be drawn anew, without fresh=",
+        accepts=("fresh", "heads", "loss"),
+        cannot=WITHOUT_UNITS,
     ),
 )

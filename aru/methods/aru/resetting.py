@@ -14,24 +14,20 @@ from aru.methods.aru.masking import Mask
 from aru.methods.aru.presets import AruConfig
 from aru.nets.adapted import kind_of
 from aru.nets.fresh import fresh
-from aru.nets.models import classifier
-from aru.nets.units import unit_layers, unit_weights
+from aru.nets.units import heads, unit_layers, unit_weights
 
 Inputs = tuple[torch.Tensor, ...]
 _OF_BATCHNORM = ("weight", "bias", "running_mean", "running_var")
 _BEFORE_BATCHNORM = (nn.modules.conv._ConvNd, nn.Linear)
 
 
-def reset(
-    model: nn.Module, mask: Mask, config: ResetConfig, *, seed: int, example: torch.Tensor, source: nn.Module | None = None
-) -> nn.Module:
+def reset(model: nn.Module, mask: Mask, config: ResetConfig, *, seed: int, example: torch.Tensor) -> nn.Module:
     """A copy of `model`, on the CPU, whose masked units are drawn anew (docs/protocol.md, "ARU", 3).
 
     The stage `finetune`, the method `aru` and the library call this with the seed of the run. `example`: any input of the
-    model, (1, ...). `source`: a model of the same kind with the new values, where the caller has one.
+    model, (1, ...).
     """
-    fresh_layers = None if source else _changed_modules(model, config, example)
-    new = source or fresh(model, seed=draw_seed(seed, "reset"), only=fresh_layers)
+    new = fresh(model, seed=draw_seed(seed, "reset"), only=_changed_modules(model, config, example))
     return replace_units(model, new, mask, config, example=example)
 
 
@@ -39,8 +35,8 @@ def check_units(model: nn.Module, config: AruConfig) -> None:
     """Refuse a network none of whose layers has units, and one with such a layer that cannot be drawn anew."""
     modules = {layer.module for layer in unit_layers(model).values()}
     if not modules:
-        raise InputError(f"{kind_of(model)} has no layer before its classifier that can be reset by units: use another method")
-    fresh(model, seed=0, only=modules | ({classifier(model)} if config.reset.classifier else set()))
+        raise InputError(f"{kind_of(model)} has no layer before its output that can be reset by units: use another method")
+    fresh(model, seed=0, only=modules | (set(heads(model)) if config.reset.classifier else set()))
 
 
 def replace_units(model: nn.Module, source: nn.Module, mask: Mask, config: ResetConfig, *, example: torch.Tensor) -> nn.Module:
@@ -73,9 +69,8 @@ def replace_units(model: nn.Module, source: nn.Module, mask: Mask, config: Reset
             )
             for norm in following.get(name, ()):
                 _overwrite_vectors(modules[norm], source_modules[norm], _OF_BATCHNORM, whole)
-        if config.classifier:
-            last = classifier(result)
-            modules[last].load_state_dict(source_modules[last].state_dict())
+        for head in heads(result) if config.classifier else ():
+            modules[head].load_state_dict(source_modules[head].state_dict())
     return result
 
 
@@ -149,4 +144,4 @@ def _changed_modules(model: nn.Module, config: ResetConfig, example: torch.Tenso
     if config.batchnorm:
         twin = copy.deepcopy(model).cpu()
         names.update(*batchnorm_of(twin, example.cpu()).values())
-    return names | {classifier(model)} if config.classifier else names
+    return names | set(heads(model)) if config.classifier else names
