@@ -61,6 +61,7 @@ def test_what_an_audit_cannot_do_is_said(options, message):
         aru.audit(small_net(1), original=small_net(), **({"people": IDS} | options), **SETS)
 
 
-def test_the_example_runs_as_it_is_shown():
-    done = subprocess.run([sys.executable, ROOT / "examples" / "own_model.py"], capture_output=True, text=True, check=True)
-    assert "forget/accuracy" in done.stdout and "at the level quick" in done.stdout
+@pytest.mark.parametrize("name, shown", [("own_model", "at the level quick"), ("timm_model", "filters reset")])
+def test_the_examples_run_as_they_are_shown(name, shown):
+    done = subprocess.run([sys.executable, ROOT / "examples" / f"{name}.py"], capture_output=True, text=True, check=True)
+    assert "forget/accuracy" in done.stdout and shown in done.stdout

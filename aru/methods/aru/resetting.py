@@ -35,7 +35,7 @@ def check_units(model: nn.Module, config: AruConfig) -> None:
     """Refuse a network none of whose layers has units, and one with such a layer that cannot be drawn anew."""
     modules = {layer.module for layer in unit_layers(model).values()}
     if not modules:
-        raise InputError(f"{kind_of(model)} has no layer before its output that can be reset by units: use another method")
+        raise InputError(f"{kind_of(model)} has no layer before its classifier that can be reset by units: use another method")
     fresh(model, seed=0, only=modules | (set(heads(model)) if config.reset.classifier else set()))
 
 
