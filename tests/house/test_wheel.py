@@ -11,7 +11,8 @@ from shutil import copy2
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RELEASED = ("aru/", "flows/", "tests/", "tools/", "pyproject.toml", "README.md", "LICENSE")
+BESIDE = ("constraints.txt", "dvc.yaml", "params.yaml", "prefect.yaml", "work-pool.json", "thresholds.yaml")
+"""Files of the repository that a new project is made from."""
 USE = """
 import importlib, sys
 from pathlib import Path
@@ -22,8 +23,15 @@ from aru.methods.registry import METHODS
 assert "aru" in METHODS
 from aru.audit.criteria import KNOWN
 from aru.audit.thresholds import find_thresholds, read_thresholds
-limits = find_thresholds(Path.cwd())
+limits = find_thresholds(Path("/"))
 assert limits.is_relative_to(sys.argv[1]) and read_thresholds(limits, KNOWN).criteria, limits
+from flows.project.new_project import make_project
+from flows.project.shipped import shipped
+from flows.project.versioning import declared
+project = make_project(Path("own")).root
+assert [stage.deps for stage in declared(project)] == [("code.json",)], "no benchmark is active yet"
+assert limits.read_bytes() == (project / "thresholds.yaml").read_bytes()
+assert all(shipped(name).is_relative_to(sys.argv[1]) for name in ("constraints.txt", "docs/operation.md", "prefect.yaml"))
 from importlib.metadata import version
 print(version("aru"))
 sys.argv[1:] = ["--help"]
@@ -46,7 +54,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("source")
     for name in run("git", "ls-files", "-z", folder=ROOT).split("\0"):
         if (ROOT / name).is_file() and name.startswith(
-            ("aru/", "flows/", "tests/", "tools/", "pyproject", "setup.py", "thresholds.yaml", "README", "LICENSE")
+            ("aru/", "flows/", "tests/", "tools/", "docs/", "pyproject", "setup.py", "README", "LICENSE", *BESIDE)
         ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             copy2(ROOT / name, folder / name)
@@ -67,7 +75,9 @@ def test_the_wheel_holds_all_files_of_its_packages_and_nothing_else(source: Path
     files = {path.relative_to(source).as_posix() for floor in ("aru", "flows") for path in (source / floor).rglob("*")}
     expected = {name for name in files if (source / name).is_file() and "__pycache__" not in name}
     assert len(expected) > 200
-    assert held == expected | {"aru/audit/thresholds.yaml"}
+    pages = {f"flows/project/shipped/docs/{page.name}" for page in (source / "docs").glob("*.md")}
+    copies = {f"flows/project/shipped/{name}" for name in BESIDE if name != "thresholds.yaml"}
+    assert held == expected | {"aru/audit/thresholds.yaml"} | pages | copies
 
 
 def test_the_wheel_says_its_version_and_carries_its_license(source: Path, wheel: Path) -> None:
