@@ -16,6 +16,7 @@ from aru.core.files import bytes_md5
 from aru.core.progress import Progress, silent
 from aru.data.archive import Archive, open_archive
 from aru.data.classes import Classes
+from aru.data.copies import SIDE
 from aru.data.decoding import decode, decode_photo
 from aru.data.faults import Faults
 from aru.data.ids import UNKNOWN_PERSON, normalized_id
@@ -26,6 +27,7 @@ from aru.data.sources.source import Listing, Row
 from aru.data.sources.tables import check_files
 from aru.data.splits import assign_roles
 from aru.data.subjects import DEFAULT_MERGE, subject_ids
+from aru.data.thumbnails import Thumbnails
 
 
 def build_manifest(
@@ -103,26 +105,29 @@ def checked_rows(
     """
     readable = check_files((row.path for row in listing.rows), archive, tables, faults)
     rows = _table([row for row in listing.rows if row.path in readable], tuple(listing.classes))
-    digests: list[str] = []
-    thumbnails: dict[str, np.ndarray] = {}
+    files: dict[str, int] = {}
+    numbers: list[int] = []
     remarks: Counter[str] = Counter()
-    for number, name in enumerate(rows["path"], start=1):
-        with faults.collected(name):
-            content = archive.read(name)
-            digest = bytes_md5(content)
-            digests.append(digest)
-            if digest not in thumbnails:
-                decoded = decode(content, ignore_exif=ignore_exif)
-                thumbnails[digest] = thumbnail(decoded.photo)
-                remarks.update(decoded.remarks)
-        if number % 256 == 0 or number == len(rows):
-            progress(number, len(rows), "check")
-    notes = tuple(f"Images that are {remark}: {count}." for remark, count in remarks.items())
-    if faults or rows.empty:
-        return rows, notes
+    with Thumbnails(SIDE) as thumbnails:
+        for number, name in enumerate(rows["path"], start=1):
+            with faults.collected(name):
+                content = archive.read(name)
+                digest = bytes_md5(content)
+                if digest not in files:
+                    decoded = decode(content, ignore_exif=ignore_exif)
+                    thumbnails.append(thumbnail(decoded.photo))
+                    files[digest] = len(files)
+                    remarks.update(decoded.remarks)
+                numbers.append(files[digest])
+            if number % 256 == 0 or number == len(rows):
+                progress(number, len(rows), "check")
+        notes = tuple(f"Images that are {remark}: {count}." for remark, count in remarks.items())
+        if faults or rows.empty:
+            return rows, notes
+        photos, known = photo_ids(numbers, thumbnails, progress)
     rows.insert(0, "row", range(len(rows)))
-    rows["digest"] = digests
-    rows["photo"], rows["note"] = photo_ids(digests, thumbnails)
+    rows["digest"] = np.array(list(files), dtype=object)[numbers]
+    rows["photo"], rows["note"] = photos, known
     own = UNKNOWN_PERSON + rows.groupby("photo")["path"].transform("first").map(normalized_id)
     rows["person"] = rows["person"].where(rows["person"] != "", own)
     return rows, notes

@@ -92,7 +92,7 @@ def split_groups(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> 
     As the groups of scikit-learn's GroupKFold: a group is in one set as a whole.
     """
     subjects = manifest["subject"].tolist()
-    groups = DisjointSets(sorted(set(subjects)))
+    groups = DisjointSets[str]()
     if merge.suspects != "ignore":
         for link in suspects(manifest, merge):
             groups.union(link.other, link.one)

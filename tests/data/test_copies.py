@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aru.data import copies, hashed_pairs, thumbnails
 from aru.data.alignment import Window, align, cell_means, reoriented
-from aru.data.copies import SIDE, find_copies, is_constant
+from aru.data.copies import SIDE, constant_pictures, find_copies
 from aru.data.decoding import decode_photo
+from aru.data.hashed_pairs import Hashing
 from aru.data.photos import photo_ids, thumbnail
 from tests.helpers.archives import jpeg
 from tests.helpers.copied import EDITS, found, images_of, saved
@@ -50,19 +52,18 @@ def test_other_photos_of_the_same_people_are_no_copies():
 
 
 def test_the_note_says_how_a_copy_is_known(drawn):
-    copies = [saved(drawn[0]), saved(drawn[0]), saved(drawn[0], quality=50), EDITS["mirrored"](drawn[0]), saved(drawn[1])]
-    names = ["first", "first", "again", "mirror", "other"]
-    thumbnails = {name: thumbnail(decode_photo(content)) for name, content in zip(names, copies, strict=True)}
-    assert photo_ids(names, thumbnails) == (["P000000"] * 4 + ["P000001"], ["", "bytes", "encoding", "edit", ""])
+    files = [saved(drawn[0]), saved(drawn[0]), saved(drawn[0], quality=50), EDITS["mirrored"](drawn[0]), saved(drawn[1])]
+    pictures = np.stack([thumbnail(decode_photo(content)) for content in files[1:]])
+    assert photo_ids([0, 0, 1, 2, 3], pictures) == (["P000000"] * 4 + ["P000001"], ["", "bytes", "encoding", "edit", ""])
 
 
 def test_what_shows_nothing_is_constant_and_no_copy_of_anything():
     grey, nearly = (np.full((SIDE, SIDE), level, dtype=np.uint8) for level in (0, 200))
     nearly[0, 0] += 2
     ramp = np.tile(np.linspace(100, 106, SIDE).astype(np.uint8), (SIDE, 1))
-    assert is_constant(grey) and is_constant(nearly) and not is_constant(ramp)
+    assert constant_pictures(np.stack([grey, nearly, ramp])).tolist() == [True, True, False]
     assert find_copies(np.stack([grey, nearly, ramp, ramp + 1])) == []
-    assert photo_ids(["a", "a", "b"], {"a": grey, "b": nearly}) == (["P000000", "P000000", "P000001"], ["constant"] * 3)
+    assert photo_ids([0, 0, 1], np.stack([grey, nearly])) == (["P000000", "P000000", "P000001"], ["constant"] * 3)
 
 
 def test_alignment_undoes_a_shift_a_turn_and_a_bent_brightness():
@@ -79,9 +80,9 @@ def test_alignment_undoes_a_shift_a_turn_and_a_bent_brightness():
 
 def test_alignment_of_many_pairs_is_that_of_each():
     pictures = np.stack([thumbnail(decode_photo(jpeg(seed))) for seed in range(150)])
-    copies = np.stack([thumbnail(decode_photo(jpeg(0, like=seed, quality=40))) for seed in range(150)])
-    together = align(pictures, copies, Window())
-    alone = align(pictures[140:141], copies[140:141], Window())
+    others = np.stack([thumbnail(decode_photo(jpeg(0, like=seed, quality=40))) for seed in range(150)])
+    together = align(pictures, others, Window())
+    alone = align(pictures[140:141], others[140:141], Window())
     np.testing.assert_allclose([part[140] for part in together], [part[0] for part in alone], rtol=1e-4)
 
 
@@ -92,3 +93,43 @@ def test_cells_are_the_means_of_a_window():
     np.testing.assert_allclose(cell_means(picture, Window(scale=0.5, right=0.5, down=-0.5), 2)[0], [[2, 3], [6, 7]])
     assert cell_means(picture, Window(turn=1), 4)[0, 0].tolist() == [3, 2, 1, 0]
     assert reoriented(picture, 4)[0, 0].tolist() == [0, 4, 8, 12] and reoriented(picture, 2)[0, 0].tolist() == [12, 13, 14, 15]
+
+
+@pytest.fixture(scope="module")
+def many() -> np.ndarray:
+    """Smooth random pictures, and of every tenth a mirrored, a cropped or a noisy copy."""
+    random = np.random.default_rng(3)
+    fields = random.normal(size=(300, 8, 8))
+    pictures = [np.asarray(Image.fromarray(128 + 45 * field.astype(np.float32)).resize((96, 96))) for field in fields]
+    edits = (lambda picture: picture[:, ::-1], lambda picture: picture[3:-3, 3:-3], lambda picture: picture + 3)
+    pictures += [edits[number % 3](picture) for number, picture in enumerate(pictures[::10])]
+    return np.stack([thumbnail(Image.fromarray(picture.clip(0, 255).astype(np.uint8))) for picture in pictures])
+
+
+def test_blocks_find_the_pairs_that_a_comparison_of_all_finds(many, monkeypatch):
+    of_all = find_copies(many)
+    assert {(copy.one, copy.other) for copy in of_all} == {(10 * number, 300 + number) for number in range(30)}
+    monkeypatch.setattr(copies, "ALL_PAIRS", 0)
+    assert find_copies(many) == of_all
+    monkeypatch.setattr(hashed_pairs, "TABLE_BYTES", 1)  # one table at a time
+    monkeypatch.setattr(hashed_pairs, "_PAIRS", 7)
+    steps: list[tuple[int, int]] = []
+    assert find_copies(many, lambda done, total, text: steps.append((done, total))) == of_all
+    assert all(done <= total for done, total in steps) and (len(many) * 20 * Hashing.of(len(many)).keys,) * 2 in steps
+
+
+def test_keys_are_as_many_as_the_limit_needs():
+    for count in (10_000, 1_000_000):
+        hashing = Hashing.of(count)
+        agreeing = (1 - np.arccos(0.93) / np.pi) ** hashing.signs
+        assert (1 - agreeing) ** hashing.keys <= 1e-3 < (1 - agreeing) ** (hashing.keys - 1)
+
+
+def test_thumbnails_are_the_same_from_memory_and_from_a_file(many, monkeypatch):
+    for limit in (10, 1 << 30):
+        monkeypatch.setattr(thumbnails, "IN_MEMORY", limit)
+        with thumbnails.Thumbnails(SIDE) as stored:
+            for picture in many[:9]:
+                stored.append(picture)
+            for rows in (np.arange(2, 6), np.array([8, 0, 0, 3]), np.arange(0)):
+                np.testing.assert_array_equal(stored[rows], many[rows])
