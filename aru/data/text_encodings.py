@@ -31,17 +31,27 @@ def _plausible(texts: Sequence[bytes], encoding: str) -> bool:
         return False
     if encoding.startswith("utf"):
         return True
-    signs = [sign for text in decoded for sign in text if not sign.isascii()]
     if encoding != KOREAN:
-        return all(unicodedata.category(sign)[0] in "LMP" for sign in signs)
+        return all(map(_western, decoded))
+    signs = [sign for text in decoded for sign in text if not sign.isascii()]
     # Two bytes of western text may decode as one Korean syllable: as a rare one, outside EUC-KR, or as a Chinese sign.
     letters = [sign for sign in signs if sign.isalpha()]
     common = sum(_in_euc_kr(sign) for sign in letters)
     return all("\uac00" <= sign <= "\ud7a3" for sign in letters) and 2 * common >= len(letters)
 
 
+def _western(text: str) -> bool:
+    """Whether all that is not ASCII are Latin letters and punctuation, and no capital follows a small letter."""
+    for before, sign in zip(" " + text, text, strict=False):
+        if sign.isascii() or unicodedata.category(sign)[0] == "P":
+            continue
+        if not unicodedata.name(sign, "").startswith("LATIN") or (before.islower() and sign.isupper()):
+            return False
+    return True
+
+
 def _in_euc_kr(sign: str) -> bool:
     try:
-        return bool(sign.encode("euc_kr"))
+        return len(sign.encode("euc_kr")) == 2  # it writes rare syllables in 8 bytes
     except UnicodeEncodeError:
         return False

@@ -1,17 +1,20 @@
 """Photos as people have them become one archive of the layout "table", or are refused with all faults at once."""
 
+import io
 import json
 import re
 import zipfile
 
 import pyarrow
 import pytest
+from PIL import Image
 from pyarrow import parquet
 
 from aru.core.errors import InputError, explained
-from aru.data.own_photos import convert
-from aru.data.prepare import read_archive
-from aru.data.sources.found import Columns
+from aru.data.faults import Faults
+from aru.data.own_photos import _with_classes, convert
+from aru.data.prepare import read_archive, read_images
+from aru.data.sources.found import Columns, Found, Photo
 from tests.helpers.archives import jpeg, write_zip
 from tests.helpers.own_photos import PEOPLE, as_csv, folder, photos, records
 
@@ -128,6 +131,8 @@ def test_all_faults_are_one_report(tmp_path):
         ("table", Columns(table="other.csv"), "has no table of this name .*'other.csv'; it has t.csv"),
         ("folder", Columns(pattern="{person}_{label}.jpg"), "20 x does not fit the pattern"),
         ("folder", Columns(pattern="all"), "has no field"),
+        ("folder", Columns(pattern="{per son}/{n}.jpg"), "has a brace or a name that is not read"),
+        ("folder", Columns(pattern="{person}/{person}.jpg"), "has the field 'person' twice"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, source, columns, message):
@@ -142,3 +147,51 @@ def test_a_path_out_of_the_archive_is_refused(tmp_path):
         archive.writestr("../Ann/cat_0.jpg", jpeg(0))
     with pytest.raises(InputError, match="points out of the archive"):
         convert("folder", tmp_path / "bad.zip", tmp_path / "out.zip", PATTERN)
+
+
+def test_faults_of_files_and_of_the_archive_are_in_the_same_report(tmp_path):
+    files = photos() | {"Ann/CAT_0.jpg": jpeg(50), "Bo/cat_0.jpg": b"", "Cy/cat_9.jpg": bytes(1 << 20)}
+    with pytest.raises(InputError) as refused:
+        convert("folder", write_zip(tmp_path / "own.zip", files), tmp_path / "out.zip", PATTERN)
+    text = str(refused.value)
+    assert "1 x has the name of another photo but for capitals" in text and "1 x is empty" in text
+    assert "1 x unpacks to more than 200 times" in text
+
+
+def test_what_is_found_is_announced_before_a_photo_is_read(tmp_path):
+    def refuse(notes):
+        assert "Ann/cat_0.jpg: person 'Ann', label 'cat'" in notes[0]
+        raise InputError("another pattern")
+
+    with pytest.raises(InputError, match="another pattern"):
+        convert(
+            "folder",
+            folder(tmp_path / "own", photos()),
+            tmp_path / "out.zip",
+            PATTERN,
+            announce=refuse,
+            progress=lambda *now: pytest.fail("a photo was read"),
+        )
+    assert not (tmp_path / "out.zip").exists()
+
+
+def test_exif_is_ignored_in_the_import_and_afterwards(tmp_path):
+    exif = Image.Exif()
+    exif[0x112] = 6
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(jpeg(3, side=48))).crop((0, 0, 48, 32)).save(buffer, "JPEG", exif=exif)
+    source = folder(tmp_path / "own", photos() | {"Ann/cat_8.jpg": buffer.getvalue()})
+    for ignore, size in ((False, (32, 48)), (True, (48, 32))):
+        columns = Columns(pattern="{person}/{label}_{n}.jpg", ignore_exif=ignore)
+        read = convert("folder", source, tmp_path / "out.zip", columns)
+        assert next(read_images(tmp_path / "out.zip", ["photos/Ann/cat_8.jpg"])).size == size
+        assert any("EXIF orientation ignored" in note and note.endswith(": 1.") for note in read.notes) == ignore
+        assert read.notes[-1:] != () and len(read_archive("table", tmp_path / "out.zip").rows) == 21
+
+
+@pytest.mark.parametrize(("count", "refused"), [(1, True), (2, False), (10_000, False), (10_001, True)])
+def test_a_label_has_2_to_10000_classes(count, refused):
+    faults = Faults("own")
+    found = Found([Photo(f"{number}.jpg", labels=(f"class {number}",)) for number in range(count)], ("label",))
+    _, classes, _ = _with_classes(found, faults)
+    assert bool(faults) == refused and classes["label"][:2] == ("class 0", "class 1")[:count]
