@@ -5,6 +5,7 @@
 
 Draws faces with part masks and boxes, trains an original and a retrained model, unlearns the forgotten people by ARU, and
 writes `figures.json` in the folder after each model. Models that lie there are read, so an interrupted run goes on.
+`python -m tools.page_tables FOLDER ...` puts the figures of folders into docs/tasks.json and its table into docs/tasks.md.
 """
 
 import argparse
@@ -41,7 +42,7 @@ from aru.stats.roc import auc, auc_interval
 from aru.train.loop import fit
 from aru.train.tasks import DETECTION, SEGMENTATION, Task, sample_losses
 
-RESAMPLES = 1000
+RESAMPLES, RESAMPLES_OF_BOXES = 1000, 200
 TASKS = {"segmentation": SEGMENTATION, "detection": DETECTION}
 
 
@@ -180,15 +181,25 @@ def mean_iou(model: nn.Module, data: ImageSet, people: np.ndarray, task: Task) -
 
 
 def mean_average_precision(model: nn.Module, data: ImageSet, people: np.ndarray, task: Task) -> dict[str, Any]:
-    """COCO's mAP over IoU 0.5 to 0.95, and that at 0.5."""
-    metric = MeanAveragePrecision()
+    """COCO's mAP over IoU 0.5 to 0.95, and that at 0.5; the interval of the first over people."""
+    found, annotated = [], []
     for positions in torch.arange(len(data)).split(16):
         batch: tuple[torch.Tensor, Any] = data.batch(positions, torch.device("cpu"))
         images, targets = batch
         with torch.no_grad():
-            metric.update(task.predict(model, images), targets)
-    found = metric.compute()
-    return {"mAP": float(found["map"]), "mAP50": float(found["map_50"])}
+            found += task.predict(model, images)
+        annotated += targets
+
+    def computed(numbers: np.ndarray) -> dict[str, torch.Tensor]:
+        metric = MeanAveragePrecision()
+        metric.update([found[number] for number in numbers], [annotated[number] for number in numbers])
+        result: dict[str, torch.Tensor] = metric.compute()
+        return result
+
+    counts = draw_counts(len(data), people, resamples=RESAMPLES_OF_BOXES, rng=np.random.default_rng(0)).astype(int)
+    resampled = np.array([float(computed(np.repeat(np.arange(len(data)), row))["map"]) for row in counts])
+    whole = computed(np.arange(len(data)))
+    return {"mAP": float(whole["map"]), "mAP50": float(whole["map_50"]), "interval": interval(resampled)}
 
 
 UTILITY = {"segmentation": mean_iou, "detection": mean_average_precision}
