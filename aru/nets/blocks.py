@@ -3,7 +3,7 @@
 from torch import nn
 
 from aru.core.errors import InputError
-from aru.nets.adapted import Adapted
+from aru.nets.adapted import Adapted, kind_of
 from aru.nets.models import classifier
 
 _WRAPPERS = ("features", "encoder", "layers", "trunk_output", "blocks", "stages")
@@ -33,7 +33,7 @@ def last_blocks(model: nn.Module, count: int) -> list[nn.Module]:
     """The modules of the last `count` blocks, the classifier's being the first counted."""
     groups = blocks(model)
     if count > len(groups):
-        raise InputError(f"blocks is {count}, but {type(model).__name__} has {len(groups)}: choose 1 to {len(groups)}")
+        raise InputError(f"blocks is {count}, but {kind_of(model)} has {len(groups)}: choose 1 to {len(groups)}")
     return [module for group in groups[-count:] for module in group]
 
 

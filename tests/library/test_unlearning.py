@@ -47,7 +47,8 @@ def layout(model: nn.Module) -> dict:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_leaves_the_network_alone_and_gives_one_of_its_kind(name):
-    model = small_net()
+    model = small_net().to(memory_format=torch.channels_last)
+    model.conv1.requires_grad_(False)
     threads, states = torch.get_num_threads(), torch.get_rng_state()
     with unchanged(model):
         result = own(model, method=name)
@@ -68,6 +69,19 @@ def test_networks_of_any_kind(kind):
     assert type(result.model) is type(plain) and layout(result.model) == layout(plain)
     assert not same_weights(result.model, plain)
     assert set(result.mask) <= {name for name, _ in plain.named_modules()}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_unlearns_a_network_whose_classifier_is_a_convolution(name):
+    model = GroupNet()
+    with unchanged(model):
+        result = own(model, method=name, **({"blocks": 2} if name in ("cf-k", "eu-k") else {}))
+    assert same_weights(result.model, model) == (name == "nothing")
+
+
+def test_more_blocks_than_the_network_has_are_refused_by_its_name():
+    with pytest.raises(InputError, match="blocks is 3, but GroupNet has 2"):
+        own(GroupNet(), method="cf-k")
 
 
 @pytest.mark.parametrize("shape", [(3, 12, 20), (1, 16, 16), (5, 16, 16)], ids=["rectangular", "grey", "5 channels"])
