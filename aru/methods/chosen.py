@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from aru.core.config import Config, Section
+from aru.core.config import SETTINGS, Config, Section
 from aru.core.errors import InputError
 from aru.core.names import ARU
 from aru.methods.aru.presets import AruConfig
@@ -35,6 +35,8 @@ def parameters(config: Config) -> Section:
 def checked_settings(config: Config) -> dict[str, dict[str, Any]]:
     """The settings of all peer methods that have any, each value as its method reads it. Raises InputError for a bad one."""
     check_runnable(config.method)
+    if ARU in config.unlearn:
+        raise InputError(f"{SETTINGS}{ARU}: ARU's parameters are the sections attack, mask, reset and finetune")
     names = {*config.unlearn, config.method} - {ARU}
     return {name: _checked(check_runnable(name), config.unlearn.get(name, {})) for name in sorted(names)}
 

@@ -20,7 +20,8 @@ def settle(content: Any) -> bool:
 
     Returns whether anything was not as it should be.
     """
-    sections = {name: content[name] for name in content["benchmarks"] if isinstance(content.get(name), dict)}
+    active = content.get("benchmarks") or {}
+    sections = {name: content[name] for name in active if isinstance(content.get(name), dict)}
     settled = [_give_place(section, section.get("method", ARU)) for section in sections.values()]
     wanted = method_lists({name: section.get("method", ARU) for name, section in sections.items()})
     found = content.get(LISTS)
@@ -39,8 +40,10 @@ def _give_place(section: Any, method: str) -> bool:
     if method == ARU or method in (section.get(_UNLEARN) or {}):
         return False
     if not section.get(_UNLEARN):
-        place = list(section).index("attack") if "attack" in section else 0
         section.pop(_UNLEARN, None)
-        section.insert(place, _UNLEARN, CommentedMap())
+        if isinstance(section, CommentedMap) and "attack" in section:  # what is last in a section has the next one's comment
+            section.insert(list(section).index("attack"), _UNLEARN, CommentedMap())
+        else:
+            section[_UNLEARN] = CommentedMap()
     section[_UNLEARN][method] = CommentedMap()
     return True

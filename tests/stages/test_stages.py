@@ -9,6 +9,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -26,6 +27,7 @@ from aru.data.images import load_sets, load_training
 from aru.methods.aru.pipeline import unlearn
 from aru.methods.aru.presets import AruConfig
 from aru.nets.models import build, load_model, save_model
+from aru.stages.dry_pass import check_network
 from aru.stages.runner import FOLDERS, run
 from aru.train.checkpoint import Checkpoint
 from tests.helpers.archives import mucac_files, mucac_folder, mufac_archive
@@ -425,6 +427,53 @@ def test_bad_parameters_are_named_before_anything_is_written(copy, stage, benchm
     with pytest.raises((InputError, RuntimeError), match=message):
         run(stage, benchmark, root=copy)
     assert digests(copy) == before
+
+
+def test_another_method_unlearns_in_one_stage_and_begins_anew_after_a_kill(whole, copy):
+    path = copy / "params.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["small"] |= {"method": "finetune", "unlearn": {"finetune": {"epochs": 1, "batch_size": 16}}}
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match="stage 'attack' does not belong to method 'finetune' of small"):
+        run("attack", "small", root=copy)
+    unlearned, before = copy / "work" / "small" / "unlearned", digests(copy)
+
+    def kill(done: int, total: int, text: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run("unlearn", "small", root=copy, progress=kill)
+    assert digests(copy) == before
+    for stage in ("unlearn", "evaluate", "audit", "report"):
+        run(stage, "small", root=copy)
+    made, cost = (read_json(unlearned / name) for name in ("history.json", "cost.json"))
+    assert made["method"] == "finetune" and made["parameters"]["batch_size"] == 16 and made["epochs"] == []
+    assert cost["stage"] == "unlearn" and cost["seconds"] > 0 and cost["images"] is None
+    weights = [load_tensors(root / "work" / "small" / "unlearned" / "model.safetensors")[0] for root in (whole, copy)]
+    assert not weights[0]["fc.weight"].equal(weights[1]["fc.weight"])
+    assert read_json(copy / "work" / "small" / "audit" / "audit.json")["made_from"]["method"] == "finetune"
+    assert "Unlearned by finetune" in (copy / "work" / "small" / "audit" / "audit.html").read_text()
+    assert "finetune" in (copy / "work" / "small" / "report" / "report.html").read_text()
+    first = digests(copy)
+    run("unlearn", "small", root=copy)
+    assert {name: digest for name, digest in digests(copy).items() if "unlearned" in name} == {
+        name: digest for name, digest in first.items() if "unlearned" in name
+    }
+
+
+def test_the_dry_pass_is_of_the_method_that_will_run(copy):
+    path = copy / "params.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["small"] |= {"method": "kde"}
+    path.write_text(yaml.safe_dump(content))
+    check_network(load_config(path, "small"), make_compute(load_config(path, "small").runtime))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError, match="stage unlearn fails on one batch of it"):
+        patch.setattr("aru.stages.dry_pass.chosen", lambda config: (SimpleNamespace(function=_cannot), None))
+        check_network(load_config(path, "small"), make_compute(load_config(path, "small").runtime))
+
+
+def _cannot(*_: object, **__: object) -> None:
+    raise RuntimeError("no such layer")
 
 
 def test_the_clean_protocol_runs_to_the_end(copy):

@@ -42,6 +42,22 @@ REFUSED = {
     "unknown benchmark": (["run", "--benchmark", "facs"], "did you mean 'faces'"),
     "unknown preset": (["run", "--preset", "papr"], "the presets are paper, vitmul"),
     "unknown stage": (["run", "--refresh", "trian"], "unknown stage 'trian'"),
+    "unknown method": (["run", "--method", "scrubb"], "unknown method 'scrubb'; did you mean 'scrub'"),
+    "a control": (["run", "--method", "nothing"], "it is a control, for comparisons"),
+    "the reference": (["run", "--method", "retrain"], "it is the reference, which the stage 'retrain' makes"),
+    "unknown setting": (
+        ["run", "--method", "scrub", "--set", "unlearn.scrub.epoch=1"],
+        "unknown parameter 'epoch'; did you mean 'epochs'",
+    ),
+    "bad setting": (["run", "--method", "scrub", "--set", "unlearn.scrub.lr=-1"], "scrub: lr = -1"),
+    "another's preset": (
+        ["run", "--method", "scrub", "--preset", "best"],
+        "scrub has no preset 'best'",
+    ),
+    "another's stage": (
+        ["run", "--method", "scrub", "--refresh", "attack"],
+        "unknown stage 'attack' to refresh",
+    ),
     "missing file": (["run", "--params", "none.yaml"], "none.yaml does not exist"),
     "missing archive": (["data", "import", "mufac", "none.zip"], "none.zip"),
     "unknown layout": (["data", "import", "celeba", "none.zip"], "'celeba'"),

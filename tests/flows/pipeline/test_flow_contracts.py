@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.files import save_tensors
 from aru.core.folders import STAGES as ALL_STAGES
 from flows.pipeline.state import states
-from flows.project import versioning
+from flows.project import params, versioning
 from flows.project.plan import absent_data
 from tests.helpers.flow_fixtures import STAGES, computed, run_flow
 from tests.helpers.project import change_param, commit_all, outputs, run_stage, shell
@@ -202,6 +203,33 @@ def test_parameters_set_back_are_not_computed_again(project: Path) -> None:
     assert versioning.status(project) == {}
 
 
+def test_another_method_has_a_stage_of_its_own_and_back_again_nothing_is_computed(project: Path) -> None:
+    before = outputs(project)
+    params.edit(project / "params.yaml", "faces", [("method", "scrub"), ("unlearn.scrub.epochs", 1)])
+    assert computed(run_flow(project)) == {"unlearn", "evaluate", "audit", "report"}
+    assert versioning.status(project) == {} and run_by_repro(project) == set()
+    by_scrub = outputs(project)
+    assert computed(run_flow(project)) == set()
+    params.edit(project / "params.yaml", "faces", [("method", "aru")])
+    assert computed(run_flow(project)) == {"report"}, "the settings of scrub stay in params.yaml, on all of which it depends"
+    assert without_report(outputs(project)) == without_report(before)
+    assert versioning.status(project) == {} and run_by_repro(project) == set()
+    params.edit(project / "params.yaml", "faces", [("method", "scrub")])
+    assert run_by_repro(project) == set(), "DVC has it in its cache"
+    assert outputs(project) == by_scrub and computed(run_flow(project)) == set()
+    params.edit(project / "params.yaml", "faces", [("unlearn.ssd.alpha", 5)])
+    assert computed(run_flow(project)) == {"report"}, "it shows all parameters; a method depends on its own alone"
+
+
+def test_a_file_edited_by_hand_is_refused_by_stages_and_brought_up_to_date_by_the_flow(project: Path) -> None:
+    change_param(project, "method: aru", "method: ssd")
+    with pytest.raises(InputError, match=r"lists under 'methods'.*`aru status` brings them up to date"):
+        load_config(project / "params.yaml", "faces")
+    assert "unlearn" in computed(run_flow(project))
+    assert load_config(project / "params.yaml", "faces").method == "ssd"
+    assert versioning.status(project) == {}
+
+
 def _delete(path: Path) -> None:
     path.unlink()
 
@@ -247,7 +275,7 @@ def test_output_harmed_with_its_cached_copy_is_computed_again(project: Path, cac
     else:
         copy.write_text("decayed")
     (project / NOISE).unlink()
-    assert computed(run_flow(project)) == {"attack", "report"}, "the report reads the new cost"
+    assert computed(run_flow(project)) == {"attack"}, "the model keeps the costs of its making"
     assert without_report(outputs(project)) == without_report(before)
     assert versioning.status(project) == {}
     (project / NOISE).unlink()
@@ -300,8 +328,8 @@ def test_original_that_a_user_brought_is_never_replaced_unasked(project: Path) -
 
 def test_refresh_computes_again_and_keeps_the_rest(project: Path) -> None:
     before = outputs(project)
-    assert computed(run_flow(project, refresh=("mask",))) == {"mask", "report"}, "the report reads the new cost"
-    assert without_report(outputs(project)) == without_report(before)
+    assert computed(run_flow(project, refresh=("mask",))) == {"mask"}, "the model keeps the costs of its making"
+    assert outputs(project) == before
     assert versioning.status(project) == {}
 
 
