@@ -69,13 +69,14 @@ def title(method: str) -> str:
 
 def text_of(values: Section) -> str:
     """Parameters in one line, as in ``epochs 2, lr 0.001``; those of a section with its name, as in ``mask.ratio 0.5``."""
-    return ", ".join(f"{name} {value}" for name, value in _flat(values.model_dump(mode="json")))
+    return ", ".join(f"{name} {value}" for name, value in flat(values.model_dump(mode="json")))
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Parameters by their dotted names."""
     found: list[tuple[str, Any]] = []
     for name, value in values.items():
-        found += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(f"{prefix}{name}", value)]
+        found += flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(f"{prefix}{name}", value)]
     return found
 
 

@@ -116,6 +116,31 @@ def show_outcome(root: Path, outcome: "Outcome") -> None:
     )
 
 
+def show_methods() -> None:
+    """All methods: what they read, their presets, and why some cannot be a benchmark's method."""
+    from aru.library.method_table import methods
+    from aru.methods.catalogue import not_runnable
+
+    table = Table("Method", "Reads", "Presets", "Source", "Cannot", "Not with aru run")
+    for row in methods():
+        reason = not_runnable(row.name).partition(",")[0]
+        table.add_row(row.name, ", ".join(row.needs), ", ".join(row.presets), row.source, row.cannot, reason)
+    Console().print(table)
+
+
+def show_method(name: str) -> None:
+    """The parameters of a method with their values in each preset."""
+    from aru.methods.chosen import flat
+    from aru.methods.registry import find
+
+    presets = find(name).presets
+    values = {preset: dict(flat(section.model_dump(mode="json"))) for preset, section in presets.items()}
+    table = Table("Parameter", *presets, title=name, title_justify="left")
+    for parameter in next(iter(values.values())):
+        table.add_row(parameter, *(str(found[parameter]) for found in values.values()))
+    Console().print(table)
+
+
 def method_line(root: Path, benchmark: str) -> str:
     """What unlearned, with its parameters where it is not ARU, whose sections params.yaml shows."""
     from aru.core.config import load_config

@@ -5,7 +5,9 @@ from typing import Annotated
 import typer
 
 from flows.cli.context import enter_project
-from flows.cli.options import Benchmark
+from flows.cli.options import Benchmark, Method
+from flows.cli.run import check_run
+from flows.project.folder import project_lock
 
 commands = typer.Typer()
 
@@ -25,9 +27,17 @@ def ui(
 def serve_command(
     benchmark: Benchmark = "",
     cron: Annotated[str, typer.Option(help="When, as minute, hour, day, month and weekday in local time.")] = "0 2 * * *",
+    method: Method = None,
     prefect_port: Annotated[int, typer.Option(help="Port of Prefect's server and pages.")] = 4200,
 ) -> None:
-    """Run the main flow by a schedule until Ctrl-C; one run at a time."""
+    """Run the main flow by a schedule until Ctrl-C; one run at a time, each by params.yaml as it is then.
+
+    --method sets the method there first.
+    """
     from flows.servers.serving import serve
 
-    serve(enter_project(), benchmark=benchmark, cron=cron, prefect_port=prefect_port)
+    root = enter_project()
+    if method is not None:
+        with project_lock(root):
+            check_run(root, benchmark, [("method", method)], [], yes=False, quiet=True).write()
+    serve(root, benchmark=benchmark, cron=cron, prefect_port=prefect_port)
