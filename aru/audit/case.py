@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from aru.compute.device import Compute
-from aru.core.names import SETS, TRAINED
+from aru.core.names import FORGET, SETS, TRAINED, UNSEEN
+from aru.data.ids import UNKNOWN_PERSON
 from aru.data.images import ImageSet, Sets
 from aru.stats.stand_ins import enough, stand_ins
 from aru.train.loop import predict_sets
@@ -47,6 +48,14 @@ class Case:
     def people(self, role: str) -> np.ndarray:
         """The subject of every image of a set. Shape: (M,)."""
         return self.column(role, "subject")
+
+    @property
+    def without_person(self) -> int:
+        """Forget and unseen images of which nobody knows whom they show: each counts as a person of its own."""
+        if "person" not in self.manifest:
+            return 0
+        rows = self.manifest[self.manifest["role"].isin((FORGET, UNSEEN))]
+        return int(rows["person"].str.startswith(UNKNOWN_PERSON).sum())
 
     @cached_property
     def stand_ins(self) -> list[tuple[np.ndarray, np.ndarray]] | None:

@@ -46,6 +46,7 @@ def audit_record(
             ],
             "images": {role: len(targets) for role, targets in case.targets.items()},
             "people": {role: len(set(case.people(role))) for role in case.targets},
+            **({"images_without_person": case.without_person} if case.without_person else {}),
             "unseen_left_out": case.acquainted,
             "resamples": case.resamples,
             "thresholds_version": thresholds.version,

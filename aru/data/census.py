@@ -16,6 +16,8 @@ WITHOUT_PERSON = (
     "Where nobody knows whom an image shows, it counts as a person of its own, together with its copies: other photos of the "
     "same person may be on both sides. Membership attacks are then weaker than against whole people, and intervals narrower."
 )
+MOST_CLASSES = 20
+"""Classes of a label that the table shows; the others are one column."""
 _COUNTS = ("rows", "distinct_files", "distinct_photos", "families", "family_person_keys", "people", "unused_rows")
 
 
@@ -153,14 +155,20 @@ def format_census(content: Census) -> str:
         for role, size in content["sets"].items()
     ]
     for label, found in content["labels"].items():
-        classes = sorted({name for counts in found["counts"].values() for name in counts}, key=int)
+        sums: dict[str, int] = {}
+        for counts in found["counts"].values():
+            for name, count in counts.items():
+                sums[name] = sums.get(name, 0) + count
+        largest = sorted(sums, key=lambda name: -sums[name])[:MOST_CLASSES]
+        classes, others = sorted(largest, key=int), sums.keys() - set(largest)
         names = content.get("classes", {}).get(label)
         titles = [names[int(name)].replace("|", "\\|") if names else name for name in classes]
-        lines += ["", f"| {label} | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(classes)]
-        lines += [
-            f"| {role} | " + " | ".join(str(counts.get(name, 0)) for name in classes) + " |"
-            for role, counts in found["counts"].items()
-        ]
+        titles += [f"{len(others):,} other classes"] if others else []
+        lines += ["", f"| {label} | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(titles)]
+        for role, counts in found["counts"].items():
+            cells = [counts.get(name, 0) for name in classes]
+            cells += [sum(count for name, count in counts.items() if name in others)] if others else []
+            lines.append(f"| {role} | " + " | ".join(map(str, cells)) + " |")
         lines += [
             "",
             f"Label shift of {label}, forget against unseen: total variation {found['total_variation']:.3f}; an "

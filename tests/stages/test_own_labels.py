@@ -52,7 +52,8 @@ def test_every_stage_runs_on_own_labels(tmp_path, task, outputs, people):
     assert read_json(work / "prepared" / "labels.json") == CLASSES
     page = (work / "report" / "report.html").read_text()
     assert "gr\u00fcn" in page
-    assert ("counts as a person of its own" in page) == (not people)
+    for shown in (page, (work / "audit" / "audit.html").read_text()):
+        assert ("counts as a person of its own" in shown) == (not people)
     assert read_json(work / "evaluation" / "metrics.json")["task"] == task
 
 

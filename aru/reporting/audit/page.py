@@ -7,6 +7,7 @@ from typing import Any
 
 from aru.audit.texts import limits_note, title
 from aru.core.files import atomic_path, read_json, write_json
+from aru.data.census import WITHOUT_PERSON
 from aru.reporting.rendering import render
 from aru.reporting.view import Cell, Row, text_rows
 
@@ -71,6 +72,7 @@ class AuditPage:
     level: str
     images: str
     unseen_left_out: int
+    without_person: str
     verdict: str
     state: str
     fared: str
@@ -104,6 +106,7 @@ def _view(record: Mapping[str, Any]) -> AuditPage:
         **{key: record[key] for key in ("model", "benchmark", "level", "unseen_left_out", "verdict")},
         method=record["made_from"].get("method", ""),
         images=", ".join(f"{count:,} {role}" for role, count in record["images"].items()),
+        without_person=_without_person(record),
         state=STATES[record["verdict"]],
         fared=_counts(criteria),
         criteria=tuple(_criterion(row) for row in criteria if row["verdict"]),
@@ -113,6 +116,17 @@ def _view(record: Mapping[str, Any]) -> AuditPage:
         further=tuple(_further(name, values) for name, values in record["details"].get("further", {}).items()),
         limits=limits_note(record["benchmark"], [row["calibrated_on"] for row in criteria]),
         made_from=tuple(record["made_from"].items()),
+    )
+
+
+def _without_person(record: Mapping[str, Any]) -> str:
+    """What weakens an audit of images of which nobody knows whom they show; "" where there are none."""
+    unknown = record.get("images_without_person", 0)
+    if not unknown:
+        return ""
+    return (
+        f"{unknown:,} of {record['images']['forget'] + record['images']['unseen']:,} forget and unseen images have no person. "
+        f"{WITHOUT_PERSON} What is said here of people is said of photos then."
     )
 
 

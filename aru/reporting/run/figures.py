@@ -16,12 +16,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from aru.core.names import MODELS, SETS
 from aru.metrics.predictions import Predictions
 from aru.reporting.figure_style import INK, MODEL_COLOURS, MODEL_DASHES, write_png
-from aru.reporting.run.class_names import class_names
+from aru.reporting.run.class_names import class_names, drawn_classes, figure_names
 
 SET_COLOURS = {"forget": "#D55E00", "retain": "#E69F00", "test": "#56B4E9", "unseen": "#0072B2"}
 SET_DASHES = {"forget": "solid", "retain": (0, (1.2, 1.2)), "test": (0, (1.2, 1.2)), "unseen": "solid"}
 CLASS_AXIS = {"age": "age class (years)", "multilabel": "label"}
-MOST_CLASSES = 20
 LOSS_RANGE = (1e-4, 2e1)
 FIGURES = ("losses", "roc", "accuracy_per_class", "mask", "training")
 """The names of the figures, of which `mask` is ARU's: their PNG files without the suffix."""
@@ -84,19 +83,20 @@ def roc_curves(predictions: Predictions) -> Figure:
 def accuracy_per_class(metrics: Mapping[str, Any], classes: Mapping[str, Sequence[str]] | None = None) -> Figure:
     """Accuracy by class on test and on forget, a bar a model; the numbers of images stand below.
 
-    Of more than `MOST_CLASSES` classes those with the most images are drawn.
+    Of many classes those with the most images are drawn; classes whose names cannot be written here are numbered.
     """
     figure, panels = _panels(2, height=3.4)
     for axes, name in zip(panels, ("test", "forget"), strict=True):
         models = [model for model in MODELS if model in metrics["per_class"]]
         counts = metrics["per_class"][models[0]][name]["count"]
-        drawn = sorted(sorted(range(len(counts)), key=lambda place: -counts[place])[:MOST_CLASSES])
+        drawn = drawn_classes(counts)
         for number, model in enumerate(models):
             accuracy = [metrics["per_class"][model][name]["accuracy"][place] for place in drawn]
             places = np.arange(len(accuracy)) + (number - (len(models) - 1) / 2) * 0.27
             axes.bar(places, [value or 0 for value in accuracy], width=0.25, color=MODEL_COLOURS[model], label=model)
         names = class_names(metrics["task"], len(counts), classes)
-        labels = [f"{names[place]}\n{counts[place]:,}" for place in drawn]
+        written = figure_names([names[place] for place in drawn])
+        labels = [f"{text}\n{counts[place]:,}" for text, place in zip(written, drawn, strict=True)]
         axes.set_xticks(range(len(drawn)), labels=labels, fontsize=8)
         axes.set(ylim=(0, 1), title=name, xlabel=f"{CLASS_AXIS.get(metrics['task'], 'class')}, and number of images")
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -8,6 +8,8 @@ from aru.reporting.run.class_names import CLASS_NAMES
 from aru.reporting.view import Row, text_rows
 
 LONGEST_LIST = 12
+MOST_COLUMNS = 30
+"""Columns of a table; of more, those with the largest sums are shown, and the others in one."""
 
 Path = tuple[str, ...]
 
@@ -83,8 +85,26 @@ def _is_matrix(group: Mapping[str, Any]) -> bool:
 
 def _matrix(title: str, path: Path, group: Mapping[str, Mapping[str, Any]], classes: Mapping[str, Sequence[str]]) -> Group:
     columns = list(dict.fromkeys(str(column) for row in group.values() for column in row))
-    rows = [[words(name), *(value_text(row.get(column)) for column in columns)] for name, row in group.items()]
-    return Group(title, tuple(_column(path, column, classes) for column in columns), text_rows(rows))
+    shown = columns if len(columns) <= MOST_COLUMNS else _largest(columns, group)
+    rows = [[words(name), *(value_text(row.get(column)) for column in shown)] for name, row in group.items()]
+    titles = [_column(path, column, classes) for column in shown]
+    if len(shown) < len(columns):
+        titles.append(f"{len(columns) - len(shown):,} others")
+        rest = set(columns) - set(shown)
+        for cells, row in zip(rows, group.values(), strict=True):
+            cells.append(value_text(sum(value for column, value in row.items() if column in rest and _is_number(value))))
+    return Group(title, tuple(titles), text_rows(rows))
+
+
+def _largest(columns: list[str], group: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The columns with the largest sums, in their order."""
+    sums = {column: sum(row[column] for row in group.values() if _is_number(row.get(column))) for column in columns}
+    chosen = set(sorted(columns, key=lambda column: -sums[column])[:MOST_COLUMNS])
+    return [column for column in columns if column in chosen]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _column(path: Path, column: str, classes: Mapping[str, Sequence[str]]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from aru.core.names import MODELS
 from aru.methods.chosen import title
 from aru.reporting.rendering import render
-from aru.reporting.run.class_names import CLASS_NAMES
+from aru.reporting.run.class_names import CLASS_NAMES, class_legend
 from aru.reporting.run.figures import FIGURES
 from aru.reporting.run.findings import Finding, findings, signed, without_person
 from aru.reporting.run.nested import Groups, nested
@@ -53,6 +53,7 @@ class RunPage:
     models: tuple[ModelFigures, ...]
     findings: tuple[Finding, ...]
     figures: Mapping[str, Picture]
+    class_legends: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     metrics: tuple[str, ...]
     data: Groups
     costs: tuple[Row, ...]
@@ -76,6 +77,9 @@ def _view(run: Run, figures: Path, settings: Mapping[str, Any] | None) -> RunPag
         models=tuple(_model(run, model) for model in models),
         findings=(*findings(metrics, run.costs), *without_person(run.audit)),
         figures={name: read_picture(path) for name in FIGURES if (path := figures / f"{name}.png").is_file()},
+        class_legends=tuple(
+            (name, legend) for name in ("test", "forget") if (legend := class_legend(metrics, name, run.audit.get("classes")))
+        ),
         metrics=tuple(dict.fromkeys(key for model in models for key in metrics["models"][model])),
         data=nested(_without_names(run.audit), run.audit.get("classes", CLASS_NAMES)),
         costs=_costs(run.costs),

@@ -13,7 +13,9 @@ from PIL import Image
 from aru.core.errors import InputError
 from aru.core.files import read_json, save_tensors
 from aru.metrics.predictions import Predictions, read_predictions
+from aru.reporting.figure_style import write_png
 from aru.reporting.run import figures
+from aru.reporting.run.class_names import class_legend, figure_names
 from tests.helpers.runs import KNOWN, LAYERS, SIZES, made_layers, made_logits, write_run
 
 
@@ -119,3 +121,36 @@ def test_predictions_without_roles_are_refused(tmp_path: Path) -> None:
     save_tensors(tmp_path / "p.safetensors", {"targets": torch.zeros(2), "rows": torch.zeros(2)})
     with pytest.raises(InputError, match="lacks role"):
         read_predictions(tmp_path / "p.safetensors")
+
+
+LONG = tuple(f"class of winter coats number {number}" for number in range(3))
+
+
+@pytest.mark.parametrize(
+    ("names", "drawn"),
+    [
+        (("red", "gr\u00fcn", "\u03b1\u03b2"), ("red", "gr\u00fcn", "\u03b1\u03b2")),
+        (("red", "\uc5bc\uad74", "\u5bb6"), ("#1", "#2", "#3")),
+        (("\u0648\u062c\u0647", "b"), ("#1", "#2")),
+        (("\U0001f9e2", "b"), ("#1", "#2")),
+        (("$a$", "b"), ("#1", "#2")),
+        (("a\tb", "b"), ("#1", "#2")),
+        (LONG, ("#1", "#2", "#3")),
+    ],
+)
+def test_names_that_a_figure_cannot_write_are_numbers(names, drawn) -> None:
+    assert figure_names(names) == drawn
+
+
+@pytest.mark.filterwarnings("error")  # matplotlib warns of a glyph that its font lacks, and draws a box
+def test_a_figure_of_ten_thousand_classes_in_any_script_is_small_and_has_its_legend(tmp_path: Path) -> None:
+    names = tuple(f"\uc5bc\uad74 {number} <b>" for number in range(10_000))
+    counts = [number % 977 for number in range(10_000)]
+    one = {"count": counts, "accuracy": [0.5] * 10_000}
+    metrics = {"task": "face", "per_class": {model: {"test": one, "forget": one} for model in KNOWN}}
+    path = tmp_path / "figure.png"
+    write_png(lambda: figures.accuracy_per_class(metrics, {"face": names}), path)
+    assert path.stat().st_size < 200_000
+    legend = class_legend(metrics, "test", {"face": names})
+    assert len(legend) == 20 and legend[0] == ("#1", names[975]) and all(counts[names.index(name)] > 970 for _, name in legend)
+    assert class_legend(metrics, "test", {"face": ("ab",) * 10_000}) == ()  # names that fit need none
