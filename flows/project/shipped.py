@@ -59,11 +59,6 @@ _PARAMS = """\
 # `aru run --set attack.steps=20` edits this file, so that DVC, Prefect and MLflow always agree on what was run.
 # Active benchmarks, each with its archive; `aru data import` adds one with its section.
 benchmarks: {}
-
-# Which of them ARU unlearns, and which another method does: `aru` writes these lists, because DVC makes the stages from them.
-methods:
-  aru: {}
-  peers: {}
 # Which of them ARU unlearns, and which another method; `aru` writes these two lists by `method` in their sections.
 methods:
   aru: {}
