@@ -49,6 +49,7 @@ def built(members: list[str]) -> tuple[str, Adapted, int]:
     """
     faults: list[Exception] = []
     for name in members[:_MEMBERS_TRIED]:
+        fault: Exception = InputError(f"{name} takes no images")
         sides = sorted({*SIDES, _native_side(name)})
         for side in sides:
             try:
@@ -73,8 +74,8 @@ def _native_side(name: str) -> int:
     """The side of the images that a network was made for, in pixels."""
     if not name.startswith(TIMM):
         return 224
-    side: int = timm.get_pretrained_cfg(name.removeprefix(TIMM)).input_size[-1]
-    return side
+    made_for = timm.get_pretrained_cfg(name.removeprefix(TIMM))
+    return int(made_for.input_size[-1]) if made_for else 224
 
 
 def _size(name: str, device: str) -> int:
