@@ -63,7 +63,7 @@ def test_nothing_that_mlflow_keeps_names_anybody(tracked_project: Path) -> None:
         benchmark="faces",
         params=config.model_dump(mode="json"),
         run_name="named",
-        tags={"state": "f" * 64, "protocol": "official", "seed": "0"},
+        tags={"state": "f" * 64, "protocol": "official", "seed": "0", "method": "aru"},
     )
     prepared = tracked.results(tracked_project)[0]
     prepared.stage.params["params.yaml"]["faces.data.forget"] = {"subjects": [KEY]}
