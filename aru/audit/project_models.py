@@ -43,7 +43,7 @@ def project_record(
     config, work, limits = load_config(root / "params.yaml", benchmark), root / "work" / benchmark, root / THRESHOLDS_FILE
     thresholds = read_thresholds(limits, KNOWN).on(benchmark)
     paths = {AUDITED: Path(weights), ORIGINAL: model_path(work, ORIGINAL)}
-    if level != "quick" and model_path(work, RETRAINED).is_file():
+    if level != "quick" and config.evaluate.retrained and model_path(work, RETRAINED).is_file():
         paths[RETRAINED] = model_path(work, RETRAINED)
     case = _case(paths, config, work, quick.QUICK_SETS if level == "quick" else SETS)
     audited = AuditedModel(name, benchmark, config, work, _method(paths[AUDITED], work), interclass)

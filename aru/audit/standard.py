@@ -39,7 +39,7 @@ RELEARNED_IMAGES = 60
 calibrated."""
 LEAST_BYSTANDERS = 20
 """People of a group that is judged; of fewer, one person's photos decide."""
-NO_REFERENCE = "there is no retrained model to compare with: run the stage `retrain`"
+NO_REFERENCE = "there is no retrained model to compare with: set evaluate.retrained to true and run the stage `retrain`"
 REFERENCE_ITSELF = "the model is the retrained reference itself"
 
 

@@ -106,10 +106,44 @@ class DataConfig(Section):
         return is_multilabel(self.task)
 
 
-class ModelConfig(Section):
-    """A classifier of torchvision or timm, trained from scratch."""
+_MD5 = r"^[0-9a-f]{32}$"
 
-    name: str = Field("resnet18", description="name in torchvision's registry of models, vit_tiny, or timm/NAME")
+
+class ModelConfig(Section):
+    """A classifier of torchvision, of timm or of one's own code, and where its first weights come from."""
+
+    name: str = Field(
+        "resnet18", description="name in torchvision's registry of models, vit_tiny, timm/NAME, or module:function of own code"
+    )
+    code: str | None = Field(None, pattern=_MD5, description="digest of the own code that builds the network")
+    mean: tuple[float, ...] | None = Field(
+        None, description="subtracted from pixels in [0, 1], one number or one a channel, before the network sees them"
+    )
+    std: tuple[float, ...] | None = Field(None, description="what they are divided by then")
+    original: str | None = Field(
+        None,
+        description="weights of an imported original (`aru model import`), which the stage train takes instead of training",
+    )
+    original_md5: str | None = Field(None, pattern=_MD5, description="MD5 of that file")
+
+    @field_validator("mean", "std", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """One number is a list of one."""
+        return [value] if isinstance(value, int | float) else value
+
+    @model_validator(mode="after")
+    def _files_with_digests(self) -> "ModelConfig":
+        if (self.original is None) != (self.original_md5 is None):
+            raise ValueError("original and original_md5 belong together: give both or neither")
+        if self.original is not None:
+            check_path(self.original, where="model.original")
+        for values in (self.mean or (), self.std or ()):
+            if len(values) not in (0, 1, 3):
+                raise ValueError(f"mean and std have one number or three, one a channel of RGB; {len(values)} are given")
+        if any(value <= 0 for value in self.std or ()):
+            raise ValueError(f"std is {list(self.std or ())}: each must be greater than 0")
+        return self
 
 
 class TrainConfig(Section):
@@ -185,6 +219,7 @@ class EvaluateConfig(Section):
     """How the figures are made."""
 
     resamples: int = Field(1000, ge=100, le=100_000, description="of the bootstrap")
+    retrained: bool = Field(True, description="train a retrained reference and compare with it")
 
 
 Release = Literal["pass", "not-failed"]

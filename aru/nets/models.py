@@ -15,10 +15,14 @@ from torchvision.models import VisionTransformer
 from aru.core.errors import InputError
 from aru.core.files import load_tensors, save_tensors
 from aru.core.suggestions import did_you_mean
+from aru.nets.adapted import Adapted, Preprocessing
+from aru.nets.own_code import build_own, is_own
 
 _AUXILIARY = ("googlenet", "inception_v3")  # built without the auxiliary classifiers that would answer in training, too
 TIMM = "timm/"
 """How the name of one of timm's networks begins, as in ``timm/resnet18``."""
+NO_MODEL = "no_model"
+"""The key in the metadata of a weights file without weights; its value says why there are none."""
 _LARGEST = 4096  # pixels
 _INIT_LOCK = threading.Lock()  # initialisers draw from PyTorch's global generator
 
@@ -33,12 +37,15 @@ def build(name: str, outputs: int, *, resolution: int = 128, seed: int = 0) -> n
     """A fresh model with `outputs` logits; the same seed gives the same weights, and no global state changes.
 
     `resolution` (pixels) matters to networks whose weights depend on it, as those of Vision Transformers, whose patches must
-    tile the image. ``timm/NAME`` is a network of timm (`pip install aru[timm]`), without pretrained weights.
+    tile the image. ``timm/NAME`` is a network of timm (`pip install aru[timm]`), without pretrained weights;
+    ``module:function`` is one of the user's own code (`aru.nets.own_code`).
     """
-    if not name.startswith(TIMM) and name not in names():
-        raise InputError(f"unknown model {name!r}: model.name is timm/NAME or one of {', '.join(names())}")
+    if not name.startswith(TIMM) and not is_own(name) and name not in names():
+        raise InputError(f"unknown model {name!r}: model.name is timm/NAME, module:function or one of {', '.join(names())}")
     with _INIT_LOCK, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        if is_own(name):
+            return build_own(name, outputs, resolution)
         try:
             if name.startswith(TIMM):
                 return _of_timm(name.removeprefix(TIMM), outputs, resolution, seed)
@@ -110,15 +117,21 @@ def save_model(
 ) -> None:
     """Write the weights as safetensors with what is needed to build the model again.
 
-    A stage gives its name: weights that bear none were brought, and no stage writes over them.
+    A stage gives its name: weights that bear none were brought, and no stage writes over them. Of an adapted network its own
+    weights are written, and the mean and std that it expects.
     """
-    made_by = {} if stage is None else {"stage": stage}
-    save_tensors(path, dict(model.state_dict()), {"name": name, "outputs": outputs, "resolution": resolution} | made_by)
+    meta: dict[str, Any] = {"name": name, "outputs": outputs, "resolution": resolution}
+    if isinstance(model, Adapted):
+        meta |= {"mean": model.mean.flatten().tolist(), "std": model.std.flatten().tolist()}
+        model = model.network
+    save_tensors(path, dict(model.state_dict()), meta | ({} if stage is None else {"stage": stage}))
 
 
 def load_model(path: Path) -> nn.Module:
     """Build the model that the file describes and fill in its weights; in evaluation mode."""
     tensors, meta = load_tensors(path)
+    if NO_MODEL in meta:
+        raise InputError(f"{path} holds no model: {meta[NO_MODEL]}")
     missing = {"name", "outputs", "resolution"} - set(meta)
     if missing:
         raise InputError(
@@ -128,7 +141,16 @@ def load_model(path: Path) -> nn.Module:
     described = _checked(path, tensors, meta)
     model = build(described.name, described.outputs, resolution=described.resolution)
     load_weights(model, tensors, where=str(path))
+    if "mean" in meta or "std" in meta:
+        model = Adapted(model, preprocessing=Preprocessing(*(_numbers(path, meta, name) for name in ("mean", "std"))))
     return model.eval()
+
+
+def _numbers(path: Path, meta: dict[str, Any], name: str) -> list[float]:
+    value = meta.get(name)
+    if not isinstance(value, list) or len(value) not in (1, 3) or not all(isinstance(part, int | float) for part in value):
+        raise InputError(f"{path} says that its {name} is {value!r}: it must be one number or three; write it with save_model")
+    return value
 
 
 def _checked(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> ModelDescription:

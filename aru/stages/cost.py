@@ -24,6 +24,7 @@ class Cost(TypedDict):
     threads: int
     torch: str
     before: NotRequired[list["Cost"]]
+    not_trained: NotRequired[str]
 
 
 def cost(stage: str, seconds: float, images: int | None, *, compute: Compute, before: Sequence[Cost] = ()) -> Cost:

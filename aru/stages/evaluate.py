@@ -3,7 +3,7 @@
 import torch
 
 from aru.core.files import save_tensors, write_json
-from aru.core.names import MODELS, SETS
+from aru.core.names import MODELS, RETRAINED, SETS
 from aru.data.images import Sets
 from aru.data.manifest import read_manifest
 from aru.metrics.summary import summarise
@@ -15,11 +15,12 @@ from aru.train.loop import predict_sets
 def evaluate(job: Job) -> int:
     """Write evaluation/metrics.json and evaluation/predictions.safetensors; returns the number of predictions."""
     sets, config = read_sets(job), job.config
+    models = [which for which in MODELS if which != RETRAINED or config.evaluate.retrained]
     logits: dict[str, dict[str, torch.Tensor]] = {}
-    for number, which in enumerate(MODELS):
+    for number, which in enumerate(models):
         model = read_model(job, which)
         logits[which] = predict_sets(model, {role: getattr(sets, role) for role in SETS}, compute=job.compute)
-        job.progress(number + 1, len(MODELS) + 1, f"evaluate, {which}")
+        job.progress(number + 1, len(models) + 1, f"evaluate, {which}")
     subject = read_manifest(job.work / "prepared" / "manifest.csv")["subject"].to_numpy()
     metrics = summarise(
         logits,
@@ -31,15 +32,15 @@ def evaluate(job: Job) -> int:
         seed=config.runtime.seed,
         resamples=config.evaluate.resamples,
     )
-    job.progress(len(MODELS) + 1, len(MODELS) + 1, "evaluate, intervals")
+    job.progress(len(models) + 1, len(models) + 1, "evaluate, intervals")
     _write_predictions(job, sets, logits)
     write_json(job.work / "evaluation" / "metrics.json", metrics)
-    return len(MODELS) * sum(len(getattr(sets, role)) for role in SETS)
+    return len(models) * sum(len(getattr(sets, role)) for role in SETS)
 
 
 def _write_predictions(job: Job, sets: Sets, logits: dict[str, dict[str, torch.Tensor]]) -> None:
     parts = [getattr(sets, role) for role in SETS]
-    tensors = {f"{which}/logits": torch.cat([logits[which][role] for role in SETS]) for which in MODELS}
+    tensors = {f"{which}/logits": torch.cat([logits[which][role] for role in SETS]) for which in logits}
     tensors["rows"] = torch.cat([torch.from_numpy(part.rows) for part in parts])
     tensors["role"] = torch.cat([torch.full((len(part),), code, dtype=torch.uint8) for code, part in enumerate(parts)])
     tensors["targets"] = torch.cat([part.targets for part in parts])

@@ -72,7 +72,6 @@ def refuse_to_overwrite(job: Job, stage: str, which: str) -> None:
 def overwrite_message(stage: str, benchmark: str, weights: Path) -> str:
     """Why a stage does not write over weights, and what can be done."""
     return (
-        f"{weights} was supplied by you: no stage wrote it, and the stage {stage!r} does not write over it. `dvc commit -f "
-        f"{stage}@{benchmark}` records it as belonging to the present parameters, data and code (docs/operation.md); move "
-        "it away to have the stage make its own"
+        f"{weights} was supplied by you: no stage wrote it, and the stage {stage!r} does not write over it. Move it away; an "
+        f"original of your own comes in by `aru model import FILE --arch NAME --benchmark {benchmark}` (docs/operation.md)"
     )

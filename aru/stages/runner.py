@@ -18,8 +18,10 @@ from aru.core.stopwatch import Stopwatch
 from aru.data.classes import Classes, read_classes
 from aru.data.sources.canonical import archive_classes
 from aru.methods.catalogue import check_runnable
+from aru.nets.own_code import check_own_code, use_project_code
 from aru.stages.cost import Cost, clear_peak_memory, cost
 from aru.stages.job import Job
+from aru.stages.not_trained import NotTrained
 from aru.stages.unchanged import Inputs
 
 __all__ = ["FOLDERS", "STAGES", "run"]
@@ -44,6 +46,8 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
     config = load_config(root / "params.yaml", benchmark)
     _check_method(stage, benchmark, config)
     archive = root / load_archive(root / "params.yaml", benchmark)
+    use_project_code(root)
+    check_own_code(config.model.name, config.model.code, root)
     compute, clock = make_compute(config.runtime), Stopwatch()
     job = Job(benchmark, root / "work" / benchmark, archive, config, compute, progress, clock)
     if stage in _BEFORE_WORK:
@@ -55,10 +59,15 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
     folder = job.work / FOLDERS[stage]
     with locked_folder(folder):
         remove_leftovers(folder)
-        images = function(job)
+        done = function(job)
+        images = 0 if isinstance(done, NotTrained) else done
         if stage not in _WITHOUT_COST:
             before = _costs_before(stage, job.work)
-            write_json(folder / "cost.json", cost(stage, clock.seconds, images, compute=compute, before=before))
+            spent = cost(stage, clock.seconds, images, compute=compute, before=before)
+            if isinstance(done, NotTrained):
+                spent["not_trained"] = done.why
+            write_json(folder / "cost.json", spent)
+        check_own_code(config.model.name, config.model.code, root)
         inputs.check()
     if stage not in _NOT_REPORTED:
         remove_path(job.work / FOLDERS["report"])  # it is of what lay here before; where that is the same, a cache has it

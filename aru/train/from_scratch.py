@@ -7,7 +7,7 @@ from aru.core.config import Config
 from aru.core.progress import Progress, silent
 from aru.core.seeds import draw_seed, generator
 from aru.data.images import ImageSet
-from aru.nets.models import build
+from aru.nets.configured import build_configured
 from aru.train.checkpoint import Checkpoint
 from aru.train.history import History
 from aru.train.loop import fit
@@ -27,7 +27,9 @@ def fit_from_scratch(
 
     `purpose` ("train", "retrain" ...) names the streams of random numbers: the initial weights and the order of the images.
     """
-    model = build(config.model.name, data.outputs, resolution=config.data.resolution, seed=draw_seed(seed, f"{purpose}/init"))
+    model = build_configured(
+        config.model, data.outputs, resolution=config.data.resolution, seed=draw_seed(seed, f"{purpose}/init")
+    )
     history = fit(
         model,
         data,

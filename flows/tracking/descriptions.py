@@ -44,7 +44,12 @@ Images, noises, predictions and the original model's weights are personal data a
 
 
 def flow_note(
-    metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], *, run_id: str, tags: Mapping[str, str]
+    metrics: Mapping[str, Any],
+    costs: Mapping[str, Mapping[str, Any]],
+    *,
+    run_id: str,
+    tags: Mapping[str, str],
+    imported: Mapping[str, str] | None = None,
 ) -> str:
     """A flow's page: the results, where they come from, how to replay. `tags`: of the flow's run."""
     counts = ", ".join(f"{count:,} {name}" for name, count in metrics["counts"].items())
@@ -53,12 +58,20 @@ def flow_note(
 `{metrics["benchmark"]}`, {metrics["protocol"]} protocol, task {metrics["task"]}, seed {metrics["seed"]}, method
 {title(tags["method"])}; images: {counts}.
 Intervals, curves and figures: `report/report.html` under *Artifacts*. The metrics below are the unlearned model's.
-
+{origin(metrics, imported)}
 {_HOW_TO_READ}
 
 ## Replay
 
 {replay_steps(metrics["benchmark"], run_id=run_id, git=tags)}"""
+
+
+def origin(metrics: Mapping[str, Any], imported: Mapping[str, str] | None) -> str:
+    """Where an imported original came from, and what is missing without a retrained reference; empty for the usual run."""
+    lines = [f"The original was imported: `{imported['file']}`, MD5 `{imported['md5']}`."] if imported else []
+    if "retrained" not in metrics["models"]:
+        lines.append("No retrained reference was trained (`evaluate.retrained`): there are no gaps to it.")
+    return "".join(f"\n{line}\n" for line in lines)
 
 
 def replay_steps(benchmark: str, *, run_id: str, git: Mapping[str, str]) -> str:
@@ -78,8 +91,10 @@ aru run --benchmark {benchmark} --refresh
 Then compare `dvc.lock` with `.dvc/tmp/replay/dvc.lock`: only costs, and the report that shows them, may differ."""
 
 
-def model_run_note(model: str, spent: float | None, method: str) -> str:
-    """What a model's own run holds; `method` unlearned."""
+def model_run_note(model: str, spent: float | None, method: str, imported: Mapping[str, str] | None = None) -> str:
+    """What a model's own run holds; `method` unlearned, `imported`: file and MD5 of an original not trained here."""
+    if imported:
+        return f"Imported, not trained here: `{imported['file']}`, MD5 `{imported['md5']}`."
     costs = "" if spent is None else f"It took {spent:,.1f} s."
     made = {
         "original": "Trained on forget and retain.",

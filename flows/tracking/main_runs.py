@@ -12,7 +12,7 @@ from mlflow.entities import Metric, Run
 
 from aru.core.files import file_md5, json_text, read_json
 from aru.core.folders import FOLDERS
-from aru.core.names import MODELS, UNLEARNED
+from aru.core.names import MODELS, ORIGINAL, RETRAINED, UNLEARNED
 from aru.reporting.run.results import read_costs
 from flows.project.git import git_patch
 from flows.project.plan import StageResult
@@ -23,7 +23,7 @@ from flows.tracking.command_runs import open_experiment, source_tags
 from flows.tracking.descriptions import flow_note, model_run_note, stage_note
 from flows.tracking.lineage import models_of_digest
 from flows.tracking.links import links, models_filter
-from flows.tracking.metric_keys import TRAINED_ON, model_figures
+from flows.tracking.metric_keys import TRAINED_ON, imported_tags, model_figures
 from flows.tracking.registry import aliases, assign_alias, load_registered, register, registered
 from flows.tracking.runs import NOTE
 from flows.tracking.store import ensure_store
@@ -114,15 +114,18 @@ def log_models(root: Path, run_id: str, *, metrics: Mapping[str, Any]) -> None:
     client, work = store.client(root), Path(root) / "work" / benchmark
     flow, costs, data = client.get_run(run_id), read_costs(work), lineage.data_sets(root, benchmark)
     method = flow.data.tags["method"]
-    for model in MODELS:
+    imported = read_json(work / "original" / "history.json").get("imported")
+    for model in (name for name in MODELS if name in metrics["models"]):
         figures = model_figures(metrics, costs, model)
         tags = {
             "kind": "model",
             "model": model,
-            "trained_on": TRAINED_ON[model],
+            "trained_on": "not known here: imported" if imported and model == ORIGINAL else TRAINED_ON[model],
             "weights_md5": file_md5(work / model / "model.safetensors"),
-            NOTE: model_run_note(model, figures.get("cost/seconds"), method),
-        } | ({"method": method} if model == UNLEARNED else {})
+            NOTE: model_run_note(model, figures.get("cost/seconds"), method, imported if model == ORIGINAL else None),
+        }
+        tags |= {"method": method} if model == UNLEARNED else {}
+        tags |= imported_tags(imported) if imported and model != RETRAINED else {}
         with runs.child_run(client, flow, model, tags) as run:
             client.log_inputs(run.info.run_id, lineage.inputs(data, lineage.USES[model]))
             runs.log(
@@ -130,7 +133,9 @@ def log_models(root: Path, run_id: str, *, metrics: Mapping[str, Any]) -> None:
             )
     client.log_inputs(run_id, lineage.inputs(data, {name: name for name in data}))
     runs.log(client, flow, metrics=runs.points(flow, model_figures(metrics, costs, "unlearned"), data=data))
-    client.set_tag(run_id, NOTE, flow_note(metrics, costs, run_id=run_id, tags=flow.data.tags))
+    client.set_tag(run_id, NOTE, flow_note(metrics, costs, run_id=run_id, tags=flow.data.tags, imported=imported))
+    for key, value in imported_tags(imported).items() if imported else ():
+        client.set_tag(run_id, key, value)
 
 
 def log_audit(root: Path, run_id: str, record: Mapping[str, Any]) -> None:

@@ -295,7 +295,14 @@ def _is_whole(root: Path, version: ModelVersion) -> bool:
 def _version_tags(flow: Run, work: Path, metrics: Mapping[str, Any]) -> dict[str, str]:
     """From a version back to data, code and figures."""
     data = lineage.logged(flow)
-    weights = {f"{model}_weights_md5": file_md5(work / model / "model.safetensors") for model in ("original", "retrained")}
+    weights = {
+        f"{model}_weights_md5": file_md5(work / model / "model.safetensors")
+        for model in ("original", "retrained")
+        if model in metrics["models"]
+    }
+    weights |= {
+        key: value for key, value in flow.data.tags.items() if key in ("original", "original_file", "original_file_md5")
+    }
     kept = {key: flow.data.tags[key] for key in _KEPT if key in flow.data.tags}
     ours = metrics["models"]["unlearned"]
     figures = {name: f"{ours[key]:.4f}" for name, key in _FIGURES.items() if ours[key] is not None}

@@ -7,6 +7,7 @@ import yaml
 
 from aru.compute.device import device_of
 from aru.core.config import (
+    ModelConfig,
     RuntimeConfig,
     check_parameter,
     load_archive,
@@ -57,7 +58,8 @@ def test_the_projects_parameters_are_valid_and_complete():
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
     for name in ("faces", "mufac", "mucac"):
         given = set(_leaves(content[name]))
-        wanted = {leaf for leaf in parameter_names() if not leaf.startswith("data.forget.") and leaf != "unlearn"}
+        optional = ("data.forget.", *(f"model.{leaf}" for leaf in ModelConfig.model_fields if leaf != "name"))
+        wanted = {leaf for leaf in parameter_names() if not leaf.startswith(optional) and leaf != "unlearn"}
         assert wanted <= given | {leaf for leaf in wanted if any(g.startswith(leaf + ".") for g in given)}, name
         parse_config(content[name], where=name)
     assert set(load_params(ROOT / "params.yaml")) == set(content["benchmarks"])

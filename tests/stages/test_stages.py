@@ -159,7 +159,9 @@ def test_weights_that_a_user_brought_are_not_written_over(copy, stage):
     )
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     write_params(copy, {"runtime": {"seed": 1}})
-    with pytest.raises(InputError, match=f"was supplied by you: no stage wrote it.*`dvc commit -f {stage}@small`"):
+    with pytest.raises(
+        InputError, match="was supplied by you: no stage wrote it.*`aru model import FILE --arch NAME --benchmark small`"
+    ):
         run(stage, "small", root=copy)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 

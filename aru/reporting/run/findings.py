@@ -68,10 +68,17 @@ def without_person(audit: Mapping[str, Any]) -> list[Finding]:
     )
 
 
-def findings(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
-    """All findings, in reading order; what the files do not hold is left out."""
+def findings(
+    metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], imported: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """All findings, in reading order; what the files do not hold is left out.
+
+    imported: file and MD5 of an original that was not trained here.
+    """
     found = [
         *_not_measured(metrics),
+        _imported(metrics, imported),
+        _no_reference(metrics),
         _something_to_forget(metrics),
         _forgetting(metrics),
         _score(metrics, "nomus", "NoMUS", "forget", "unseen", "test"),
@@ -98,6 +105,31 @@ def _not_measured(metrics: Mapping[str, Any]) -> list[Finding]:
     for key, why in metrics.get("not_measured", {}).items():
         reasons.setdefault(why, []).append(key)
     return [Finding("open", "Not measured", f"{', '.join(keys)}: {why}.") for why, keys in reasons.items()]
+
+
+def _imported(metrics: Mapping[str, Any], imported: Mapping[str, str] | None) -> Finding | None:
+    if imported is None:
+        return None
+    recipe = (
+        " The retrained model is trained by the recipe of the parameters, which need not be the original's: differences "
+        "between the two, and the gaps, hold that difference, too."
+        if "retrained" in metrics["models"]
+        else ""
+    )
+    text = f"The original was imported: {imported['file']}, MD5 {imported['md5']}. On what it was trained is not known here."
+    return Finding("open", "Imported original", text + recipe)
+
+
+def _no_reference(metrics: Mapping[str, Any]) -> Finding | None:
+    if "retrained" in metrics["models"]:
+        return None
+    return Finding(
+        "open",
+        "No reference",
+        "No retrained model was trained (evaluate.retrained is false). So there are no gaps, and it cannot be said whether "
+        "the unlearned model differs from one that never saw the forget images, whether the original remembers them more "
+        "than such a model, nor what share of retraining was spent. The models' own figures, NoMUS among them, are here.",
+    )
 
 
 def _too_few(metrics: Mapping[str, Any], *sets: str) -> str | None:

@@ -28,6 +28,11 @@ class Run:
     audit: dict[str, Any]
     digests: dict[str, str]
 
+    @property
+    def imported(self) -> Mapping[str, str] | None:
+        """File and MD5 of an original that was imported."""
+        return self.histories.get("original", {}).get("imported")
+
 
 @dataclass(frozen=True)
 class ModelFigures:
@@ -75,7 +80,7 @@ def _view(run: Run, figures: Path, settings: Mapping[str, Any] | None) -> RunPag
         method=method_of(run.histories),
         unlearning=", ".join(stages_of_model("unlearned", run.costs)),
         models=tuple(_model(run, model) for model in models),
-        findings=(*findings(metrics, run.costs), *without_person(run.audit)),
+        findings=(*findings(metrics, run.costs, run.imported), *without_person(run.audit)),
         figures={name: read_picture(path) for name in FIGURES if (path := figures / f"{name}.png").is_file()},
         class_legends=tuple(
             (name, legend) for name in ("test", "forget") if (legend := class_legend(metrics, name, run.audit.get("classes")))
@@ -113,12 +118,16 @@ def _model(run: Run, model: str) -> ModelFigures:
 
 def _costs(costs: Mapping[str, Mapping[str, Any]]) -> tuple[Row, ...]:
     """A row a stage, and one for all stages of unlearning together."""
-    whole = costs["retrain"]["seconds"]
+    whole = seconds("retrained", costs)
+
+    def share(spent: float) -> str:
+        return f"{spent / whole:.1%}" if whole else _DASH
+
     rows = [
         [
             stage,
             f"{cost['seconds']:,.1f}",
-            f"{cost['seconds'] / whole:.1%}",
+            share(cost["seconds"]),
             _DASH if cost["images"] is None else f"{cost['images']:,}",
             _DASH if cost["images"] is None else f"{cost['images_per_second']:,.1f}",
             f"{cost['peak_memory_mib']:,}",
@@ -128,7 +137,7 @@ def _costs(costs: Mapping[str, Mapping[str, Any]]) -> tuple[Row, ...]:
     ]
     ours, stages = seconds("unlearned", costs), stages_of_model("unlearned", costs)
     if ours is not None and len(stages) > 1:
-        rows.append([" + ".join(stages), f"{ours:,.1f}", f"{ours / whole:.1%}", "", "", "", ""])
+        rows.append([" + ".join(stages), f"{ours:,.1f}", share(ours), "", "", "", ""])
     return text_rows(rows)
 
 

@@ -34,9 +34,10 @@ def write_report(work: Path, out: Path, *, settings: Mapping[str, Any] | None = 
     run = read_run(work)
     with atomic_path(out / "figures") as folder:
         folder.mkdir()
-        write_figures(folder, predictions, run.metrics, run.histories, run.audit.get("classes"))
+        histories = {model: history for model, history in run.histories.items() if model in run.metrics["models"]}
+        write_figures(folder, predictions, run.metrics, histories, run.audit.get("classes"))
     with atomic_path(out / "results.md") as path:
-        path.write_text(results_markdown(run.metrics, run.costs), encoding="utf-8")
+        path.write_text(results_markdown(run.metrics, run.costs, run.imported), encoding="utf-8")
     with atomic_path(out / "report.html") as path:
         path.write_text(report_page(run, out / "figures", settings), encoding="utf-8")
 
@@ -54,8 +55,10 @@ def read_run(work: Path) -> Run:
     )
 
 
-def results_markdown(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> str:
+def results_markdown(
+    metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], imported: Mapping[str, str] | None = None
+) -> str:
     """The results table and the findings as Markdown."""
-    lines = [f"- **{finding.mark}.** {finding.text}" for finding in findings(metrics, costs)]
+    lines = [f"- **{finding.mark}.** {finding.text}" for finding in findings(metrics, costs, imported)]
     title = ", ".join(f"{key} {metrics[key]}" for key in ("benchmark", "protocol", "task", "seed"))
     return f"{escape_markdown(title)}\n\n{markdown_table(results_table(metrics, costs))}\n" + "\n".join(lines) + "\n"

@@ -45,9 +45,9 @@ def results_table(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, A
 
 
 def seconds(model: str, costs: Mapping[str, Mapping[str, Any]]) -> float | None:
-    """Seconds that a model's own stages took; None where one of them is not known."""
+    """Seconds that a model's own stages took; None where one of them is not known, or the model was not trained here."""
     stages = stages_of_model(model, costs)
-    if not all(stage in costs for stage in stages):
+    if not all(stage in costs and "not_trained" not in costs[stage] for stage in stages):
         return None
     return round(sum(costs[stage]["seconds"] for stage in stages), 3)
 

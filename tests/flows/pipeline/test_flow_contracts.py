@@ -308,7 +308,9 @@ def test_original_that_a_user_brought_is_never_replaced_unasked(project: Path) -
     weights = project / "work/faces/original/model.safetensors"
     save_tensors(weights, {"weight": torch.zeros(3)}, {"name": "resnet18"})
     supplied = weights.read_bytes()
-    with pytest.raises(InputError, match="model.safetensors was supplied by you.*`dvc commit -f train@faces` records it"):
+    with pytest.raises(
+        InputError, match="model.safetensors was supplied by you.*`aru model import FILE --arch NAME --benchmark faces`"
+    ):
         run_flow(project)  # dvc.lock has another: nothing is restored over it
     shell(project, "dvc", "commit", "-f", "train@faces")
     assert computed(run_flow(project)) == {"attack", "mask", "finetune", "evaluate", "audit", "report"}
