@@ -68,8 +68,8 @@ def fill(model: nn.Module, tensors: Tensors, *, where: str) -> list[str]:
     head = f"{classifier(model)}.weight"
     if head in tensors and len(tensors[head]) != len(own[head]):
         raise InputError(
-            f"{where} has {len(tensors[head])} classes ({head}), the task has {len(own[head])}: import weights of this task, or "
-            "set data.task"
+            f"{where} has {len(tensors[head])} classes ({head}), the task has {len(own[head])}: import weights of this task, "
+            "or set data.task"
         )
     load_weights(model, tensors, where=where)
     return notes

@@ -58,7 +58,9 @@ def import_model(
     with project_lock(root):
         use_project_code(root)
         tensors, notes = read_weights(weights)
-        fixed = [("model.name", arch), ("model.code", own_code_digest(arch, root) if is_own(arch) else None)]
+        fixed: list[tuple[str, Any]] = [("model.code", own_code_digest(arch, root) if is_own(arch) else None)]
+        if load_config(root / PARAMS_FILE, benchmark).model.name != arch:
+            fixed.append(("model.name", arch))
         given = [("evaluate.retrained", False), *settings, *fixed]
         config = propose(root / PARAMS_FILE, benchmark, given).config
         _prepare(root, benchmark, progress)

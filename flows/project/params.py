@@ -116,7 +116,7 @@ def propose(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]], *, 
     changes = [Change(name, before[name], None) for name in replaced]
     for name in named:
         value, old = _get(checked, name), before.get(name, default(name))
-        if is_implied(plain(values), name, value, pipeline):
+        if value is None or is_implied(plain(values), name, value, pipeline):
             _unset(values, name)
         else:
             _set(values, name, value)
