@@ -142,7 +142,7 @@ def load_model(path: Path) -> nn.Module:
     model = build(described.name, described.outputs, resolution=described.resolution)
     load_weights(model, tensors, where=str(path))
     if "mean" in meta or "std" in meta:
-        model = Adapted(model, preprocessing=Preprocessing(*(_numbers(path, meta, name) for name in ("mean", "std"))))
+        model = Adapted(model, preprocessing=Preprocessing(_numbers(path, meta, "mean"), _numbers(path, meta, "std")))
     return model.eval()
 
 

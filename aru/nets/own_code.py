@@ -75,8 +75,8 @@ def check_own_code(name: str, digest: str | None, root: Path) -> None:
     """Raise InputError where `name` is one's own code and not that of the digest in params.yaml."""
     if is_own(name) and (now := own_code_digest(name, root)) != digest:
         raise InputError(
-            f"the code of model {name!r} has the digest {now}, model.code is {digest}: `aru run` sets it where the original "
-            "is trained here, `aru model import` where it was imported"
+            f"the code of model {name!r} has the digest {now}, model.code is {digest}: if it is to be used so, set it "
+            f"(`aru run --set model.code={now}`), or import the original again (`aru model import`)"
         )
 
 

@@ -29,12 +29,14 @@ def place_original(job: Job) -> NotTrained:
     from aru.data.classes import outputs_of, read_classes
 
     model, root = job.config.model, job.work.parents[1]
-    assert model.original is not None
+    if model.original is None:
+        raise InputError("model.original is not set: import an original with `aru model import`")
     refuse_to_overwrite(job, "train", ORIGINAL)
     path = root / model.original
     check_file(path, model.original_md5, "model.original", f"`dvc pull {model.original}.dvc` or `dvc checkout` brings it back")
     meta, outputs = read_meta(path), outputs_of(read_classes(job.work / "prepared"), job.config.data.task)
-    wanted = {"name": model.name, "outputs": outputs, "resolution": job.config.data.resolution}
+    side = job.config.data.resolution
+    wanted: dict[str, str | int] = {"name": model.name, "outputs": outputs, "resolution": side}
     for key, value in wanted.items():
         if meta.get(key) != value:
             raise InputError(
@@ -42,7 +44,7 @@ def place_original(job: Job) -> NotTrained:
                 "fits with `aru model import`, or go back to what it was imported for"
             )
     folder = job.work / ORIGINAL
-    save_model(folder / WEIGHTS, load_model(path), **wanted, stage="train")
+    save_model(folder / WEIGHTS, load_model(path), name=model.name, outputs=outputs, resolution=side, stage="train")
     write_json(folder / "history.json", {"epochs": [], IMPORTED: {"file": model.original, "md5": model.original_md5}})
     return NotTrained(IMPORTED)
 
