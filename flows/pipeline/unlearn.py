@@ -83,9 +83,9 @@ def unlearn(
     try:
         with project_lock(root), make_board(quiet=quiet) as board, workers(2) as pool:
             versioning.recover(root)
+            register_run(root)
             for change in bring_up_to_date(root / PARAMS_FILE):
                 board.say(f"{PARAMS_FILE}: {change.name}: {change.old} -> {change.new}")
-            register_run(root)
             store.preflight(root, benchmark)
             execution = Execution(root, benchmark, board, pool, refresh=refresh)
             results: dict[str, StageResult] = {}

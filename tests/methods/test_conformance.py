@@ -19,6 +19,7 @@ from aru.methods.aru.attack import attack
 from aru.methods.aru.finetuning import finetune_loss
 from aru.methods.aru.masking import mask
 from aru.methods.aru.resetting import reset
+from aru.methods.catalogue import MODULES
 from aru.methods.registry import CONTROLS, METHODS, find
 from aru.nets.fresh import fresh
 from aru.nets.models import build
@@ -54,7 +55,7 @@ def test_every_file_that_defines_methods_is_in_the_registry():
     folder = Path(registry.__file__).parent
     files = [path for path in folder.rglob("*.py") if re.search("^METHODS = ", path.read_text(encoding="utf-8"), re.MULTILINE)]
     defined = {path.relative_to(folder).with_suffix("").as_posix().replace("/", ".") for path in files}
-    assert defined == set(registry._MODULES)
+    assert defined == set(MODULES.values())
 
 
 SECTIONS = Config(data=DataConfig())

@@ -95,7 +95,7 @@ def test_interrupted_flow_records_what_is_done_and_says_how_to_go_on(changed: Pa
         assert process.stderr is not None
         code, said = process.wait(timeout=150), process.stderr.read()
         assert code == 130 and "`aru run --benchmark faces` goes on" in said, said
-    assert versioning.status(changed).keys() == {"mask@faces", "report@faces"}, "the attack is recorded"
+    assert versioning.status(changed).keys() == {"mask@faces", "audit@faces", "report@faces"}, "the attack is recorded"
     assert computed(run_flow(changed)) == {"mask", "finetune", "evaluate", "audit", "report"}
 
 
