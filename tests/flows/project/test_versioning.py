@@ -103,8 +103,8 @@ def test_a_folders_list_in_the_cache_cannot_lead_out_of_it(fresh: Path, name: st
 
 def test_missing_parameter_is_named(fresh: Path) -> None:
     text = (fresh / "params.yaml").read_text()
-    (fresh / "params.yaml").write_text(text.replace("  evaluate:\n    resamples: 1000\n", "", 1))
-    with pytest.raises(InputError, match=r"evaluate@faces needs the parameter 'faces\.evaluate'"):
+    (fresh / "params.yaml").write_text(text.replace("  evaluate:\n    resamples: 1000\n    retrained: true\n", "", 1))
+    with pytest.raises(InputError, match=r"retrain@faces needs the parameter 'faces\.evaluate\.retrained'"):
         plan(fresh, "faces")
 
 
