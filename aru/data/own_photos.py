@@ -60,10 +60,11 @@ def convert(
     gets the sentences about how the photos were found before the first of them is read; what it raises ends the import.
     """
     find = finder(source)
-    if path.is_file() and path.name.lower().endswith(ENDINGS):
+    table_alone = path.is_file() and path.name.lower().endswith(ENDINGS)
+    if table_alone:
         columns, path = Columns(**vars(columns) | {"table": path.name}), path.parent
     faults = Faults(str(path))
-    with open_archive(path, faults, name_encoding=columns.name_encoding) as archive:
+    with open_archive(path, faults, name_encoding=columns.name_encoding, named_only=table_alone) as archive:
         found = Found([])
         with faults.collected(str(path)):
             found = find(archive, columns, faults)

@@ -43,6 +43,20 @@ def test_tables_of_all_kinds_are_read_alike(tmp_path, name):
     assert "file is column 'file_name', person is column 'person', labels are 'label'" in read.notes[0]
 
 
+def test_beside_a_table_only_what_it_names_has_to_be_right(tmp_path):
+    source = folder(tmp_path / "own", photos() | {"t.csv": as_csv().encode()})
+    (source / "environment").symlink_to("/usr")
+    rows = convert("table", source / "t.csv", tmp_path / "own.zip", Columns()).rows
+    assert len(rows) == len(photos())
+    with pytest.raises(InputError, match="link to a folder"):
+        convert("table", source, tmp_path / "own.zip", Columns())
+    photo = source / min(photos())
+    photo.rename(tmp_path / "elsewhere.jpg")
+    photo.symlink_to(tmp_path / "elsewhere.jpg")
+    with pytest.raises(InputError, match="link out of the folder"):
+        convert("table", source / "t.csv", tmp_path / "own.zip", Columns())
+
+
 def test_parquet_is_read(tmp_path):
     source = folder(tmp_path / "own", photos())
     parquet.write_table(pyarrow.Table.from_pylist(records()), source / "own.parquet")
