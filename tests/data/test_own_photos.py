@@ -48,7 +48,7 @@ def test_beside_a_table_only_what_it_names_has_to_be_right(tmp_path):
     (source / "environment").symlink_to("/usr")
     rows = convert("table", source / "t.csv", tmp_path / "own.zip", Columns()).rows
     assert len(rows) == len(photos())
-    with pytest.raises(InputError, match="link to a folder"):
+    with pytest.raises(InputError, match="link out of the folder"):
         convert("table", source, tmp_path / "own.zip", Columns())
     photo = source / min(photos())
     photo.rename(tmp_path / "elsewhere.jpg")
