@@ -55,6 +55,9 @@ def import_model(
     from aru.nets.weights_file import fill, read_weights
     from aru.stages.dry_pass import check_network
 
+    data = [name for name, _ in settings if name.partition(".")[0] == "data"]
+    if data:  # the photos that the network answers are prepared by params.yaml as it is
+        raise InputError(f"--set {data[0]} changes the photos: set it in params.yaml before the import")
     with project_lock(root):
         use_project_code(root)
         tensors, notes = read_weights(weights)
@@ -72,6 +75,9 @@ def import_model(
         check_network(config, compute, read_classes(prepared))
         seen = first_look(model, {"retain": sets.retain, "test": sets.test}, compute=compute)
         notes += [look.text for look in seen]
+        notes.append(
+            "the figures take it that test and unseen were not trained on: the table's splits must be those of its training"
+        )
         if not anyway and seen[0].chance:  # on a few test images chance can seldom be excluded
             raise InputError(
                 "\n".join(

@@ -58,6 +58,8 @@ def test_bad_files_are_refused_and_nothing_is_written(project, tmp_path, capsys)
         import_model(project, whole, "squeezenet1_1", "small")
     with pytest.raises(InputError, match="(?s)no better than chance.*nothing was imported"):
         import_model(project, whole, NAME, "small")
+    with pytest.raises(InputError, match=r"data\.resolution changes the photos: set it in params\.yaml before"):
+        import_model(project, whole, NAME, "small", settings=[("data.resolution", 64)], anyway=True)
     assert (project / "params.yaml").read_bytes() == before and not (project / "models").exists()
     assert "code of the file" not in capsys.readouterr().out
 
