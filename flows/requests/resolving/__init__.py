@@ -1,0 +1,1 @@
+"""Whose photos a request means: by names, by photos, by hashed identifiers."""
