@@ -78,7 +78,7 @@ def register(
     _describe(client, client.get_run(run_id), name, version, Path(work), metrics, config)
     _connect(client, run_id, name, version)
     gate.assign_alias(client, name, version, audit, config.audit.release)
-    _show_aliases(client, name)
+    show_aliases(client, name)
     return name, version
 
 
@@ -86,7 +86,7 @@ def assign_alias(root: Path, name: str, version: str, *, config: Config, audit: 
     """Let a version that is registered already through the gate again: it may be the one to which a rollback returns."""
     client = store.client(root)
     gate.assign_alias(client, name, version, audit, config.audit.release)
-    _show_aliases(client, name)
+    show_aliases(client, name)
 
 
 def aliases(root: Path, name: str, version: str) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ def registered(root: Path, run_id: str) -> tuple[str, str] | None:
         found = client.get_model_version(tags["model_name"], tags["model_version"])
     except MlflowException:
         return None
-    return (found.name, str(found.version)) if _is_whole(root, found) else None
+    return (found.name, str(found.version)) if is_whole(root, found) else None
 
 
 def version_of(client: MlflowClient, name: str, digest: str) -> str | None:
@@ -124,7 +124,7 @@ def load_registered(root: Path, name: str, alias_or_version: str = CANDIDATE) ->
 
 def fetch_weights(root: Path, name: str, alias_or_version: str, folder: Path) -> tuple[str, Path]:
     """The version that is meant, and its safetensors, brought to `folder`."""
-    version = _find_version(store.client(root), name, alias_or_version)
+    version = find_version(store.client(root), name, alias_or_version)
     return str(version.version), Path(_download(root, version, WEIGHTS, str(folder)))
 
 
@@ -135,7 +135,8 @@ def names(root: Path) -> list[str]:
     return sorted(model.name for model in store.client(root).search_registered_models())
 
 
-def _find_version(client: MlflowClient, name: str, alias_or_version: str) -> ModelVersion:
+def find_version(client: MlflowClient, name: str, alias_or_version: str) -> ModelVersion:
+    """A version by its number or an alias; InputError where there is none."""
     try:
         if alias_or_version.isdecimal():
             return client.get_model_version(name, alias_or_version)
@@ -164,7 +165,7 @@ def _model_id(version: ModelVersion) -> str:
     return str(version.source).removeprefix("models:/")
 
 
-def _show_aliases(client: MlflowClient, name: str) -> None:
+def show_aliases(client: MlflowClient, name: str) -> None:
     """Let every flow's run say in its tag `alias` which aliases its version has now: a column of the runs table."""
     held: dict[str, list[str]] = {}
     for alias, version in sorted(client.get_registered_model(name).aliases.items()):
@@ -195,7 +196,7 @@ def _new_version(root: Path, run_id: str, name: str, work: Path, metrics: Mappin
     model_id = _log_model(root, flow, work / "unlearned" / "model.safetensors", config, tags)
     figures = model_figures(metrics, read_costs(work), "unlearned")
     runs.log(client, flow, metrics=runs.points(flow, figures, data=lineage.logged(flow), model_id=model_id))
-    with _global_uri(store.tracking_uri(root)):
+    with global_uri(store.tracking_uri(root)):
         made = client.create_model_version(name, source=f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id)
     return str(made.version)
 
@@ -269,7 +270,7 @@ def _mended(root: Path, version: ModelVersion, work: Path, config: Config) -> bo
     """Whether a version has its files, written again where they were not as they should be."""
     from flows.tracking import exports
 
-    if _is_whole(root, version):
+    if is_whole(root, version):
         return True
     try:
         logged = store.client(root).get_logged_model(_model_id(version))
@@ -280,7 +281,7 @@ def _mended(root: Path, version: ModelVersion, work: Path, config: Config) -> bo
     return True
 
 
-def _is_whole(root: Path, version: ModelVersion) -> bool:
+def is_whole(root: Path, version: ModelVersion) -> bool:
     """Whether a version's files are there and its weights those that were registered; a server's own store is believed."""
     try:
         logged = store.client(root).get_logged_model(_model_id(version))
@@ -324,8 +325,8 @@ def _unlearned_runs(client: MlflowClient, flow: Run) -> list[Run]:
 
 
 @contextmanager
-def _global_uri(uri: str) -> Iterator[None]:
-    """MLflow resolves `models:/ID` by its global address even where a client has its own."""
+def global_uri(uri: str) -> Iterator[None]:
+    """For a block: MLflow resolves `models:/ID` by its global address even where a client has its own."""
     with _GLOBAL_URI:
         before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
         mlflow.set_tracking_uri(uri)

@@ -238,7 +238,7 @@ def test_a_version_that_aru_did_not_register_is_one_sentence(tracked_project: Pa
         version = "1"
     else:
         run_id = client.get_model_version(NAME, "1").run_id
-        with registry._global_uri(store.tracking_uri(tracked_project)):
+        with registry.global_uri(store.tracking_uri(tracked_project)):
             version = str(client.create_model_version(NAME, source=f"runs:/{run_id}/report", run_id=run_id).version)
     with pytest.raises(InputError, match=rf"version {version} of aru-faces has no extra_files/model.safetensors.*weights"):
         registry.load_registered(tracked_project, NAME, version)
