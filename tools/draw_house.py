@@ -34,7 +34,7 @@ ROOMS = {
         "stages",
         "commands",
     ),
-    "flows": ("project", "servers", "tracking", "pipeline", "experiments", "requests", "cli"),
+    "flows": ("project", "servers", "tracking", "prediction", "pipeline", "experiments", "requests", "cli"),
 }
 """The packages of each floor. A package imports only those before it, and `flows` all of `aru`."""
 DOORS = {"aru": ("__main__", "api")}

@@ -31,6 +31,7 @@ SAME_NAME = {
     "flows": {
         "audit": "the flow, and the commands that start it",
         "benchmark": "the flow, and the commands that start it",
+        "production": "the alias, and the commands that move it and answer with its version",
         "shadows": "the flow, and the commands that start it",
     },
 }

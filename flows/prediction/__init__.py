@@ -1,0 +1,1 @@
+"""The model in production, answering over HTTP on this machine."""
