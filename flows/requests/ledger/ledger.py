@@ -42,7 +42,9 @@ class Ledger:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A transaction that sees one state of the ledger and changes nothing."""
-        with _faults_explained(self.engine.url), Session(self.engine) as session:
+        snapshot = {"isolation_level": "REPEATABLE READ"} if self.engine.dialect.name == "postgresql" else {}
+        reader = self.engine.execution_options(**snapshot)
+        with _faults_explained(self.engine.url), Session(reader) as session:
             yield session
 
     @contextmanager

@@ -1,0 +1,158 @@
+"""What the ledger is asked: one request with its history, pages of the list, counts."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.orm import Session
+
+from aru.core.errors import InputError
+from flows.requests.ledger.ledger import Ledger
+from flows.requests.ledger.records import (
+    BatchRecord,
+    EventRecord,
+    RequestRecord,
+    batch_record,
+    event_record,
+    request_record,
+)
+from flows.requests.ledger.states import OPEN, Action, State
+from flows.requests.ledger.tables import Batch, Event, Particular, Request
+
+MAX_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Page:
+    """Requests in the order of their time limits; `next` is the last one's id where more follow, for `after`."""
+
+    requests: list[RequestRecord]
+    next: str | None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many requests are in each state, and how many open ones are overdue."""
+
+    states: dict[State, int]
+    overdue: int
+
+
+def find_request(ledger: Ledger, request: str) -> RequestRecord:
+    """A request by its id. Raises InputError where there is none."""
+    with ledger.reading() as session:
+        return request_record(_one(session, request))
+
+
+def request_history(ledger: Ledger, request: str) -> list[EventRecord]:
+    """All that was done to a request, the oldest first."""
+    with ledger.reading() as session:
+        rows = session.scalars(select(Event).where(Event.request == request).order_by(Event.seq)).all()
+        return [event_record(row) for row in rows]
+
+
+def request_particulars(ledger: Ledger, request: str) -> dict[str, Any]:
+    """What names people in a request, the newest of each part: {part: JSON content, text or bytes}; empty once erased."""
+    with ledger.reading() as session:
+        rows = session.scalars(select(Particular).where(Particular.request == request).order_by(Particular.seq)).all()
+        return {row.part: row.photo if row.text is None else _content(row.part, row.text) for row in rows}
+
+
+def list_requests(
+    ledger: Ledger,
+    *,
+    states: Collection[State] = (),
+    benchmark: str | None = None,
+    batch: str | None = None,
+    due_before: datetime | None = None,
+    limit: int = 50,
+    after: str | None = None,
+) -> Page:
+    """A page of requests, the one due first at the top.
+
+    states: only in these; due_before: only those due earlier; after: only what follows this request in the order. Raises
+    InputError for a limit beyond 1 to 1000 and an unknown `after`.
+    """
+    if not 1 <= limit <= MAX_PAGE:
+        raise InputError(f"limit = {limit}: give 1 to {MAX_PAGE}, and go on with `after`")
+    chosen = select(Request).order_by(Request.due, Request.id).limit(limit + 1)
+    if states:
+        chosen = chosen.where(Request.state.in_(sorted(states)))
+    if benchmark is not None:
+        chosen = chosen.where(Request.benchmark == benchmark)
+    if batch is not None:
+        chosen = chosen.where(Request.batch == batch)
+    if due_before is not None:
+        chosen = chosen.where(Request.due < due_before)
+    with ledger.reading() as session:
+        if after is not None:
+            last = _one(session, after)
+            chosen = chosen.where(tuple_(Request.due, Request.id) > tuple_(last.due, last.id))  # type: ignore[arg-type]  # a tuple of values
+        rows = session.scalars(chosen).all()
+        return Page([request_record(row) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None)
+
+
+def overdue_requests(ledger: Ledger, now: datetime, *, limit: int = 50, after: str | None = None) -> Page:
+    """A page of the open requests whose time limit has passed."""
+    return list_requests(ledger, states=OPEN, due_before=now, limit=limit, after=after)
+
+
+def count_requests(ledger: Ledger, now: datetime) -> Counts:
+    """The figures of the whole ledger."""
+    late = select(func.count()).where(Request.state.in_(sorted(OPEN)), Request.due < now)
+    with ledger.reading() as session:
+        rows = session.execute(select(Request.state, func.count()).group_by(Request.state)).all()
+        return Counts({State(state): count for state, count in sorted(rows)}, session.scalar(late) or 0)
+
+
+def requests_by_key(ledger: Ledger, keys: Sequence[str]) -> dict[str, RequestRecord]:
+    """The requests that were submitted with these idempotency keys: {key: request}, without those that are unknown."""
+    names = {ledger.digest("key", key): key for key in keys}
+    found = {}
+    with ledger.reading() as session:
+        for part in _parts(names, MAX_PAGE):
+            for row in session.scalars(select(Request).where(Request.key.in_(part))):
+                found[names[row.key]] = request_record(row)
+    return found
+
+
+def denial_reason(ledger: Ledger, request: str) -> str | None:
+    """Why a request was denied last, as a code; None where it never was."""
+    denied = select(Event.why).where(Event.request == request, Event.action == Action.DENY)
+    with ledger.reading() as session:
+        return session.scalars(denied.order_by(Event.seq.desc()).limit(1)).one_or_none()
+
+
+def find_batch(ledger: Ledger, batch: str) -> BatchRecord:
+    """A batch by its id. Raises InputError where there is none."""
+    with ledger.reading() as session:
+        row = session.get(Batch, batch)
+        if row is None:
+            raise InputError(f"there is no batch {batch!r} in the ledger")
+        return batch_record(row)
+
+
+def list_batches(ledger: Ledger, *, limit: int = 50) -> list[BatchRecord]:
+    """The newest batches."""
+    with ledger.reading() as session:
+        return [batch_record(row) for row in session.scalars(select(Batch).order_by(Batch.id.desc()).limit(limit))]
+
+
+def _one(session: Session, request: str) -> Request:
+    row = session.get(Request, request)
+    if row is None:
+        raise InputError(f"there is no request {request!r} in the ledger: `aru request list` shows them")
+    return row
+
+
+def _content(part: str, text: str) -> Any:
+    return json.loads(text) if part in ("submitted", "evidence") else text
+
+
+def _parts(names: Iterable[str], size: int) -> Iterator[list[str]]:
+    known = list(names)
+    for begin in range(0, len(known), size):
+        yield known[begin : begin + size]

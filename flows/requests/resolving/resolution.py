@@ -1,0 +1,108 @@
+"""The search for what one request means, in the project's data, as evidence for the ledger."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aru.core.config import load_archive
+from aru.core.errors import InputError
+from aru.core.progress import Progress, silent
+from flows.project.params import PARAMS_FILE, configured
+from flows.requests.ledger.ledger import Ledger
+from flows.requests.ledger.queries import find_request, request_particulars
+from flows.requests.ledger.service import Evidence, requests_for_same
+from flows.requests.ledger.submission import PHOTO, SUBMITTED
+from flows.requests.resolving.people import Found, find_photos
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from aru.core.config import MergeConfig
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What was found for a request, as evidence too, and the other requests that are about one of these people."""
+
+    found: Found
+    evidence: Evidence
+    same_people: list[str]
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a name is nobody's, and a slip of the keyboard may be why."""
+        return any(self.found.unknown.values())
+
+
+def resolve(ledger: Ledger, root: Path, request: str, *, progress: Progress = silent) -> Resolution:
+    """Look for every photo that a request means, in the data of its benchmark. Nothing is changed.
+
+    Raises InputError where its particulars are erased, and where the data are not there.
+    """
+    benchmark = find_request(ledger, request).benchmark
+    particulars = request_particulars(ledger, request)
+    if SUBMITTED not in particulars:
+        raise InputError(f"the particulars of {request} are erased: there is nothing to look for")
+    manifest, merge = people_of(root, benchmark, progress=progress)
+    photos: Sequence[str] = ()
+    if PHOTO in particulars:
+        from flows.requests.resolving.uploads import photos_of_upload
+
+        archive = root / load_archive(root / PARAMS_FILE, benchmark)
+        photos = photos_of_upload(particulars[PHOTO], archive, manifest, progress=progress)
+    asked = particulars[SUBMITTED]
+    found = find_photos(manifest, subjects=asked["subjects"], photos=asked["photos"], same_photo=photos, merge=merge)
+    evidence = as_evidence(found, manifest)
+    return Resolution(found, evidence, requests_for_same(ledger, request, evidence.subjects))
+
+
+def people_of(root: Path, benchmark: str, *, progress: Progress = silent) -> "tuple[pd.DataFrame, MergeConfig]":
+    """Every file of a benchmark's archive with its photo and person, and the settings that merged people.
+
+    From the manifest of the stage `prepare` where that is of this archive and these settings, else from the archive itself.
+    """
+    from aru.data.prepare import read_archive
+    from aru.data.subjects import subject_ids
+    from flows.project.checks import prepared_rows
+    from flows.project.plan import plan
+
+    config = configured(root / PARAMS_FILE, benchmark)
+    rows, current = prepared_rows(root, benchmark, plan(root, benchmark))
+    if rows is None:
+        archive = root / load_archive(root / PARAMS_FILE, benchmark)
+        rows = read_archive(config.data.layout, archive, progress=progress).rows
+    if not current:
+        rows = rows.assign(subject=subject_ids(rows, config.data.merge))
+    return rows, config.data.merge
+
+
+def as_evidence(found: Found, manifest: "pd.DataFrame") -> Evidence:
+    """What the ledger keeps of a search. People go by their filings, which stay when the data change, unlike subject ids."""
+    searched = manifest[["path", "digest", "photo", "subject", "family", "person"]].to_csv(index=False, lineterminator="\n")
+    kinds = Counter(match.how for match in found.matches)
+    details: dict[str, Any] = {
+        "people": [asdict(person) for person in found.people],
+        "matches": [asdict(match) for match in found.matches],
+        "unknown": found.unknown,
+    }
+    return Evidence(
+        subjects=tuple(sorted({name for person in found.people for name in person.names})),
+        files=tuple(sorted({match.digest for match in found.matches})),
+        counts={
+            "people": len(found.people),
+            "photos": len({match.photo for match in found.matches}),
+            "files": len(found.matches),
+            "trained": sum(match.split == "train" for match in found.matches),
+            "shared": sum(match.shared for match in found.matches),
+            "suspected": sum(len(person.suspected) for person in found.people),
+            "unknown": len(found.unknown),
+            "searched files": found.searched_files,
+            "searched people": found.searched_people,
+            **{f"by {how}": count for how, count in sorted(kinds.items())},
+        },
+        searched=hashlib.sha256(searched.encode()).hexdigest(),
+        details=details,
+    )
