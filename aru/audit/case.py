@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from aru.compute.device import Compute
-from aru.core.names import FORGET, SETS, TRAINED, UNSEEN
+from aru.core.names import FORGET, RETAIN, SETS, TRAINED, UNSEEN
 from aru.data.ids import UNKNOWN_PERSON
 from aru.data.images import ImageSet, Sets
+from aru.data.manifest import people_are_classes
 from aru.stats.stand_ins import enough, stand_ins
 from aru.train.loop import predict_sets
 
@@ -26,9 +27,9 @@ class Case:
     """One audit's material.
 
     models: `audited` and `original`, and `retrained` where there is one. logits[model][set] (M, C), of the sets that the
-    level looks at. sets: their unseen
-    images show nobody who was trained on or forgotten; `acquainted` is how many were left out for that, and the manifest
-    has no rows of them. resamples, seed: of the bootstrap.
+    level looks at. sets: their unseen images show nobody who was trained on or forgotten (where people are the classes,
+    forgotten people alone); `acquainted` is how many were left out for that, and the manifest has no rows of them.
+    resamples, seed: of the bootstrap.
     """
 
     models: Mapping[str, nn.Module]
@@ -88,7 +89,8 @@ def make_case(
     not tested, and says so.
     """
     unseen = manifest[manifest["role"] == "unseen"]
-    known = set(manifest.loc[manifest["role"].isin(TRAINED), "subject"])
+    trained = (RETAIN,) if people_are_classes(manifest) else TRAINED  # there, unseen photos of the forgotten are the measure
+    known = set(manifest.loc[manifest["role"].isin(trained), "subject"])
     strange = (~unseen["subject"].isin(known)).to_numpy()
     kept = np.flatnonzero(strange)
     answers: Logits = {}

@@ -8,6 +8,7 @@ from aru.audit.texts import NEEDS
 from aru.audit.thresholds import Level, Threshold, Thresholds
 from aru.audit.verdicts import Measurement, NotRun, Verdict, judge, overall, power
 from aru.core.errors import InputError
+from aru.data.manifest import people_are_classes
 from aru.metrics.summary import rounded
 
 Found = Mapping[str, Measurement | NotRun]
@@ -47,6 +48,7 @@ def audit_record(
             "images": {role: len(targets) for role, targets in case.targets.items()},
             "people": {role: len(set(case.people(role))) for role in case.targets},
             **({"images_without_person": case.without_person} if case.without_person else {}),
+            **({"people_are_classes": True} if people_are_classes(case.manifest) else {}),
             "unseen_left_out": case.acquainted,
             "resamples": case.resamples,
             "thresholds_version": thresholds.version,

@@ -8,13 +8,18 @@ from aru.core.config import MergeConfig
 from aru.core.names import FORGET, RETAIN, SETS, TEST, UNSEEN, SetName
 from aru.data.classes import FIXED, Classes
 from aru.data.ids import UNKNOWN_PERSON
-from aru.data.manifest import labels_of
+from aru.data.manifest import labels_of, people_are_classes
 from aru.data.photos import CONSTANT, COPIES
 from aru.data.subjects import DEFAULT_MERGE, ambiguous_rows, filings, split_groups, suspects
 
 WITHOUT_PERSON = (
     "Where nobody knows whom an image shows, it counts as a person of its own, together with its copies: other photos of the "
     "same person may be on both sides. Membership attacks are then weaker than against whole people, and intervals narrower."
+)
+PEOPLE_ARE_CLASSES = (
+    "People are the classes, so that photos of one person are trained on and apart from training. Under the clean protocol "
+    "the unseen photos are of the forgotten people: membership attacks tell photos of theirs that were trained on from others "
+    "of theirs, and nothing is said of people whom the model never knew."
 )
 MOST_CLASSES = 20
 """Classes of a label that the table shows; the others are one column."""
@@ -60,8 +65,9 @@ class LabelCounts(TypedDict):
 class Census(TypedDict):
     """The content of prepared/audit.json.
 
-    Of the layout "table" it has the names of the `classes` by label column; and where there are images of which nobody knows
-    whom they show, how many (`images_without_person`): each counts as a person of its own.
+    Of the layout "table" it has the names of the `classes` by label column; where there are images of which nobody knows
+    whom they show, how many (`images_without_person`): each counts as a person of its own; and `people_are_classes` where
+    they are.
     """
 
     counts: dict[str, int]
@@ -75,6 +81,7 @@ class Census(TypedDict):
     labels: dict[str, LabelCounts]
     classes: NotRequired[dict[str, list[str]]]
     images_without_person: NotRequired[int]
+    people_are_classes: NotRequired[bool]
 
 
 def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE, classes: Classes | None = None) -> Census:
@@ -86,7 +93,7 @@ def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE, classes: 
             "rows": len(manifest),
             "distinct_files": int(manifest["digest"].nunique()),
             "distinct_photos": int(manifest["photo"].nunique()),
-            "families": int(manifest["family"].nunique()),
+            "families": _families(manifest),
             "family_person_keys": int(keys.nunique()),
             "people": int(manifest["subject"].nunique()),
             "unused_rows": int((manifest["role"] == "").sum()),
@@ -96,7 +103,7 @@ def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE, classes: 
                 "images": len(part),
                 "photos": int(part["photo"].nunique()),
                 "people": int(part["subject"].nunique()),
-                "families": int(part["family"].nunique()),
+                "families": _families(part),
                 "family_person_keys": int((part["family"] + "/" + part["person"]).nunique()),
             }
             for role, part in roles.items()
@@ -133,6 +140,8 @@ def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE, classes: 
         found["classes"] = {label: list(names) for label, names in classes.items()}
     if unknown := int(manifest["person"].str.startswith(UNKNOWN_PERSON).sum()):
         found["images_without_person"] = unknown
+    if people_are_classes(manifest):
+        found["people_are_classes"] = True
     return found
 
 
@@ -149,6 +158,8 @@ def format_census(content: Census) -> str:
     lines.append(f"| photos with conflicting labels | {content['photos_with_conflicting_labels']} |")
     if unknown := content.get("images_without_person"):
         lines += [f"| images without a person | {unknown} |", "", WITHOUT_PERSON]
+    if content.get("people_are_classes"):
+        lines += ["", PEOPLE_ARE_CLASSES]
     lines += ["", "| set | images | photos | people | families |", "| --- | ---: | ---: | ---: | ---: |"]
     lines += [
         f"| {role} | {size['images']} | {size['photos']} | {size['people']} | {size['families']} |"
@@ -175,6 +186,11 @@ def format_census(content: Census) -> str:
             f"attack that sees the label alone reaches {found['label_only_attack']:.3f}.",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _families(rows: pd.DataFrame) -> int:
+    """How many families there are; layouts without families have none."""
+    return int(rows.loc[rows["family"] != "", "family"].nunique())
 
 
 def _merges(manifest: pd.DataFrame) -> dict[str, int]:

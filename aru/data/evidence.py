@@ -9,7 +9,11 @@ import pandas as pd
 
 from aru.core.config import MergeConfig
 from aru.data.census import Census
+from aru.data.copy_pairs import CopyOf, CopyPairs, similarity_text
 from aru.data.subjects import DEFAULT_MERGE, filings, links_within_people, suspects
+
+SHOWN = 20
+"""Pairs of copies that the text lists."""
 
 
 class SharedPhotos(TypedDict):
@@ -46,9 +50,13 @@ class Evidence(TypedDict):
 
 
 class DataAudit(Census):
-    """What `aru data audit` shows: the census, the people by name, the forget set, and notes of the layout (`cut`)."""
+    """What `aru data audit` shows: the census, the people by name, the forget set, and notes of the layout (`cut`).
+
+    `same_photo`: copies of a photo under other names, by pairs of files.
+    """
 
     people: Evidence
+    same_photo: CopyPairs
     selection: list[str]
     cut: NotRequired[str]
 
@@ -88,7 +96,8 @@ def merge_evidence(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -
 def format_evidence(content: Evidence) -> str:
     """The lists as Markdown tables, with the number of photos after each filing."""
     merges, pairs = content["merges"], content["suspects"]
-    lines = [f"{len(merges)} people have several filings" + (", merged by photos they share:" if merges else "."), ""]
+    several = "1 person has" if len(merges) == 1 else f"{len(merges)} people have"
+    lines = [f"{several} several filings" + (", merged by photos they share:" if merges else "."), ""]
     if merges:
         lines += ["| person | photos | filings | shared photos, of the smaller filing's |", "| --- | ---: | --- | --- |"]
         lines += [
@@ -97,7 +106,7 @@ def format_evidence(content: Evidence) -> str:
         ]
     lines += [
         "",
-        f"{len(pairs)} pairs of people may be one"
+        f"{len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'} of people may be one"
         + (" (settle them in data.merge.same or data.merge.different):" if pairs else "."),
         "",
     ]
@@ -108,6 +117,29 @@ def format_evidence(content: Evidence) -> str:
             for pair in pairs
         ]
     return "\n".join(lines) + "\n"
+
+
+def format_copies(found: CopyPairs) -> str:
+    """The first pairs of copies under other names as a Markdown table."""
+    pairs, in_all = found["pairs"], found["in_all"]
+    lines = [f"Pairs of files that show one photo under two names: {in_all}" + (":" if pairs else ".")]
+    if pairs:
+        lines += [
+            "",
+            "| one file | whose | other file | whose | copy | similarity |",
+            "| --- | --- | --- | --- | --- | ---: |",
+        ]
+        lines += [
+            f"| {_side(pair['one'])} | {_side(pair['other'])} | {pair['kind']} | {similarity_text(pair)} |"
+            for pair in pairs[:SHOWN]
+        ]
+    if in_all > SHOWN:
+        lines += ["", f"... and {in_all - SHOWN} more pairs"]
+    return "\n".join(lines) + "\n"
+
+
+def _side(copy: CopyOf) -> str:
+    return f"{copy['path']} | {copy['filing']} ({copy['subject']})"
 
 
 def _filings(counts: dict[str, int]) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 from aru.core.errors import InputError
 from aru.data.archive_names import normalized_path
 from aru.data.ids import nearest_keys, normalized_key, similar_keys
+from aru.data.manifest import people_are_classes
 from aru.data.sources.canonical import PHOTOS
 from aru.data.sources.registry import source_by_name
 from aru.data.subjects import subjects_by_name
@@ -33,6 +34,8 @@ def requested_rows(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) 
         return train & (named | by_file).to_numpy()
     if "draw" in forget:
         subjects = manifest["subject"][train].drop_duplicates().to_numpy()
+        if people_are_classes(manifest):  # who has no unseen photo has none that a forgotten one could be compared with
+            subjects = subjects[np.isin(subjects, manifest["subject"][manifest["split"] == "test"])]
         if forget["draw"] >= len(subjects):
             raise InputError(f"data.forget.draw is {forget['draw']} of {len(subjects)} people: nobody is left to retain")
         drawn = np.random.default_rng(forget.get("draw_seed", 0)).choice(subjects, forget["draw"], replace=False)

@@ -12,6 +12,15 @@ from aru.core.names import SETS, TRAINED
 IDENTITY = ("row", "path", "digest", "photo", "note", "subject", "family", "person", "split", "role")
 
 
+IDENTITY_LABEL = "identity"
+"""The label of photos of which only the people are known: each person is a class."""
+
+
+def people_are_classes(manifest: pd.DataFrame) -> bool:
+    """Whether the people are what a model of these photos learns, and so have photos in training and apart from it."""
+    return labels_of(manifest) == [IDENTITY_LABEL]
+
+
 def labels_of(manifest: pd.DataFrame) -> list[str]:
     """The label columns of this manifest: all columns that do not say what an image is and where it belongs."""
     return [name for name in manifest.columns if name not in IDENTITY]

@@ -3,9 +3,10 @@
 import json
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from aru.data.archive import Archive, open_archive
 from aru.data.classes import LABELS_FILE, MAX_CLASSES, MIN_CLASSES, Classes
 from aru.data.faults import Faults
 from aru.data.ids import UNKNOWN_PERSON
+from aru.data.manifest import IDENTITY_LABEL, people_are_classes
 from aru.data.prepare import ArchiveRows, checked_rows
 from aru.data.sources.canonical import EXIF_FILE, EXIF_TEXT, PHOTOS, SPLITS, TABLE, table_text, usable_label
 from aru.data.sources.found import Columns, Found, Photo, finder
@@ -24,11 +26,14 @@ from aru.data.sources.source import Listing, Row, Split
 from aru.data.sources.table_rows import ENDINGS
 from aru.data.subjects import split_groups, subject_ids
 
-IDENTITY_LABEL = "identity"
 LEAST_GROUPS = 4
 """People, or groups of people who may be one, that train, test and unseen need: two of them are trained on."""
 TEST_AND_UNSEEN = 0.4
-"""Share of the people who are not trained on, half of them in each set."""
+"""Share of the people who are not trained on, half of them in each set; where people are the classes, of each one's photos."""
+LEAST_PHOTOS = 3
+"""Photos of a person who is a class that train, test and unseen need; of one with fewer all are trained on."""
+MOST_KINDS = 5
+"""Endings that are named of the files that are left out."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _WORDS = {
     "train": ("train", "training"),
@@ -60,6 +65,8 @@ def convert(
     gets the sentences about how the photos were found before the first of them is read; what it raises ends the import.
     """
     find = finder(source)
+    if not path.exists():
+        raise InputError(f"{path} does not exist: name the folder, the zip file or the table that holds the photos")
     table_alone = path.is_file() and path.name.lower().endswith(ENDINGS)
     if table_alone:
         columns, path = Columns(**vars(columns) | {"table": path.name}), path.parent
@@ -85,9 +92,16 @@ def convert(
         rows["path"] = [row.path for row in placed]
         unknown = rows["person"].str.startswith(UNKNOWN_PERSON)
         rows.loc[unknown, "person"] = UNKNOWN_PERSON + PHOTOS + rows["person"].str.removeprefix(UNKNOWN_PERSON)
-        left = sum(name not in photos.chosen for name in archive.names())
-    passed = f"Other files, left out: {left}." if left else ""
+        passed = _left_out([name for name in archive.names() if name not in photos.chosen])
     return ArchiveRows(rows, classes, tuple(note for note in (*notes, labels_note, *remarks, split_note, passed) if note))
+
+
+def _left_out(names: Sequence[str]) -> str:
+    """A sentence about the files that no row and no pattern names, with the kinds that are most frequent."""
+    if not names:
+        return ""
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names).most_common(MOST_KINDS)
+    return f"Other files, left out: {len(names)} ({', '.join(f'{kind}: {count}' for kind, count in kinds)})."
 
 
 def _check_paths(found: Found, faults: Faults) -> None:
@@ -123,14 +137,14 @@ def _with_classes(found: Found, faults: Faults) -> tuple[Found, Classes, str]:
             faults.add("the photos", "have neither a label nor a person", "name a column by --label-column or --person-column")
             return found, {}, note
         photos = [photo._replace(labels=(photo.person,)) for photo in found.photos]
-        note = f"No label is there: people are the classes ({IDENTITY_LABEL})."
+        note = f"No label is there: people are the classes ({IDENTITY_LABEL}), and photos of each are trained on and apart."
         found = Found(photos, (IDENTITY_LABEL,), found.notes)
     classes = {
         label: tuple(sorted({photo.labels[place] for photo in found.photos} - {""}, key=_natural))
         for place, label in enumerate(found.labels)
     }
     for label, names in classes.items() if found.photos else ():
-        if not usable_label(label):
+        if not usable_label(label) or (label == IDENTITY_LABEL and not note):
             faults.add(f"label column {label!r}", "has a name that is taken here, or a comma in it", "rename it")
         if not MIN_CLASSES <= len(names) <= MAX_CLASSES:
             faults.add(
@@ -172,6 +186,12 @@ def _splits(found: Found, rows: pd.DataFrame, seed: int) -> tuple[list[Split], s
     groups = split_groups(people)
     words = [_word(photo) for photo in found.photos]
     there = {word for word in words if word}
+    within = people_are_classes(rows)
+    if not there and within:
+        return _within_people(rows, seed), (
+            f"No split is given: of each person of at least {LEAST_PHOTOS} photos, 60 % are drawn into train, 20 % each into "
+            f"test and unseen, by seed {seed}; of others all are trained on."
+        )
     if not there:
         return _by_person(groups, np.arange(len(rows)), seed), (
             f"No split is given: people are drawn into train (60 %), test and unseen (20 % each) by seed {seed}."
@@ -183,6 +203,10 @@ def _splits(found: Found, rows: pd.DataFrame, seed: int) -> tuple[list[Split], s
         names = {"train": "train", "test": SPLITS["test"], "val": SPLITS["test"], "unseen": SPLITS["unseen"]}
         return [names[str(word)] for word in words], ""
     rest = np.flatnonzero([word != "train" for word in words])
+    if within:
+        return _halves_of_people(rows, rest, seed), (
+            f"There is no unseen set: half of each person's photos of the test split are drawn for it by seed {seed}."
+        )
     if len(set(groups[rest])) < 2:
         raise InputError("the test split shows one person: two at least are needed, for test and for unseen")
     halves = next(GroupShuffleSplit(1, test_size=0.5, random_state=seed).split(rest, groups=groups[rest]))
@@ -191,6 +215,39 @@ def _splits(found: Found, rows: pd.DataFrame, seed: int) -> tuple[list[Split], s
         for place in rest[half]:
             splits[place] = name
     return splits, f"There is no unseen set: half of the people of the test split are drawn for it by seed {seed}."
+
+
+def _within_people(rows: pd.DataFrame, seed: int) -> list[Split]:
+    """Splits of each person's photos, where people are the classes."""
+    drawn: dict[str, Split] = {}
+    people = [own for own in _photos_of_people(rows, seed) if len(own) >= LEAST_PHOTOS]
+    if len(people) < 2:
+        raise InputError(
+            f"people are the classes, and {len(people)} of them have {LEAST_PHOTOS} different photos or more: two are needed, "
+            "for train, test and unseen; add photos, or name labels by --label-column"
+        )
+    for own in people:
+        each = max(1, round(len(own) * TEST_AND_UNSEEN / 2))
+        drawn |= dict.fromkeys(own[:each], SPLITS["test"]) | dict.fromkeys(own[each : 2 * each], SPLITS["unseen"])
+    return [drawn.get(photo, SPLITS["train"]) for photo in rows["photo"]]
+
+
+def _halves_of_people(rows: pd.DataFrame, rest: np.ndarray, seed: int) -> list[Split]:
+    """The splits where people are the classes and the rows `rest` are to be halved into test and unseen."""
+    drawn: dict[str, Split] = {}
+    for number, own in enumerate(_photos_of_people(rows.iloc[rest], seed)):
+        half = (len(own) + number % 2) // 2  # of people of one photo every other one has it in test
+        drawn |= dict.fromkeys(own[:half], SPLITS["test"]) | dict.fromkeys(own[half:], SPLITS["unseen"])
+    splits: list[Split] = [SPLITS["train"]] * len(rows)
+    for place in rest:
+        splits[place] = drawn[rows["photo"].iloc[place]]
+    return splits
+
+
+def _photos_of_people(rows: pd.DataFrame, seed: int) -> list[list[str]]:
+    """Each person's photos in a random order; a photo of several people is that of the first."""
+    rng = np.random.default_rng(seed)
+    return [rng.permutation(own).tolist() for _, own in rows.drop_duplicates("photo").groupby("person", sort=False)["photo"]]
 
 
 def _by_person(groups: np.ndarray, rows: np.ndarray, seed: int) -> list[Split]:

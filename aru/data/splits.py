@@ -7,14 +7,16 @@ import pandas as pd
 
 from aru.core.config import MergeConfig
 from aru.core.errors import InputError, LeakError
-from aru.core.names import SETS
+from aru.core.names import FORGET, RETAIN, SETS, TEST, UNSEEN
 from aru.data.forget_request import requested_rows
-from aru.data.manifest import labels_of
+from aru.data.manifest import labels_of, people_are_classes
 from aru.data.subjects import DEFAULT_MERGE, ambiguous_rows, split_groups
 
 MIN_MATCHED = 100
 """Below so many forget photos the clean protocol uses a multiple of them as unseen photos, class by class."""
 _ROLE_OF_SPLIT = {"train": "retain", "val": "test", "test": "unseen"}
+_SIDE_OF_PERSON = {FORGET: FORGET, UNSEEN: FORGET, RETAIN: RETAIN, TEST: RETAIN}
+"""Where people are the classes: whose photos a set has, of the forgotten people or of all others."""
 
 
 def assign_roles(
@@ -30,28 +32,31 @@ def assign_roles(
 
     Official, as published: the training rows chosen by `forget` (``{"rows": n}``, ``{"subjects": [...]}``,
     ``{"files": [...]}``, ``{"draw": n, "draw_seed": s}``, or where it is empty the layout's own forget set) are forget, the
-    other training rows retain, the validation file test, the test file unseen. Clean: see `_clean`.
+    other training rows retain, the validation file test, the test file unseen. Clean: see `_clean`, and
+    `_clean_within_people` where people are the classes.
     """
     official = manifest["split"].map(_ROLE_OF_SPLIT).to_numpy(dtype=object)
     official[requested_rows(manifest, layout, forget)] = "forget"
-    role = official if protocol == "official" else _clean(manifest, official, merge, seed)
+    clean = _clean_within_people if people_are_classes(manifest) else _clean
+    role = official if protocol == "official" else clean(manifest, official, merge, seed)
     assigned = manifest.assign(role=role)
     for name in SETS:
         if not (assigned["role"] == name).any():
-            raise InputError(
-                f"the {name} set is empty: data.forget {forget} of {int((manifest['split'] == 'train').sum())} "
-                "training rows leaves nothing for it; choose another data.forget"
-            )
+            raise InputError(_why_empty(manifest, name, protocol, forget))
     if protocol == "clean":
         check_leaks(assigned, merge)
     return assigned
 
 
 def check_leaks(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> None:
-    """Raise LeakError where a person, a photo, or people who may be one person are in two sets."""
+    """Raise LeakError where a photo, a person, or people who may be one person are in two sets.
+
+    Where people are the classes, these may be in forget and unseen, or in retain and test.
+    """
     used = manifest.assign(suspect=split_groups(manifest, merge))[manifest["role"] != ""]
-    for unit in ("subject", "photo", "suspect"):
-        roles = used.groupby(unit)["role"].unique()
+    side = used["role"].map(_SIDE_OF_PERSON) if people_are_classes(manifest) else used["role"]
+    for unit, sides in (("subject", side), ("photo", used["role"]), ("suspect", side)):
+        roles = sides.groupby(used[unit]).unique()
         leaks = roles[roles.map(len) > 1]
         if len(leaks):
             raise LeakError(
@@ -79,6 +84,42 @@ def _clean(manifest: pd.DataFrame, official: np.ndarray, merge: MergeConfig, see
     photos = manifest["photo"].reset_index(drop=True)[used]
     role[photos.index[photos.duplicated()]] = ""
     return _match_unseen(manifest, role, seed)
+
+
+def _clean_within_people(manifest: pd.DataFrame, official: np.ndarray, merge: MergeConfig, seed: int) -> np.ndarray:
+    """Where people are the classes, photos of one person are trained on and apart from training; each photo is in one set.
+
+    Forgotten people are in forget and unseen, all others in retain and test: so unseen is matched to forget by class, and
+    no set asks for a class that the unlearned model should not know. Of a photo's rows a training row is kept first.
+    """
+    groups = pd.Series(split_groups(manifest, merge))
+    forgotten = pd.Series(official == FORGET).groupby(groups).transform("any").to_numpy()
+    split = manifest["split"].map({"train": 0, "test": 1, "val": 1}).to_numpy()
+    role = np.where(forgotten, np.where(split == 0, FORGET, UNSEEN), np.where(split == 0, RETAIN, TEST)).astype(object)
+    role[(manifest["split"] == np.where(forgotten, "val", "test")).to_numpy() | ambiguous_rows(manifest, merge)] = ""
+    used = np.flatnonzero(role != "")
+    ordered = used[np.argsort(split[used], kind="stable")]
+    role[ordered[manifest["photo"].iloc[ordered].duplicated().to_numpy()]] = ""
+    return _match_unseen(manifest, role, seed)
+
+
+def _why_empty(manifest: pd.DataFrame, name: str, protocol: str, forget: dict[str, Any]) -> str:
+    """Which set is empty, why, and what helps."""
+    if protocol == "clean" and name in (TEST, UNSEEN):
+        if people_are_classes(manifest):
+            whose = "the people to forget" if name == UNSEEN else "the people to retain"
+            return (
+                f"the {name} set is empty: {whose} have no photo apart from training; forget others by "
+                "data.forget.subjects, or give more photos of each person"
+            )
+        return (
+            f"the {name} set is empty under the clean protocol, which leaves out whoever is in training, and of unseen the "
+            "classes that forget has not: add photos of others, or set data.protocol to official"
+        )
+    return (
+        f"the {name} set is empty: data.forget {forget} of {int((manifest['split'] == 'train').sum())} "
+        "training rows leaves nothing for it; choose another data.forget"
+    )
 
 
 def _match_unseen(manifest: pd.DataFrame, role: np.ndarray, seed: int) -> np.ndarray:

@@ -69,10 +69,11 @@ def _text(value: object) -> str:
 def show_data(content: "DataAudit") -> None:
     """The audit of an archive: its counts, and by name who was merged and who may be one person."""
     from aru.data.census import format_census
-    from aru.data.evidence import format_evidence
+    from aru.data.evidence import format_copies, format_evidence
 
     print(format_census(content))
     print(format_evidence(content["people"]))
+    print(format_copies(content["same_photo"]))
     if "cut" in content:
         print(content["cut"])
 

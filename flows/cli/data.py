@@ -91,15 +91,20 @@ def data_import(
 def data_audit(
     benchmark: Benchmark = "",
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as JSON, too.")] = None,
+    page: Annotated[
+        bool, typer.Option("--page", help="Write copies under other names as a page with pictures, for your eyes only.")
+    ] = False,
 ) -> None:
     """Count duplicates, people on both sides of the cut, leaks, conflicts and label shift; list merged people and suspects."""
     from aru.core.files import write_json
-    from flows.project.data_import import audit_data
+    from flows.project.data_import import audit_data, copies_page_of
 
     with progress_shown("audit") as progress:
-        audit = audit_data(enter_project(), benchmark, progress=progress)
+        audit = audit_data(enter_project(), benchmark, page=page, progress=progress)
     show_data(audit)
     print("\n".join(audit["selection"]))
+    if page:
+        print(f"Page:    {copies_page_of(benchmark)} (it shows people; git, DVC and MLflow have nothing of it)")
     if json is not None:
         write_json(json, audit)
 

@@ -20,9 +20,11 @@ from flows.project import versioning
 from flows.project.checks import Announce, Confirm, ShowProgress, check_machine, select, with_roles
 from flows.project.folder import lock_folder, project_lock
 from flows.project.params import PARAMS_FILE, Change, Edit, activate, configured, propose
+from flows.project.private import write_private
 from flows.project.shipped import shipped_section
 
 if TYPE_CHECKING:
+    from aru.data.copy_pairs import CopyPairs
     from aru.data.evidence import DataAudit
     from aru.data.prepare import ArchiveRows
     from aru.data.sources.found import Columns
@@ -116,10 +118,11 @@ def import_photos(
 
 def _take_in(root: Path, name: str, staged: Path, edit: Edit, read: "ArchiveRows", confirm: Confirm) -> Imported:
     """Move a checked archive to data/NAME.zip, track it, and make it an active benchmark; nothing of it before `confirm`."""
-    archive, found = f"{DATA}/{name}.zip", _audited(edit.config, read)
+    archive, found = f"{DATA}/{name}.zip", _audited(edit.config, read, staged)
     confirm(select(edit.config, with_roles(edit.config, read.rows)))
     (root / DATA).mkdir(exist_ok=True)
     os.replace(staged, root / archive)
+    (root / copies_page_of(name)).unlink(missing_ok=True)  # it shows photos of the archive before
     tracked_by = versioning.track(root, archive)
     edit.write()
     activate(root / PARAMS_FILE, name, archive)
@@ -141,12 +144,34 @@ def _read(layout: str, staged: Path, source: Path, progress: Progress) -> "Archi
         raise
 
 
-def audit_data(root: Path, benchmark: str, *, progress: Progress) -> "DataAudit":
-    """The audit of an active benchmark's archive, as its parameters cut it."""
+def audit_data(root: Path, benchmark: str, *, page: bool = False, progress: Progress) -> "DataAudit":
+    """The audit of an active benchmark's archive, as its parameters cut it.
+
+    `page`: write the copies under other names as a page with pictures, too, `copies_page_of` the benchmark: a file for its
+    owner alone, which git and DVC pass over and nothing logs.
+    """
     from aru.data.prepare import read_archive
 
     archive, config = root / load_archive(root / PARAMS_FILE, benchmark), configured(root / PARAMS_FILE, benchmark)
-    return _audited(config, read_archive(config.data.layout, archive, progress=progress))
+    found = _audited(config, read_archive(config.data.layout, archive, progress=progress), archive)
+    if page:
+        _write_copies_page(root, benchmark, found["same_photo"], archive)
+    return found
+
+
+def copies_page_of(benchmark: str) -> str:
+    """Where the page of a benchmark's copies under other names is."""
+    return f"work/{benchmark}/copies/copies.html"
+
+
+def _write_copies_page(root: Path, benchmark: str, found: "CopyPairs", archive: Path) -> None:
+    from aru.data.copy_pairs import pictures
+    from aru.reporting.copies.page import copies_page
+
+    path = root / copies_page_of(benchmark)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (path.parent / ".gitignore").write_text("*\n", encoding="utf-8")  # whatever the project's own says
+    write_private(path, copies_page(benchmark, found, pictures(found, archive)).encode())
 
 
 def make_faces(root: Path, *, progress: Progress) -> Path:
@@ -168,15 +193,17 @@ def make_faces(root: Path, *, progress: Progress) -> Path:
     return root / archive
 
 
-def _audited(config: Config, read: "ArchiveRows") -> "DataAudit":
+def _audited(config: Config, read: "ArchiveRows", archive: Path) -> "DataAudit":
     """The counts of the audit; by name who was merged and who is suspected to be one ("people"), and who is forgotten."""
     from aru.data.census import census
+    from aru.data.copy_pairs import copies_under_other_names
     from aru.data.evidence import merge_evidence
 
     manifest, merge = with_roles(config, read.rows), config.data.merge
     found: DataAudit = {
         **census(manifest, merge, read.classes),
         "people": merge_evidence(manifest, merge),
+        "same_photo": copies_under_other_names(manifest, archive),
         "selection": list(select(config, manifest).lines),
     }
     if read.notes:
@@ -186,6 +213,8 @@ def _audited(config: Config, read: "ArchiveRows") -> "DataAudit":
 
 def _copy(layout: Source, source: Path, target: Path) -> None:
     """The source as one archive: a zip is copied as it is, a folder becomes a zip of the same bytes every time."""
+    if not source.exists():
+        raise InputError(f"{source} does not exist: name the {layout.title} {layout.received}, as it was received")
     if layout.received == "zip file" and not source.is_file():
         raise InputError(f"{source} is not a file: name the {layout.title} archive (a .zip), as it was received")
     if layout.received == "folder" and not source.is_dir():

@@ -85,7 +85,7 @@ def test_what_is_written_reads_back_the_same_with_nobody_on_two_sides(tmp_path):
     assert again.rows.groupby("person")["split"].nunique().max() == 1
     assert "Ann/cat_0.jpg: person 'Ann', label 'cat'" in read.notes[0] and read.notes[0].count("\n") == 10
     assert "Files that macOS, Windows or a network drive put there for themselves, left out: 3." in read.notes
-    assert "Other files, left out: 1." in read.notes
+    assert "Other files, left out: 1 (.txt: 1)." in read.notes
     first = (tmp_path / "out.zip").read_bytes()
     convert("folder", source, tmp_path / "out.zip", PATTERN)
     assert (tmp_path / "out.zip").read_bytes() == first

@@ -106,7 +106,8 @@ def _choose(header: Sequence[str], rows: Sequence[Cells], columns: Columns) -> _
         if given is not None and given not in header:
             raise Fault(f"lacks the column of --{role}-column", "name a column that is there", _listed(given, header))
         there = (lower[guess] for guess in guesses if guess in lower)
-        name = given or next((name for name in there if name not in columns.labels), None)
+        own_class = role == "person" and len(columns.labels) == 1  # the person as the label: people are the classes
+        name = given or next((name for name in there if own_class or name not in columns.labels), None)
         if name is not None:
             roles[role] = name
     if "file" not in roles:
@@ -115,6 +116,8 @@ def _choose(header: Sequence[str], rows: Sequence[Cells], columns: Columns) -> _
         if label not in header:
             raise Fault("lacks the column of --label-column", "name a column that is there", _listed(label, header))
     rest = [name for name in header if name not in roles.values()]
+    if columns.labels == (roles.get("person"),):
+        return _Chosen(roles, ())  # people are the classes
     named = columns.labels or tuple(name for name in rest if name.lower() in _LABELS)
     if named:
         return _Chosen(roles, named)

@@ -9,7 +9,10 @@ from aru.data.archive import Archive
 from aru.data.faults import Fault, Faults
 from aru.data.ids import normalized_id
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif", ".avif")
+IMAGE_ENDINGS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif"),  # Windows writes .jfif
+    *(".png", ".apng", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif", ".avif"),
+)
 _SAVE_AGAIN = "save it in UTF-8 ('CSV UTF-8' in a spreadsheet)"
 
 

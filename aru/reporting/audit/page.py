@@ -7,7 +7,7 @@ from typing import Any
 
 from aru.audit.texts import limits_note, title
 from aru.core.files import atomic_path, read_json, write_json
-from aru.data.census import WITHOUT_PERSON
+from aru.data.census import PEOPLE_ARE_CLASSES, WITHOUT_PERSON
 from aru.reporting.rendering import render
 from aru.reporting.view import Cell, Row, text_rows
 
@@ -72,7 +72,7 @@ class AuditPage:
     level: str
     images: str
     unseen_left_out: int
-    without_person: str
+    people_note: tuple[str, str] | None
     verdict: str
     state: str
     fared: str
@@ -106,7 +106,7 @@ def _view(record: Mapping[str, Any]) -> AuditPage:
         **{key: record[key] for key in ("model", "benchmark", "level", "unseen_left_out", "verdict")},
         method=record["made_from"].get("method", ""),
         images=", ".join(f"{count:,} {role}" for role, count in record["images"].items()),
-        without_person=_without_person(record),
+        people_note=_people_note(record),
         state=STATES[record["verdict"]],
         fared=_counts(criteria),
         criteria=tuple(_criterion(row) for row in criteria if row["verdict"]),
@@ -119,12 +119,14 @@ def _view(record: Mapping[str, Any]) -> AuditPage:
     )
 
 
-def _without_person(record: Mapping[str, Any]) -> str:
-    """What weakens an audit of images of which nobody knows whom they show; "" where there are none."""
+def _people_note(record: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What weakens an audit where nobody knows whom images show, or where people are the classes; in short, and whole."""
+    if record.get("people_are_classes"):
+        return "Not of people who were never known.", PEOPLE_ARE_CLASSES
     unknown = record.get("images_without_person", 0)
     if not unknown:
-        return ""
-    return (
+        return None
+    return "Weaker than an audit of people.", (
         f"{unknown:,} of {record['images']['forget'] + record['images']['unseen']:,} forget and unseen images have no person. "
         f"{WITHOUT_PERSON} What is said here of people is said of photos then."
     )

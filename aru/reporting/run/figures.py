@@ -53,7 +53,7 @@ def roc_curves(predictions: Predictions) -> Figure:
     Without a class on both sides there is nothing but the guess to draw.
     """
     figure, (axes,) = _panels(1, height=4.6, width=5.6)
-    floor = 10.0 ** np.floor(np.log10(1 / len(predictions.targets["unseen"])))
+    floor = 10.0 ** min(-1.0, np.floor(np.log10(1 / len(predictions.targets["unseen"]))))
     axes.plot([floor, 1], [floor, 1], color="#8A8A8A", linewidth=1, label="a guess")
     for model in predictions.logits if predictions.comparable else ():
         false, true = predictions.matched_attack(model).roc()

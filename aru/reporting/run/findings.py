@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aru.data.census import WITHOUT_PERSON
+from aru.data.census import PEOPLE_ARE_CLASSES, WITHOUT_PERSON
 from aru.reporting.run.results import seconds
 from aru.stats.stand_ins import LEAST_PEOPLE
 
@@ -58,14 +58,14 @@ def signed(value: float) -> str:
     return f"{value:+.4f}".replace("-", "\N{MINUS SIGN}")
 
 
-def without_person(audit: Mapping[str, Any]) -> list[Finding]:
-    """A sentence where nobody knows whom images show; `audit` is the audit of the data."""
-    unknown = audit.get("images_without_person", 0)
-    return (
-        [Finding("bad", "no people", f"{unknown:,} of {audit['counts']['rows']:,} images. {WITHOUT_PERSON}")]
-        if unknown
-        else []
-    )
+def of_people(audit: Mapping[str, Any]) -> list[Finding]:
+    """Sentences where nobody knows whom images show, or where people are the classes; `audit` is the audit of the data."""
+    found = []
+    if unknown := audit.get("images_without_person", 0):
+        found.append(Finding("bad", "no people", f"{unknown:,} of {audit['counts']['rows']:,} images. {WITHOUT_PERSON}"))
+    if audit.get("people_are_classes"):
+        found.append(Finding("open", "people are classes", PEOPLE_ARE_CLASSES))
+    return found
 
 
 def findings(

@@ -10,7 +10,7 @@ from aru.methods.chosen import title
 from aru.reporting.rendering import render
 from aru.reporting.run.class_names import CLASS_NAMES, class_legend
 from aru.reporting.run.figures import FIGURES
-from aru.reporting.run.findings import Finding, findings, signed, without_person
+from aru.reporting.run.findings import Finding, findings, of_people, signed
 from aru.reporting.run.nested import Groups, nested
 from aru.reporting.run.results import seconds, stages_of_model
 from aru.reporting.view import Cell, Picture, Row, read_picture, text_rows
@@ -80,7 +80,7 @@ def _view(run: Run, figures: Path, settings: Mapping[str, Any] | None) -> RunPag
         method=method_of(run.histories),
         unlearning=", ".join(stages_of_model("unlearned", run.costs)),
         models=tuple(_model(run, model) for model in models),
-        findings=(*findings(metrics, run.costs, run.imported), *without_person(run.audit)),
+        findings=(*findings(metrics, run.costs, run.imported), *of_people(run.audit)),
         figures={name: read_picture(path) for name in FIGURES if (path := figures / f"{name}.png").is_file()},
         class_legends=tuple(
             (name, legend) for name in ("test", "forget") if (legend := class_legend(metrics, name, run.audit.get("classes")))
