@@ -34,10 +34,14 @@ def requested_rows(manifest: pd.DataFrame, layout: str, forget: dict[str, Any]) 
         return train & (named | by_file).to_numpy()
     if "draw" in forget:
         subjects = manifest["subject"][train].drop_duplicates().to_numpy()
-        if people_are_classes(manifest):  # who has no unseen photo has none that a forgotten one could be compared with
-            subjects = subjects[np.isin(subjects, manifest["subject"][manifest["split"] == "test"])]
         if forget["draw"] >= len(subjects):
             raise InputError(f"data.forget.draw is {forget['draw']} of {len(subjects)} people: nobody is left to retain")
+        if people_are_classes(manifest):  # who has no unseen photo has none that a forgotten one could be compared with
+            subjects = subjects[np.isin(subjects, manifest["subject"][manifest["split"] == "test"])]
+            if forget["draw"] > len(subjects):
+                raise InputError(
+                    f"data.forget.draw is {forget['draw']}, {len(subjects)} people have unseen photos: draw fewer"
+                )
         drawn = np.random.default_rng(forget.get("draw_seed", 0)).choice(subjects, forget["draw"], replace=False)
         return train & manifest["subject"].isin(drawn).to_numpy()
     people = manifest["person"].tolist()

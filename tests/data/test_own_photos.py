@@ -209,3 +209,50 @@ def test_a_label_has_2_to_10000_classes(count, refused):
     found = Found([Photo(f"{number}.jpg", labels=(f"class {number}",)) for number in range(count)], ("label",))
     _, classes, _ = _with_classes(found, faults)
     assert bool(faults) == refused and classes["label"][:2] == ("class 0", "class 1")[:count]
+
+
+def identity(tmp_path, files):
+    """An import without labels, and its rows by person."""
+    read = convert("folder", folder(tmp_path / "own", files), tmp_path / "out.zip", Columns(pattern="person"))
+    return read, read.rows.groupby("person")["split"].value_counts().unstack(fill_value=0)
+
+
+def test_where_people_are_the_classes_each_has_photos_in_training_and_apart(tmp_path):
+    files = photos() | {f"Few/{number}.jpg": jpeg(90 + number) for number in range(2)}
+    files["Bo/copy.jpg"] = files["Ann/cat_0.jpg"]
+    read, counts = identity(tmp_path, files)
+    assert counts.loc[["Ann", "Cy"]].to_numpy().tolist() == [[1, 2, 1], [1, 2, 1]], "columns: test, train, val"
+    assert counts.loc["Few", "train"] == 2
+    assert read.rows.groupby("photo")["split"].nunique().max() == 1, "copies are on one side"
+    assert "of each person of at least 3 photos, 60 % are drawn into train" in " ".join(read.notes)
+    with pytest.raises(InputError, match="people are the classes, and 0 of them have 3 different photos or more"):
+        identity(tmp_path / "few", {f"{name}/{number}.jpg": jpeg(ord(name) + number) for name in "ADG" for number in range(2)})
+
+
+def test_the_splits_of_people_who_are_classes_are_kept_and_a_lone_test_set_is_halved_within_each(tmp_path):
+    files = {f"{('train', 'test')[number > 1]}/{name}/{number}.jpg": jpeg(4 * place + number)
+             for place, name in enumerate(PEOPLE) for number in range(4)}  # fmt: skip
+    files["test/Ann/9.jpg"] = jpeg(77)
+    read, counts = identity(tmp_path, files)
+    assert counts["train"].tolist() == [2] * 5 and counts["val"].loc["Bo"] == 1 and counts["test"].loc["Ann"] == 2
+    assert "half of each person's photos of the test split" in " ".join(read.notes)
+
+
+@pytest.mark.parametrize("label", ["person", "identity"])
+def test_the_column_of_people_named_as_the_label_makes_people_the_classes(tmp_path, label):
+    text = as_csv().replace("person", label, 1)
+    source = folder(tmp_path / "own", photos() | {"t.csv": text.encode()})
+    read = convert("table", source, tmp_path / "out.zip", Columns(labels=(label,)))
+    assert dict(read.classes) == {"identity": PEOPLE} and read.rows["person"].nunique() == 5
+
+
+def test_a_label_cannot_take_the_name_of_the_people(tmp_path):
+    with pytest.raises(InputError, match="has a name that is taken here"):
+        convert(
+            "folder", folder(tmp_path / "own", photos()), tmp_path / "out.zip", Columns(pattern="{person}/{identity}_{n}.jpg")
+        )
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match="none does not exist: name the folder, the zip file or the table"):
+        convert("folder", tmp_path / "none", tmp_path / "out.zip", Columns())
