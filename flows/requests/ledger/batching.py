@@ -12,7 +12,7 @@ from flows.requests.ledger.changing import Change, changing, check_text
 from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.reasons import Reason
 from flows.requests.ledger.records import Actor, BatchRecord, RequestRecord, batch_record, request_record
-from flows.requests.ledger.states import CLOSED, TRANSITIONS, Action
+from flows.requests.ledger.states import CLOSED, TRANSITIONS, Action, State
 from flows.requests.ledger.tables import NAME, Batch, Request
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -98,6 +98,18 @@ def fail(
     return _move(ledger, batch, Action.FAIL, actor=actor, at=at, why=Reason.FAULT, data=data or {})
 
 
+def decide(ledger: Ledger, batch: str, *, actor: Actor, at: datetime | None = None) -> None:
+    """A person's decision that a batch which was escalated, or stopped by a fault, is carried out after all."""
+    with changing(ledger, actor, at) as change:
+        row = change.batch(batch)
+        states = {member.state for member in _members(change, batch, Action.START)}
+        if not states <= {State.ESCALATED, State.ERROR}:
+            raise InputError(
+                f"{batch} is {', '.join(sorted(states))}: only one that is escalated or in error waits for a person"
+            )
+        change.batch_step(Action.RECORD, row, data={"decision": "carry out"})
+
+
 def _move(
     ledger: Ledger,
     batch_id: str,
@@ -118,7 +130,7 @@ def _move(
                 f"the audit of {batch_id} used the thresholds {thresholds}: audit with those fixed for it, {batch.thresholds}"
             )
         rows = _members(change, batch_id, action)
-        change.batch_step(action, batch, sets=sets or {}, data=data or {})
+        change.batch_step(action, batch, sets=sets, data=data, why=why)
         for row in rows:
             change.step(action, row, why=why)
         return [request_record(row) for row in rows]

@@ -76,14 +76,22 @@ class Change:
             self.session.add(Particular(seq=event.seq, part=part, request=request.id, text=text, photo=photo))
         return event
 
-    def batch_step(self, action: Action, batch: Batch, *, sets: Mapping[str, Any], data: Mapping[str, Any]) -> Event:
+    def batch_step(
+        self,
+        action: Action,
+        batch: Batch,
+        *,
+        sets: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        why: Reason | None = None,
+    ) -> Event:
         """Do an action with a batch as such: its fields and its own row of history."""
-        for name, value in sets.items():
+        for name, value in (sets or {}).items():
             setattr(batch, name, value)
         self.session.add(batch)
         self.session.flush()
-        content = {**data, "set": {name: _plain(value) for name, value in sets.items()}}
-        return self._append(action, content, batch=batch.id)
+        content = {**(data or {}), "set": {name: _plain(value) for name, value in (sets or {}).items()}}
+        return self._append(action, content, batch=batch.id, why=why)
 
     def _append(
         self,

@@ -54,6 +54,13 @@ def request_history(ledger: Ledger, request: str) -> list[EventRecord]:
         return [event_record(row) for row in rows]
 
 
+def batch_history(ledger: Ledger, batch: str) -> list[EventRecord]:
+    """All that was done to a batch as such, the oldest first."""
+    with ledger.reading() as session:
+        chosen = select(Event).where(Event.batch == batch, Event.request.is_(None)).order_by(Event.seq)
+        return [event_record(row) for row in session.scalars(chosen)]
+
+
 def request_particulars(ledger: Ledger, request: str) -> dict[str, Any]:
     """What names people in a request, the newest of each part: {part: JSON content, text or bytes}; empty once erased."""
     with ledger.reading() as session:

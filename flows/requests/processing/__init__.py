@@ -1,0 +1,1 @@
+"""Batches of requests carried out: chosen, unlearned, audited, released or escalated."""

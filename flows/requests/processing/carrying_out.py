@@ -1,0 +1,306 @@
+"""A batch from the ledger to its end: unlearned from the model in production, audited, released, or escalated.
+
+Every step is on record in the ledger before the next begins, and can be done twice: a run that was killed anywhere goes on
+where the ledger says that it stands. The project's lock is held throughout, so that two never work on one model.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from aru.audit.thresholds import THRESHOLDS_FILE
+from aru.core.config import load_config
+from aru.core.errors import InputError
+from aru.core.files import file_md5, read_json
+from flows.project.folder import project_lock
+from flows.project.params import PARAMS_FILE
+from flows.requests.ledger import batching
+from flows.requests.ledger.ledger import Ledger
+from flows.requests.ledger.queries import batch_history, find_batch, list_batches, list_requests, request_particulars
+from flows.requests.ledger.reasons import Reason
+from flows.requests.ledger.records import Actor, BatchRecord, EventRecord, RequestRecord
+from flows.requests.ledger.service import EVIDENCE
+from flows.requests.ledger.states import Action, Role, State
+from flows.requests.processing.batch_parameters import forget_settings, original_settings, propose_batch, remember_step
+from flows.requests.processing.effects import Effect, predicted_effect
+from flows.requests.processing.forming import next_batch
+from flows.requests.processing.policy import Policy, Step, read_policy
+from flows.requests.resolving.resolution import people_of
+from flows.tracking.gate import passes
+from flows.tracking.production import in_production, mark_batch, promote
+from flows.tracking.registry import model_name
+
+SCHEDULE = Actor("schedule", Role.SCHEDULE)
+_NONE = "none"
+"""What the ledger has as the model before the first release."""
+_UNFINISHED = (State.VERIFIED, State.IN_PROGRESS, State.ERROR, State.SCHEDULED, State.ESCALATED)
+"""The states of batches that are looked at, in this order: one that only waits for its release goes first."""
+
+
+class Unlearned(Protocol):
+    """What the main flow leaves behind, as far as it is needed here: `flows.pipeline.unlearn.Outcome`."""
+
+    @property
+    def published(self) -> "Version": ...
+
+
+class Version(Protocol):
+    """A registered version and its audit's verdict: `flows.tracking.publishing.Published`."""
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def verdict(self) -> str: ...
+
+
+Run = Callable[[Path, str], Unlearned]
+"""The main flow of a benchmark by params.yaml as it is."""
+Audit = Callable[[Path, str, str], str]
+"""The verdict of an audit of the unlearned model of a benchmark at a level."""
+Suppress = Callable[[Path, str, Sequence[str]], None]
+"""Puts the photos and people of these requests of a benchmark on the suppression list."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a batch: the state of its requests, and the version that was released."""
+
+    batch: str
+    state: State
+    version: str | None
+
+
+def carry_out(
+    root: Path, benchmark: str, ledger: Ledger, *, run: Run, audit: Audit, suppress: Suppress, now: datetime | None = None
+) -> Done | None:
+    """Go on with the batch that is not at its end, else make the next one by the policy and carry that out.
+
+    run, audit: the main flow, and an audit at a level of what it made. suppress: puts the photos and people of requests on
+    the suppression list. Returns None where nothing is to be done now. A fault is put on record and raised; a batch is begun
+    again `retries` times. Raises ProjectBusy where another run works in the project, and InputError where the policy or the
+    thresholds are not as they must be.
+    """
+    now = now or datetime.now(UTC)
+    with project_lock(root):
+        policy = read_policy(root)
+        batch = _unfinished(ledger, benchmark, policy) or _form(ledger, root, benchmark, policy, now)
+        if batch is None:
+            return None
+        work = _Work(Path(root), benchmark, ledger, policy, batch.id, run, audit, suppress)
+        try:
+            return work.go_on()
+        except Exception as error:
+            if work.state() in (State.SCHEDULED, State.IN_PROGRESS, State.VERIFIED):
+                batching.fail(ledger, batch.id, data={"kind": type(error).__name__}, actor=SCHEDULE)
+            raise
+
+
+@dataclass
+class _Work:
+    """One batch at work."""
+
+    root: Path
+    benchmark: str
+    ledger: Ledger
+    policy: Policy
+    batch: str
+    run: Run
+    audit: Audit
+    suppress: Suppress
+
+    def go_on(self) -> Done:
+        """Take step after step until the batch is released, or waits for a person."""
+        while True:
+            match self.state():
+                case State.SCHEDULED | State.ERROR | State.ESCALATED:
+                    if not self._begin():
+                        return self._done()
+                case State.IN_PROGRESS:
+                    if not self._unlearn():
+                        return self._done()
+                case State.VERIFIED:
+                    self._release()
+                case _:
+                    return self._done()
+
+    def state(self) -> State:
+        """That of all its requests that are not closed; of a batch of closed ones `fulfilled`."""
+        members = _members(self.ledger, self.batch)
+        return members[0].state if members else State.FULFILLED
+
+    def _done(self) -> Done:
+        return Done(self.batch, self.state(), find_batch(self.ledger, self.batch).model_after)
+
+    def _begin(self) -> bool:
+        """Start, or start again with the next step of the escalation; False where a person has to decide first."""
+        if self.state() == State.SCHEDULED:
+            exceeded = self._effect().suspicious(self.policy.suspicion)
+            if exceeded:
+                self._escalate(Reason.SUSPICIOUS, {"limits": exceeded})
+                return False
+        elif self._history().waits_for_person(self.policy):
+            return False
+        self._check_thresholds()
+        production = in_production(self.root, model_name(self.benchmark))
+        batching.start(self.ledger, self.batch, model_before=production.version if production else _NONE, actor=SCHEDULE)
+        return True
+
+    def _unlearn(self) -> bool:
+        """Unlearn and audit by the current step; False where the batch was escalated."""
+        name, history = model_name(self.benchmark), self._history()
+        production = in_production(self.root, name)
+        if (production.version if production else _NONE) != find_batch(self.ledger, self.batch).model_before:
+            raise InputError(f"another version went into production while {self.batch} was at work: begin it again")
+        requests = [request.id for request in _members(self.ledger, self.batch)]
+        self.suppress(self.root, self.benchmark, requests)
+        files = self._trained_files()
+        if not files:  # nothing of these people was trained on: the model knows nothing of them
+            self._verify({"trained": 0})
+            return True
+        step = self._step(history.attempts)
+        settings = [*forget_settings(files), *original_settings(self.root, self.benchmark, name, production)]
+        edit = propose_batch(self.root, self.benchmark, settings, step.set)
+        remember_step(self.root, self.benchmark, step.set)
+        edit.write()
+        published = self.run(self.root, self.benchmark).published
+        found = {"step": history.attempts, "version": published.version, "verdict": published.verdict}
+        release = load_config(self.root / PARAMS_FILE, self.benchmark).audit.release
+        if passes(published.verdict, release) and step.audit != "quick":
+            found["level"] = step.audit
+            found["verdict"] = self.audit(self.root, self.benchmark, step.audit)
+        if passes(found["verdict"], release):
+            mark_batch(self.root, name, published.version, (production.batch if production else 0) + 1)
+            self._verify(found)
+            return True
+        self._escalate(Reason.GATE_FAILED, found)
+        return True  # `_begin` says whether another step is left
+
+    def _release(self) -> None:
+        """Put the verified version into production, if there is one, and close the requests."""
+        name, batch = model_name(self.benchmark), find_batch(self.ledger, self.batch)
+        version = self._history().verified_version
+        if version is None:
+            batching.fulfill(
+                self.ledger, self.batch, model_after=batch.model_before or _NONE, data={"trained": 0}, actor=SCHEDULE
+            )
+            return
+        released = sum(
+            other.model_after not in (None, other.model_before)
+            for other in list_batches(self.ledger, limit=100_000)
+            if other.benchmark == self.benchmark
+        )
+        release = load_config(self.root / PARAMS_FILE, self.benchmark).audit.release
+        production = promote(self.root, name, version, release=release, batches=released)
+        data = {"weights_md5": production.weights_md5, "since": production.since, "release": production.batch}
+        batching.fulfill(self.ledger, self.batch, model_after=production.version, data=data, actor=SCHEDULE)
+
+    def _verify(self, found: dict[str, Any]) -> None:
+        """Put the passed audit on record, by the thresholds that were fixed and that it used."""
+        digest = _thresholds(self.root)
+        if "version" in found:
+            used = read_json(self.root / "work" / self.benchmark / "audit" / "audit.json")["made_from"]["thresholds, MD5"]
+            if used != file_md5(self.root / THRESHOLDS_FILE):
+                raise InputError(f"{THRESHOLDS_FILE} was changed while {self.batch} was audited: bring the file back")
+        batching.verify(self.ledger, self.batch, thresholds=digest, data=found, actor=SCHEDULE)
+
+    def _escalate(self, reason: Reason, found: dict[str, Any]) -> None:
+        batching.escalate(self.ledger, self.batch, reason, data=found, actor=SCHEDULE)
+
+    def _step(self, attempts: int) -> Step:
+        """The usual parameters first, then the steps of the policy; a person's resumption after the last tries that again."""
+        steps = (Step(), *self.policy.escalation)
+        return steps[min(attempts, len(steps) - 1)]
+
+    def _check_thresholds(self) -> None:
+        fixed, now = find_batch(self.ledger, self.batch).thresholds, _thresholds(self.root)
+        if now != fixed:
+            raise InputError(
+                f"{THRESHOLDS_FILE} has the SHA-256 digest {now}, and {fixed} was fixed when {self.batch} was made: bring "
+                "that file back from version control; new limits count for the batches after it"
+            )
+
+    def _trained_files(self) -> list[str]:
+        """The paths of the photos on record that the model was trained on."""
+        return [match["path"] for match in self._matches() if match["split"] == "train"]
+
+    def _matches(self) -> list[dict[str, Any]]:
+        found = []
+        for request in _members(self.ledger, self.batch):
+            found += request_particulars(self.ledger, request.id)[EVIDENCE]["matches"]
+        return found
+
+    def _effect(self) -> Effect:
+        rows, _ = people_of(self.root, self.benchmark)
+        task = load_config(self.root / PARAMS_FILE, self.benchmark).data.task
+        return predicted_effect(rows, [match["digest"] for match in self._matches()], task)
+
+    def _history(self) -> "_History":
+        return _History(batch_history(self.ledger, self.batch))
+
+
+@dataclass(frozen=True)
+class _History:
+    """What was done to a batch, as far as it says what is to be done next."""
+
+    events: list[EventRecord]
+
+    @property
+    def attempts(self) -> int:
+        """How often the gate has held it back."""
+        return sum(event.action == Action.ESCALATE and event.why == Reason.GATE_FAILED for event in self.events)
+
+    @property
+    def verified_version(self) -> str | None:
+        """The version of the audit that passed last; None where nothing had to be unlearned."""
+        passed = [event for event in self.events if event.action == Action.VERIFY]
+        return passed[-1].data.get("version") if passed else None
+
+    def waits_for_person(self, policy: Policy) -> bool:
+        """Whether the last thing was a fault or an escalation after which the program does not go on by itself."""
+        last = self.events[-1]
+        if last.action == Action.ESCALATE:
+            return last.why != Reason.GATE_FAILED or self.attempts > len(policy.escalation)
+        if last.action == Action.FAIL:
+            return sum(event.action == Action.FAIL for event in self.events) > policy.retries
+        return False
+
+
+def _unfinished(ledger: Ledger, benchmark: str, policy: Policy) -> BatchRecord | None:
+    """The batch that is to be gone on with: the furthest one first; those that wait for a person are passed over."""
+    for state in _UNFINISHED:
+        page = list_requests(ledger, states=[state], benchmark=benchmark, limit=1000)
+        for batch in sorted({request.batch for request in page.requests if request.batch is not None}):
+            history = _History(batch_history(ledger, batch))
+            if not history.waits_for_person(policy):
+                return find_batch(ledger, batch)
+    return None
+
+
+def _form(ledger: Ledger, root: Path, benchmark: str, policy: Policy, now: datetime) -> BatchRecord | None:
+    """Make the next batch; thresholds and parameters are fixed by their digests now."""
+    approved = list_requests(ledger, states=[State.APPROVED], benchmark=benchmark, limit=1000).requests
+    chosen = next_batch(approved, policy.batching, now)
+    if not chosen:
+        return None
+    config = load_config(root / PARAMS_FILE, benchmark).model_dump_json(exclude={"data": {"forget"}})
+    return batching.schedule(
+        ledger,
+        chosen,
+        thresholds=_thresholds(root),
+        parameters=hashlib.sha256(config.encode()).hexdigest(),
+        actor=SCHEDULE,
+        at=now,
+    )
+
+
+def _members(ledger: Ledger, batch: str) -> list[RequestRecord]:
+    """The requests of a batch that are not closed."""
+    return list_requests(ledger, states=_UNFINISHED, batch=batch, limit=1000).requests
+
+
+def _thresholds(root: Path) -> str:
+    return hashlib.sha256((Path(root) / THRESHOLDS_FILE).read_bytes()).hexdigest()
