@@ -167,7 +167,7 @@ class _Work:
         remember_step(self.root, self.benchmark, step.set)
         edit.write()
         published = self.run(self.root, self.benchmark).published
-        found = {"step": history.attempts, "version": published.version, "verdict": published.verdict}
+        found: dict[str, Any] = {"step": history.attempts, "version": published.version, "verdict": published.verdict}
         release = load_config(self.root / PARAMS_FILE, self.benchmark).audit.release
         if passes(published.verdict, release) and step.audit != "quick":
             found["level"] = step.audit
