@@ -5,7 +5,7 @@ import hmac
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,20 @@ class Ledger:
     def digest(self, purpose: str, value: Any) -> str:
         """HMAC-SHA256 of JSON content for one purpose, in hexadecimal: nobody without the key can try out names."""
         return hmac.digest(self.key, canonical([purpose, value]).encode(), hashlib.sha256).hex()
+
+    def forget_deleted(self) -> None:
+        """Of SQLite: put the write-ahead log, which has deleted rows, too, into the file and empty it.
+
+        Raises LedgerUnavailable where another process reads for too long. PostgreSQL's vacuum and archives are its owner's.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return
+        with _faults_explained(self.engine.url), closing(self.engine.raw_connection()) as connection:
+            (busy, *_) = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise LedgerUnavailable(
+                f"{self.engine.url.database}-wal still has deleted rows, because another process reads: try again when it ends"
+            )
 
     def close(self) -> None:
         """Give back the connections; of SQLite the write-ahead log goes into the file."""

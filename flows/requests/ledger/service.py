@@ -174,9 +174,7 @@ def erase_particulars(ledger: Ledger, request: str, *, actor: Actor, at: datetim
         if parts:
             change.step(Action.ERASE, row, data={"erased": len(parts)})
             change.session.execute(delete(Particular).where(chosen))
-    if ledger.engine.dialect.name == "sqlite":
-        with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")  # the log has the deleted rows, too
+    ledger.forget_deleted()
     return len(parts)
 
 
