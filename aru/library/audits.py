@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import nn
 
 from aru.audit.audited_model import AuditedModel
@@ -18,7 +17,7 @@ from aru.audit.record import audit_record
 from aru.audit.thresholds import check_level, find_thresholds, read_thresholds
 from aru.core.config import Config, DataConfig
 from aru.core.errors import InputError
-from aru.core.files import atomic_path, bytes_md5, file_md5, write_json
+from aru.core.files import atomic_path, file_md5, write_json
 from aru.core.names import ORIGINAL, RETRAINED, SETS
 from aru.core.progress import Progress
 from aru.data.datasets import Bounds, Source
@@ -26,6 +25,7 @@ from aru.library.people import People, manifest_of, people_of
 from aru.library.problem import DataOptions, adapted, check_outputs, read_sets
 from aru.library.progress_bar import reporting
 from aru.library.running import computing
+from aru.library.saved import weights_md5
 from aru.reporting.audit.page import audit_page, criterion_cells
 
 
@@ -120,8 +120,3 @@ def audit(
         audited = AuditedModel(name, "own data", Config(data=DataConfig()), Path.cwd())
         found, details = measure(case, checked, audited, progress=report)
     return AuditVerdict(audit_record(case, thresholds, checked, found, details, about))
-
-
-def weights_md5(network: nn.Module) -> str:
-    """The MD5 of a network's weights in the bytes of safetensors."""
-    return bytes_md5(save({name: tensor.detach().cpu().clone().contiguous() for name, tensor in network.state_dict().items()}))

@@ -14,6 +14,7 @@ from aru.library.people import People, people_of
 from aru.library.problem import DataOptions, adapted, check_outputs, read_sets
 from aru.library.progress_bar import reporting
 from aru.library.running import computing
+from aru.library.saved import weights_md5
 from aru.metrics.summary import summarise
 from aru.train.loop import predict
 
@@ -23,9 +24,13 @@ SHOWN = ("test/accuracy", "retain/accuracy", "forget/accuracy", "mia/forgetting_
 
 @dataclass(frozen=True)
 class Figures:
-    """All figures of the models; `content` is what metrics.json of a project holds (docs/protocol.md)."""
+    """All figures of the models; `content` is what metrics.json of a project holds (docs/protocol.md).
+
+    weights_md5: by model, the MD5 of the file in which `Unlearning.save` would write it.
+    """
 
     content: Mapping[str, Any]
+    weights_md5: Mapping[str, str]
 
     @property
     def models(self) -> Mapping[str, Mapping[str, float | None]]:
@@ -109,7 +114,7 @@ def evaluate(
         seed=seed,
         resamples=resamples,
     )
-    return Figures(content)
+    return Figures(content, {name: weights_md5(network) for name, network in networks.items()})
 
 
 def _cell(figures: Figures, model: str, key: str) -> str:

@@ -1,6 +1,7 @@
 """An unlearning in a folder: weights, mask and noise as safetensors, the rest as JSON, and back into a network."""
 
 import copy
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from aru.core.errors import InputError
-from aru.core.files import load_tensors, save_tensors, write_json
+from aru.core.files import file_md5, load_tensors, save_tensors, write_json
 from aru.nets.adapted import unwrapped
 from aru.nets.models import first_not_finite
 
@@ -25,14 +26,27 @@ def save(
     noise: torch.Tensor | None,
 ) -> None:
     """Write all that there is; files of an earlier unlearning that this one has not are removed."""
-    # safetensors refuses tensors that share memory, as tied weights do.
-    save_tensors(folder / WEIGHTS, {name: tensor.detach().clone() for name, tensor in model.state_dict().items()})
+    save_weights(folder / WEIGHTS, model)
     write_json(folder / ABOUT, dict(about))
     for name, tensors in ((MASK, mask), (NOISE, None if noise is None else {"noise": noise})):
         if tensors is None:
             (folder / name).unlink(missing_ok=True)
         else:
             save_tensors(folder / name, dict(tensors))
+
+
+def save_weights(path: Path, model: nn.Module) -> None:
+    """Write a network's weights as safetensors: the same bytes for the same weights."""
+    # safetensors refuses tensors that share memory, as tied weights do.
+    save_tensors(path, {name: tensor.detach().clone() for name, tensor in model.state_dict().items()})
+
+
+def weights_md5(model: nn.Module) -> str:
+    """The MD5 of the file that `save_weights` writes of a network, out of its wrappers."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / WEIGHTS
+        save_weights(path, unwrapped(model))
+        return file_md5(path)
 
 
 def load(folder: str | Path, model: nn.Module) -> nn.Module:

@@ -54,6 +54,16 @@ class Cost:
         return sum(self.seconds.values())
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What the network was given: shape and number format of one input, and how it is normalised (`aru.unlearn`)."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    bounds: Bounds
+    preprocessing: Mapping[str, Any] | None
+
+
 @dataclass(frozen=True, eq=False)
 class Unlearning:
     """What came of an unlearning.
@@ -71,6 +81,7 @@ class Unlearning:
     method: str
     settings: Mapping[str, Any]
     seed: int
+    inputs: Inputs
 
     def save(self, folder: str | Path, *, noise: bool = False) -> None:
         """Write weights and mask as safetensors and the rest as JSON, for `aru.load`; nothing is pickled.
@@ -156,6 +167,7 @@ def unlearn(
             chosen.name,
             config.model_dump(mode="json"),
             seed,
+            Inputs(tuple(sets.retain.shape), sets.retain.example().dtype, bounds, preprocessing),
         )
 
 

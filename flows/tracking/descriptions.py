@@ -52,11 +52,8 @@ def flow_note(
     imported: Mapping[str, str] | None = None,
 ) -> str:
     """A flow's page: the results, where they come from, how to replay. `tags`: of the flow's run."""
-    counts = ", ".join(f"{count:,} {name}" for name, count in metrics["counts"].items())
     return f"""\
-{markdown_table(results_table(metrics, costs))}
-`{metrics["benchmark"]}`, {metrics["protocol"]} protocol, task {metrics["task"]}, seed {metrics["seed"]}, method
-{title(tags["method"])}; images: {counts}.
+{_results(metrics, costs, tags["method"])}
 Intervals, curves and figures: `report/report.html` under *Artifacts*. The metrics below are the unlearned model's.
 {origin(metrics, imported)}
 {_HOW_TO_READ}
@@ -64,6 +61,24 @@ Intervals, curves and figures: `report/report.html` under *Artifacts*. The metri
 ## Replay
 
 {replay_steps(metrics["benchmark"], run_id=run_id, git=tags)}"""
+
+
+def library_note(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], method: str) -> str:
+    """The page of a run that `log_unlearned` wrote."""
+    return f"""\
+{_results(metrics, costs, method)}
+Unlearned from Python (`aru.unlearn`), not by a flow: there are no stages, no digests of data and no replay here. Intervals are
+in `metrics.json`, the verdict in `audit/audit.html` under *Artifacts*. The metrics below are the unlearned model's.
+{origin(metrics, None)}
+{_HOW_TO_READ}"""
+
+
+def _results(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], method: str) -> str:
+    counts = ", ".join(f"{count:,} {name}" for name, count in metrics["counts"].items())
+    return f"""\
+{markdown_table(results_table(metrics, costs))}
+`{metrics["benchmark"]}`, {metrics["protocol"]} protocol, task {metrics["task"]}, seed {metrics["seed"]}, method
+{title(method)}; images: {counts}."""
 
 
 def origin(metrics: Mapping[str, Any], imported: Mapping[str, str] | None) -> str:
@@ -117,14 +132,14 @@ def stage_note(cached: bool, source: str) -> str:
     return f"{said} {'Costs and curves are those of the run that computed it.' if cached else ''}".strip()
 
 
-def model_note(benchmark: str, name: str) -> str:
-    """The registered model's page."""
+def model_note(benchmark: str, name: str, network: str | None = None) -> str:
+    """The registered model's page; `network`: the class of a caller's own, whose weights go into one of its kind."""
     return f"""\
 # {name}
 
-An image classifier for `{benchmark}` from which people were unlearned. Each version is the `unlearned` model of one flow
-run, made by the method that its tag `method` names; its page has the figures and leads to the run, the data digests, the
-git commit and the parameters. The alias `candidate` is the version that was let through last, by
+A network for `{benchmark}` from which people were unlearned. Each version is the `unlearned` model of one run, made by the
+method that its tag `method` names; its page has the figures and leads to the run, the git commit, the parameters and, of a
+flow, the data digests. The alias `candidate` is the version that was let through last, by
 its audit and the policy `audit.release`, `challenger` the one that was held back last; the tags `audit.verdict` and
 `audit.level` say how a version fared.
 
@@ -134,7 +149,7 @@ its audit and the policy `audit.release`, `challenger` the one that was held bac
 import mlflow, numpy
 mlflow.set_tracking_uri("sqlite:///mlruns/mlflow.db")      # in the project folder
 model = mlflow.pyfunc.load_model("models:/{name}@candidate")
-logits = model.predict(images)      # float32 (N, 3, side, side), RGB in [0, 1], as the signature says
+logits = model.predict(images)      # float32 (N, channels, height, width) in [0, 1], as the signature says
 ```
 
 ## Train or unlearn it further
@@ -143,7 +158,7 @@ The exported model cannot be trained; its weights lie beside it as safetensors.
 
 ```python
 from flows.tracking.registry import load_registered
-model = load_registered(".", "{name}", "candidate")        # an ordinary torch module
+model = load_registered(".", "{name}", "candidate"{f", network=a_{network}" if network else ""})   # a torch module
 ```
 
 {_NOT_CLAIMED}"""
@@ -157,8 +172,7 @@ def version_note(
     parameters: str,
     run: str,
     run_id: str,
-    name: str,
-    version: str,
+    further: str,
 ) -> str:
     """A version's page: the figures and the way back."""
     figures = {
@@ -170,9 +184,8 @@ NoMUS {figures["nomus"]}, forgetting score {figures["mia/forgetting_score"]}, te
 {metrics["protocol"]} protocol, seed {metrics["seed"]}. Unlearned by **{title(method)}**: {parameters}.
 
 {markdown_table(results_table(metrics, costs))}
-The tags below hold the git commit and the digests of data and weights; the run has `dvc.lock`, the report, and how to
-replay.
+The tags below hold the git commit and the digests of the weights, and of the data of a flow; the run's page has the way back.
 
-To train it further: `flows.tracking.registry.load_registered(".", "{name}", "{version}")`.
+To train it further: `flows.tracking.registry.{further}`.
 
 {_NOT_CLAIMED}"""

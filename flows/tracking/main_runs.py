@@ -3,7 +3,6 @@
 With store, runs, lineage, registry, gate and links this is all of MLflow; nobody else imports it.
 """
 
-import getpass
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,15 @@ from flows.project.git import git_patch
 from flows.project.plan import StageResult
 from flows.project.pseudonyms import load_pseudonyms
 from flows.tracking import audit_runs, lineage, runs, store
-from flows.tracking.audit_tags import audit_metrics, audit_tags
 from flows.tracking.command_runs import open_experiment, source_tags
 from flows.tracking.descriptions import flow_note, model_run_note, stage_note
 from flows.tracking.lineage import models_of_digest
-from flows.tracking.links import links, models_filter
+from flows.tracking.links import links
 from flows.tracking.metric_keys import TRAINED_ON, imported_tags, model_figures
+from flows.tracking.model_runs import begin_run, finish, log_model_run, log_verdict
 from flows.tracking.registry import aliases, assign_alias, load_registered, register, registered
 from flows.tracking.runs import NOTE
 from flows.tracking.store import ensure_store
-from flows.tracking.views import models_tag, overview_tag
 
 __all__ = [
     "aliases",
@@ -57,7 +55,6 @@ ARTIFACTS = {
 """Files of a benchmark's folder -> the folder among the run's artifacts. With the figures and the audit's page, this is all
 that is logged: never an image, a noise, a prediction, or the weights of a model that saw the forgotten."""
 REPLAY = ("params.yaml", "dvc.yaml", "dvc.lock")
-_STATE_DIGITS = 7
 _COSTS = ("seconds", "images", "images_per_second", "peak_memory_mib")
 
 
@@ -70,20 +67,9 @@ def start_run(root: Path, *, benchmark: str, params: Mapping[str, Any], run_name
     Runs that a killed flow left open are ended first.
     """
     client, experiment = open_experiment(root, benchmark)
-    labels = {
-        "kind": "flow",
-        runs.NUMBER: runs.next_number(client, experiment),
-        "benchmark": benchmark,
-        "mlflow.user": _user(),
-        **source_tags(root, "aru run"),
-    }
-    run = client.create_run(experiment, run_name=f"{tags['state'][:_STATE_DIGITS]}-{run_name}", tags=labels | dict(tags))
-    try:
-        runs.log(client, run, params=runs.flatten(load_pseudonyms(root, benchmark).content(params)))
-    except BaseException:
-        runs.end_failed(client, run.info.run_id)
-        raise
-    return run.info.run_id
+    shown = load_pseudonyms(root, benchmark).content(params)
+    labels = {"benchmark": benchmark, **source_tags(root, "aru run"), **tags}
+    return begin_run(client, experiment, params=shown, run_name=run_name, tags=labels)
 
 
 def log_stage(root: Path, run_id: str, result: StageResult, work: Path) -> None:
@@ -118,19 +104,13 @@ def log_models(root: Path, run_id: str, *, metrics: Mapping[str, Any]) -> None:
     for model in (name for name in MODELS if name in metrics["models"]):
         figures = model_figures(metrics, costs, model)
         tags = {
-            "kind": "model",
-            "model": model,
             "trained_on": "not known here: imported" if imported and model == ORIGINAL else TRAINED_ON[model],
             "weights_md5": file_md5(work / model / "model.safetensors"),
             NOTE: model_run_note(model, figures.get("cost/seconds"), method, imported if model == ORIGINAL else None),
         }
         tags |= {"method": method} if model == UNLEARNED else {}
         tags |= imported_tags(imported) if imported and model != RETRAINED else {}
-        with runs.child_run(client, flow, model, tags) as run:
-            client.log_inputs(run.info.run_id, lineage.inputs(data, lineage.USES[model]))
-            runs.log(
-                client, run, params={"model": model}, metrics=runs.points(run, figures, data=data) + _curves(run, work / model)
-            )
+        log_model_run(client, flow, model, figures, tags=tags, data=data, history=_history(work / model))
     client.log_inputs(run_id, lineage.inputs(data, {name: name for name in data}))
     runs.log(client, flow, metrics=runs.points(flow, model_figures(metrics, costs, "unlearned"), data=data))
     client.set_tag(run_id, NOTE, flow_note(metrics, costs, run_id=run_id, tags=flow.data.tags, imported=imported))
@@ -140,11 +120,7 @@ def log_models(root: Path, run_id: str, *, metrics: Mapping[str, Any]) -> None:
 
 def log_audit(root: Path, run_id: str, record: Mapping[str, Any]) -> None:
     """The audit's figures as `audit/NAME`, and its verdict and level as tags; the page is among the artifacts."""
-    client = store.client(root)
-    run = client.get_run(run_id)
-    runs.log(client, run, metrics=runs.points(run, audit_metrics(record)))
-    for name, value in audit_tags(record).items():
-        client.set_tag(run_id, name, value)
+    log_verdict(store.client(root), run_id, record)
 
 
 def log_artifacts(root: Path, run_id: str, work: Path) -> None:
@@ -170,11 +146,7 @@ def log_artifacts(root: Path, run_id: str, work: Path) -> None:
 
 def finish_run(root: Path, run_id: str) -> None:
     """End a flow's run that went well, and those below it that are still open; the experiment's views then show it."""
-    client = store.client(root)
-    runs.end(client, run_id, "FINISHED")
-    experiment = client.get_run(run_id).info.experiment_id
-    for key, value in (overview_tag() | models_tag(models_filter(run_id))).items():
-        client.set_experiment_tag(experiment, key, value)
+    finish(store.client(root), run_id)
 
 
 def fail_run(root: Path, run_id: str) -> None:
@@ -206,18 +178,16 @@ def _has_artifacts(run: Run) -> bool:
 
 
 def _curves(run: Run, folder: Path) -> list[Metric]:
+    history = _history(folder)
+    return runs.curves(run, history) if history else []
+
+
+def _history(folder: Path) -> dict[str, Any] | None:
     path = folder / "history.json"
-    return runs.curves(run, read_json(path)) if path.is_file() else []
+    return read_json(path) if path.is_file() else None
 
 
 def _stage_params(params: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """The parameters that a stage depends on, without the benchmark's name in front."""
     flat = runs.flatten({name: value for values in params.values() for name, value in values.items()})
     return {name.partition(".")[2]: value for name, value in flat.items()}
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without an entry
-        return "unknown"

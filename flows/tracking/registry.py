@@ -4,20 +4,22 @@ import json
 import logging
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Run
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from aru.core.config import Config
+from aru.core.config import Config, Release
 from aru.core.errors import InputError
 from aru.core.files import file_md5
+from aru.core.names import UNLEARNED
 from aru.methods.chosen import parameters, settings_of, text_of
 from aru.reporting.run.results import read_costs
 from flows.project.pseudonyms import load_pseudonyms
@@ -29,7 +31,10 @@ from flows.tracking.metric_keys import model_figures
 if TYPE_CHECKING:
     from torch import nn
 
-WEIGHTS = "extra_files/model.safetensors"
+    from flows.tracking.exports import Export
+
+_WEIGHTS_FILE = "model.safetensors"
+WEIGHTS = f"extra_files/{_WEIGHTS_FILE}"
 _FILES = ("MLmodel", "data/model.pt2", WEIGHTS)
 _FIGURES = {
     "nomus": "nomus",
@@ -49,6 +54,28 @@ def model_name(benchmark: str) -> str:
     return f"aru-{benchmark}"
 
 
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """What the registry keeps of an unlearned model.
+
+    name: of the registered model. settings: all parameters, without names of people; parameters: the method's, in one line.
+    weights: by model, the MD5 of its file. note: the registered model's page; further: how a version is loaded to be trained,
+    from its number. export: makes what is stored, only where it is not stored yet.
+    """
+
+    name: str
+    benchmark: str
+    metrics: Mapping[str, Any]
+    costs: Mapping[str, Mapping[str, Any]]
+    method: str
+    settings: Mapping[str, Any]
+    parameters: str
+    weights: Mapping[str, str]
+    note: str
+    further: Callable[[str], str]
+    export: "Callable[[], Export]"
+
+
 def register(
     root: Path,
     run_id: str,
@@ -59,27 +86,45 @@ def register(
     config: Config,
     audit: Mapping[str, Any],
 ) -> tuple[str, str]:
-    """Register the unlearned model and let it through the gate (`flows.tracking.gate`); returns (name, version).
+    """Register a flow's unlearned model (`register_entry`); returns (name, version)."""
+    name, work = model_name(benchmark), Path(work)
+    entry = Entry(
+        name=name,
+        benchmark=benchmark,
+        metrics=metrics,
+        costs=read_costs(work),
+        method=config.method,
+        settings=load_pseudonyms(root, benchmark).content(settings_of(config)),
+        parameters=text_of(parameters(config)),
+        weights={model: file_md5(work / model / _WEIGHTS_FILE) for model in metrics["models"]},
+        note=model_note(benchmark, name),
+        further=lambda version: f'load_registered(".", "{name}", "{version}")',
+        export=lambda: _export(work, config),
+    )
+    return name, register_entry(root, run_id, entry, audit=audit, release=config.audit.release)
+
+
+def register_entry(root: Path, run_id: str, entry: Entry, *, audit: Mapping[str, Any], release: Release) -> str:
+    """Register an unlearned model and let it through the gate (`flows.tracking.gate`); returns the version.
 
     Weights that are a version already are not registered again: the alias moves to that version. Files of it that were
     deleted or changed by hand are written again; a version whose model itself was deleted is left, and a new one made.
     """
-    client, name = store.client(root), model_name(benchmark)
-    _ensure_model(client, name, benchmark)
-    digest = file_md5(Path(work) / "unlearned" / "model.safetensors")
-    version = version_of(client, name, digest)
-    if version is not None and not _mended(root, client.get_model_version(name, version), Path(work), config):
+    client, name = store.client(root), entry.name
+    _ensure_model(client, entry)
+    version = version_of(client, name, entry.weights[UNLEARNED])
+    if version is not None and not _mended(root, client.get_model_version(name, version), entry):
         version = None
     if version is None:
-        version = _new_version(root, run_id, name, Path(work), metrics, config)
+        version = _new_version(root, run_id, entry)
     else:
         log.info("%s version %s has these very weights: not registered again", name, version)
         client.set_model_version_tag(name, version, "measured_again_by", run_id)
-    _describe(client, client.get_run(run_id), name, version, Path(work), metrics, config)
+    _describe(client, client.get_run(run_id), version, entry)
     _connect(client, run_id, name, version)
-    gate.assign_alias(client, name, version, audit, config.audit.release)
+    gate.assign_alias(client, name, version, audit, release)
     show_aliases(client, name)
-    return name, version
+    return version
 
 
 def assign_alias(root: Path, name: str, version: str, *, config: Config, audit: Mapping[str, Any]) -> None:
@@ -114,12 +159,19 @@ def version_of(client: MlflowClient, name: str, digest: str) -> str | None:
     return max((str(version.version) for version in found), key=int, default=None)
 
 
-def load_registered(root: Path, name: str, alias_or_version: str = CANDIDATE) -> "nn.Module":
-    """A registered model from its safetensors, in evaluation mode: it can be trained and unlearned further."""
+def load_registered(
+    root: Path, name: str, alias_or_version: str = CANDIDATE, network: "nn.Module | None" = None
+) -> "nn.Module":
+    """A registered model from its safetensors, in evaluation mode: it can be trained and unlearned further.
+
+    network: of the kind that was unlearned, needed for a model that `log_unlearned` registered; it is not changed.
+    """
+    from aru.library.saved import load
     from aru.nets.models import load_model
 
     with tempfile.TemporaryDirectory() as folder:
-        return load_model(fetch_weights(root, name, alias_or_version, Path(folder))[1])
+        weights = fetch_weights(root, name, alias_or_version, Path(folder))[1]
+        return load_model(weights) if network is None else load(weights.parent, network)
 
 
 def fetch_weights(root: Path, name: str, alias_or_version: str, folder: Path) -> tuple[str, Path]:
@@ -170,10 +222,7 @@ def show_aliases(client: MlflowClient, name: str) -> None:
     held: dict[str, list[str]] = {}
     for alias, version in sorted(client.get_registered_model(name).aliases.items()):
         held.setdefault(str(version), []).append(alias)
-    experiment = client.get_experiment_by_name(name)  # both are named after the benchmark
-    if experiment is None:
-        return
-    for run in runs.flows(client, experiment.experiment_id):
+    for run in runs.search_all(client, f"tags.kind = 'flow' AND tags.model_name = '{name}'"):
         now = ", ".join(held.get(run.data.tags.get("model_version", ""), []))
         if now and now != run.data.tags.get(_ALIAS):
             client.set_tag(run.info.run_id, _ALIAS, now)
@@ -181,45 +230,45 @@ def show_aliases(client: MlflowClient, name: str) -> None:
             client.delete_tag(run.info.run_id, _ALIAS)
 
 
-def _ensure_model(client: MlflowClient, name: str, benchmark: str) -> None:
-    note, known = model_note(benchmark, name), client.search_registered_models(f"name = '{name}'")
+def _ensure_model(client: MlflowClient, entry: Entry) -> None:
+    known = client.search_registered_models(f"name = '{entry.name}'")
     if not known:
-        client.create_registered_model(name, tags={"benchmark": benchmark}, description=note)
-    elif known[0].description != note:
-        client.update_registered_model(name, description=note)
+        client.create_registered_model(entry.name, tags={"benchmark": entry.benchmark}, description=entry.note)
+    elif known[0].description != entry.note:
+        client.update_registered_model(entry.name, description=entry.note)
 
 
-def _new_version(root: Path, run_id: str, name: str, work: Path, metrics: Mapping[str, Any], config: Config) -> str:
+def _new_version(root: Path, run_id: str, entry: Entry) -> str:
     client = store.client(root)
     flow = client.get_run(run_id)
-    tags = _version_tags(flow, work, metrics)
-    model_id = _log_model(root, flow, work / "unlearned" / "model.safetensors", config, tags)
-    figures = model_figures(metrics, read_costs(work), "unlearned")
+    tags = _version_tags(flow, entry)
+    model_id = _log_model(root, flow, entry, tags)
+    figures = model_figures(entry.metrics, entry.costs, UNLEARNED)
     runs.log(client, flow, metrics=runs.points(flow, figures, data=lineage.logged(flow), model_id=model_id))
     with global_uri(store.tracking_uri(root)):
-        made = client.create_model_version(name, source=f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id)
+        made = client.create_model_version(
+            entry.name, source=f"models:/{model_id}", run_id=run_id, tags=tags, model_id=model_id
+        )
     return str(made.version)
 
 
-def _describe(
-    client: MlflowClient, flow: Run, name: str, version: str, work: Path, metrics: Mapping[str, Any], config: Config
-) -> None:
+def _describe(client: MlflowClient, flow: Run, version: str, entry: Entry) -> None:
     """Write a version's page, and the version on its logged model's.
 
     Where the flow that registered it did not finish, the next one with these weights does, and the version leads back to that.
     """
+    name = entry.name
     made, run_id = client.get_model_version(name, version), flow.info.run_id
     if made.description and _is_finished(client, made.tags["flow_run"]):
         return
     note = version_note(
-        metrics,
-        read_costs(work),
-        method=config.method,
-        parameters=text_of(parameters(config)),
+        entry.metrics,
+        entry.costs,
+        method=entry.method,
+        parameters=entry.parameters,
         run=flow.info.run_name,
         run_id=run_id,
-        name=name,
-        version=version,
+        further=entry.further(version),
     )
     if made.tags["flow_run"] != run_id:
         client.set_model_version_tag(name, version, "flow_run", run_id)
@@ -243,22 +292,19 @@ def _connect(client: MlflowClient, run_id: str, name: str, version: str) -> None
         client.set_tag(run.info.run_id, "model_version", version)
 
 
-def _log_model(root: Path, flow: Run, weights: Path, config: Config, tags: dict[str, str]) -> str:
+def _log_model(root: Path, flow: Run, entry: Entry, tags: dict[str, str]) -> str:
     """Store the model among the experiment's models and check that what was stored loads; returns its id."""
-    from flows.tracking import exports  # needs PyTorch, which takes seconds to import and is not needed where nothing is new
-
     client = store.client(root)
-    params = runs.flatten(load_pseudonyms(root, flow.data.tags["benchmark"]).content(settings_of(config)))
     logged = client.create_logged_model(
         flow.info.experiment_id,
-        name="unlearned",
+        name=UNLEARNED,
         source_run_id=flow.info.run_id,
         tags=tags,
-        params=params,
+        params=runs.flatten(entry.settings),
         model_type="image classifier",
     )
     try:
-        exports.fill(root, logged, weights, side=config.data.resolution)
+        _fill(root, logged, entry)
     except BaseException:  # MLflow would register the empty model all the same
         client.finalize_logged_model(logged.model_id, LoggedModelStatus.FAILED)
         raise
@@ -266,10 +312,8 @@ def _log_model(root: Path, flow: Run, weights: Path, config: Config, tags: dict[
     return logged.model_id
 
 
-def _mended(root: Path, version: ModelVersion, work: Path, config: Config) -> bool:
+def _mended(root: Path, version: ModelVersion, entry: Entry) -> bool:
     """Whether a version has its files, written again where they were not as they should be."""
-    from flows.tracking import exports
-
     if is_whole(root, version):
         return True
     try:
@@ -277,8 +321,20 @@ def _mended(root: Path, version: ModelVersion, work: Path, config: Config) -> bo
     except MlflowException:
         return False
     log.info("the files of %s version %s are missing or damaged: written again", version.name, version.version)
-    exports.fill(root, logged, work / "unlearned" / "model.safetensors", side=config.data.resolution)
+    _fill(root, logged, entry)
     return True
+
+
+def _fill(root: Path, logged: LoggedModel, entry: Entry) -> None:
+    from flows.tracking import exports  # needs PyTorch, which takes seconds to import and is not needed where nothing is new
+
+    exports.fill(root, logged, entry.export())
+
+
+def _export(work: Path, config: Config) -> "Export":
+    from flows.tracking import exports
+
+    return exports.of_weights(work / UNLEARNED / _WEIGHTS_FILE, side=config.data.resolution)
 
 
 def is_whole(root: Path, version: ModelVersion) -> bool:
@@ -293,20 +349,16 @@ def is_whole(root: Path, version: ModelVersion) -> bool:
     return all((folder / name).is_file() for name in _FILES) and file_md5(folder / WEIGHTS) == version.tags["weights_md5"]
 
 
-def _version_tags(flow: Run, work: Path, metrics: Mapping[str, Any]) -> dict[str, str]:
+def _version_tags(flow: Run, entry: Entry) -> dict[str, str]:
     """From a version back to data, code and figures."""
-    data = lineage.logged(flow)
-    weights = {
-        f"{model}_weights_md5": file_md5(work / model / "model.safetensors")
-        for model in ("original", "retrained")
-        if model in metrics["models"]
-    }
+    data, metrics = lineage.logged(flow), entry.metrics
+    weights = {f"{model}_weights_md5": digest for model, digest in entry.weights.items() if model != UNLEARNED}
     weights |= {
         key: value for key, value in flow.data.tags.items() if key in ("original", "original_file", "original_file_md5")
     }
     kept = {key: flow.data.tags[key] for key in _KEPT if key in flow.data.tags}
-    ours = metrics["models"]["unlearned"]
-    figures = {name: f"{ours[key]:.4f}" for name, key in _FIGURES.items() if ours[key] is not None}
+    ours = metrics["models"][UNLEARNED]
+    figures = {name: f"{ours[key]:.4f}" for name, key in _FIGURES.items() if ours.get(key) is not None}
     return {
         **figures,
         "protocol": metrics["protocol"],
@@ -314,14 +366,14 @@ def _version_tags(flow: Run, work: Path, metrics: Mapping[str, Any]) -> dict[str
         "seed": str(metrics["seed"]),
         "flow_run": flow.info.run_id,
         **kept,
-        "weights_md5": file_md5(work / "unlearned" / "model.safetensors"),
+        "weights_md5": entry.weights[UNLEARNED],
         **weights,
         **{f"{name}_md5": data[name].digest for name in _DATA if name in data},
     }
 
 
 def _unlearned_runs(client: MlflowClient, flow: Run) -> list[Run]:
-    return [run for run in runs.children(client, flow) if run.data.tags.get("model") == "unlearned"]
+    return [run for run in runs.children(client, flow) if run.data.tags.get("model") == UNLEARNED]
 
 
 @contextmanager

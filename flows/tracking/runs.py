@@ -99,11 +99,20 @@ def curves(run: Run, history: Mapping[str, Any]) -> list[Metric]:
 
 def search(client: MlflowClient, experiment: str, query: str) -> list[Run]:
     """All runs of an experiment that a query finds, newest first."""
+    return _search(client, [experiment], query)
+
+
+def search_all(client: MlflowClient, query: str) -> list[Run]:
+    """All runs of all experiments that a query finds, newest first."""
+    return _search(client, [one.experiment_id for one in client.search_experiments()], query)
+
+
+def _search(client: MlflowClient, experiments: list[str], query: str) -> list[Run]:
     found: list[Run] = []
     token = None
     while True:
         page = client.search_runs(
-            [experiment], query, max_results=_PAGE, page_token=token, order_by=["attributes.start_time DESC"]
+            experiments, query, max_results=_PAGE, page_token=token, order_by=["attributes.start_time DESC"]
         )
         found += page
         token = page.token

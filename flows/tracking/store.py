@@ -105,11 +105,19 @@ def experiment_name(benchmark: str) -> str:
 
 def experiment_id(root: Path, benchmark: str) -> str:
     """The benchmark's experiment, made where it is not there yet. Raises InputError where it was deleted."""
-    own, name = client(root), experiment_name(benchmark)
+    return named_experiment_id(root, experiment_name(benchmark), benchmark, experiment_tags(benchmark))
+
+
+def named_experiment_id(root: Path, name: str, folder: str, tags: dict[str, str]) -> str:
+    """An experiment by its name, made where it is not there yet, with the folder of its artifacts.
+
+    Raises InputError where it was deleted.
+    """
+    own = client(root)
     found = own.get_experiment_by_name(name)
     if found is None:
         try:
-            return own.create_experiment(name, artifact_location=_artifacts(root, benchmark), tags=_experiment_tags(benchmark))
+            return own.create_experiment(name, artifact_location=_artifacts(root, folder), tags=tags)
         except MlflowException:
             found = own.get_experiment_by_name(name)
             if found is None:  # otherwise another process was quicker
@@ -174,9 +182,9 @@ def _check_once(path: Path) -> None:
         _checked.add(known)
 
 
-def _artifacts(root: Path, benchmark: str) -> str | None:
+def _artifacts(root: Path, folder: str) -> str | None:
     """A remote server decides by itself where artifacts lie."""
-    return f"{_artifact_root(database(root))}/{quote(benchmark)}" if is_local(root) else None
+    return f"{_artifact_root(database(root))}/{quote(folder)}" if is_local(root) else None
 
 
 def _artifact_root(path: Path) -> str:
@@ -184,7 +192,8 @@ def _artifact_root(path: Path) -> str:
     return (path.parent / "artifacts").as_uri()
 
 
-def _experiment_tags(benchmark: str) -> dict[str, str]:
+def experiment_tags(benchmark: str) -> dict[str, str]:
+    """The page and the primary metric of an experiment in which models are unlearned."""
     return {
         "mlflow.note.content": experiment_note(benchmark),
         "mlflow.experimentKind": "custom_model_development",
