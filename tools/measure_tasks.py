@@ -20,8 +20,6 @@ import pandas as pd
 import torch
 from PIL import Image
 from torch import nn
-from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassJaccardIndex
-from torchmetrics.detection import MeanAveragePrecision
 from torchvision.models import detection, segmentation
 
 from aru.compute.device import Compute
@@ -36,6 +34,7 @@ from aru.faces.generate import generate, labels_path
 from aru.faces.parts import BOXED, PARTS
 from aru.methods.aru.pipeline import NAMED, unlearn
 from aru.methods.aru.presets import AruConfig
+from aru.metrics.task_scores import mean_average_precision, mean_iou
 from aru.nets.models import batchnorms
 from aru.stats.intervals import draw_counts, interval
 from aru.stats.roc import auc, auc_interval
@@ -163,24 +162,20 @@ def attacked(model: nn.Module, sets: Sets, manifest: pd.DataFrame, task: Task, c
     }
 
 
-def mean_iou(model: nn.Module, data: ImageSet, people: np.ndarray, task: Task) -> dict[str, Any]:
+def mean_iou_of(model: nn.Module, data: ImageSet, people: np.ndarray, task: Task) -> dict[str, Any]:
     """Mean over the parts of intersection over union, all pixels of the set together; interval over people."""
-    whole, each = MulticlassJaccardIndex(len(PARTS)), []
-    for position in torch.arange(len(data)).split(1):
-        image, mask = data.batch(position, torch.device("cpu"))
+    predicted, masks = [], []
+    for positions in torch.arange(len(data)).split(16):
+        images, wanted = data.batch(positions, torch.device("cpu"))
         with torch.no_grad():
-            predicted = task.predict(model, image)
-        whole.update(predicted, mask)
-        each.append(MulticlassConfusionMatrix(len(PARTS))(predicted, mask).numpy())
+            predicted.append(task.predict(model, images))
+        masks.append(wanted)
+    figure = mean_iou(torch.cat(predicted), torch.cat(masks), classes=len(PARTS))
     counts = draw_counts(len(data), people, resamples=RESAMPLES, rng=np.random.default_rng(0))
-    tables = np.einsum("rm,mij->rij", counts, np.stack(each))
-    hit = np.einsum("rii->ri", tables)
-    union = tables.sum(1) + tables.sum(2) - hit
-    resampled = np.nanmean(np.where(union > 0, hit / np.maximum(union, 1), np.nan), axis=1)
-    return {"mIoU": float(whole.compute()), "interval": interval(resampled)}
+    return {"mIoU": float(figure(np.ones((1, len(data))))[0]), "interval": interval(figure(counts))}
 
 
-def mean_average_precision(model: nn.Module, data: ImageSet, people: np.ndarray, task: Task) -> dict[str, Any]:
+def mean_average_precision_of(model: nn.Module, data: ImageSet, people: np.ndarray, task: Task) -> dict[str, Any]:
     """COCO's mAP over IoU 0.5 to 0.95, and that at 0.5; the interval of the first over people."""
     found, annotated = [], []
     for positions in torch.arange(len(data)).split(16):
@@ -189,20 +184,13 @@ def mean_average_precision(model: nn.Module, data: ImageSet, people: np.ndarray,
         with torch.no_grad():
             found += task.predict(model, images)
         annotated += targets
-
-    def computed(numbers: np.ndarray) -> dict[str, torch.Tensor]:
-        metric = MeanAveragePrecision()
-        metric.update([found[number] for number in numbers], [annotated[number] for number in numbers])
-        result: dict[str, torch.Tensor] = metric.compute()
-        return result
-
-    counts = draw_counts(len(data), people, resamples=RESAMPLES_OF_BOXES, rng=np.random.default_rng(0)).astype(int)
-    resampled = np.array([float(computed(np.repeat(np.arange(len(data)), row))["map"]) for row in counts])
-    whole = computed(np.arange(len(data)))
-    return {"mAP": float(whole["map"]), "mAP50": float(whole["map_50"]), "interval": interval(resampled)}
+    figure, once = mean_average_precision(found, annotated), np.ones((1, len(data)))
+    counts = draw_counts(len(data), people, resamples=RESAMPLES_OF_BOXES, rng=np.random.default_rng(0))
+    at_half = mean_average_precision(found, annotated, key="map_50")
+    return {"mAP": float(figure(once)[0]), "mAP50": float(at_half(once)[0]), "interval": interval(figure(counts))}
 
 
-UTILITY = {"segmentation": mean_iou, "detection": mean_average_precision}
+UTILITY = {"segmentation": mean_iou_of, "detection": mean_average_precision_of}
 
 
 def _people(manifest: pd.DataFrame, role: str) -> np.ndarray:

@@ -14,12 +14,14 @@ from aru.core.names import FORGET, RETAIN, SETS, TRAINED, UNSEEN
 from aru.data.ids import UNKNOWN_PERSON
 from aru.data.images import ImageSet, Sets
 from aru.data.manifest import people_are_classes
+from aru.metrics.membership.matched import strata_of
 from aru.stats.stand_ins import enough, stand_ins
 from aru.train.loop import predict_sets
 
 AUDITED = "audited"
 
 Logits = dict[str, dict[str, torch.Tensor]]
+Losses = Mapping[str, Mapping[str, np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,7 @@ class Case:
     level looks at. sets: their unseen images show nobody who was trained on or forgotten (where people are the classes,
     forgotten people alone); `acquainted` is how many were left out for that, and the manifest has no rows of them.
     resamples, seed: of the bootstrap.
+    losses[model][set] (M,): of a task other than classification, which has no logits; None for a classifier.
     """
 
     models: Mapping[str, nn.Module]
@@ -40,11 +43,17 @@ class Case:
     acquainted: int
     resamples: int
     seed: int
+    losses: Losses | None = None
 
     @property
     def targets(self) -> dict[str, torch.Tensor]:
         """Labels by set."""
         return {role: getattr(self.sets, role).targets for role in SETS}
+
+    def strata(self, role: str) -> np.ndarray:
+        """The class of every image of a set, among whose images it is compared; of a task without classes all alike. (M,)."""
+        targets = self.targets[role]
+        return strata_of(targets) if self.losses is None else np.zeros(len(targets), dtype=np.int64)
 
     def people(self, role: str) -> np.ndarray:
         """The subject of every image of a set. Shape: (M,)."""
@@ -82,11 +91,13 @@ def make_case(
     seed: int,
     roles: Sequence[str] = SETS,
     logits: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
+    losses: Losses | None = None,
 ) -> Case:
     """Leave acquaintances out of the unseen set and let the models answer to the sets of these roles, unseen among them.
 
-    logits: answers to all sets that are known. Few unseen images, or none, are no error: what cannot be measured on them is
-    not tested, and says so.
+    logits: answers to all sets that are known. losses: of every model on the forget and the unseen set, for a task other than
+    classification, whose models answer nothing here. Few unseen images, or none, are no error: what cannot be measured on
+    them is not tested, and says so.
     """
     unseen = manifest[manifest["role"] == "unseen"]
     trained = (RETAIN,) if people_are_classes(manifest) else TRAINED  # there, unseen photos of the forgotten are the measure
@@ -94,7 +105,7 @@ def make_case(
     strange = (~unseen["subject"].isin(known)).to_numpy()
     kept = np.flatnonzero(strange)
     answers: Logits = {}
-    for name, model in models.items():
+    for name, model in models.items() if losses is None else ():
         given = (logits or {}).get(name)
         answers[name] = (
             dict(given)
@@ -111,6 +122,7 @@ def make_case(
         int((~strange).sum()),
         resamples,
         seed,
+        None if losses is None else {name: {**own, "unseen": own["unseen"][kept]} for name, own in losses.items()},
     )
 
 

@@ -21,7 +21,7 @@ from aru.core.errors import InputError
 from aru.core.names import FORGET, ORIGINAL, TEST, UNSEEN
 from aru.metrics.distance.weights import weight_distance
 from aru.metrics.membership.combined import combined_scores
-from aru.metrics.membership.matched import MatchedAttack, matched_auc, strata_of
+from aru.metrics.membership.matched import MatchedAttack, matched_auc
 from aru.metrics.membership.plain_attacks import BASELINES, class_ranks
 from aru.metrics.membership.signals import gradient_norm
 from aru.metrics.people.individuals import individuals
@@ -35,21 +35,23 @@ QUICK_SETS = (FORGET, TEST, UNSEEN)
 Draws = Mapping[str, np.ndarray]
 Sides = tuple[np.ndarray, np.ndarray]
 Found = dict[str, Measurement | NotRun]
+NO_ANSWERS = "defined by the answers of a classifier"
 NOBODY_UNSEEN = "no unseen image shows anybody who was not trained on or forgotten: there is nobody to compare with"
 
 
 def quick(case: Case) -> tuple[Found, dict[str, Any]]:
     """The measurements by criterion; details: `attacks`, every signal's figures, and `people` with the most exposed ones.
 
-    What cannot be tested on so few people or images says why, and does not stop the rest.
+    What cannot be tested on so few people or images, or without a classifier's answers, says why, and does not stop the rest.
     """
     draws = draw_people(case)
     compared, details = _compared(case, draws) if len(case.sets.unseen) else _nobody()
-    return compared | {
-        "test_accuracy": loss_of_accuracy(case, "test", draws["test"]),
-        "weights": weights(case),
-        "likeness": likeness(case),
-    }, details
+    beside: Found = {"weights": weights(case)}
+    if case.losses is None:
+        beside |= {"test_accuracy": loss_of_accuracy(case, "test", draws["test"]), "likeness": likeness(case)}
+    else:
+        beside |= dict.fromkeys(("test_accuracy", "likeness"), NotRun(NO_ANSWERS))
+    return compared | beside, details
 
 
 def _compared(case: Case, draws: Draws) -> tuple[Found, dict[str, Any]]:
@@ -58,16 +60,21 @@ def _compared(case: Case, draws: Draws) -> tuple[Found, dict[str, Any]]:
     found = {name: _matched(case, sides, draws) for name, sides in signals.items()}
     people = _people(case, signals["loss"])
     alone, one_by_one = _one_by_one(case)
+    of_answers: Found = dict.fromkeys(("combined", "uniformity"), NotRun(NO_ANSWERS))
+    if case.losses is None:
+        of_answers = {
+            "combined": _combined(case, signals, draws),
+            "uniformity": _matched(case, _entropies(case), draws)["auc"],
+        }
     measurements = {
         "forgetting": found["loss"]["auc"],
         "attacks": worst_of(figures["auc"] for figures in found.values()),
         "attacks_at_1pct": worst_of(figures["tpr"] for figures in found.values()),
-        "combined": _combined(case, signals, draws),
         "remaining": _remaining(case, draws),
         "people": people.auc,
         "people_at_5pct": people.share,
         "individuals": alone,
-        "uniformity": _matched(case, _entropies(case), draws)["auc"],
+        **of_answers,
     }
     attacks = {
         name: {
@@ -101,6 +108,8 @@ def draw_people(case: Case) -> Draws:
 
 def attack_signals(case: Case) -> dict[str, Sides]:
     """What plain attackers see of forget and unseen images, higher for members: name -> ((F,), (U,))."""
+    if case.losses is not None:
+        return {"loss": _loss_scores(case, AUDITED)}
     logits, targets = case.logits[AUDITED], case.targets
     found: dict[str, Sides] = {
         name: (signal(logits["forget"], targets["forget"]), signal(logits["unseen"], targets["unseen"]))
@@ -141,7 +150,7 @@ def _matched(case: Case, scores: Sides, draws: Draws) -> Found:
 
 def stand_in_auc(case: Case, unseen: np.ndarray, standing: np.ndarray, others: np.ndarray) -> float:
     """Class-matched AUC of unseen images (U,) that stand for the forget images, held to other unseen ones (indices)."""
-    strata = strata_of(case.targets["unseen"])
+    strata = case.strata("unseen")
     return matched_auc(-unseen[standing], strata[standing], -unseen[others], strata[others])
 
 
@@ -150,7 +159,7 @@ def matched_figures(case: Case, scores: Sides, draws: Draws) -> Sides:
 
     Shape: result ((1 + R,), (1 + R,)).
     """
-    forget, unseen = (strata_of(case.targets[role]) for role in ("forget", "unseen"))
+    forget, unseen = (case.strata(role) for role in ("forget", "unseen"))
     attack = MatchedAttack(-scores[0], forget, -scores[1], unseen)
     found = [attack.figures(), *(attack.figures(*pair) for pair in zip(draws["forget"], draws["unseen"], strict=True))]
     return np.array([one.auc for one in found]), np.array([one.tpr_at_1pct_fpr for one in found])
@@ -213,13 +222,15 @@ def _one_by_one(case: Case) -> tuple[Measurement | NotRun, dict[str, int]]:
 
 
 def _loss_scores(case: Case, model: str) -> Sides:
+    if case.losses is not None:
+        return -case.losses[model]["forget"], -case.losses[model]["unseen"]
     forget, unseen = (-per_example_loss(case.logits[model][role], case.targets[role]) for role in ("forget", "unseen"))
     return forget, unseen
 
 
 def _ranks(case: Case, scores: Sides) -> Sides:
     """Ranks of both sides' scores among the unseen images of the class."""
-    strata = {role: strata_of(case.targets[role]) for role in ("forget", "unseen")}
+    strata = {role: case.strata(role) for role in ("forget", "unseen")}
     forget, unseen = (
         class_ranks(side, strata[role], scores[1], strata["unseen"]) for role, side in zip(strata, scores, strict=True)
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -15,18 +16,22 @@ from aru.audit.levels import measure
 from aru.audit.quick import QUICK_SETS
 from aru.audit.record import audit_record
 from aru.audit.thresholds import check_level, find_thresholds, read_thresholds
+from aru.compute.device import Compute
 from aru.core.config import Config, DataConfig
 from aru.core.errors import InputError
 from aru.core.files import atomic_path, file_md5, write_json
-from aru.core.names import ORIGINAL, RETRAINED, SETS
+from aru.core.names import FORGET, ORIGINAL, RETRAINED, SETS, UNSEEN
 from aru.core.progress import Progress
 from aru.data.datasets import Bounds, Source
+from aru.data.images import Sets
+from aru.library.own_task import Loss, read_task_sets, task_of
 from aru.library.people import People, manifest_of, people_of
 from aru.library.problem import DataOptions, adapted, check_outputs, read_sets
 from aru.library.progress_bar import reporting
 from aru.library.running import computing
 from aru.library.saved import weights_md5
 from aru.reporting.audit.page import audit_page, criterion_cells
+from aru.train.tasks import Task, sample_losses
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ def audit(
     callbacks: Sequence[Progress] = (),
     bounds: Bounds = (0.0, 1.0),
     preprocessing: Mapping[str, Any] | None = None,
+    loss: Loss | None = None,
     outputs: int | None = None,
     workers: int = 0,
 ) -> AuditVerdict:
@@ -93,6 +99,9 @@ def audit(
     people: an id for each image, by set, or of the forget set alone; every other image is then a person of its own. level:
     quick needs forward passes alone, standard a retrained network. name: what the page calls the model. The other arguments
     are those of `aru.unlearn` and `aru.evaluate`. The level full needs shadow models, which are a project's: InputError.
+
+    With `loss`, for another task: the attacks are those on the loss, without classes, at the level quick; criteria that are
+    defined by a classifier's answers are not tested, so that the verdict is at best inconclusive.
     """
     checked = check_level(level)
     if checked == "full":
@@ -102,13 +111,19 @@ def audit(
         )
     if checked == "standard" and retrained is None:
         raise InputError("level standard compares with a retrained model: give retrained=, or use level quick")
+    if loss is not None and checked != "quick":
+        raise InputError(f"level {checked} compares the answers of classifiers: with loss= use level quick")
+    task = task_of(loss)
     options = DataOptions(bounds, preprocessing, None, outputs, workers)
     networks = {AUDITED: model, ORIGINAL: original} | ({RETRAINED: retrained} if retrained and checked != "quick" else {})
-    models = {which: adapted(network, options) for which, network in networks.items()}
+    models = {str(which): adapted(network, options, raw=loss is not None) for which, network in networks.items()}
     given = {"forget": forget, "retain": retain, "test": test, "unseen": unseen}
-    sets = read_sets(next(iter(models.values())), given, options)
-    for one in models.values():
-        check_outputs(one, sets)
+    if loss is None:
+        sets = read_sets(next(iter(models.values())), given, options)
+        for one in models.values():
+            check_outputs(one, sets)
+    else:
+        sets = read_task_sets(models, given, options, task)
     manifest = manifest_of(people_of(people, sets))
     path = find_thresholds(Path.cwd())
     thresholds = read_thresholds(path, KNOWN)
@@ -116,7 +131,15 @@ def audit(
     about = {"benchmark": "own data", "model": name, "made_from": made_from | {"thresholds, MD5": file_md5(path)}}
     with computing(device, precision) as compute, reporting(progress, callbacks) as report:
         roles = QUICK_SETS if checked == "quick" else SETS
-        case = make_case(models, sets, manifest, compute=compute, resamples=resamples, seed=seed, roles=roles)
+        losses = None if loss is None else _losses(models, sets, task, compute)
+        case = make_case(models, sets, manifest, compute=compute, resamples=resamples, seed=seed, roles=roles, losses=losses)
         audited = AuditedModel(name, "own data", Config(data=DataConfig()), Path.cwd())
         found, details = measure(case, checked, audited, progress=report)
     return AuditVerdict(audit_record(case, thresholds, checked, found, details, about))
+
+
+def _losses(models: Mapping[str, nn.Module], sets: Sets, task: Task, compute: Compute) -> dict[str, dict[str, np.ndarray]]:
+    return {
+        name: {role: sample_losses(model, getattr(sets, role), task, compute=compute).numpy() for role in (FORGET, UNSEEN)}
+        for name, model in models.items()
+    }

@@ -7,19 +7,29 @@ from typing import Any
 import torch
 from torch import nn
 
+from aru.core.errors import InputError
 from aru.core.names import ORIGINAL, RETRAINED, SETS, UNLEARNED
 from aru.core.progress import Progress
 from aru.data.datasets import Bounds, Source
+from aru.library.own_task import Loss, read_task_sets, task_of
 from aru.library.people import People, people_of
 from aru.library.problem import DataOptions, adapted, check_outputs, read_sets
 from aru.library.progress_bar import reporting
 from aru.library.running import computing
 from aru.library.saved import weights_md5
+from aru.library.task_evaluation import check_measurable, evaluate_task
 from aru.metrics.summary import summarise
-from aru.train.loop import predict
+from aru.metrics.task_scores import Score
+from aru.train.loop import predict as predict_set
+from aru.train.tasks import Predict
 
-SHOWN = ("test/accuracy", "retain/accuracy", "forget/accuracy", "mia/forgetting_score", "mia_matched/auc", "nomus")
-"""The figures of the table, by their keys."""
+SHOWN = (
+    *(f"{name}/{key}" for key in ("accuracy", "miou", "map", "score") for name in ("test", "retain", "forget")),
+    *("mia/forgetting_score", "mia_matched/auc", "nomus"),
+)
+"""The figures of the table, by their keys; those of another task are left out."""
+_LOSSES = ("test/loss", "retain/loss", "forget/loss")
+"""What is shown of a task that has no other figure."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +69,13 @@ class Figures:
     def __str__(self) -> str:
         """A table: a row for each figure, a column for each model."""
         names = list(self.models)
-        rows = [["", *names], *([key, *(_cell(self, name, key) for name in names)] for key in SHOWN)]
+        shown = [key for key in (*SHOWN, *_LOSSES) if all(key in found for found in self.models.values())]
+        if any(key in shown for key in SHOWN if key.startswith("test/")):
+            shown = [key for key in shown if key not in _LOSSES]
+        rows = [["", *names], *([key, *(_cell(self, name, key) for name in names)] for key in shown)]
         widths = [max(len(row[column]) for row in rows) for column in range(len(names) + 1)]
         lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([*lines, *(f"{key}: {why}" for key, why in self.not_measured.items() if key in SHOWN)])
+        return "\n".join([*lines, *(f"{key}: {why}" for key, why in self.not_measured.items() if key in shown)])
 
 
 def evaluate(
@@ -83,6 +96,9 @@ def evaluate(
     callbacks: Sequence[Progress] = (),
     bounds: Bounds = (0.0, 1.0),
     preprocessing: Mapping[str, Any] | None = None,
+    loss: Loss | None = None,
+    predict: Predict | None = None,
+    score: Score | None = None,
     outputs: int | None = None,
     workers: int = 0,
 ) -> Figures:
@@ -90,18 +106,36 @@ def evaluate(
 
     unseen: images of people whom no model was trained on, of the same kind as the forget images. people: an id for each image,
     by set or of the forget set alone; intervals are bootstraps over people. The other arguments are those of `aru.unlearn`.
+
+    With `loss`, for another task: ``SET/loss``, the attacks on the losses (without classes: all forget against all unseen
+    samples), and ``SET/miou`` for "segmentation", ``SET/map`` and ``SET/map_50`` for "detection" (they need the extra
+    `detection`), or, with score, ``(predictions, targets)`` -> how well each sample of a batch is done (B,) or their mean,
+    ``SET/score``; predictions are what `predict` gives.
     """
     options = DataOptions(bounds, preprocessing, None, outputs, workers)
     networks = {ORIGINAL: original, UNLEARNED: model} | ({} if retrained is None else {RETRAINED: retrained})
-    models = {name: adapted(network, options) for name, network in networks.items()}
+    task = task_of(loss, predict)
+    if score is not None and loss is None:
+        raise InputError("score= belongs to a task of your own: give its loss=, too")
+    models = {str(name): adapted(network, options, raw=loss is not None) for name, network in networks.items()}
     given = {"forget": forget, "retain": retain, "test": test, "unseen": unseen}
-    sets = read_sets(next(iter(models.values())), given, options)
-    for one in models.values():
-        check_outputs(one, sets)
+    if loss is None:
+        sets = read_sets(next(iter(models.values())), given, options)
+        for one in models.values():
+            check_outputs(one, sets)
+    else:
+        sets = read_task_sets(models, given, options, task)
+        check_measurable(sets, task)
     groups = people_of(people, sets)
+    digests = {str(name): weights_md5(network) for name, network in networks.items()}
     with computing(device, precision) as compute, reporting(progress, callbacks) as report:
+        if loss is not None:
+            content = evaluate_task(
+                models, sets, task, score, groups=groups, seed=seed, resamples=resamples, compute=compute, progress=report
+            )
+            return Figures(content, digests)
         logits: dict[str, dict[str, torch.Tensor]] = {
-            str(name): {str(role): predict(one, getattr(sets, role), compute=compute, progress=report) for role in SETS}
+            name: {str(role): predict_set(one, getattr(sets, role), compute=compute, progress=report) for role in SETS}
             for name, one in models.items()
         }
     content = summarise(
@@ -114,7 +148,7 @@ def evaluate(
         seed=seed,
         resamples=resamples,
     )
-    return Figures(content, {name: weights_md5(network) for name, network in networks.items()})
+    return Figures(content, digests)
 
 
 def _cell(figures: Figures, model: str, key: str) -> str:

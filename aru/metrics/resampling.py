@@ -52,13 +52,13 @@ def resample(
         for model, sets in logits.items()
     }
     strata = {name: strata_of(targets[name]) for name in ("forget", "unseen")}
-    accuracies = _benchmark_attack(losses, draws)
+    accuracies = resampled_benchmark_attack(losses, draws)
     result = {}
     for model, sets in logits.items():
         values, accuracy = _utility(sets, targets, draws), accuracies[model]
         values["mia/accuracy"], values["mia/forgetting_score"] = accuracy, forgetting_score(accuracy)
         values["nomus"] = nomus(values["test/accuracy"][: len(accuracy)], accuracy)
-        result[model] = values | _matched_attack(losses[model], strata, draws)
+        result[model] = values | resampled_matched_attack(losses[model], strata, draws)
     return result
 
 
@@ -94,7 +94,7 @@ def _utility(logits: Mapping[str, torch.Tensor], targets: Mapping[str, torch.Ten
     }
 
 
-def _benchmark_attack(losses: Mapping[str, Mapping[str, np.ndarray]], draws: Draws) -> dict[str, np.ndarray]:
+def resampled_benchmark_attack(losses: Mapping[str, Mapping[str, np.ndarray]], draws: Draws) -> dict[str, np.ndarray]:
     """Accuracy of the benchmark's attack on every model, in the first resamples."""
     accuracies: dict[str, list[float]] = {model: [] for model in losses}
     if min(draws[name].shape[1] for name in ("forget", "unseen")) < SPLITS:  # a draw may have more, the sets have no figure
@@ -109,7 +109,7 @@ def _benchmark_attack(losses: Mapping[str, Mapping[str, np.ndarray]], draws: Dra
     return {model: np.array(values) for model, values in accuracies.items()}
 
 
-def _matched_attack(losses: Mapping[str, np.ndarray], strata: Mapping[str, np.ndarray], draws: Draws) -> Resampled:
+def resampled_matched_attack(losses: Mapping[str, np.ndarray], strata: Mapping[str, np.ndarray], draws: Draws) -> Resampled:
     if not np.intersect1d(strata["forget"], strata["unseen"]).size:
         return {f"mia_matched/{key}": np.full(len(draws["forget"]), np.nan) for key in FIGURES}
     attack = MatchedAttack(losses["forget"], strata["forget"], losses["unseen"], strata["unseen"])

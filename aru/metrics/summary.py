@@ -55,8 +55,8 @@ def summarise(
             "people": {name: len(np.unique(groups[name])) if groups else len(targets[name]) for name in SETS},
             "models": models,
             "not_measured": not_measured(targets),
-            "gaps": _gaps(models),
-            "intervals": _reaching_figures(intervals(resampled, reference=RETRAINED), models, _gaps(models)),
+            "gaps": gaps_to_retrained(models),
+            "intervals": reaching_figures(intervals(resampled, reference=RETRAINED), models, gaps_to_retrained(models)),
             "per_class": _per_class(logits, targets),
             "reference": reference | {"resamples": resamples, "mia_resamples": min(resamples, MIA_RESAMPLES)},
         }
@@ -116,7 +116,7 @@ def _check_sets(logits: Logits, targets: Targets) -> None:
             raise InputError(f"{where} lack the set {missing[0]!r}: {', '.join(SETS)} are needed")
 
 
-def _gaps(models: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[str, float | None]]:
+def gaps_to_retrained(models: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[str, float | None]]:
     """Every figure minus the retrained model's."""
     reference = models.get(RETRAINED)
     if reference is None:
@@ -132,7 +132,7 @@ def _difference(value: float | None, reference: float | None) -> float | None:
     return None if value is None or reference is None else value - reference
 
 
-def _reaching_figures(
+def reaching_figures(
     bounds: Mapping[str, Mapping[str, list[float] | None]], *figures: Mapping[str, Mapping[str, float | None]]
 ) -> dict[str, dict[str, list[float] | None]]:
     """The intervals, each reaching as far as its own figure.

@@ -41,7 +41,12 @@ def declared(*extras: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "folder, extras", [("aru", ("timm", "parquet")), ("flows", ("dask",)), ("tests", ("dask", "timm", "parquet", "dev"))]
+    "folder, extras",
+    [
+        ("aru", ("timm", "parquet", "detection")),
+        ("flows", ("dask",)),
+        ("tests", ("dask", "timm", "parquet", "detection", "dev")),
+    ],
 )
 def test_what_is_imported_is_declared(folder, extras):
     assert imported(folder) - declared(*extras) == set()
@@ -50,4 +55,5 @@ def test_what_is_imported_is_declared(folder, extras):
 def test_everything_declared_is_pinned_in_the_constraints():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
-    assert {name.replace("_", "-") for name in declared("dask", "timm", "parquet", "dev")} - {"aru"} - pinned == set()
+    names = declared("dask", "timm", "parquet", "detection", "dev")
+    assert {name.replace("_", "-") for name in names} - {"aru"} - pinned == set()

@@ -149,3 +149,95 @@ def test_others_refuse_fresh_weights_by_name():
     for name in METHODS.keys() - set(DRAWING):
         with pytest.raises(InputError, match=f"^{name} draws no weights anew"):
             own(method=name, fresh=small_net)
+
+
+def right_pixels(predicted, masks):
+    return (predicted["out"].argmax(1) == masks).float().mean(dim=(1, 2))
+
+
+def pixel_sets() -> dict:
+    return {name: masked(12, number) for number, name in enumerate(("forget", "retain", "test", "unseen"))}
+
+
+def test_figures_of_a_task_are_its_losses_scores_and_attacks():
+    torch.manual_seed(0)
+    model, original, sets = Pixels(), Pixels(), pixel_sets()
+    people = [f"person {row // 2}" for row in range(12)]
+    given = {"original": original, "people": people, "resamples": 20, "loss": pixel_loss, "precision": "fp32", **sets}
+    with unchanged(model), unchanged(original):
+        figures = aru.evaluate(model, score=right_pixels, **given)
+    images, masks = (torch.stack(part) for part in zip(*sets["test"], strict=True))
+    with torch.no_grad():
+        outputs = model.eval()(images)
+        assert figures.models["unlearned"]["test/score"] == pytest.approx(right_pixels(outputs, masks).mean().item(), abs=1e-5)
+        assert figures.models["unlearned"]["test/loss"] == pytest.approx(
+            pixel_loss(model, (images, masks)).mean().item(), abs=1e-5
+        )
+    low, high = figures.intervals["unlearned"]["forget/score"]
+    assert low <= figures.models["unlearned"]["forget/score"] <= high
+    assert figures.content["people"]["forget"] == 6 and "test/score" in str(figures) and "nomus" in str(figures)
+    mean = aru.evaluate(model, score=lambda *batch: right_pixels(*batch).mean(), **given)
+    assert mean.models["unlearned"] == figures.models["unlearned"], "a mean is asked for one sample at a time"
+    alone = aru.evaluate(model, **given)
+    assert "test/score" not in alone.models["unlearned"] and "forget/loss" in str(alone)
+
+
+def test_torchvisions_tasks_have_their_own_figures():
+    torch.manual_seed(0)
+    model, sets = Pixels().eval(), pixel_sets()
+    given = {"loss": "segmentation", "outputs": 2, "precision": "fp32", "resamples": 20, **sets}
+    figures = aru.evaluate(model, original=model, **given)
+    images, masks = (torch.stack(part) for part in zip(*sets["test"], strict=True))
+    with torch.no_grad():
+        found = model(images)["out"].argmax(1)
+    ious = [((found == one) & (masks == one)).sum() / ((found == one) | (masks == one)).sum() for one in range(2)]
+    assert figures.models["unlearned"]["test/miou"] == pytest.approx(float(sum(ious)) / 2, abs=1e-5)
+    torch.manual_seed(0)
+    detector = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=2).eval()
+    detector.transform.fixed_size = (32, 32)
+    detector.topk_candidates = detector.detections_per_img = 5
+    boxes = {"boxes": torch.tensor([[2.0, 2, 20, 20]]), "labels": torch.tensor([1])}
+    items = [(torch.rand(3, 32, 32), boxes) for _ in range(2)]
+    given = dict.fromkeys(("forget", "retain", "test", "unseen"), items)
+    figures = aru.evaluate(detector, original=detector, loss="detection", outputs=2, resamples=5, **given)
+    assert figures.models["original"]["test/map_50"] < 0.5 and figures.models["original"]["mia_matched/auc"] == 0.5
+    assert figures.intervals["original"]["test/map"] and "forget/map" not in figures.intervals["original"]
+
+
+def test_an_audit_of_a_task_tests_what_the_loss_gives_away():
+    model, sets = Pixels(), pixel_sets()
+    people = [f"person {row // 2}" for row in range(12)]
+    given = {"original": Pixels(), "people": people, "resamples": 50, "loss": pixel_loss}
+    with unchanged(model):
+        verdict = aru.audit(model, **given, **sets)
+    answers = {"combined", "uniformity", "test_accuracy", "likeness"}
+    why = {name: row["not_run"] for name, row in verdict.criteria.items() if not row["verdict"] and name in answers}
+    assert set(why.values()) == {"defined by the answers of a classifier"} and why.keys() == answers & verdict.criteria.keys()
+    assert verdict.criteria["forgetting"]["verdict"] and verdict.criteria["weights"]["verdict"] == "pass"
+    assert verdict.verdict != "pass"
+    with pytest.raises(InputError, match="with loss= use level quick"):
+        aru.audit(model, **given, **sets, level="standard", retrained=model)
+
+
+def test_the_loss_of_classification_gives_the_audit_of_one_class():
+    sets = {name: photos(12, number) for number, name in enumerate(("forget", "retain", "test", "unseen"))}
+    sets = {name: (data.tensors[0], torch.ones(12, dtype=torch.long)) for name, data in sets.items()}
+    given = {"original": small_net(1), "people": [f"person {row // 2}" for row in range(12)], "resamples": 50, **sets}
+    plain, own_loss = aru.audit(small_net(), **given), aru.audit(small_net(), loss=cross_entropy, **given)
+    for name in ("forgetting", "people", "remaining", "individuals", "weights"):
+        one, other = plain.criteria[name], own_loss.criteria[name]
+        assert one["verdict"] == other["verdict"] and one.get("figure") == other.get("figure"), name
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"loss": None, "score": right_pixels}, "score= belongs to a task"),
+        ({"score": lambda *batch: 1.0}, "score= returns float for a batch of 12"),
+        ({"loss": "segmentation"}, r"loss='segmentation' needs outputs="),
+        ({"unseen": []}, "the unseen set is empty"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_said(options, message):
+    with pytest.raises(InputError, match=message):
+        aru.evaluate(Pixels(), **({"original": Pixels(), "loss": pixel_loss, "resamples": 5} | pixel_sets() | options))
