@@ -78,11 +78,11 @@ class ZipArchive:
         for member in members:
             name = normalized_path(name_of_member(member, encoding))
             if is_junk(name):
-                junk += not member.is_dir()
+                junk += not name.endswith("/")
                 continue
             try:
                 _check(name, member)
-                if member.is_dir() or name.endswith("/"):
+                if name.endswith("/"):
                     continue
                 if name in self._members:
                     raise Fault("is in the archive twice, two members with one name", "make the archive again")
@@ -132,6 +132,8 @@ def _check_size(members: list[zipfile.ZipInfo], path: Path) -> None:
 
 
 def _check(name: str, member: zipfile.ZipInfo) -> None:
+    if not name:
+        raise Fault("has a member without a name", "make the archive again")
     parts = PurePosixPath(name)
     if parts.is_absolute() or ".." in parts.parts or re.match(r"[A-Za-z]:", name):
         raise Fault("points out of the archive", _UNTRUSTED)

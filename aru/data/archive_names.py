@@ -75,7 +75,7 @@ def name_of_member(member: zipfile.ZipInfo, encoding: str) -> str:
     """The name of a member, read in this encoding where it does not say its own."""
     if _has_unicode_name(member) or member.orig_filename.isascii():
         return member.filename
-    return _raw_name(member).decode(encoding)
+    return _raw_name(member).decode(encoding, "replace")  # names of `is_junk` may be in another one
 
 
 def _has_unicode_name(member: zipfile.ZipInfo) -> bool:

@@ -1,9 +1,12 @@
 """Names in archives as Finder, Explorer and 7-Zip write them: resolved, or refused with the reason."""
 
+import re
 import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aru.core.errors import InputError, explained
 from aru.data.archive import open_archive
@@ -109,3 +112,19 @@ def test_more_than_an_archive_may_hold_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("aru.data.archive.MAX_MEMBERS", 1)
     with pytest.raises(InputError, match="has 2 members, the limit is 1"), open_archive(path):
         pass
+
+
+@settings(max_examples=80, deadline=None)
+@given(raw=st.one_of(st.binary(min_size=3, max_size=24), st.text("aé김/\\.:\0 ", min_size=3, max_size=12).map(str.encode)))
+def test_a_member_of_any_name_is_one_file_below_the_archive_or_refused(tmp_path_factory, raw):
+    path = with_raw_name(tmp_path_factory.getbasetemp() / "any.zip", raw)
+    try:
+        with open_archive(path) as archive:
+            names = archive.names()
+            assert all(archive.read(name) == b"1" for name in names) and len(names) <= 1
+    except InputError as error:
+        assert re.search("points out of the archive|without a name", explained(error)) or "is not a complete zip file" in str(
+            error
+        )
+    else:
+        assert not any(name.startswith("/") or ".." in name.split("/") or "\\" in name for name in names)

@@ -64,6 +64,8 @@ def find_by_table(archive: Archive, columns: Columns, faults: Faults) -> Found:
         for line, cells in table.rows
         for photo in _photo(f"{name}, line {line}:", cells, chosen, name.rpartition("/")[0], files, faults)
     ]
+    if not photos and not faults:
+        faults.add(", ".join(tables), "has a heading and no rows", "name the table that lists the photos by --table-file")
     notes = tuple(f"{name}{table.remark}: {chosen}." for name, table in tables.items())
     if "split" in chosen.roles or not photos:
         return Found(photos, chosen.labels, notes)

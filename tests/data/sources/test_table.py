@@ -86,6 +86,7 @@ def test_paths_that_lead_to_no_photo_are_refused_with_the_reason(tmp_path, path,
         ({"people.xlsx": ""}, "spreadsheet: save the sheet as 'CSV UTF-8'"),
         ({"a.csv": "file\n", "b.csv": "file\n"}, "has 2 tables"),
         ({"t.csv": "who,label\nAnn,x\n"}, "has no column that names the files"),
+        ({"t.csv": "file,label\n"}, "has a heading and no rows"),
         ({"a/metadata.csv": "file,x\n", "b/metadata.csv": "file,y\n"}, "other columns than the first table"),
     ],
 )
