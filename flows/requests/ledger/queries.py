@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from aru.core.errors import InputError
@@ -20,7 +20,7 @@ from flows.requests.ledger.records import (
     request_record,
 )
 from flows.requests.ledger.states import OPEN, Action, State
-from flows.requests.ledger.tables import Batch, Event, Particular, Request
+from flows.requests.ledger.tables import Batch, Event, Particular, Request, Time
 
 MAX_PAGE = 1000
 
@@ -97,7 +97,7 @@ def list_requests(
     with ledger.reading() as session:
         if after is not None:
             last = _one(session, after)
-            chosen = chosen.where(tuple_(Request.due, Request.id) > tuple_(last.due, last.id))  # type: ignore[arg-type]  # a tuple of values
+            chosen = chosen.where(tuple_(Request.due, Request.id) > tuple_(literal(last.due, Time()), literal(last.id)))
         rows = session.scalars(chosen).all()
         return Page([request_record(row) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None)
 
