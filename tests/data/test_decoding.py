@@ -125,8 +125,10 @@ HEIC = b"\0\0\0\x18ftypheic" + bytes(40)
 
 
 def test_heic_is_refused_with_the_remedy_and_read_where_its_package_is(monkeypatch):
-    with pytest.raises(Fault, match="HEIC photo.*pip install pillow-heif"):
-        decode_photo(HEIC)
+    with monkeypatch.context() as without:
+        without.setattr("importlib.util.find_spec", lambda name: None)
+        with pytest.raises(Fault, match="HEIC photo.*pip install pillow-heif"):
+            decode_photo(HEIC)
 
     class HeifFile(ImageFile.ImageFile):
         format = "HEIF"
