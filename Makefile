@@ -3,15 +3,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
+# The processes of a test run and of a flow read each other's bytecode: without it each compiles the same modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+# Whole files to a process: fixtures such as Prefect's server are shared within a file. One process more than two cores,
+# because servers and programs are waited for. Files in the order of tests/conftest.py: those that take longest begin.
+IN_PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test coverage lint types install data upgrade-check clean
 
 run: data
 	$(BIN)/aru run
 
-# Two processes, each with whole files: fixtures such as Prefect's server are shared within a file.
 test: data
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest $(IN_PARALLEL)
 
 # Lines and branches of flows/ that its tests reach, in their own and in the processes that they start.
 coverage: data
@@ -45,7 +49,7 @@ upgrade-check: data
 	$(if $(LIFT),.upgrade/bin/python -m pip install --no-deps $(LIFT))
 	.upgrade/bin/python -m pip freeze --exclude-editable | LC_ALL=C sort -f > .upgrade/constraints.txt
 	-grep -v '^#' constraints.txt | diff - .upgrade/constraints.txt
-	.upgrade/bin/python -m pytest --numprocesses 2 --dist loadfile
+	.upgrade/bin/python -m pytest $(IN_PARALLEL)
 
 clean:
 	rm -rf .venv .upgrade work .prefect

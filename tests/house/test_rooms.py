@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST
 from tools.draw_house import DOORS, ORDER, PICTURE, ROOMS, ROOT, draw, imported_modules, room_imports
 
 SAME_NAME = {
@@ -130,6 +131,10 @@ def test_tests_stand_in_folders_of_the_packages_names() -> None:
     assert packages("tests") - NOT_A_ROOM | packages("tests/flows") == expected
     for folder in expected:
         assert list((ROOT / folder).rglob("test_*.py")), f"{folder} has no tests"
+
+
+def test_the_files_that_a_run_begins_with_are_there() -> None:
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []
 
 
 def test_importing_all_of_aru_imports_no_prefect_mlflow_or_dvc() -> None:
