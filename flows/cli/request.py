@@ -88,8 +88,11 @@ def resolve(
     as_json: Json = False,
 ) -> None:
     """Find every photo that a request means, and put the finding on record; nothing found closes a checked request."""
-    with _ledger() as (root, ledger):
-        found, done = _resolve(root, ledger, request, close_anyway=not_found)
+    from flows.requests.ledger.records import operator
+    from flows.requests.resolving.recording import resolve_on_record
+
+    with _ledger() as (root, ledger), progress_shown("resolve", quiet=as_json) as progress:
+        found, done = resolve_on_record(root, ledger, request, actor=operator(), close_anyway=not_found, progress=progress)
     if as_json:
         from flows.cli.request_console import print_json
 
@@ -102,19 +105,13 @@ def resolve(
 @commands.command()
 def approve(request: Request, remark: Remark = "", as_json: Json = False) -> None:
     """Decide that a request is carried out, on what a search finds now."""
-    from flows.requests.ledger import service
     from flows.requests.ledger.records import operator
+    from flows.requests.resolving.recording import approve_on_record
 
-    with _ledger() as (root, ledger):
-        found, done = _resolve(root, ledger, request, close_anyway=False)
-        if not as_json:
-            _show_found(found)
-        if found.evidence.files:
-            done = service.approve(ledger, request, actor=operator(), remark=remark)
-        elif found.doubtful:
-            raise InputError(
-                f"nothing was found for {request}, and a similar name is there: see `aru request resolve {request}`"
-            )
+    with _ledger() as (root, ledger), progress_shown("resolve", quiet=as_json) as progress:
+        found, done = approve_on_record(root, ledger, request, actor=operator(), remark=remark, progress=progress)
+    if not as_json:
+        _show_found(found)
     _print(done, as_json)
 
 
@@ -308,6 +305,33 @@ def export(file: Annotated[Path, typer.Argument(help="The JSON file to write.")]
     print(f"{file}: {count} rows of history")
 
 
+@commands.command("serve")
+def serve_command(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5003) -> None:
+    """Serve the ledger's pages and its API on this machine until Ctrl-C; both want a token."""
+    from flows.requests.web.web_app import serve_requests
+    from flows.servers.local_servers import check_port
+
+    root = enter_project()
+    check_port(port, option="--port")
+    serve_requests(root, port=port)
+
+
+@commands.command()
+def token(
+    name: Annotated[str, typer.Argument(help="Whose it is: what is done with it is on record under this name.")],
+    revoke: Annotated[bool, typer.Option("--revoke", help="Take it back.")] = False,
+) -> None:
+    """Make a token for the pages and the API, shown once; or take one back."""
+    from flows.requests.web.access import create_token, revoke_token
+
+    root = enter_project()
+    if revoke:
+        revoke_token(root, name)
+        print(f"the token of {name} is taken back")
+    else:
+        print(create_token(root, name))
+
+
 @contextmanager
 def _ledger() -> "Iterator[tuple[Path, Ledger]]":
     """The project's folder and its ledger."""
@@ -316,24 +340,6 @@ def _ledger() -> "Iterator[tuple[Path, Ledger]]":
     root = enter_project()
     with project_ledger(root) as ledger:
         yield root, ledger
-
-
-def _resolve(root: Path, ledger: "Ledger", request: str, *, close_anyway: bool) -> "tuple[Resolution, RequestRecord]":
-    """Look for a request's photos and put it on record; a checked request of which nothing is found is closed.
-
-    Not where a similar name is there, a slip of the keyboard maybe, unless `close_anyway`.
-    """
-    from flows.requests.ledger import service
-    from flows.requests.ledger.records import operator
-    from flows.requests.ledger.states import State
-    from flows.requests.resolving.resolution import resolve as look
-
-    with progress_shown("resolve") as progress:
-        found = look(ledger, root, request, progress=progress)
-    done = service.record_resolution(ledger, request, found.evidence, actor=operator())
-    if not found.evidence.files and done.state is State.PENDING and (close_anyway or not found.doubtful):
-        done = service.answer_not_found(ledger, request, found.evidence, actor=operator())
-    return found, done
 
 
 def _show_found(found: "Resolution") -> None:

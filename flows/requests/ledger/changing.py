@@ -14,7 +14,7 @@ from aru.core.errors import InputError
 from flows.requests.ledger.chain import canonical, row_hash
 from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.reasons import Reason, check_reason
-from flows.requests.ledger.records import Actor
+from flows.requests.ledger.records import Actor, NotInLedger
 from flows.requests.ledger.states import Action, State, next_state
 from flows.requests.ledger.tables import NAME, Batch, Event, Head, Particular, Request, time_text
 
@@ -158,5 +158,5 @@ def _plain(value: Any) -> Any:
 
 def _found(row: Row | None, kind: str, name: str) -> Row:
     if row is None:
-        raise InputError(f"there is no {kind} {name!r} in the ledger: `aru request list` shows them")
+        raise NotInLedger(f"there is no {kind} {name!r} in the ledger: `aru request list` shows them")
     return row

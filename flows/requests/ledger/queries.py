@@ -14,6 +14,7 @@ from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.records import (
     BatchRecord,
     EventRecord,
+    NotInLedger,
     RequestRecord,
     batch_record,
     event_record,
@@ -138,7 +139,7 @@ def find_batch(ledger: Ledger, batch: str) -> BatchRecord:
     with ledger.reading() as session:
         row = session.get(Batch, batch)
         if row is None:
-            raise InputError(f"there is no batch {batch!r} in the ledger")
+            raise NotInLedger(f"there is no batch {batch!r} in the ledger")
         return batch_record(row)
 
 
@@ -151,7 +152,7 @@ def list_batches(ledger: Ledger, *, limit: int = 50) -> list[BatchRecord]:
 def _one(session: Session, request: str) -> Request:
     row = session.get(Request, request)
     if row is None:
-        raise InputError(f"there is no request {request!r} in the ledger: `aru request list` shows them")
+        raise NotInLedger(f"there is no request {request!r} in the ledger: `aru request list` shows them")
     return row
 
 

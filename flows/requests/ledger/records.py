@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from aru.core.errors import InputError
 from flows.requests.ledger.states import CLOSED, Action, Role, State
 from flows.requests.ledger.tables import Batch, Event, Request
+
+
+class NotInLedger(InputError):
+    """There is no request, or no batch, of this id."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,38 @@
+"""A search for what a request means, put on record; a checked request of which nothing is found is closed by it."""
+
+from pathlib import Path
+
+from aru.core.errors import InputError
+from aru.core.progress import Progress, silent
+from flows.requests.ledger import service
+from flows.requests.ledger.ledger import Ledger
+from flows.requests.ledger.records import Actor, RequestRecord
+from flows.requests.ledger.states import State
+from flows.requests.resolving.resolution import Resolution, resolve
+
+
+def resolve_on_record(
+    root: Path, ledger: Ledger, request: str, *, actor: Actor, close_anyway: bool = False, progress: Progress = silent
+) -> tuple[Resolution, RequestRecord]:
+    """Look for a request's photos and put the finding on record.
+
+    A checked request of which nothing is found is closed; not where a similar name is there, a slip of the keyboard maybe,
+    unless `close_anyway`.
+    """
+    found = resolve(ledger, root, request, progress=progress)
+    done = service.record_resolution(ledger, request, found.evidence, actor=actor)
+    if not found.evidence.files and done.state is State.PENDING and (close_anyway or not found.doubtful):
+        done = service.answer_not_found(ledger, request, found.evidence, actor=actor)
+    return found, done
+
+
+def approve_on_record(
+    root: Path, ledger: Ledger, request: str, *, actor: Actor, remark: str = "", progress: Progress = silent
+) -> tuple[Resolution, RequestRecord]:
+    """Decide that a request is carried out, on what a search finds now. InputError where only a similar name is there."""
+    found, done = resolve_on_record(root, ledger, request, actor=actor, progress=progress)
+    if found.evidence.files:
+        done = service.approve(ledger, request, actor=actor, remark=remark)
+    elif found.doubtful:
+        raise InputError(f"nothing was found for {request}, and a similar name is there: see `aru request resolve {request}`")
+    return found, done

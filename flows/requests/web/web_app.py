@@ -1,0 +1,133 @@
+"""`aru request serve`: the ledger's API and pages on 127.0.0.1, behind a login, limits, and checks of host and origin."""
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aru.core.errors import InputError
+from flows.requests.ledger.ledger import Ledger, LedgerUnavailable, project_ledger
+from flows.requests.ledger.records import NotInLedger
+from flows.requests.ledger.submission import MAX_PHOTO
+from flows.requests.web import queue_pages, request_api
+from flows.requests.web.queue_pages import LoginNeeded
+from flows.requests.web.service_state import ServiceState
+from flows.servers.origins import guard
+
+HOST, PORT = "127.0.0.1", 5003
+MAX_BODY = 2_000_000
+"""Bytes of a call, but for an uploaded photo."""
+CALLS, WINDOW = 600, 60.0
+"""Calls of one client address in a window of seconds; above it 429."""
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+}
+
+
+class BodyLimit:
+    """Middleware: 413 for a body that is longer than allowed, before more of it is read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        limit = MAX_PHOTO if scope["path"] == "/api/uploads" else MAX_BODY
+        body = bytearray()
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if len(body) > limit:
+                await PlainTextResponse(f"a body has at most {limit} bytes here", 413)(scope, receive, send)
+                return
+            if message["type"] == "http.disconnect" or not message.get("more_body"):
+                break
+        given = False
+
+        async def again() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": bytes(body), "more_body": False}
+
+        await self.app(scope, again, send)
+
+
+class RateLimit:
+    """Middleware: 429 with Retry-After for a client that calls more than `calls` times in `window` seconds."""
+
+    def __init__(self, app: ASGIApp, calls: int, window: float) -> None:
+        self.app, self.calls, self.window = app, calls, window
+        self._times: dict[str, deque[float]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            now, client = time.monotonic(), (scope.get("client") or ("",))[0]
+            times = self._times.setdefault(client, deque())
+            while times and times[0] <= now - self.window:
+                times.popleft()
+            if len(times) >= self.calls:
+                wait = str(int(times[0] + self.window - now) + 1)
+                await PlainTextResponse("too many calls", 429, headers={"Retry-After": wait})(scope, receive, send)
+                return
+            times.append(now)
+        await self.app(scope, receive, send)
+
+
+def make_app(root: Path, ledger: Ledger, *, calls: int = CALLS, window: float = WINDOW) -> FastAPI:
+    """The app for an open ledger."""
+    # FastAPI's own page of the API would fetch scripts from elsewhere.
+    app = FastAPI(
+        title="Deletion requests",
+        version="1",
+        description="The ledger of deletion requests of one project.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.service = ServiceState(Path(root), ledger)
+    app.include_router(request_api.router)
+    app.include_router(queue_pages.router)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(RateLimit, calls=calls, window=window)
+    guard(app)
+
+    @app.middleware("http")
+    async def headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+        answer = await call(request)
+        answer.headers.update(_HEADERS)
+        return answer
+
+    @app.exception_handler(LoginNeeded)
+    async def to_login(request: Request, error: LoginNeeded) -> Response:
+        return RedirectResponse("/login", 303)
+
+    @app.exception_handler(LedgerUnavailable)
+    async def unavailable(request: Request, error: LedgerUnavailable) -> Response:
+        return JSONResponse({"detail": str(error)}, 503)
+
+    @app.exception_handler(InputError)
+    async def refused(request: Request, error: InputError) -> Response:
+        return JSONResponse({"detail": str(error)}, 404 if isinstance(error, NotInLedger) else 409)
+
+    return app
+
+
+def serve_requests(root: Path, *, port: int = PORT) -> None:
+    """Serve the ledger of a project on 127.0.0.1 until a signal ends it."""
+    import uvicorn
+
+    with project_ledger(root) as ledger:
+        print(f"deletion requests: http://{HOST}:{port}/ (the API: http://{HOST}:{port}/openapi.json)", flush=True)
+        uvicorn.run(make_app(root, ledger), host=HOST, port=port, log_level="warning", access_log=False)
