@@ -15,12 +15,13 @@ def blocks(model: nn.Module) -> list[list[nn.Module]]:
 
     A block is a child of the model that has parameters; children named features, encoder, layers, trunk_output, blocks or
     stages are opened and give their own children, and so are a network in an adapter and a ModuleList, which is never run
-    itself. A child without a matrix (a norm) belongs to the block before it. So a ResNet has conv1 + bn1, layer1 to layer4,
+    itself. Where all but the classifier lies in one child, as in a wrapper or in transformers' networks, that is opened, too.
+    A child without a matrix (a norm) belongs to the block before it. So a ResNet has conv1 + bn1, layer1 to layer4,
     fc; a Vision Transformer its patch projection, each encoder layer (the last one with the final norm), and the head.
     """
     last = classifier(model)
     groups: list[list[nn.Module]] = []
-    for name, module in _children(model, ""):
+    for name, module in _children(model, "", last):
         head = last == name or last.startswith(f"{name}.")
         if groups and not head and all(parameter.ndim < 2 for parameter in module.parameters()):
             groups[-1].append(module)
@@ -48,12 +49,14 @@ def frozen_modules(model: nn.Module, trained: list[nn.Module]) -> list[nn.Module
     ]
 
 
-def _children(model: nn.Module, prefix: str) -> list[tuple[str, nn.Module]]:
+def _children(model: nn.Module, prefix: str, last: str) -> list[tuple[str, nn.Module]]:
     found = []
-    for name, child in model.named_children():
+    children = [(name, child) for name, child in model.named_children() if next(child.parameters(), None) is not None]
+    bodies = [name for name, _ in children if not f"{last}.".startswith(f"{prefix}{name}.")]
+    holding = [name for name, _ in children] if len(children) == 1 else bodies if len(children) == 2 else []
+    for name, child in children:
         path = f"{prefix}{name}"
-        if next(child.parameters(), None) is None:
-            continue
-        opened = name in _WRAPPERS or isinstance(model, Adapted) or isinstance(child, nn.ModuleList)
-        found += _children(child, f"{path}.") if opened else [(path, child)]
+        whole = len(holding) == 1 and name in holding and next(child.children(), None) is not None
+        opened = whole or name in _WRAPPERS or isinstance(model, Adapted) or isinstance(child, nn.ModuleList)
+        found += _children(child, f"{path}.", last) if opened else [(path, child)]
     return found

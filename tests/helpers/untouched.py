@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 
@@ -22,7 +23,7 @@ def untouched(*models: nn.Module) -> Iterator[None]:
 def state(model: nn.Module) -> tuple:
     """Everything about a model that an evaluation has no business with."""
     digests = {
-        name: hashlib.sha256(tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+        name: hashlib.sha256(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()).hexdigest()
         for name, tensor in model.state_dict().items()
     }
     modes = {name: module.training for name, module in model.named_modules()}

@@ -1,5 +1,7 @@
 """Small networks and data of a caller's own."""
 
+from types import SimpleNamespace
+
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
@@ -43,10 +45,31 @@ def frozen_net() -> nn.Module:
     return model
 
 
+class Perceptron(nn.Sequential):
+    """Linear layers alone."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(768, 10), nn.ReLU(), nn.Linear(10, 8))
+
+
+class Wrapped(nn.Module):
+    """Returns an object with `.logits`, as transformers' networks do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = small_net()
+
+    def forward(self, pixel_values: torch.Tensor) -> SimpleNamespace:
+        return SimpleNamespace(logits=self.inner(pixel_values), loss=None)
+
+
 NETWORKS = {
     "half precision": lambda: small_net().half(),
+    "bfloat16": lambda: small_net().bfloat16(),
     "wrapped for several GPUs": lambda: nn.DataParallel(small_net()),
-    "compiled": lambda: torch.compile(small_net()),
+    "compiled": lambda: torch.compile(small_net(), backend="eager"),
+    "an object with logits": Wrapped,
+    "no convolution": Perceptron,
     "GroupNorm, no Linear layer": GroupNet,
     "normalisation in front": lambda: nn.Sequential(nn.BatchNorm2d(3, affine=False), small_net()),
     "channels last": lambda: small_net().to(memory_format=torch.channels_last),

@@ -1,16 +1,21 @@
 """`aru.unlearn`: any method on networks and data of a caller's own, which are left as they are."""
 
 import json
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
 
 import aru
 from aru.compute.device import Compute
 from aru.core.errors import InputError
+from aru.data import datasets
 from aru.data.datasets import own_sets
 from aru.methods.aru.pipeline import unlearn as attack_and_reset
 from aru.methods.registry import METHODS, find
@@ -60,23 +65,27 @@ def test_every_method_leaves_the_network_alone_and_gives_one_of_its_kind(name):
     assert (result.method, result.seed) == (name, 0) and result.cost.total > 0
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
-def test_networks_of_any_kind(kind):
-    model = NETWORKS[kind]()
-    plain = unwrapped(model)
-    with unchanged(plain):
-        result = own(model)
-    assert type(result.model) is type(plain) and layout(result.model) == layout(plain)
-    assert not same_weights(result.model, plain)
-    assert set(result.mask) <= {name for name, _ in plain.named_modules()}
+FEWER = {"GroupNorm, no Linear layer": {"cf-k", "eu-k"}, "no convolution": {"cf-k", "eu-k"}}
+"""Networks of two blocks, and the methods that count three from the end."""
+REFUSED = {("no convolution", name) for name in ("ct", "msg", "kde")}
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_unlearns_a_network_whose_classifier_is_a_convolution(name):
-    model = GroupNet()
-    with unchanged(model):
-        result = own(model, method=name, **({"blocks": 2} if name in ("cf-k", "eu-k") else {}))
-    assert same_weights(result.model, model) == (name == "nothing")
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_every_method_on_networks_of_any_kind(kind, name):
+    model = NETWORKS[kind]()
+    plain, few = unwrapped(model), {"forget": photos(3, 1), "retain": photos(6, 2)}
+    given = few | {"method": name, **({"blocks": 2} if name in FEWER.get(kind, ()) else {})}
+    with unchanged(plain):
+        if (kind, name) in REFUSED:
+            with pytest.raises(InputError, match=f"{type(plain).__name__} has no .*convolution"):
+                own(model, **given, callbacks=[no_work])
+            return
+        result = own(model, **given)
+    assert type(result.model) is type(plain) and layout(result.model) == layout(plain)
+    assert all(torch.isfinite(tensor).all() for tensor in result.model.state_dict().values())
+    assert same_weights(result.model, plain) == (name == "nothing")
+    assert set(result.mask or ()) <= {name for name, _ in plain.named_modules()}
 
 
 def test_more_blocks_than_the_network_has_are_refused_by_its_name():
@@ -84,7 +93,7 @@ def test_more_blocks_than_the_network_has_are_refused_by_its_name():
         own(GroupNet(), method="cf-k")
 
 
-@pytest.mark.parametrize("shape", [(3, 12, 20), (1, 16, 16), (5, 16, 16)], ids=["rectangular", "grey", "5 channels"])
+@pytest.mark.parametrize("shape", [(3, 12, 20), (1, 16, 16), (16, 8, 8)], ids=["rectangular", "grey", "16 channels"])
 def test_images_of_any_shape(shape):
     result = own(GroupNet(shape[0]), forget=photos(6, 1, shape=shape), retain=photos(12, 2, shape=shape))
     assert result.noise.shape == (6, *shape)
@@ -128,6 +137,50 @@ def test_augmentation_is_the_callers_or_none():
     assert len(seen) == 12 and set(seen) == {(3, 16, 16)}
     assert not plain.settings["finetune"]["augment"] and mufac.settings["finetune"]["augment"]
     assert not same_weights(plain.model, own_way.model) and not same_weights(plain.model, mufac.model)
+
+
+def test_a_pipeline_of_torchvision_is_an_augmentation_whose_draws_come_from_the_seed():
+    pipeline = v2.Compose([v2.RandomHorizontalFlip(), v2.ColorJitter(0.4), v2.RandomCrop(16, padding=2)])
+    first, again, other = own(augment=pipeline), own(augment=pipeline), own(augment=pipeline, seed=1)
+    assert same_weights(first.model, again.model) and not same_weights(first.model, other.model)
+    assert not same_weights(first.model, own().model)
+
+
+class Pictures(Dataset):
+    """PIL images, as torchvision's datasets give them; with names instead of a pair where `named`."""
+
+    def __init__(self, data: Dataset, mode: str, *, named: bool = False) -> None:
+        self.data, self.mode, self.named = data, mode, named
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int):
+        image, label = self.data[index]
+        picture = Image.fromarray((image.permute(1, 2, 0) * 255).byte().numpy()).convert(self.mode)
+        return {"image": picture, "label": int(label)} if self.named else (picture, int(label))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_pictures_of_pillow_are_read_as_their_bytes(mode):
+    given = {"forget": FORGET, "retain": RETAIN}
+    bytes_of = {
+        name: (np.stack([np.atleast_3d(np.array(picture)) for picture, _ in Pictures(data, mode)]), data.tensors[1])
+        for name, data in given.items()
+    }
+    model = GroupNet(len(mode))
+    expected = own(model, **bytes_of)
+    assert expected.noise.shape[1] == len(mode)
+    for named in (False, True):
+        pictures = {name: Pictures(data, mode, named=named) for name, data in given.items()}
+        assert same_weights(own(model, **pictures).model, expected.model)
+
+
+def test_worker_processes_decode_what_does_not_fit_into_memory(monkeypatch):
+    expected = own().model
+    monkeypatch.setattr(datasets, "IN_MEMORY", 0)
+    assert same_weights(own(workers=2).model, expected)
+    assert same_weights(own().model, expected)
 
 
 def test_fresh_weights_come_from_the_caller_where_a_layer_has_none():
@@ -174,19 +227,29 @@ def test_what_is_wrong_is_said_before_work_starts(options, message):
         own(callbacks=[no_work], **options)
 
 
-@pytest.mark.parametrize("method", ["ct", "msg", "kde"])
-def test_a_network_without_a_convolution_is_refused_by_its_name(method):
-    class Perceptron(nn.Sequential):
-        pass
-
-    model = Perceptron(nn.Flatten(), nn.Linear(768, 10), nn.ReLU(), nn.Linear(10, 8))
-    with pytest.raises(InputError, match="Perceptron has no .*convolution"):
-        own(model, method=method, callbacks=[no_work])
-
-
 def test_a_network_that_is_a_classifier_alone_has_nothing_to_reset():
     with pytest.raises(InputError, match="Sequential has no layer before its classifier"):
         own(nn.Sequential(nn.Flatten(), nn.Linear(768, 8)), callbacks=[no_work])
+
+
+def test_device_precision_and_seed_are_the_callers():
+    rough = own(device=torch.device("cpu"), precision="bf16")
+    assert (rough.cost.device, rough.cost.precision) == ("cpu", "bf16")
+    assert all(tensor.dtype != torch.bfloat16 for tensor in rough.model.state_dict().values())
+    exact, again, other = own(device="cpu"), own(), own(seed=1)
+    assert exact.cost.precision == "fp32" and same_weights(exact.model, again.model)
+    assert not same_weights(exact.model, rough.model) and not same_weights(exact.model, other.model)
+    with pytest.raises(InputError, match="precision is 'fp8'"):
+        own(precision="fp8", callbacks=[no_work])
+
+
+def test_a_notebook_shows_a_bar_by_itself(capsys, monkeypatch):
+    shell = type("ZMQInteractiveShell", (), {})()
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    own(progress=False)
+    assert capsys.readouterr().out == ""
+    own()
+    assert "fine-tune" in capsys.readouterr().out
 
 
 def test_callbacks_hear_of_every_step_and_a_script_shows_nothing(capsys):
