@@ -42,7 +42,7 @@ for _ in range(40):
 
 settings = {"preprocessing": normalised, "precision": "fp32"}
 finetune = {"optimiser": "adamw", "lr": 1e-3, "epochs": 6, "batch_size": 16, "schedule": "constant"}
-result = aru.unlearn(model, forget=forget, retain=retain, preset="vitmul", finetune=finetune, **settings)
+result = aru.unlearn(model, forget=forget, retain=retain, finetune=finetune, **settings)
 print(f"{result.method}: {sum(int(marks.sum()) for marks in result.mask.values())} units reset, {result.cost.total:.1f} s")
 sets = {"forget": forget, "retain": retain, "test": test, "unseen": unseen}
 print(aru.evaluate(result.model, original=model, people=ids, **sets, **settings))

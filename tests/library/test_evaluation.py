@@ -61,7 +61,10 @@ def test_what_an_audit_cannot_do_is_said(options, message):
         aru.audit(small_net(1), original=small_net(), **({"people": IDS} | options), **SETS)
 
 
-@pytest.mark.parametrize("name, shown", [("own_model", "at the level quick"), ("timm_model", "filters reset")])
+@pytest.mark.parametrize(
+    "name, shown",
+    [("own_model", "at the level quick"), ("timm_model", "filters reset"), ("transformers_model", "units reset")],
+)
 def test_the_examples_run_as_they_are_shown(name, shown):
     done = subprocess.run([sys.executable, ROOT / "examples" / f"{name}.py"], capture_output=True, text=True, check=True)
     assert "forget/accuracy" in done.stdout and shown in done.stdout
