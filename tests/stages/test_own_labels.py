@@ -1,41 +1,55 @@
 """All stages on an archive of the layout "table": class names of its own, binary labels, photos without people."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
+from safetensors.torch import load_file
 
 from aru.core.errors import InputError
 from aru.core.files import read_json
 from aru.core.folders import stages_of
 from aru.core.names import ARU
 from aru.data.images import load_sets
+from aru.data.manifest import read_manifest
+from aru.data.own_photos import convert
+from aru.data.sources.found import Columns
+from aru.metrics.people.subgroups import find_bystanders
 from aru.stages.runner import run
 from tests.helpers.archives import jpeg, write_zip
+from tests.helpers.own_photos import folder, photos
 from tests.stages.test_stages import CHECKOUT, SMALL
 
 CLASSES = {"kind of coat": ["red", "gr\u00fcn", "blue | green"], "hat": ["no", "yes"], "glasses": ["off", "on"]}
 SPLITS = ("train", "train", "train", "test", "unseen")
 
 
-def write_table(root: Path, task: str, *, people: bool = True) -> None:
-    """A project whose archive has ten people in families of one, four photos each."""
-    lines, members = [",".join(["path", "person", "family", "split", *CLASSES])], {}
+def write_table(root: Path, task: str, *, people: bool = True, classes: dict[str, list[str]] = CLASSES) -> None:
+    """A project whose archive has fifteen people in families of one, four photos each."""
+    lines, members = [",".join(["path", "person", "family", "split", *classes])], {}
     for person in range(15):
         for photo in range(4):
             number = 4 * person + photo
             path = f"photos/{number:03d}.jpg"
             members[path] = jpeg(number)
-            names = [values[number % len(values)] for values in CLASSES.values()]
+            names = [values[number % 3 * (len(values) - 1) // 2] for values in classes.values()]
             lines.append(",".join([path, f"p{person}" if people else "", "", SPLITS[person % 5], *names]))
-    members |= {"table.csv": "\n".join([*lines, ""]).encode(), "labels.json": json.dumps(CLASSES).encode()}
+    members |= {"table.csv": "\n".join([*lines, ""]).encode(), "labels.json": json.dumps(classes).encode()}
     write_zip(root / "data" / "own.zip", members)
+    write_params(root, task)
+
+
+def write_params(root: Path, task: str, **changes) -> None:
+    """The section of the archive; `changes` are of its sections."""
     section = yaml.safe_load((CHECKOUT / "params.yaml").read_text())["faces"]
-    for name, changes in SMALL.items():
-        section[name] |= changes
+    for name, values in SMALL.items():
+        section[name] |= values
     section["data"] |= {"layout": "table", "task": task, "protocol": "clean", "forget": {"draw": 3}}
+    for name, values in changes.items():
+        section[name] |= values
     (root / "params.yaml").write_text(yaml.safe_dump({"benchmarks": {"own": "data/own.zip"}, "own": section}))
     shutil.copy(CHECKOUT / "thresholds.yaml", root)
 
@@ -55,6 +69,36 @@ def test_every_stage_runs_on_own_labels(tmp_path, task, outputs, people):
     for shown in (page, (work / "audit" / "audit.html").read_text()):
         assert ("counts as a person of its own" in shown) == (not people)
     assert read_json(work / "evaluation" / "metrics.json")["task"] == task
+
+
+@pytest.mark.parametrize(
+    ("task", "outputs"), [("kind", 10_000), ("hat", 2), ("hat,glasses", 2), ("identity", 5)], ids=lambda value: str(value)
+)
+def test_every_kind_of_label_is_prepared_under_both_protocols_and_learnt_for_an_epoch(tmp_path, task, outputs):
+    forget = {"draw": 1 if task == "identity" else 3}
+    official, clean = (
+        {"data": {"protocol": name, "forget": forget}, "train": {"epochs": 1}} for name in ("official", "clean")
+    )
+    if task == "identity":
+        own = folder(tmp_path / "photos", photos())
+        convert("folder", own, tmp_path / "data" / "own.zip", Columns(pattern="person"))
+    else:
+        names = {"kind": [f"kind {number}" for number in range(10_000)], "hat": ["no", "yes"], "glasses": ["off", "on"]}
+        write_table(tmp_path, task, classes=names)
+    work = tmp_path / "work" / "own"
+    for changes in (official, clean):
+        write_params(tmp_path, task, **changes)
+        run("prepare", "own", root=tmp_path)
+        sets = load_sets(work / "prepared", task)
+        assert all(len(getattr(sets, role)) for role in ("forget", "retain", "test", "unseen"))
+        assert sets.train.outputs == outputs
+    run("train", "own", root=tmp_path)
+    assert len(load_file(work / "original" / "model.safetensors")["fc.bias"]) == outputs
+    history = read_json(work / "original" / "history.json")["epochs"]
+    assert len(history) == 1 and math.isfinite(history[0]["loss"])
+    groups = find_bystanders(read_manifest(work / "prepared" / "manifest.csv"), "retain").groups
+    assert groups["all"].all() and not groups["families"].any(), "there are no families"
+    assert any(name.startswith(f"{task.split(',')[0]}=") for name in groups)
 
 
 @pytest.mark.parametrize(
