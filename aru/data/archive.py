@@ -14,7 +14,7 @@ from typing import Protocol
 from aru.core.errors import InputError
 from aru.data.archive_names import encoding_of_names, is_junk, junk_note, name_of_member, normalized_path
 from aru.data.faults import Fault, Faults
-from aru.data.folder_archive import MAX_FILE_BYTES, FolderArchive
+from aru.data.folder_archive import MAX_FILE_BYTES, FolderArchive, not_there
 
 MAX_MEMBERS = 2_000_000
 MAX_TOTAL_BYTES = 64 << 30  # or MAX_TOTAL_RATIO times the archive's own size, where that is more
@@ -99,9 +99,11 @@ class ZipArchive:
         return list(self._members)
 
     def read(self, name: str) -> bytes:
-        """The bytes of one member, not one byte more than its header promised."""
+        """The bytes of one member, not one byte more than its header promised. Raises Fault, also where there is none."""
         if name in self._faulty:
             raise self._faulty[name]
+        if name not in self._members:
+            raise not_there(name)
         member = self._members[name]
         try:
             with self._archive.open(member) as file:

@@ -10,6 +10,11 @@ from aru.data.faults import Fault, Faults
 MAX_FILE_BYTES = 64 << 20
 
 
+def not_there(name: str) -> Fault:
+    """The fault of an archive without a file that is needed."""
+    return Fault("lacks a file that its layout has", "is it the right folder or zip file, and the right source?", name)
+
+
 class FolderArchive:
     """The files below a folder; links that lead out of it, to folders or to nothing are refused. `notes` as in ZipArchive."""
 
@@ -38,9 +43,11 @@ class FolderArchive:
         return list(self._files)
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file."""
+        """The bytes of one file. Raises Fault, also where there is none."""
         if name in self._faulty:
             raise self._faulty[name]
+        if name not in self._files:
+            raise not_there(name)
         file = self._path / self._files[name]
         try:
             if file.stat().st_size > MAX_FILE_BYTES:
