@@ -109,12 +109,20 @@ def data_audit(
         write_json(json, audit)
 
 
+@commands.command("faces", hidden=True)  # another name of `make`, as `python -m aru faces` is called
 @commands.command("make")
-def data_make() -> None:
+def data_make(
+    labels: Annotated[
+        str, typer.Option(metavar="parts,boxes", help="Write part masks and boxes, too, into data/faces-labels.zip.")
+    ] = "",
+) -> None:
     """Generate the embedded benchmark's archive data/faces.zip anew; the same bytes unless its generator changed."""
+    from aru.faces.generate import labels_path
     from flows.project.data_import import make_faces
 
     root = enter_project()
     with progress_shown("make") as progress:
-        target = make_faces(root, progress=progress)
+        target = make_faces(root, labels=[one.strip() for one in labels.split(",") if one.strip()], progress=progress)
+    if labels:
+        print(f"{labels_path(target).relative_to(root)} has the labels {labels}, and is tracked")
     print(f"{target.relative_to(root)} is made and tracked; `aru run --benchmark faces` computes with it")

@@ -3,7 +3,7 @@
 import os
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -174,16 +174,19 @@ def _write_copies_page(root: Path, benchmark: str, found: "CopyPairs", archive: 
     write_private(path, copies_page(benchmark, found, pictures(found, archive)).encode())
 
 
-def make_faces(root: Path, *, progress: Progress) -> Path:
+def make_faces(root: Path, *, labels: Collection[str] = (), progress: Progress) -> Path:
     """Generate the embedded benchmark's archive anew and track it; the same bytes as before unless its code changed.
 
     The repository's own archive goes with it to a remote of its own. In any other project it becomes an active benchmark.
+    labels: of `aru.faces.generate.LABELS`; they lie in an archive beside it, tracked on its own. Raises InputError for others.
     """
-    from aru.faces.generate import generate
+    from aru.faces.generate import generate, labels_path
 
     archive = f"{DATA}/faces.zip"
     with project_lock(root):
-        generate(root / archive, progress=progress)
+        generate(root / archive, labels=labels, progress=progress)
+        if labels:
+            versioning.track(root, labels_path(Path(archive)).as_posix())
         if (root / versioning.EMBEDDED_FILE).is_file():
             versioning.track(root, archive, remote=versioning.EMBEDDED_REMOTE, file=versioning.EMBEDDED_FILE)
         else:

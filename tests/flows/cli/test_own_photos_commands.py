@@ -5,16 +5,20 @@ import shutil
 import stat
 import sys
 import unicodedata
+import zipfile
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from aru.core.files import file_md5
 from aru.core.progress import silent
 from aru.data.sources.found import Columns
+from aru.faces.generate import generate
 from flows.cli import app, run
 from flows.project import versioning
 from flows.project.data_import import import_photos
@@ -209,3 +213,19 @@ def test_nobody_everybody_strangers_and_the_untrained_are_refused_with_the_reaso
 def test_who_is_named_twice_is_forgotten_once(asked: Callable[..., tuple]) -> None:
     code, forget, error = asked("--forget", "007", "007", "--forget-people", "who.txt", files={"who.txt": "007\nBo Li\n007\n"})
     assert code == 77 and forget == {"subjects": ["007", "Bo Li"]} and "forget: 6 images of 6 photos, 2 people" in error
+
+
+@pytest.mark.parametrize("name", ["make", "faces"])
+def test_faces_are_drawn_with_their_labels_beside_the_same_archive(
+    call: Call, root: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("aru.faces.generate.generate", partial(generate, families=6, photos=4))
+    generate(root / "plain.zip", families=6, photos=4)
+    code, out, _ = call("data", name, "--labels", "parts,boxes")
+    assert code == 0 and "data/faces-labels.zip has the labels parts,boxes" in out
+    assert file_md5(root / "data" / "faces.zip") == file_md5(root / "plain.zip")
+    with zipfile.ZipFile(root / "data" / "faces-labels.zip") as labels:
+        assert {"custom_train_boxes.csv"} < set(labels.namelist()) and len(labels.namelist()) > 20
+    assert versioning.tracked_by(root, "data/faces-labels.zip") == "data/faces-labels.zip.dvc"
+    code, _, error = call("data", name, "--labels", "ages")
+    assert code == 2 and "labels: 'ages' is not drawn" in error
