@@ -46,13 +46,16 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Enter a request for people, photos, or a photo that was sent."""
+    from aru.core.config import load_archive
+    from flows.project.params import PARAMS_FILE
     from flows.requests.ledger.records import operator
     from flows.requests.ledger.submission import Submission
     from flows.requests.ledger.submission import submit as enter
 
     wanted = Submission(benchmark, tuple(names or ()), tuple(photos or ()), _read(upload) if upload else None, remark)
     when = received.astimezone() if received is not None else None
-    with _ledger() as (_, ledger):
+    with _ledger() as (root, ledger):
+        load_archive(root / PARAMS_FILE, benchmark)  # an unknown benchmark is named now, not when photos are looked for
         done = enter(ledger, wanted, actor=operator(), key=key, received=when, days=days)
     _print(done.request, as_json)
     if not done.created and not as_json:

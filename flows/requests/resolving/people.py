@@ -4,7 +4,7 @@ The manifest has merged people who share photos, and found copies by digest, enc
 Nobody is found by a guess: a similar name and a suspected second identity are told to a person, who decides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -16,6 +16,7 @@ from aru.data.sources.canonical import PHOTOS
 from aru.data.subjects import DEFAULT_MERGE, Link, filings, subjects_by_name, suspects
 
 _COPY = {"bytes": "copy: same bytes", "encoding": "copy: other encoding", "edit": "copy: edited"}
+_SENT = "copy: of the photo that was sent"
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,14 @@ def find_photos(
     subjects: Sequence[str] = (),
     photos: Sequence[str] = (),
     same_photo: Sequence[str] = (),
+    sent: str | None = None,
     merge: MergeConfig = DEFAULT_MERGE,
 ) -> Found:
-    """Every file of people by name, of photos by path, and of photo ids that were found otherwise (`same_photo`).
+    """Every file of people by name, of photos by path, and of a photo that was sent.
 
     A person's photos are those of all filings of the subject; a photo asked for by path stands for itself and its copies,
-    and not for the person. Names are those of `data.forget.subjects` and `data.forget.files`.
+    and not for the person. Names are those of `data.forget.subjects` and `data.forget.files`. same_photo: the ids of the
+    photos of which the one that was sent is a copy; sent: its MD5.
     """
     known, keys = subjects_by_name(manifest), filings(manifest)
     paths = dict(zip(manifest["path"], manifest["photo"], strict=True))
@@ -81,7 +84,7 @@ def find_photos(
     people = tuple(_person(subject, rows, links) for subject in wanted)
     return Found(
         people,
-        tuple(_matches(hits, set(wanted), set(named.values()))),
+        tuple(_matches(hits, set(wanted), set(named.values()), set(same_photo), sent)),
         unknown,
         len(manifest),
         int(manifest["subject"].nunique()),
@@ -94,19 +97,19 @@ def _person(subject: str, rows: pd.DataFrame, links: Sequence[Link]) -> Person:
     return Person(subject, names, tuple(sorted(set(rows["filed"][rows["subject"].isin(others)]))))
 
 
-def _matches(hits: pd.DataFrame, people: set[str], named: set[str]) -> list[Match]:
+def _matches(hits: pd.DataFrame, people: set[str], named: set[str], same_photo: set[str], sent: str | None) -> Iterator[Match]:
     """The files with how each was found; a copy is compared by bytes with those that were asked for directly."""
     direct = hits["subject"].isin(people) | hits["path"].isin(named)
-    digests = set(hits["digest"][direct])
+    digests = {*hits["digest"][direct], sent}
     owners = hits.groupby("photo")["subject"].transform("nunique")
-    found = []
     for row, is_direct, several in zip(hits.to_dict("records"), direct, owners > 1, strict=True):
         if is_direct:
             how = "named" if row["path"] in named else "person"
+        elif row["digest"] in digests:
+            how = _COPY["bytes"]
         else:
-            how = _COPY["bytes"] if row["digest"] in digests else _COPY.get(row["note"], _COPY["edit"])
-        found.append(Match(row["path"], row["digest"], row["photo"], row["filed"], row["split"], how, bool(several)))
-    return found
+            how = _SENT if row["photo"] in same_photo else _COPY.get(row["note"], _COPY["edit"])
+        yield Match(row["path"], row["digest"], row["photo"], row["filed"], row["split"], how, bool(several))
 
 
 def _path(name: str, paths: dict[str, str]) -> str | None:

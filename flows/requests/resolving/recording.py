@@ -6,8 +6,9 @@ from aru.core.errors import InputError
 from aru.core.progress import Progress, silent
 from flows.requests.ledger import service
 from flows.requests.ledger.ledger import Ledger
+from flows.requests.ledger.queries import find_request
 from flows.requests.ledger.records import Actor, RequestRecord
-from flows.requests.ledger.states import State
+from flows.requests.ledger.states import Action, State, next_state
 from flows.requests.resolving.resolution import Resolution, resolve
 
 
@@ -30,6 +31,7 @@ def approve_on_record(
     root: Path, ledger: Ledger, request: str, *, actor: Actor, remark: str = "", progress: Progress = silent
 ) -> tuple[Resolution, RequestRecord]:
     """Decide that a request is carried out, on what a search finds now. InputError where only a similar name is there."""
+    next_state(Action.APPROVE, find_request(ledger, request).state, actor.role)  # before the search, which takes time
     found, done = resolve_on_record(root, ledger, request, actor=actor, progress=progress)
     if found.evidence.files:
         done = service.approve(ledger, request, actor=actor, remark=remark)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aru.core.config import load_archive
 from aru.core.errors import InputError
+from aru.core.files import bytes_md5
 from aru.core.progress import Progress, silent
 from flows.project.params import PARAMS_FILE, configured
 from flows.requests.ledger.ledger import Ledger
@@ -48,13 +49,21 @@ def resolve(ledger: Ledger, root: Path, request: str, *, progress: Progress = si
         raise InputError(f"the particulars of {request} are erased: there is nothing to look for")
     manifest, merge = people_of(root, benchmark, progress=progress)
     photos: Sequence[str] = ()
-    if PHOTO in particulars:
+    upload: bytes | None = particulars.get(PHOTO)
+    if upload is not None:
         from flows.requests.resolving.uploads import photos_of_upload
 
         archive = root / load_archive(root / PARAMS_FILE, benchmark)
-        photos = photos_of_upload(particulars[PHOTO], archive, manifest, progress=progress)
+        photos = photos_of_upload(upload, archive, manifest, progress=progress)
     asked = particulars[SUBMITTED]
-    found = find_photos(manifest, subjects=asked["subjects"], photos=asked["photos"], same_photo=photos, merge=merge)
+    found = find_photos(
+        manifest,
+        subjects=asked["subjects"],
+        photos=asked["photos"],
+        same_photo=photos,
+        sent=bytes_md5(upload) if upload is not None else None,
+        merge=merge,
+    )
     evidence = as_evidence(found, manifest)
     return Resolution(found, evidence, requests_for_same(ledger, request, evidence.subjects))
 
