@@ -73,7 +73,7 @@ class Case:
 
         Raises InputError where there are too few people for either.
         """
-        forgotten, unseen = self.people("forget"), self.people("unseen")
+        forgotten, unseen = self.people(FORGET), self.people(UNSEEN)
         return None if enough(forgotten, unseen) else stand_ins(forgotten, unseen, seed=self.seed)
 
     def column(self, role: str, name: str) -> np.ndarray:
@@ -99,7 +99,7 @@ def make_case(
     classification, whose models answer nothing here. Few unseen images, or none, are no error: what cannot be measured on
     them is not tested, and says so.
     """
-    unseen = manifest[manifest["role"] == "unseen"]
+    unseen = manifest[manifest["role"] == UNSEEN]
     trained = (RETAIN,) if people_are_classes(manifest) else TRAINED  # there, unseen photos of the forgotten are the measure
     known = set(manifest.loc[manifest["role"].isin(trained), "subject"])
     strange = (~unseen["subject"].isin(known)).to_numpy()
@@ -112,7 +112,7 @@ def make_case(
             if given is not None
             else predict_sets(model, {role: getattr(sets, role) for role in roles}, compute=compute)
         )
-        answers[name]["unseen"] = answers[name]["unseen"][torch.from_numpy(kept)]
+        answers[name][UNSEEN] = answers[name][UNSEEN][torch.from_numpy(kept)]
     return Case(
         models,
         answers,

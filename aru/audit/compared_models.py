@@ -6,9 +6,11 @@ protocol, whose draws leave the tuning people out, can be audited at every level
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+from torch import nn
 
 from aru.audit import quick
+from aru.audit.audit_file import About, AuditRecord
 from aru.audit.audited_model import AuditedModel
 from aru.audit.case import AUDITED, make_case
 from aru.audit.criteria import KNOWN
@@ -17,7 +19,7 @@ from aru.audit.record import audit_record
 from aru.audit.thresholds import THRESHOLDS_FILE, Level, Thresholds, read_thresholds
 from aru.comparison.cell import CellRecord, open_store
 from aru.comparison.choices import parse_choice, parse_choices
-from aru.comparison.command import choice as spelled
+from aru.comparison.command import choice as as_typed
 from aru.comparison.draws import Protocol, assign, draws_of, load_draw
 from aru.comparison.plan import MethodTask, OriginalTask, RetrainedTask, Task, make_plan
 from aru.comparison.store import Store
@@ -54,13 +56,13 @@ class Trio:
     retrained: Task
 
 
-def cell_record(benchmark: str, cell: Cell, level: Level, *, root: Path, progress: Progress = silent) -> dict[str, Any]:
+def cell_record(benchmark: str, cell: Cell, level: Level, *, root: Path, progress: Progress = silent) -> AuditRecord:
     """Audit a comparison's model; the content of audit.json. Everything that can be wrong is found before work starts."""
     config, work = load_config(root / "params.yaml", benchmark), root / "work" / benchmark
     thresholds, trio = read_thresholds(root / THRESHOLDS_FILE, KNOWN).on(benchmark), find_cell(benchmark, cell, root=root)
     store, tasks = open_store(work), {AUDITED: trio.audited, ORIGINAL: trio.original, RETRAINED: trio.retrained}
     made_from = {f"{which} model, MD5": file_md5(store.weights(task.key)) for which, task in tasks.items()}
-    about = {
+    about: About = {
         "benchmark": benchmark,
         "model": cell.name,
         "made_from": made_from | {"thresholds, MD5": file_md5(root / THRESHOLDS_FILE)},
@@ -121,11 +123,11 @@ def record_of(
     config: Config,
     work: Path,
     level: Level,
-    about: dict[str, Any],
+    about: About,
     *,
     method: str | None = None,
     progress: Progress = silent,
-) -> dict[str, Any]:
+) -> AuditRecord:
     """The record of one model; U-LiRA holds it to the shadows that `method` unlearned, where one is given, else its own."""
     task, store = trio.audited, open_store(work)
     sets = load_draw(work / "prepared", task.draw, config)[0]
@@ -148,10 +150,10 @@ def audited_model(trio: Trio, config: Config, work: Path) -> AuditedModel:
     """What the audit has to know of the model: the reference is not compared with itself."""
     task = trio.audited
     name = RETRAINED if task.key == trio.retrained.key else task.label
-    made = spelled(task.choice.method, task.choice.variant) if isinstance(task, MethodTask) else None
+    made = as_typed(task.choice.method, task.choice.variant) if isinstance(task, MethodTask) else None
     return AuditedModel(name, task.benchmark, config, work, None if made == "nothing" else made, draw=task.draw)
 
 
-def _models(trio: Trio, store: Store[CellRecord], level: Level) -> dict[str, Any]:
+def _models(trio: Trio, store: Store[CellRecord], level: Level) -> dict[str, nn.Module]:
     models = {AUDITED: store.model(trio.audited.key), ORIGINAL: store.model(trio.original.key)}
     return models if level == "quick" else models | {RETRAINED: store.model(trio.retrained.key)}

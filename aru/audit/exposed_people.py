@@ -1,10 +1,10 @@
 """Who is found: the share of the forgotten people at few false accusations, and the most exposed of them."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from aru.audit.audit_file import PeopleFigures
 from aru.audit.few_people import auc_over_people
 from aru.audit.verdicts import Measurement, NotRun
 from aru.metrics.people.exposure import most_exposed, people_scores
@@ -24,7 +24,7 @@ class PeopleFound:
 
     auc: Measurement | NotRun
     share: Measurement | NotRun
-    details: dict[str, Any]
+    details: PeopleFigures
 
 
 def not_compared(why: str) -> PeopleFound:
@@ -35,7 +35,7 @@ def not_compared(why: str) -> PeopleFound:
 def people_found(
     forget: np.ndarray, forget_people: np.ndarray, unseen: np.ndarray, unseen_people: np.ndarray, *, resamples: int, seed: int
 ) -> PeopleFound:
-    """Who is found by scores of photos, each person by the most telling of them (`aru.metrics.people.exposure`).
+    """Who is found by scores of photos, each person by the one that scores highest (`aru.metrics.people.exposure`).
 
     The threshold lies anew in each resample of the unseen people, so that its chance is in the interval. Shape: scores
     (F,) and (U,), higher for members, and the person of each.

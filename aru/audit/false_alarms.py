@@ -20,12 +20,12 @@ from aru.audit.thresholds import Threshold
 from aru.audit.verdicts import Measurement, judge
 from aru.compute.device import Compute
 from aru.core.config import TrainConfig
-from aru.core.names import ORIGINAL
+from aru.core.names import FORGET, ORIGINAL, RETAIN, TEST, UNSEEN
 from aru.data.images import ImageSet, Sets
 from aru.train.loop import fit
 
 PEOPLE, PHOTOS = (1, 2, 5, 10, 40), (1, 3, 8)
-RETAINED, CANDIDATES, UNSEEN, UNSEEN_PHOTOS = 240, 60, 45, 6
+RETAINED, CANDIDATES, UNSEEN_PEOPLE, UNSEEN_PHOTOS = 240, 60, 45, 6
 SIDE, CLASSES, PATTERN = 6, 4, 0.2
 OWN = 0.9
 """How far a person's own features reach, in standard deviations of the noise of an image."""
@@ -59,11 +59,11 @@ def case_of(people: int, photos: int, trial: int) -> Case:
     """The case of one trial: the models are always the same, the people are not."""
     rng = np.random.default_rng([people, photos, trial])
     forgotten = _candidates()[rng.choice(CANDIDATES, people, replace=False)]
-    parts = {
-        "forget": _photos(forgotten, photos, rng),
-        "retain": _photos(_people(2, rng), photos, rng),
-        "test": _photos(_people(60, rng), 4, rng),
-        "unseen": _photos(_people(UNSEEN, rng), UNSEEN_PHOTOS, rng),
+    parts: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {
+        FORGET: _photos(forgotten, photos, rng),
+        RETAIN: _photos(_people(2, rng), photos, rng),
+        TEST: _photos(_people(60, rng), 4, rng),
+        UNSEEN: _photos(_people(UNSEEN_PEOPLE, rng), UNSEEN_PHOTOS, rng),
     }
     rows = [
         {"role": role, "subject": f"{role}{person:03d}", "photo": f"{role}{number}"}
@@ -110,7 +110,7 @@ def _models() -> tuple[nn.Module, nn.Module]:
     rng = np.random.default_rng(2)
     retained = _photos(_people(RETAINED, rng), UNSEEN_PHOTOS, rng)
     forgotten = _photos(_candidates(), UNSEEN_PHOTOS, rng)
-    sets = _sets({"forget": forgotten, "retain": retained, "test": retained, "unseen": retained})
+    sets = _sets({FORGET: forgotten, RETAIN: retained, TEST: retained, UNSEEN: retained})
     return _trained(sets.retain, 0), _trained(sets.train, 1)
 
 

@@ -13,6 +13,7 @@ from scipy.stats import norm, t
 from aru.audit.case import Case
 from aru.audit.verdicts import Measurement, NotRun, from_interval
 from aru.core.errors import InputError
+from aru.core.names import FORGET, UNSEEN
 from aru.stats.intervals import LEVEL
 from aru.stats.roc import auc, auc_interval
 from aru.stats.stand_ins import LEAST_PEOPLE, Within, enough, null_of, shifted, stand_ins
@@ -54,7 +55,7 @@ def bootstrap_only(
             return widened(bootstrap(), _fewer(case), within)
     except InputError as error:
         return NotRun(str(error), _finite(figure))
-    return NotRun(too_few(len(set(case.people("forget"))), "forget"), _finite(figure))
+    return NotRun(too_few(len(set(case.people(FORGET))), FORGET), _finite(figure))
 
 
 def of_set(
@@ -94,7 +95,7 @@ def widened(found: Measurement | NotRun, people: int, within: Within) -> Measure
 
 def _fewer(case: Case) -> int:
     """The smaller of the numbers of forgotten and of unseen people."""
-    return min(len(set(case.people(role))) for role in ("forget", "unseen"))
+    return min(len(set(case.people(role))) for role in (FORGET, UNSEEN))
 
 
 def too_few(people: int, role: str) -> str:

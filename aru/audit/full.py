@@ -4,21 +4,22 @@ The shadows are of random halves of the people (`aru.shadows`). Those that never
 on that person's photos; the unseen people are in no shadow and are the false alarms.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
+from aru.audit.audit_file import Further, Value
 from aru.audit.audited_model import AuditedModel
 from aru.audit.case import AUDITED, Case
 from aru.audit.criteria import FULL
 from aru.audit.exposed_people import people_found
 from aru.audit.few_people import auc_over_people, too_few
-from aru.audit.verdicts import Measurement, NotRun, from_interval, measured, worst_of
+from aru.audit.verdicts import Found, Measurement, NotRun, from_interval, measured, worst_of
 from aru.comparison.choices import parse_choice
 from aru.core.errors import InputError
-from aru.core.names import ORIGINAL
+from aru.core.names import FORGET, ORIGINAL, TEST, UNLEARNED, UNSEEN
 from aru.core.progress import Progress, silent
 from aru.methods.registry import find
 from aru.metrics.interclass import interclass_test
@@ -37,10 +38,13 @@ from aru.stats.roc import auc, auc_interval
 from aru.stats.stand_ins import LEAST_PEOPLE
 from aru.train.from_scratch import fit_from_scratch
 
-Found = dict[str, Measurement | NotRun]
 ASK = "it takes two more trainings and is made with --interclass"
 UNKNOWN_METHOD = "the method that made this model is not known: the shadows cannot be unlearned alike"
 INTERCLASS_SHARE = 0.1
+
+
+Signal = Callable[[torch.Tensor, torch.Tensor], np.ndarray]
+"""Of logits (M, C) and targets (M,): (M,), higher for members."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +62,7 @@ class Pool:
     own: torch.Tensor
     original: torch.Tensor
 
-    def signals(self, signal: Any, role: str) -> PoolSignals:
+    def signals(self, signal: Signal, role: str) -> PoolSignals:
         """One signal of the photos of a role, under shadows and audited model."""
         chosen = self.request.roles == role
         targets = self.request.targets[torch.from_numpy(chosen)]
@@ -70,7 +74,7 @@ class Pool:
         return self.request.subjects[self.request.roles == role]
 
 
-def full(case: Case, audited: AuditedModel, *, progress: Progress = silent) -> tuple[Found, dict[str, Any]]:
+def full(case: Case, audited: AuditedModel, *, progress: Progress = silent) -> tuple[Found, Further]:
     """The measurements by criterion and further figures; what the pool cannot answer is not run, and says why."""
     found: Found = {"interclass": _interclass(case, audited, progress)}
     try:
@@ -83,14 +87,12 @@ def full(case: Case, audited: AuditedModel, *, progress: Progress = silent) -> t
     return found, {"Shadow models": {"shadow models": len(pool.shadows), **figures}}
 
 
-def offline_attacks(case: Case, pool: Pool) -> tuple[Found, dict[str, Any]]:
+def offline_attacks(case: Case, pool: Pool) -> tuple[Found, dict[str, Value]]:
     """What needs no shadow to be unlearned: offline LiRA, RMIA, IAM, and by person the worse of the first two."""
     scores, figures = _offline(pool)
     aucs = {name: _auc(case, pool, sides) for name, sides in scores.items()}
     found = [
-        people_found(
-            sides[0], pool.people("forget"), sides[1], pool.people("unseen"), resamples=case.resamples, seed=case.seed
-        )
+        people_found(sides[0], pool.people(FORGET), sides[1], pool.people(UNSEEN), resamples=case.resamples, seed=case.seed)
         for sides in scores.values()
     ]
     return aucs | {
@@ -113,9 +115,9 @@ def load_pool(case: Case, audited: AuditedModel) -> Pool:
     if not shadows:
         raise InputError(f"all {count} shadow models are stale: {build} trains them anew")
     request = load_request(audited.request, audited.config, prepared)
-    places = [_places(case, role, rows.rows) for role, rows in zip(("forget", "unseen", "test"), request.sets, strict=True)]
+    places = [_places(case, role, rows.rows) for role, rows in zip((FORGET, UNSEEN, TEST), request.sets, strict=True)]
     own, original = (
-        torch.cat([case.logits[model][role][place] for role, place in zip(("forget", "unseen", "test"), places, strict=True)])
+        torch.cat([case.logits[model][role][place] for role, place in zip((FORGET, UNSEEN, TEST), places, strict=True)])
         for model in (AUDITED, ORIGINAL)
     )
     return _checked(
@@ -157,11 +159,11 @@ def _checked(pool: Pool, build: str) -> Pool:
     return pool
 
 
-def _offline(pool: Pool) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], dict[str, Any]]:
+def _offline(pool: Pool) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], dict[str, Value]]:
     """Offline LiRA and RMIA scores of forget and unseen photos, higher for members."""
-    lira = tuple(lira_offline(pool.signals(logit_confidence, role)) for role in ("forget", "unseen"))
-    population = pool.signals(confidence, "test")
-    forget, unseen = (pool.signals(confidence, role) for role in ("forget", "unseen"))
+    lira = tuple(lira_offline(pool.signals(logit_confidence, role)) for role in (FORGET, UNSEEN))
+    population = pool.signals(confidence, TEST)
+    forget, unseen = (pool.signals(confidence, role) for role in (FORGET, UNSEEN))
     examples, paired = _tuning(forget, unseen)
     tuned = tune_a(examples, population, paired=paired)
     rmias = rmia(forget, population, a=tuned.a), rmia(unseen, population, a=tuned.a)
@@ -185,7 +187,7 @@ def _tuning(forget: PoolSignals, unseen: PoolSignals) -> tuple[PoolSignals, int]
 
 
 def _auc(case: Case, pool: Pool, sides: tuple[np.ndarray, np.ndarray]) -> Measurement | NotRun:
-    people = (pool.people("forget"), pool.people("unseen"))
+    people = (pool.people(FORGET), pool.people(UNSEEN))
     return auc_over_people(*sides, people, resamples=case.resamples, seed=case.seed)
 
 
@@ -194,15 +196,15 @@ def _iam(case: Case, pool: Pool) -> Measurement | NotRun:
 
     The way from never seen to fitted is that of the original, which never saw the unseen people: they cannot stand in.
     """
-    people = len(set(pool.people("forget")))
+    people = len(set(pool.people(FORGET)))
     if people < LEAST_PEOPLE:
-        return NotRun(too_few(people, "forget"))
-    signals = pool.signals(logit_confidence, "forget")
-    original = logit_confidence(pool.original, pool.request.targets)[pool.request.roles == "forget"]
+        return NotRun(too_few(people, FORGET))
+    signals = pool.signals(logit_confidence, FORGET)
+    original = logit_confidence(pool.original, pool.request.targets)[pool.request.roles == FORGET]
     never = held_out(lambda one: iam(one, original), signals)
     usual = np.where(signals.seen, 0, never).sum(axis=0) / (~signals.seen).sum(axis=0)
     rise = iam(signals, original) - usual
-    counts = draw_counts(len(rise), pool.people("forget"), resamples=case.resamples, rng=np.random.default_rng([case.seed, 5]))
+    counts = draw_counts(len(rise), pool.people(FORGET), resamples=case.resamples, rng=np.random.default_rng([case.seed, 5]))
     return measured(np.append(rise.mean(), counts @ rise / counts.sum(axis=1)))
 
 
@@ -213,17 +215,17 @@ def _u_lira(pool: Pool, audited: AuditedModel, case: Case) -> Measurement | NotR
     """
     if audited.method is None:
         return NotRun(UNKNOWN_METHOD)
-    people = pool.people("forget")
+    people = pool.people(FORGET)
     if len(set(people)) < LEAST_PEOPLE:
-        return NotRun(too_few(len(set(people)), "forget"))
+        return NotRun(too_few(len(set(people)), FORGET))
     try:
         after = answers(
             pool.shadows, pool.request.draw, parse_choice(audited.method, audited.config), audited.config, audited.work
         )
-        chosen = after.request.roles == "forget"
+        chosen = after.request.roles == FORGET
         values = after.signals(logit_confidence)[1][:, chosen]
         seen = after.seen[:, chosen]
-        signals = PoolSignals(values, seen, pool.signals(logit_confidence, "forget").target)
+        signals = PoolSignals(values, seen, pool.signals(logit_confidence, FORGET).target)
         scores, never = u_lira(signals), held_out(u_lira, signals)
     except InputError as error:
         return NotRun(str(error))
@@ -260,5 +262,5 @@ def _interclass(case: Case, audited: AuditedModel, progress: Progress) -> Measur
         )
     except InputError as error:
         return NotRun(str(error))
-    ours = result["forget"]["confusion"]["unlearned"]
+    ours = result["forget"]["confusion"][UNLEARNED]
     return from_interval(ours["gap"], ours["gap_interval"])

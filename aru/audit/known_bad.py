@@ -1,18 +1,19 @@
 """Models that are the original but for very little: `python -m aru known-bad` shows whether the quick level fails them.
 
-Each of them gives away what the original does, or has its features, though none has its weights. What the audit says of them
+Each of them reveals what the original does, or has its features, though none has its weights. What the audit says of them
 on one's own data is its power there: how many people are asked, and how much the original remembers, decide it.
 """
 
 import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import nn
 
 from aru.audit import quick
+from aru.audit.audit_file import AuditRecord, CriterionRow
 from aru.audit.case import AUDITED, Case, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.project_models import model_path
@@ -116,7 +117,7 @@ def cases(benchmark: str, root: Path) -> Iterator[tuple[str, Case]]:
         )
 
 
-def audits(benchmark: str, root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def audits(benchmark: str, root: Path) -> Iterator[tuple[str, AuditRecord]]:
     """The name and the record of the quick audit of every known-bad model."""
     thresholds = read_thresholds(root / THRESHOLDS_FILE, KNOWN).on(benchmark)
     for name, case in cases(benchmark, root):
@@ -124,7 +125,7 @@ def audits(benchmark: str, root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield name, audit_record(case, thresholds, "quick", found, details, {"benchmark": benchmark, "model": name})
 
 
-def format_row(name: str, record: dict[str, Any]) -> str:
+def format_row(name: str, record: AuditRecord) -> str:
     """One line: the verdict, and the figures with their intervals of some criteria."""
     rows = {row["name"]: row for row in record["criteria"]}
     return f"{name:20} {record['verdict']:13} " + "  ".join(f"{key} {_figure(rows[key])}" for key in _SHOWN)
@@ -141,7 +142,7 @@ def _descend(model: nn.Module, data: ImageSet, lr: float, steps: int, compute: C
     return model.eval()
 
 
-def _figure(row: dict[str, Any]) -> str:
+def _figure(row: CriterionRow) -> str:
     if not row["verdict"]:
         return "not tested"
     bounds = f" [{row['interval'][0]:.3f}, {row['interval'][1]:.3f}]" if row["interval"] else ""

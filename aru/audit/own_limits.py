@@ -9,11 +9,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from aru.audit.thresholds import Limits, Thresholds
+from aru.audit.audit_file import AuditRecord, CriterionRow
+from aru.audit.thresholds import Limits, Threshold, Thresholds
 from aru.audit.verdicts import Measurement, Verdict, judge, overall
 from aru.core.errors import InputError
 from aru.core.files import atomic_path
@@ -23,7 +23,7 @@ LEAST_SEEDS = 4
 _SECTION = re.compile(r"^benchmarks:.*", re.MULTILINE | re.DOTALL)
 _VERSION = re.compile(r"^version: (\d+)$", re.MULTILINE)
 
-Records = Mapping[str, Sequence[Mapping[str, Any]]]
+Records = Mapping[str, Sequence[AuditRecord]]
 """Audit records by part: calibrating and testing retrained models, originals."""
 
 
@@ -83,11 +83,11 @@ def write_limits(path: Path, benchmark: str, limits: Mapping[str, Limits]) -> No
         temporary.write_text(head.rstrip("\n") + "\n" + yaml.safe_dump({"benchmarks": section}, width=120), encoding="utf-8")
 
 
-def _row(record: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+def _row(record: AuditRecord, name: str) -> CriterionRow | None:
     return next((row for row in record["criteria"] if row["name"] == name), None)
 
 
-def _judged(row: Mapping[str, Any], criterion: Any) -> Verdict:
+def _judged(row: CriterionRow, criterion: Threshold) -> Verdict:
     if not row["verdict"]:
         return "inconclusive"
     bounds = row["interval"]

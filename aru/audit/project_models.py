@@ -3,9 +3,9 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from aru.audit import quick
+from aru.audit.audit_file import AuditRecord
 from aru.audit.audited_model import AuditedModel
 from aru.audit.case import AUDITED, Case, make_case
 from aru.audit.criteria import KNOWN
@@ -34,7 +34,7 @@ def project_record(
     root: Path,
     interclass: bool = False,
     progress: Progress = silent,
-) -> dict[str, Any]:
+) -> AuditRecord:
     """Audit the model of a safetensors file; the content of audit.json.
 
     `name` is what it is called. The retrained model is the reference where the project has one. Everything that can be

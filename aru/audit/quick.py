@@ -6,17 +6,17 @@ It needs no shadow model, no retraining and no training: forward passes over the
 import copy
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from aru.audit.audit_file import AttackFigure, Details, StandingOut
 from aru.audit.beside_original import likeness, remaining
 from aru.audit.case import AUDITED, Case
 from aru.audit.exposed_people import PeopleFound, not_compared, people_found
 from aru.audit.few_people import bootstrap_only, of_set, over_people
-from aru.audit.verdicts import Measurement, NotRun, measured, worst_of
+from aru.audit.verdicts import Found, Measurement, NotRun, measured, worst_of
 from aru.core.errors import InputError
 from aru.core.names import FORGET, ORIGINAL, TEST, UNSEEN
 from aru.metrics.distance.weights import weight_distance
@@ -34,12 +34,11 @@ QUICK_SETS = (FORGET, TEST, UNSEEN)
 
 Draws = Mapping[str, np.ndarray]
 Sides = tuple[np.ndarray, np.ndarray]
-Found = dict[str, Measurement | NotRun]
 NO_ANSWERS = "defined by the answers of a classifier"
 NOBODY_UNSEEN = "no unseen image shows anybody who was not trained on or forgotten: there is nobody to compare with"
 
 
-def quick(case: Case) -> tuple[Found, dict[str, Any]]:
+def quick(case: Case) -> tuple[Found, Details]:
     """The measurements by criterion; details: `attacks`, every signal's figures, and `people` with the most exposed ones.
 
     What cannot be tested on so few people or images, or without a classifier's answers, says why, and does not stop the rest.
@@ -48,13 +47,13 @@ def quick(case: Case) -> tuple[Found, dict[str, Any]]:
     compared, details = _compared(case, draws) if len(case.sets.unseen) else _nobody()
     beside: Found = {"weights": weights(case)}
     if case.losses is None:
-        beside |= {"test_accuracy": loss_of_accuracy(case, "test", draws["test"]), "likeness": likeness(case)}
+        beside |= {"test_accuracy": loss_of_accuracy(case, TEST, draws[TEST]), "likeness": likeness(case)}
     else:
         beside |= dict.fromkeys(("test_accuracy", "likeness"), NotRun(NO_ANSWERS))
     return compared | beside, details
 
 
-def _compared(case: Case, draws: Draws) -> tuple[Found, dict[str, Any]]:
+def _compared(case: Case, draws: Draws) -> tuple[Found, Details]:
     """All that holds forget images to unseen ones."""
     signals = attack_signals(case)
     found = {name: _matched(case, sides, draws) for name, sides in signals.items()}
@@ -76,16 +75,16 @@ def _compared(case: Case, draws: Draws) -> tuple[Found, dict[str, Any]]:
         "individuals": alone,
         **of_answers,
     }
-    attacks = {
-        name: {
-            key: {"figure": one.figure, "interval": list(getattr(one, "interval", None) or ())} for key, one in figures.items()
-        }
-        for name, figures in found.items()
-    }
-    return measurements, {"attacks": attacks, "people": people.details | one_by_one}
+    attacks = {name: {key: _attack_figure(one) for key, one in figures.items()} for name, figures in found.items()}
+    return measurements, {"attacks": attacks, "people": {**people.details, **one_by_one}}
 
 
-def _nobody() -> tuple[Found, dict[str, Any]]:
+def _attack_figure(found: Measurement | NotRun) -> AttackFigure:
+    bounds = found.interval if isinstance(found, Measurement) else None
+    return {"figure": found.figure, "interval": list(bounds or ())}
+
+
+def _nobody() -> tuple[Found, Details]:
     names = (
         "forgetting",
         "attacks",
@@ -112,7 +111,7 @@ def attack_signals(case: Case) -> dict[str, Sides]:
         return {"loss": _loss_scores(case, AUDITED)}
     logits, targets = case.logits[AUDITED], case.targets
     found: dict[str, Sides] = {
-        name: (signal(logits["forget"], targets["forget"]), signal(logits["unseen"], targets["unseen"]))
+        name: (signal(logits[FORGET], targets[FORGET]), signal(logits[UNSEEN], targets[UNSEEN]))
         for name, signal in BASELINES.items()
     }
     forget, unseen = (
@@ -150,7 +149,7 @@ def _matched(case: Case, scores: Sides, draws: Draws) -> Found:
 
 def stand_in_auc(case: Case, unseen: np.ndarray, standing: np.ndarray, others: np.ndarray) -> float:
     """Class-matched AUC of unseen images (U,) that stand for the forget images, held to other unseen ones (indices)."""
-    strata = case.strata("unseen")
+    strata = case.strata(UNSEEN)
     return matched_auc(-unseen[standing], strata[standing], -unseen[others], strata[others])
 
 
@@ -159,9 +158,9 @@ def matched_figures(case: Case, scores: Sides, draws: Draws) -> Sides:
 
     Shape: result ((1 + R,), (1 + R,)).
     """
-    forget, unseen = (case.strata(role) for role in ("forget", "unseen"))
+    forget, unseen = (case.strata(role) for role in (FORGET, UNSEEN))
     attack = MatchedAttack(-scores[0], forget, -scores[1], unseen)
-    found = [attack.figures(), *(attack.figures(*pair) for pair in zip(draws["forget"], draws["unseen"], strict=True))]
+    found = [attack.figures(), *(attack.figures(*pair) for pair in zip(draws[FORGET], draws[UNSEEN], strict=True))]
     return np.array([one.auc for one in found]), np.array([one.tpr_at_1pct_fpr for one in found])
 
 
@@ -170,7 +169,7 @@ def _people(case: Case, scores: Sides) -> PeopleFound:
     ranks = _ranks(case, scores)
     try:
         return people_found(
-            ranks[0], case.people("forget"), ranks[1], case.people("unseen"), resamples=case.resamples, seed=case.seed
+            ranks[0], case.people(FORGET), ranks[1], case.people(UNSEEN), resamples=case.resamples, seed=case.seed
         )
     except InputError as error:
         return not_compared(str(error))
@@ -190,15 +189,15 @@ def _combined(case: Case, signals: Mapping[str, Sides], draws: Draws) -> Measure
     forget, unseen = _entropies(case)
     ranks = [_ranks(case, sides) for sides in (*signals.values(), (-forget, -unseen))]
     try:
-        scores = combined_scores(ranks, (case.people("forget"), case.people("unseen")), seed=case.seed)
+        scores = combined_scores(ranks, (case.people(FORGET), case.people(UNSEEN)), seed=case.seed)
     except InputError as error:
         return NotRun(str(error))
     return _matched(case, scores, draws)["auc"]
 
 
-def _one_by_one(case: Case) -> tuple[Measurement | NotRun, dict[str, int]]:
+def _one_by_one(case: Case) -> tuple[Measurement | NotRun, StandingOut]:
     """The share of the forgotten people who stand out one by one, and how many do, could, and do under the original."""
-    people = (case.people("forget"), case.people("unseen"))
+    people = (case.people(FORGET), case.people(UNSEEN))
     found = []
     for name in (AUDITED, ORIGINAL):
         ranks = _ranks(case, _loss_scores(case, name))
@@ -207,7 +206,7 @@ def _one_by_one(case: Case) -> tuple[Measurement | NotRun, dict[str, int]]:
         except InputError as error:
             return NotRun(str(error)), {}
     testable = int(found[0].testable.sum())
-    counts = {
+    counts: StandingOut = {
         "standing_out": int(found[0].found.sum()),
         "standing_out_in_the_original": int(found[1].found.sum()),
         "testable": testable,
@@ -223,23 +222,23 @@ def _one_by_one(case: Case) -> tuple[Measurement | NotRun, dict[str, int]]:
 
 def _loss_scores(case: Case, model: str) -> Sides:
     if case.losses is not None:
-        return -case.losses[model]["forget"], -case.losses[model]["unseen"]
-    forget, unseen = (-per_example_loss(case.logits[model][role], case.targets[role]) for role in ("forget", "unseen"))
+        return -case.losses[model][FORGET], -case.losses[model][UNSEEN]
+    forget, unseen = (-per_example_loss(case.logits[model][role], case.targets[role]) for role in (FORGET, UNSEEN))
     return forget, unseen
 
 
 def _ranks(case: Case, scores: Sides) -> Sides:
     """Ranks of both sides' scores among the unseen images of the class."""
-    strata = {role: case.strata(role) for role in ("forget", "unseen")}
+    strata: dict[str, np.ndarray] = {role: case.strata(role) for role in (FORGET, UNSEEN)}
     forget, unseen = (
-        class_ranks(side, strata[role], scores[1], strata["unseen"]) for role, side in zip(strata, scores, strict=True)
+        class_ranks(side, strata[role], scores[1], strata[UNSEEN]) for role, side in zip(strata, scores, strict=True)
     )
     return forget, unseen
 
 
 def _entropies(case: Case) -> Sides:
     forget, unseen = (
-        answer_entropy(case.logits[AUDITED][role], multi_label=case.targets[role].dim() == 2) for role in ("forget", "unseen")
+        answer_entropy(case.logits[AUDITED][role], multi_label=case.targets[role].dim() == 2) for role in (FORGET, UNSEEN)
     )
     return forget, unseen
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 from scipy.stats import norm
@@ -40,6 +40,18 @@ class NotRun:
 
     why: str
     figure: float | None = None
+
+
+Found = dict[str, Measurement | NotRun]
+"""What was found, by criterion."""
+
+
+class Power(TypedDict):
+    """What a test could have detected: see `power`. Pairs are of ends, below and above; None where one is open."""
+
+    standard_error: float | None
+    fails_from: list[float | None]
+    passes_within: list[float | None] | None
 
 
 def measured(values: np.ndarray) -> Measurement:
@@ -95,7 +107,7 @@ def overall(verdicts: Mapping[str, Verdict], criteria: Mapping[str, Threshold]) 
     return "pass" if required and "inconclusive" not in required else "inconclusive"
 
 
-def power(found: Measurement, criterion: Threshold) -> dict[str, Any]:
+def power(found: Measurement, criterion: Threshold) -> Power:
     """What this test could have detected at this size: figures that fail, and that pass, in 80 of 100 cases.
 
     `fails_from`: beyond these, below and above; `passes_within`: None where the interval is too wide for any figure to

@@ -105,10 +105,9 @@ def figures_of(store: Store[CellRecord], task: EvaluatedTask, sets: Sets) -> dic
     if not path.is_file():
         targets: dict[str, torch.Tensor] = {role: getattr(sets, role).targets for role in SETS}
         try:
-            figures = rounded(model_figures(store.logits(task.key), targets))
+            write_json(path, rounded(model_figures(store.logits(task.key), targets)))
         except InputError as error:
-            figures = {"failed": str(error)}
-        write_json(path, figures)
+            write_json(path, {"failed": str(error)})
     return read_json(path)
 
 

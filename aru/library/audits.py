@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from aru.audit.audit_file import About, AuditRecord, CriterionRow
 from aru.audit.audited_model import AuditedModel
 from aru.audit.case import AUDITED, make_case
 from aru.audit.criteria import KNOWN
@@ -16,11 +17,12 @@ from aru.audit.levels import measure
 from aru.audit.quick import QUICK_SETS
 from aru.audit.record import audit_record
 from aru.audit.thresholds import check_level, find_thresholds, read_thresholds
+from aru.audit.verdicts import Verdict
 from aru.compute.device import Compute
 from aru.core.config import Config, DataConfig
 from aru.core.errors import InputError
 from aru.core.files import atomic_path, file_md5, write_json
-from aru.core.names import FORGET, ORIGINAL, RETRAINED, SETS, UNSEEN
+from aru.core.names import FORGET, ORIGINAL, RETAIN, RETRAINED, SETS, TEST, UNSEEN
 from aru.core.progress import Progress
 from aru.data.datasets import Bounds, Source
 from aru.data.images import Sets
@@ -38,15 +40,15 @@ from aru.train.tasks import Task, sample_losses
 class AuditVerdict:
     """What an audit found; `record` is what audit.json of a project holds (docs/audit.md)."""
 
-    record: Mapping[str, Any]
+    record: AuditRecord
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """The whole verdict: pass, inconclusive or fail."""
-        return str(self.record["verdict"])
+        return self.record["verdict"]
 
     @property
-    def criteria(self) -> Mapping[str, Mapping[str, Any]]:
+    def criteria(self) -> Mapping[str, CriterionRow]:
         """By name: figure, interval, limit and verdict of a criterion, or in `not_run` why it was not tested."""
         return {row["name"]: row for row in self.record["criteria"]}
 
@@ -117,7 +119,7 @@ def audit(
     options = DataOptions(bounds, preprocessing, None, outputs, workers)
     networks = {AUDITED: model, ORIGINAL: original} | ({RETRAINED: retrained} if retrained and checked != "quick" else {})
     models = {str(which): adapted(network, options, raw=loss is not None) for which, network in networks.items()}
-    given = {"forget": forget, "retain": retain, "test": test, "unseen": unseen}
+    given: dict[str, Source] = {FORGET: forget, RETAIN: retain, TEST: test, UNSEEN: unseen}
     if loss is None:
         sets = read_sets(next(iter(models.values())), given, options)
         for one in models.values():
@@ -128,7 +130,7 @@ def audit(
     path = find_thresholds(Path.cwd())
     thresholds = read_thresholds(path, KNOWN)
     made_from = {f"{which} model, MD5": weights_md5(network) for which, network in networks.items()}
-    about = {"benchmark": "own data", "model": name, "made_from": made_from | {"thresholds, MD5": file_md5(path)}}
+    about: About = {"benchmark": "own data", "model": name, "made_from": made_from | {"thresholds, MD5": file_md5(path)}}
     with computing(device, precision) as compute, reporting(progress, callbacks) as report:
         roles = QUICK_SETS if checked == "quick" else SETS
         losses = None if loss is None else _losses(models, sets, task, compute)

@@ -138,7 +138,7 @@ def evaluate(
             name: {str(role): predict_set(one, getattr(sets, role), compute=compute, progress=report) for role in SETS}
             for name, one in models.items()
         }
-    content = summarise(
+    metrics = summarise(
         logits,
         {role: getattr(sets, role).targets for role in SETS},
         groups=groups,
@@ -148,7 +148,7 @@ def evaluate(
         seed=seed,
         resamples=resamples,
     )
-    return Figures(content, digests)
+    return Figures(metrics, digests)
 
 
 def _cell(figures: Figures, model: str, key: str) -> str:

@@ -7,7 +7,7 @@ model trained without these images, is what was not forgotten: no attack and no 
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -15,15 +15,32 @@ from torch import nn
 
 from aru.compute.device import Compute
 from aru.core.errors import InputError
+from aru.core.names import ORIGINAL, RETRAINED, UNLEARNED
 from aru.core.seeds import draw_seed
 from aru.data.images import ImageSet, Sets
-from aru.metrics.shares import RESAMPLES, shares
 from aru.metrics.utility import check_logits
+from aru.stats.shares import RESAMPLES, Share, shares
 from aru.train.loop import predict
 
 Classes = tuple[int, int]
 Train = Callable[[ImageSet], nn.Module]
 Unlearn = Callable[[nn.Module, Sets], nn.Module]
+
+
+class Residue(TypedDict):
+    """Of images of the two classes, by model: the share answered as the other class, and the share answered wrongly."""
+
+    confusion: dict[str, Share]
+    error: dict[str, Share]
+
+
+class InterclassResult(TypedDict):
+    """The two classes, how many images were swapped, and what confusion is left on forget and on test images."""
+
+    classes: list[int]
+    images: int
+    forget: Residue
+    test: Residue
 
 
 def interclass_test(
@@ -37,26 +54,36 @@ def interclass_test(
     subjects: np.ndarray | None = None,
     classes: Classes | None = None,
     resamples: int = RESAMPLES,
-) -> dict[str, Any]:
+) -> InterclassResult:
     """Plant a confusion, train on it, unlearn it, and count what is left on forget and test images.
 
     `train` makes a fresh model from a set, always by the same recipe and seed; `unlearn` is given the confused model and
     the sets with the swapped images as forget set. `classes`: None takes the two with the most training images.
 
     Result: `classes`, `images` (swapped ones), and role (`forget`, `test`) -> `confusion` and `error`, each model ->
-    share with interval over people and gap to `retrained` (`paired.shares`); the models are `original` (confused),
+    share with interval over people and gap to `retrained` (`aru.stats.shares`); the models are `original` (confused),
     `unlearned` and `retrained`. For `subjects`, `count` and errors see `confuse`.
     """
     pair = largest_classes(sets) if classes is None else classes
     confused = confuse(sets, pair, count, seed, subjects=subjects)
     original = train(confused.train)
-    models = {"original": original, "unlearned": unlearn(original, confused), "retrained": train(confused.retain)}
-    result: dict[str, Any] = {"classes": list(pair), "images": len(confused.forget)}
-    for role, data in (("forget", with_swapped_labels(confused.forget, pair)), ("test", confused.test)):
+    models: dict[str, nn.Module] = {
+        ORIGINAL: original,
+        UNLEARNED: unlearn(original, confused),
+        RETRAINED: train(confused.retain),
+    }
+
+    def residue(data: ImageSet) -> Residue:
         logits = {name: predict(model, data, compute=compute) for name, model in models.items()}
         people = None if subjects is None else subjects[data.rows]
-        result[role] = _figures(logits, data.targets, pair, people, seed=seed, resamples=resamples)
-    return result
+        return _residue(logits, data.targets, pair, people, seed=seed, resamples=resamples)
+
+    return {
+        "classes": list(pair),
+        "images": len(confused.forget),
+        "forget": residue(with_swapped_labels(confused.forget, pair)),
+        "test": residue(confused.test),
+    }
 
 
 def confuse(sets: Sets, classes: Classes, count: int, seed: int, *, subjects: np.ndarray | None = None) -> Sets:
@@ -121,7 +148,7 @@ def residual_confusion(
     return places.numpy(), swapped[places].numpy(), (said != truth)[places].numpy()
 
 
-def _figures(
+def _residue(
     logits: Mapping[str, torch.Tensor],
     truth: torch.Tensor,
     classes: Classes,
@@ -129,14 +156,15 @@ def _figures(
     *,
     seed: int,
     resamples: int,
-) -> dict[str, Any]:
+) -> Residue:
     found = {name: residual_confusion(answers, truth, classes) for name, answers in logits.items()}
     places = next(iter(found.values()))[0]
     drawn = None if people is None else people[places]
-    return {
-        figure: shares({name: columns[number] for name, columns in found.items()}, drawn, seed=seed, resamples=resamples)
-        for number, figure in ((1, "confusion"), (2, "error"))
-    }
+    confusion, error = (
+        shares({name: columns[number] for name, columns in found.items()}, drawn, seed=seed, resamples=resamples)
+        for number in (1, 2)
+    )
+    return {"confusion": confusion, "error": error}
 
 
 def _check(train: ImageSet, classes: Classes, count: int) -> None:

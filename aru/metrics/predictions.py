@@ -8,7 +8,7 @@ import torch
 
 from aru.core.errors import InputError
 from aru.core.files import load_tensors
-from aru.core.names import MODELS
+from aru.core.names import FORGET, MODELS, UNSEEN
 from aru.metrics.membership.matched import MatchedAttack, strata_of
 from aru.metrics.utility import per_example_loss
 
@@ -27,13 +27,13 @@ class Predictions:
     @property
     def comparable(self) -> bool:
         """Whether some class has both forget and unseen images."""
-        forget, unseen = (strata_of(self.targets[name]) for name in ("forget", "unseen"))
+        forget, unseen = (strata_of(self.targets[name]) for name in (FORGET, UNSEEN))
         return bool(np.intersect1d(forget, unseen).size)
 
     def matched_attack(self, model: str) -> MatchedAttack:
         """The class-matched loss attack on one model."""
-        forget, unseen = (strata_of(self.targets[name]) for name in ("forget", "unseen"))
-        return MatchedAttack(self.losses(model, "forget"), forget, self.losses(model, "unseen"), unseen)
+        forget, unseen = (strata_of(self.targets[name]) for name in (FORGET, UNSEEN))
+        return MatchedAttack(self.losses(model, FORGET), forget, self.losses(model, UNSEEN), unseen)
 
 
 def read_predictions(path: Path) -> Predictions:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from aru.core.names import FORGET, UNSEEN
 from aru.metrics.membership.benchmark_attack import SPLITS, forgetting_score, nomus
 from aru.metrics.membership.logistic import AttackSplits
 from aru.metrics.membership.matched import FIGURES, MatchedAttack, strata_of
@@ -47,11 +48,11 @@ def resample(
 
     The benchmark's attack and NoMUS have `MIA_RESAMPLES` of them at most, the first ones.
     """
-    losses = {
-        model: {name: per_example_loss(sets[name], targets[name]) for name in ("forget", "unseen")}
+    losses: dict[str, dict[str, np.ndarray]] = {
+        model: {name: per_example_loss(sets[name], targets[name]) for name in (FORGET, UNSEEN)}
         for model, sets in logits.items()
     }
-    strata = {name: strata_of(targets[name]) for name in ("forget", "unseen")}
+    strata: dict[str, np.ndarray] = {name: strata_of(targets[name]) for name in (FORGET, UNSEEN)}
     accuracies = resampled_benchmark_attack(losses, draws)
     result = {}
     for model, sets in logits.items():
@@ -97,21 +98,21 @@ def _utility(logits: Mapping[str, torch.Tensor], targets: Mapping[str, torch.Ten
 def resampled_benchmark_attack(losses: Mapping[str, Mapping[str, np.ndarray]], draws: Draws) -> dict[str, np.ndarray]:
     """Accuracy of the benchmark's attack on every model, in the first resamples."""
     accuracies: dict[str, list[float]] = {model: [] for model in losses}
-    if min(draws[name].shape[1] for name in ("forget", "unseen")) < SPLITS:  # a draw may have more, the sets have no figure
-        return {model: np.full(len(draws["forget"][:MIA_RESAMPLES]), np.nan) for model in losses}
-    for counts in zip(draws["forget"][:MIA_RESAMPLES], draws["unseen"][:MIA_RESAMPLES], strict=True):
+    if min(draws[name].shape[1] for name in (FORGET, UNSEEN)) < SPLITS:  # a draw may have more, the sets have no figure
+        return {model: np.full(len(draws[FORGET][:MIA_RESAMPLES]), np.nan) for model in losses}
+    for counts in zip(draws[FORGET][:MIA_RESAMPLES], draws[UNSEEN][:MIA_RESAMPLES], strict=True):
         forget, unseen = (np.repeat(np.arange(len(count)), count.astype(np.int64)) for count in counts)
         # A draw of few people with few photos may be too small to split; it counts as no figure.
         splits = AttackSplits(len(forget), len(unseen)) if min(len(forget), len(unseen)) >= SPLITS else None
         for model, sets in losses.items():
-            found = splits.accuracy(sets["forget"][forget], sets["unseen"][unseen]) if splits else np.nan
+            found = splits.accuracy(sets[FORGET][forget], sets[UNSEEN][unseen]) if splits else np.nan
             accuracies[model].append(found)
     return {model: np.array(values) for model, values in accuracies.items()}
 
 
 def resampled_matched_attack(losses: Mapping[str, np.ndarray], strata: Mapping[str, np.ndarray], draws: Draws) -> Resampled:
-    if not np.intersect1d(strata["forget"], strata["unseen"]).size:
-        return {f"mia_matched/{key}": np.full(len(draws["forget"]), np.nan) for key in FIGURES}
-    attack = MatchedAttack(losses["forget"], strata["forget"], losses["unseen"], strata["unseen"])
-    found = [attack.figures(*counts) for counts in zip(draws["forget"], draws["unseen"], strict=True)]
+    if not np.intersect1d(strata[FORGET], strata[UNSEEN]).size:
+        return {f"mia_matched/{key}": np.full(len(draws[FORGET]), np.nan) for key in FIGURES}
+    attack = MatchedAttack(losses[FORGET], strata[FORGET], losses[UNSEEN], strata[UNSEEN])
+    found = [attack.figures(*counts) for counts in zip(draws[FORGET], draws[UNSEEN], strict=True)]
     return {f"mia_matched/{key}": np.array([getattr(one, key) for one in found]) for key in FIGURES}

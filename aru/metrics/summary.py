@@ -1,18 +1,18 @@
 """Everything that is said about a run in figures: metrics.json, from logits and targets alone."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 import torch
 
 from aru.core.errors import InputError
-from aru.core.names import RETRAINED, SETS
+from aru.core.names import FORGET, RETRAINED, SETS, UNSEEN
 from aru.metrics.membership.benchmark_attack import SPLITS, benchmark_mia, forgetting_score, nomus
 from aru.metrics.membership.matched import FIGURES, MatchedAttack, strata_of
 from aru.metrics.reference import reference_figures
 from aru.metrics.resampling import MIA_RESAMPLES, draw_sets, intervals, resample
-from aru.metrics.utility import per_class, per_example_loss, utility
+from aru.metrics.utility import ClassFigures, per_class, per_example_loss, utility
 
 BENCHMARK_ATTACK = ("mia/accuracy", "mia/forgetting_score", "nomus")
 MATCHED = tuple(f"mia_matched/{key}" for key in FIGURES)
@@ -20,6 +20,27 @@ DECIMALS = 6
 
 Logits = Mapping[str, Mapping[str, torch.Tensor]]
 Targets = Mapping[str, torch.Tensor]
+Figures = dict[str, float | None]
+"""Of one model by key; None where the sets are too small for one."""
+
+Content = TypeVar("Content")
+
+
+class Metrics(TypedDict):
+    """The content of metrics.json: see `summarise`."""
+
+    benchmark: str
+    protocol: str
+    task: str
+    seed: int
+    counts: dict[str, int]
+    people: dict[str, int]
+    models: dict[str, Figures]
+    not_measured: dict[str, str]
+    gaps: dict[str, Figures]
+    intervals: dict[str, dict[str, list[float] | None]]
+    per_class: dict[str, dict[str, ClassFigures]]
+    reference: Figures
 
 
 def summarise(
@@ -32,7 +53,7 @@ def summarise(
     task: str,
     seed: int,
     resamples: int,
-) -> dict[str, Any]:
+) -> Metrics:
     """The content of metrics.json.
 
     Shape: logits[model][set] (M, C) and targets[set] (M,) or (M, L), for the sets forget, retain, test and
@@ -44,31 +65,30 @@ def summarise(
     models = {model: model_figures(sets, targets) for model, sets in logits.items()}
     draws = draw_sets({name: targets[name] for name in SETS}, groups, resamples=resamples, seed=seed)
     resampled = resample(logits, targets, draws)
-    reference = reference_figures(strata_of(targets["forget"]), strata_of(targets["unseen"]))
-    return rounded(
-        {
-            "benchmark": benchmark,
-            "protocol": protocol,
-            "task": task,
-            "seed": seed,
-            "counts": {name: len(targets[name]) for name in SETS},
-            "people": {name: len(np.unique(groups[name])) if groups else len(targets[name]) for name in SETS},
-            "models": models,
-            "not_measured": not_measured(targets),
-            "gaps": gaps_to_retrained(models),
-            "intervals": reaching_figures(intervals(resampled, reference=RETRAINED), models, gaps_to_retrained(models)),
-            "per_class": _per_class(logits, targets),
-            "reference": reference | {"resamples": resamples, "mia_resamples": min(resamples, MIA_RESAMPLES)},
-        }
-    )
+    reference = reference_figures(strata_of(targets[FORGET]), strata_of(targets[UNSEEN]))
+    metrics: Metrics = {
+        "benchmark": benchmark,
+        "protocol": protocol,
+        "task": task,
+        "seed": seed,
+        "counts": {name: len(targets[name]) for name in SETS},
+        "people": {name: len(np.unique(groups[name])) if groups else len(targets[name]) for name in SETS},
+        "models": models,
+        "not_measured": not_measured(targets),
+        "gaps": gaps_to_retrained(models),
+        "intervals": reaching_figures(intervals(resampled, reference=RETRAINED), models, gaps_to_retrained(models)),
+        "per_class": _per_class(logits, targets),
+        "reference": reference | {"resamples": resamples, "mia_resamples": min(resamples, MIA_RESAMPLES)},
+    }
+    return rounded(metrics)
 
 
-def model_figures(logits: Mapping[str, torch.Tensor], targets: Targets) -> dict[str, float | None]:
+def model_figures(logits: Mapping[str, torch.Tensor], targets: Targets) -> Figures:
     """Utility on the four sets, the benchmark's attack and the class-matched one, of one model; see `not_measured`."""
     measured = {f"{name}/{key}": value for name in SETS for key, value in utility(logits[name], targets[name]).items()}
-    figures: dict[str, float | None] = dict(measured)
+    figures: Figures = dict(measured)
     missing = not_measured(targets)
-    forget, unseen = (per_example_loss(logits[name], targets[name]) for name in ("forget", "unseen"))
+    forget, unseen = (per_example_loss(logits[name], targets[name]) for name in (FORGET, UNSEEN))
     figures |= (
         dict.fromkeys(BENCHMARK_ATTACK)
         if missing.keys() & set(BENCHMARK_ATTACK)
@@ -76,20 +96,20 @@ def model_figures(logits: Mapping[str, torch.Tensor], targets: Targets) -> dict[
     )
     if missing.keys() & set(MATCHED):
         return figures | dict.fromkeys(MATCHED)
-    matched = MatchedAttack(forget, strata_of(targets["forget"]), unseen, strata_of(targets["unseen"])).figures()
+    matched = MatchedAttack(forget, strata_of(targets[FORGET]), unseen, strata_of(targets[UNSEEN])).figures()
     return figures | {f"mia_matched/{key}": getattr(matched, key) for key in FIGURES}
 
 
 def not_measured(targets: Targets) -> dict[str, str]:
     """The figures of `model_figures` that these sets are too small for -> why."""
-    forget, unseen = (len(targets[name]) for name in ("forget", "unseen"))
+    forget, unseen = (len(targets[name]) for name in (FORGET, UNSEEN))
     found: dict[str, str] = {}
     if min(forget, unseen) < SPLITS:
         found |= dict.fromkeys(
             BENCHMARK_ATTACK,
             f"the benchmark's attack needs {SPLITS} forget and {SPLITS} unseen images; there are {forget} and {unseen}",
         )
-    if not np.intersect1d(strata_of(targets["forget"]), strata_of(targets["unseen"])).size:
+    if not np.intersect1d(strata_of(targets[FORGET]), strata_of(targets[UNSEEN])).size:
         found |= dict.fromkeys(MATCHED, "no unseen image is of a class that forget images have")
     return found
 
@@ -99,12 +119,17 @@ def _benchmark_attack(forget: np.ndarray, unseen: np.ndarray, accuracy: float) -
     return dict(zip(BENCHMARK_ATTACK, (mia, forgetting_score(mia), nomus(accuracy, mia)), strict=True))
 
 
-def rounded(content: Any) -> Any:
+def rounded(content: Content) -> Content:
     """The same structure, every float rounded, so that the last bits of a sum do not change the file."""
+    result: Content = _rounded(content)
+    return result
+
+
+def _rounded(content: Any) -> Any:
     if isinstance(content, dict):
-        return {key: rounded(value) for key, value in content.items()}
+        return {key: _rounded(value) for key, value in content.items()}
     if isinstance(content, list):
-        return [rounded(value) for value in content]
+        return [_rounded(value) for value in content]
     return round(content, DECIMALS) + 0.0 if isinstance(content, float) else content
 
 
@@ -116,7 +141,7 @@ def _check_sets(logits: Logits, targets: Targets) -> None:
             raise InputError(f"{where} lack the set {missing[0]!r}: {', '.join(SETS)} are needed")
 
 
-def gaps_to_retrained(models: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[str, float | None]]:
+def gaps_to_retrained(models: Mapping[str, Mapping[str, float | None]]) -> dict[str, Figures]:
     """Every figure minus the retrained model's."""
     reference = models.get(RETRAINED)
     if reference is None:
@@ -150,5 +175,5 @@ def reaching_figures(
     return result
 
 
-def _per_class(logits: Logits, targets: Targets) -> dict[str, dict[str, dict[str, Any]]]:
+def _per_class(logits: Logits, targets: Targets) -> dict[str, dict[str, ClassFigures]]:
     return {model: {name: per_class(sets[name], targets[name]) for name in SETS} for model, sets in logits.items()}

@@ -5,6 +5,7 @@ counts).
 """
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -25,6 +26,13 @@ class UtilityColumns:
     means: dict[str, np.ndarray]
     cells: np.ndarray
     hits: np.ndarray
+
+
+class ClassFigures(TypedDict):
+    """By class, or by label for multi-label targets: accuracy, None without images, and the number of images."""
+
+    accuracy: list[float | None]
+    count: list[int]
 
 
 def per_example_loss(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
@@ -81,8 +89,8 @@ def utility(logits: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
     return {name: float(values[0]) for name, values in figures.items()}
 
 
-def per_class(logits: torch.Tensor, targets: torch.Tensor) -> dict[str, list[float | None] | list[int]]:
-    """Accuracy and number of images by class (by label for multi-label targets); None without images."""
+def per_class(logits: torch.Tensor, targets: torch.Tensor) -> ClassFigures:
+    """Accuracy and number of images by class (by label for multi-label targets)."""
     columns = utility_columns(logits, targets)
     axis = (0, 2) if targets.dim() == 2 else (0, 1)
     count, right = columns.cells.sum(axis=axis), columns.hits.sum(axis=axis)

@@ -5,11 +5,20 @@ who. Every model sees the same draws, which makes the intervals of differences b
 paired ones.
 """
 
+from typing import TypedDict
+
 import numpy as np
 
 from aru.core.errors import InputError
 
 LEVEL = 0.95
+
+
+class Estimate(TypedDict):
+    """A figure, and its interval at `LEVEL` over people; None where no resample has a value."""
+
+    figure: float
+    interval: list[float] | None
 
 
 def draw_counts(size: int, groups: np.ndarray | None, *, resamples: int, rng: np.random.Generator) -> np.ndarray:

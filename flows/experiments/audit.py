@@ -3,11 +3,11 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from aru.audit.audit_file import AuditRecord
 from aru.audit.compared_models import Cell, find_cell
 from aru.audit.project_models import model_path
 from aru.audit.thresholds import check_interclass, check_level
@@ -31,7 +31,7 @@ from flows.tracking import audit_runs, registry, store
 class Audited:
     """What an audit leaves behind."""
 
-    record: dict[str, Any]
+    record: AuditRecord
     folder: Path
     run_id: str
 

@@ -1,11 +1,10 @@
 """What an audit by itself leaves in MLflow: a run of its own, with figures, verdict and page under `audit/`."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mlflow import MlflowClient
 
+from aru.audit.audit_file import AuditRecord
 from aru.core.files import json_text
 from aru.reporting.audit.page import audit_page
 from flows.project.pseudonyms import load_pseudonyms
@@ -15,7 +14,7 @@ from flows.tracking.command_runs import command_run, open_experiment
 from flows.tracking.runs import NOTE
 
 
-def track(root: Path, benchmark: str, record: Mapping[str, Any], *, weights: str) -> str:
+def track(root: Path, benchmark: str, record: AuditRecord, *, weights: str) -> str:
     """Log an audit into the benchmark's experiment; returns the run's id."""
     client, experiment = open_experiment(root, benchmark)
     tags = {
@@ -34,13 +33,13 @@ def track(root: Path, benchmark: str, record: Mapping[str, Any], *, weights: str
     return run.info.run_id
 
 
-def log_pages(client: MlflowClient, run_id: str, record: Mapping[str, Any]) -> None:
+def log_pages(client: MlflowClient, run_id: str, record: AuditRecord) -> None:
     """audit.json and audit.html of a record, in which people have pseudonyms by now."""
     client.log_text(run_id, json_text(record), "audit/audit.json")
     client.log_text(run_id, audit_page(record), "audit/audit.html")
 
 
-def _note(record: Mapping[str, Any]) -> str:
+def _note(record: AuditRecord) -> str:
     rows = [f"| {row['name']} | {row['figure']:.3f} | {row['verdict']} |" for row in record["criteria"] if row["verdict"]]
     left = [row["name"] for row in record["criteria"] if not row["verdict"]]
     lines = [

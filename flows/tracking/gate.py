@@ -1,10 +1,8 @@
 """The gate before the registry: which alias a version gets by its audit and the stated policy."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from mlflow import MlflowClient
 
+from aru.audit.audit_file import AuditRecord
 from aru.core.config import Release
 from flows.tracking.audit_tags import audit_tags, undecided_criteria
 
@@ -18,7 +16,7 @@ def passes(verdict: str, release: Release) -> bool:
     return verdict == "pass" or (verdict == "inconclusive" and release == "not-failed")
 
 
-def assign_alias(client: MlflowClient, name: str, version: str, audit: Mapping[str, Any], release: Release) -> None:
+def assign_alias(client: MlflowClient, name: str, version: str, audit: AuditRecord, release: Release) -> None:
     """Give the version the alias `candidate`, or else `challenger`, take the other from it, and tag it with its audit.
 
     A version that is held back has a tag `candidate` that says why. Nothing is written that the registry holds already.
@@ -41,7 +39,7 @@ def assign_alias(client: MlflowClient, name: str, version: str, audit: Mapping[s
         client.set_registered_model_alias(name, alias, version)
 
 
-def reason(audit: Mapping[str, Any], release: Release) -> str:
+def reason(audit: AuditRecord, release: Release) -> str:
     """Why a version is held back, in a few words."""
     tags = audit_tags(audit)
     if "audit.failed" in tags:

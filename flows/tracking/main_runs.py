@@ -9,6 +9,7 @@ from typing import Any
 
 from mlflow.entities import Metric, Run
 
+from aru.audit.audit_file import AuditRecord
 from aru.core.files import file_md5, json_text, read_json
 from aru.core.folders import FOLDERS
 from aru.core.names import MODELS, ORIGINAL, RETRAINED, UNLEARNED
@@ -118,7 +119,7 @@ def log_models(root: Path, run_id: str, *, metrics: Mapping[str, Any]) -> None:
         client.set_tag(run_id, key, value)
 
 
-def log_audit(root: Path, run_id: str, record: Mapping[str, Any]) -> None:
+def log_audit(root: Path, run_id: str, record: AuditRecord) -> None:
     """The audit's figures as `audit/NAME`, and its verdict and level as tags; the page is among the artifacts."""
     log_verdict(store.client(root), run_id, record)
 

@@ -7,6 +7,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, Run
 
+from aru.audit.audit_file import AuditRecord
 from flows.tracking import lineage, runs
 from flows.tracking.audit_tags import audit_metrics, audit_tags
 from flows.tracking.links import models_filter
@@ -50,7 +51,7 @@ def log_model_run(
         runs.log(client, run, params={"model": model}, metrics=runs.points(run, figures, data=data) + curves)
 
 
-def log_verdict(client: MlflowClient, run_id: str, record: Mapping[str, Any]) -> None:
+def log_verdict(client: MlflowClient, run_id: str, record: AuditRecord) -> None:
     """The audit's figures as `audit/NAME`, and its verdict and level as tags."""
     run = client.get_run(run_id)
     runs.log(client, run, metrics=runs.points(run, audit_metrics(record)))

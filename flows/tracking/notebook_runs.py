@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from aru.audit.audit_file import AuditRecord
 from aru.audit.case import AUDITED
 from aru.core.config import Release
 from aru.core.errors import InputError
@@ -23,6 +24,7 @@ from aru.library.evaluation import Figures
 from aru.library.saved import WEIGHTS, save_weights, weights_md5
 from aru.library.unlearning import Unlearning
 from aru.methods.chosen import flat
+from aru.metrics.people.exposure import ExposedPerson
 from aru.nets.adapted import Adapted, adapt
 from flows.project.pseudonyms import Pseudonyms, pseudonym_key
 from flows.tracking import audit_runs, registry, runs, store
@@ -226,10 +228,10 @@ def _params(result: Unlearning) -> dict[str, Any]:
     return own | {"method": result.method, "runtime": runtime}
 
 
-def _discreet(root: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+def _discreet(root: Path, record: AuditRecord) -> AuditRecord:
     """A verdict's record with pseudonyms for the people whom it names."""
     names, people = Pseudonyms(pseudonym_key(root), ()), record["details"]["people"]
-    exposed = [{**one, "id": names.of(one["id"])} for one in people["most_exposed"]]
+    exposed: list[ExposedPerson] = [{**one, "id": names.of(one["id"])} for one in people["most_exposed"]]
     return {**record, "details": {**record["details"], "people": {**people, "most_exposed": exposed}}}
 
 

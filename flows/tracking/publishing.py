@@ -10,6 +10,7 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
+from aru.audit.audit_file import AuditRecord
 from aru.core.config import load_config
 from aru.core.files import read_json
 from aru.methods.chosen import settings_of
@@ -94,7 +95,7 @@ def track(root: Path, benchmark: str, results: list[StageResult], name: str, sta
     return Published(run_id, model, version, audit["verdict"], tracking.aliases(root, model, version), new=True)
 
 
-def read_audit(root: Path, benchmark: str) -> dict[str, Any]:
+def read_audit(root: Path, benchmark: str) -> AuditRecord:
     """The record that the stage `audit` wrote."""
     return read_json(root / "work" / benchmark / "audit" / "audit.json")
 

@@ -16,6 +16,7 @@ from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, R
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from aru.audit.audit_file import AuditRecord
 from aru.core.config import Config, Release
 from aru.core.errors import InputError
 from aru.core.files import file_md5
@@ -84,7 +85,7 @@ def register(
     work: Path,
     metrics: Mapping[str, Any],
     config: Config,
-    audit: Mapping[str, Any],
+    audit: AuditRecord,
 ) -> tuple[str, str]:
     """Register a flow's unlearned model (`register_entry`); returns (name, version)."""
     name, work = model_name(benchmark), Path(work)
@@ -104,7 +105,7 @@ def register(
     return name, register_entry(root, run_id, entry, audit=audit, release=config.audit.release)
 
 
-def register_entry(root: Path, run_id: str, entry: Entry, *, audit: Mapping[str, Any], release: Release) -> str:
+def register_entry(root: Path, run_id: str, entry: Entry, *, audit: AuditRecord, release: Release) -> str:
     """Register an unlearned model and let it through the gate (`flows.tracking.gate`); returns the version.
 
     Weights that are a version already are not registered again: the alias moves to that version. Files of it that were
@@ -127,7 +128,7 @@ def register_entry(root: Path, run_id: str, entry: Entry, *, audit: Mapping[str,
     return version
 
 
-def assign_alias(root: Path, name: str, version: str, *, config: Config, audit: Mapping[str, Any]) -> None:
+def assign_alias(root: Path, name: str, version: str, *, config: Config, audit: AuditRecord) -> None:
     """Let a version that is registered already through the gate again: it may be the one to which a rollback returns."""
     client = store.client(root)
     gate.assign_alias(client, name, version, audit, config.audit.release)

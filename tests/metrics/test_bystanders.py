@@ -107,17 +107,17 @@ def test_means_by_group_are_those_of_repeated_people() -> None:
 def test_figures_are_those_of_the_groups_images() -> None:
     manifest = toy_manifest()
     logits = {"original": answers(manifest, 0), "unlearned": answers(manifest, 1, steps=1), "retrained": answers(manifest, 2)}
-    told, ages = audit(manifest, logits), manifest["age"][manifest["role"] == "retain"].to_numpy()
-    assert told["groups"]["all"]["people"] == 60 and told["groups"]["families"]["people"] == 8
-    assert told["groups"]["age=3"]["images"] == 8 and told["images_of_forgotten_people"] == 0
+    found, ages = audit(manifest, logits), manifest["age"][manifest["role"] == "retain"].to_numpy()
+    assert found["groups"]["all"]["people"] == 60 and found["groups"]["families"]["people"] == 8
+    assert found["groups"]["age=3"]["images"] == 8 and found["images_of_forgotten_people"] == 0
     for model, sets in logits.items():
         expected = utility(sets["retain"][ages == 1], targets_of(manifest)["retain"][ages == 1])
-        assert {key: told["groups"]["age=1"][model][key] for key in ("accuracy", "loss")} == pytest.approx(
+        assert {key: found["groups"]["age=1"]["models"][model][key] for key in ("accuracy", "loss")} == pytest.approx(
             {key: expected[key] for key in ("accuracy", "loss")}
         )
-    change = told["groups"]["age=1"]["unlearned"]["loss"] - told["groups"]["age=1"]["original"]["loss"]
-    assert told["differences"]["original"]["loss"]["age=1"]["difference"] == pytest.approx(change)
-    assert json.loads(json.dumps(told)) == told
+    change = found["groups"]["age=1"]["models"]["unlearned"]["loss"] - found["groups"]["age=1"]["models"]["original"]["loss"]
+    assert found["differences"]["original"]["loss"]["age=1"]["difference"] == pytest.approx(change)
+    assert json.loads(json.dumps(found)) == found
 
 
 @pytest.mark.parametrize("planted", ["age=2", "families", "male=1"])
@@ -130,9 +130,9 @@ def test_the_group_that_was_hurt_is_named(planted: str) -> None:
         "retrained": answers(manifest, 1, steps=0.2),
         "unlearned": answers(manifest, 2, steps=0.2, hurt=hurt[planted].to_numpy()),
     }
-    told = audit(manifest, logits)
+    found = audit(manifest, logits)
     for reference in ("original", "retrained"):
-        worst = told["worst"][reference]
+        worst = found["worst"][reference]
         assert worst["accuracy"]["group"] == worst["loss"]["group"] == planted
         assert worst["accuracy"]["excludes_zero"] and worst["loss"]["excludes_zero"]
         assert worst["accuracy"]["difference"] < -0.2 and worst["accuracy"]["interval"][1] < 0
@@ -150,20 +150,20 @@ def test_nobody_is_accused_under_the_null_more_often_than_stated() -> None:
 
 def test_the_same_model_hurts_nobody() -> None:
     manifest = toy_manifest()
-    told = audit(manifest, {"original": answers(manifest, 0), "unlearned": answers(manifest, 0)})
-    assert told["worst"] == {"original": {"accuracy": None, "loss": None}}
-    assert told["exposure"]["rise"]["original"]["all"] == {"difference": 0.0, "interval": [0.0, 0.0], "raised": False}
+    found = audit(manifest, {"original": answers(manifest, 0), "unlearned": answers(manifest, 0)})
+    assert found["worst"] == {"original": {"accuracy": None, "loss": None}}
+    assert found["exposure"]["rise"]["original"]["all"] == {"difference": 0.0, "interval": [0.0, 0.0], "raised": False}
 
 
 def test_few_people_are_counted_but_not_ranked() -> None:
     manifest = toy_manifest()
     hurt = (manifest["age"] == 3).to_numpy()
     logits = {"original": answers(manifest, 0), "unlearned": answers(manifest, 1, steps=0.2, hurt=hurt)}
-    told = audit(manifest, logits)
-    assert told["groups"]["age=3"]["people"] == 2 < told["minimum_people"]
-    rare = told["differences"]["original"]["accuracy"]["age=3"]
+    found = audit(manifest, logits)
+    assert found["groups"]["age=3"]["people"] == 2 < found["minimum_people"]
+    rare = found["differences"]["original"]["accuracy"]["age=3"]
     assert rare["difference"] < -0.5 and rare["interval"] is None
-    assert told["worst"]["original"]["accuracy"] is None or told["worst"]["original"]["accuracy"]["group"] != "age=3"
+    assert found["worst"]["original"]["accuracy"] is None or found["worst"]["original"]["accuracy"]["group"] != "age=3"
     assert audit(manifest, logits, minimum_people=2)["worst"]["original"]["accuracy"]["group"] == "age=3"
 
 
@@ -224,9 +224,9 @@ def test_several_labels_at_once() -> None:
     logits = {
         model: {role: torch.randn(target.shape) for role, target in targets.items()} for model in ("unlearned", "retrained")
     }
-    told = bystanders(logits, targets, manifest, resamples=50, seed=0)
-    assert 0.2 < told["groups"]["male=1"]["unlearned"]["accuracy"] < 0.8
-    assert 0.3 < told["exposure"]["auc"]["unlearned"]["all"] < 0.7
+    found = bystanders(logits, targets, manifest, resamples=50, seed=0)
+    assert 0.2 < found["groups"]["male=1"]["models"]["unlearned"]["accuracy"] < 0.8
+    assert 0.3 < found["exposure"]["auc"]["unlearned"]["all"] < 0.7
 
 
 @pytest.mark.parametrize(

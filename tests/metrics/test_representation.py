@@ -13,9 +13,9 @@ from aru.core.errors import InputError
 from aru.metrics.representation.activations import activations, block_layers, penultimate, pooled
 from aru.metrics.representation.cka import linear_cka, representation
 from aru.metrics.representation.probing import probe_identity, probe_label, probing
-from aru.metrics.shares import shares
 from aru.nets.adapted import adapt
 from aru.nets.models import build
+from aru.stats.shares import shares
 from tests.helpers.toys import CPU, image_set, sets, small_net
 from tests.helpers.untouched import state, untouched
 

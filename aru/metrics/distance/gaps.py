@@ -6,22 +6,31 @@ the retrained stands beside the same distance between two retrained ones: nothin
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from aru.core.errors import InputError
-from aru.core.names import SETS
+from aru.core.names import FORGET, RETAIN, SETS, UNSEEN
 from aru.metrics.resampling import draw_sets
 from aru.metrics.utility import check_logits, per_example_loss, utility_columns
-from aru.stats.intervals import interval
+from aru.stats.intervals import Estimate, interval
 
 GAPS = ("forget/accuracy", "retain/accuracy", "test/accuracy", "forget/mia_rate")
 
 Logits = Mapping[str, torch.Tensor]
 Figures = dict[str, np.ndarray]  # name -> (1 + resamples,), the figure itself first
+
+
+class Distances(TypedDict):
+    """Figures by name: of the unlearned model, of pairs of retrained models, and the difference of the two."""
+
+    retrained_models: int
+    unlearned: dict[str, Estimate]
+    between_retrained: dict[str, Estimate] | None
+    beyond_retrained: dict[str, Estimate] | None
 
 
 def distance(
@@ -32,7 +41,7 @@ def distance(
     groups: Mapping[str, np.ndarray] | None,
     resamples: int,
     seed: int,
-) -> dict[str, Any]:
+) -> Distances:
     """Distances of one unlearned model to the retrained models, averaged over them, with intervals over people.
 
     Shape: unlearned[set] and retrained[i][set] (M, C), targets[set] (M,), or (M, L) throughout, for forget, retain,
@@ -94,16 +103,16 @@ def mia_rate(losses: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]
     threshold of the best balanced accuracy in place of a support vector machine on one feature, and then asked about
     the forget images; `unseen` stands for the other images. Shape: losses[set] (M,), weights[set] (R, M); (R,).
     """
-    sample = np.concatenate((losses["retain"], losses["unseen"]))
+    sample = np.concatenate((losses[RETAIN], losses[UNSEEN]))
     order = np.argsort(sample, kind="stable")
     last = np.append(np.diff(sample[order]) > 0, True)  # a threshold parts different losses only
     cuts = np.append(-np.inf, sample[order][last])
-    rates = np.empty(len(weights["forget"]))
-    for row, counts in enumerate(zip(weights["retain"], weights["unseen"], weights["forget"], strict=True)):
+    rates = np.empty(len(weights[FORGET]))
+    for row, counts in enumerate(zip(weights[RETAIN], weights[UNSEEN], weights[FORGET], strict=True)):
         retain, unseen, forget = (count / count.sum() for count in counts)
         won = np.concatenate((retain, -unseen))[order].cumsum()[last]
         threshold = cuts[np.append(0, won).argmax()]
-        rates[row] = forget[losses["forget"] > threshold].sum()
+        rates[row] = forget[losses[FORGET] > threshold].sum()
     return rates
 
 
@@ -150,7 +159,7 @@ def _mean(figures: Iterable[Figures]) -> Figures:
     return {key: np.mean([one[key] for one in figures], axis=0) for key in figures[0]}
 
 
-def _with_intervals(figures: Figures) -> dict[str, dict[str, Any]]:
+def _with_intervals(figures: Figures) -> dict[str, Estimate]:
     return {key: {"figure": float(values[0]), "interval": interval(values[1:])} for key, values in figures.items()}
 
 

@@ -5,7 +5,7 @@ connectivity (Frankle et al. 2020, arXiv 1912.05671): models that share what the
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -25,7 +25,29 @@ POINTS = 11
 STATISTICS_IMAGES = 2048
 
 
-def weight_distance(model: nn.Module, origin: nn.Module) -> dict[str, Any]:
+class Distance(TypedDict):
+    """Of two sets of weights: |U - O|_2, and the same over |O|_2; None where O is all zero."""
+
+    distance: float
+    relative: float | None
+
+
+class WeightDistance(TypedDict):
+    """All weights together, and every module that has parameters of its own."""
+
+    total: Distance
+    layers: dict[str, Distance]
+
+
+class Barrier(TypedDict):
+    """Places between two models, the mean loss there by set, and its greatest rise above the straight line by set."""
+
+    t: list[float]
+    loss: dict[str, list[float]]
+    barrier: dict[str, float]
+
+
+def weight_distance(model: nn.Module, origin: nn.Module) -> WeightDistance:
     """`total`, and under `layers` for each module with own parameters: `distance` |U - O|_2 and `relative`, over |O|_2.
 
     Parameters alone count, no running statistics. `relative` is None where the origin's weights are all zero.
@@ -52,7 +74,7 @@ def linear_barrier(
     points: int = POINTS,
     statistics_images: int = STATISTICS_IMAGES,
     progress: Progress = silent,
-) -> dict[str, Any]:
+) -> Barrier:
     """Mean loss along (1 - t) one + t other, and how far it rises above the straight line between the ends' losses.
 
     At every point, the ends among them, BatchNorm's statistics are measured anew, on `statistics_images` retain images at
@@ -120,5 +142,5 @@ def _pairs(one: nn.Module, other: nn.Module) -> dict[str, tuple[torch.Tensor, to
     return {name: (first[name], second[name]) for name in first}
 
 
-def _distance(apart: float, norm: float) -> dict[str, float | None]:
+def _distance(apart: float, norm: float) -> Distance:
     return {"distance": apart**0.5, "relative": (apart / norm) ** 0.5 if norm > 0 else None}

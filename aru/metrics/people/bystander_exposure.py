@@ -1,13 +1,28 @@
 """Whether unlearning made it easier to tell that people who stayed are in the training data."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from aru.metrics.membership.matched import MatchedAttack
 from aru.stats.intervals import draw_counts
 from aru.stats.simultaneous import simultaneous_intervals
+
+
+class Rise(TypedDict):
+    """How much higher the AUC is than under a reference, with its interval, and whether that lies above 0."""
+
+    difference: float
+    interval: list[float]
+    raised: bool
+
+
+class BystanderExposure(TypedDict):
+    """AUC of the loss attack by model and group, and its rise by reference and group."""
+
+    auc: dict[str, dict[str, float]]
+    rise: dict[str, dict[str, Rise]]
 
 
 def exposure_figures(
@@ -21,7 +36,7 @@ def exposure_figures(
     references: tuple[str, ...],
     resamples: int,
     seed: int,
-) -> dict[str, Any]:
+) -> BystanderExposure:
     """Class-matched AUC of the loss attack on groups of retained people, by model, and the rise over each reference.
 
     Shape: retained[model] (B,) and unseen[model] (U,) losses; strata and people ((B,), (U,)), class and person of every
@@ -47,7 +62,7 @@ def exposure_figures(
     }
 
 
-def _rise(difference: np.ndarray, groups: list[str], people: np.ndarray) -> dict[str, dict[str, Any]]:
+def _rise(difference: np.ndarray, groups: list[str], people: np.ndarray) -> dict[str, Rise]:
     bounds = simultaneous_intervals(difference[0], difference[1:], people)
     return {
         name: {

@@ -5,28 +5,63 @@ falls.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 import torch
 
 from aru.core.errors import InputError
+from aru.core.names import ORIGINAL, RETAIN, RETRAINED, UNLEARNED, UNSEEN
 from aru.metrics.membership.matched import strata_of
-from aru.metrics.people.bystander_exposure import exposure_figures
+from aru.metrics.people.bystander_exposure import BystanderExposure, exposure_figures
 from aru.metrics.people.subgroups import ALL, FAMILIES, OTHERS, Bystanders, find_bystanders, group_means
 from aru.metrics.utility import per_example_loss, utility_columns
 from aru.stats.intervals import draw_counts
 from aru.stats.simultaneous import simultaneous_intervals
 
 MINIMUM_PEOPLE = 5
-MODEL = "unlearned"
-REFERENCES = ("retrained", "original")
+MODEL = UNLEARNED
+REFERENCES: tuple[str, ...] = (RETRAINED, ORIGINAL)
 WORSE = {"accuracy": -1, "loss": 1}
 """Figures, and the sign of a change for the worse."""
 
 Logits = Mapping[str, Mapping[str, torch.Tensor]]
 Targets = Mapping[str, torch.Tensor]
+
+
+class Group(TypedDict):
+    """A subgroup: its size, and model -> figure; None without images."""
+
+    people: int
+    images: int
+    models: dict[str, dict[str, float | None]]
+
+
+class Difference(TypedDict):
+    """Unlearned minus reference, and its interval; None for a group of too few people."""
+
+    difference: float | None
+    interval: list[float] | None
+
+
+class Worst(Difference):
+    """The subgroup that changed most for the worse."""
+
+    group: str
+    excludes_zero: bool
+
+
+class BystanderFigures(TypedDict):
+    """Who else was hurt, in figures: see `bystanders`."""
+
+    set: str
+    minimum_people: int
+    images_of_forgotten_people: int
+    groups: dict[str, Group]
+    differences: dict[str, dict[str, dict[str, Difference]]]
+    worst: dict[str, dict[str, Worst | None]]
+    exposure: BystanderExposure | None
 
 
 def bystanders(
@@ -36,9 +71,9 @@ def bystanders(
     *,
     resamples: int,
     seed: int,
-    role: str = "retain",
+    role: str = RETAIN,
     minimum_people: int = MINIMUM_PEOPLE,
-) -> dict[str, Any]:
+) -> BystanderFigures:
     """Accuracy and loss by subgroup and model, and how unlearned differs from retrained and from original.
 
     Shape: logits[model][set] (M, C) and targets[set] (M,), or (M, L), in the manifest's order, for the set `role` and,
@@ -77,8 +112,14 @@ def bystanders(
         "minimum_people": minimum_people,
         "images_of_forgotten_people": int((~found.kept).sum()),
         "groups": {
-            name: {"people": people[name], "images": int(chosen.sum())}
-            | {model: {key: _number(value[0, place]) for key, value in figures.items()} for model, figures in values.items()}
+            name: {
+                "people": people[name],
+                "images": int(chosen.sum()),
+                "models": {
+                    model: {key: _number(value[0, place]) for key, value in figures.items()}
+                    for model, figures in values.items()
+                },
+            }
             for place, (name, chosen) in enumerate(found.groups.items())
         },
         "differences": differences,
@@ -92,7 +133,7 @@ def bystanders(
     }
 
 
-def _differences(values: np.ndarray, people: Mapping[str, int], minimum_people: int) -> dict[str, dict[str, Any]]:
+def _differences(values: np.ndarray, people: Mapping[str, int], minimum_people: int) -> dict[str, Difference]:
     """Shape: values (1 + R, G). The interval is None for a group of too few people."""
     sizes = np.array(list(people.values()))
     ranked = np.flatnonzero(sizes >= minimum_people)
@@ -108,14 +149,16 @@ def _differences(values: np.ndarray, people: Mapping[str, int], minimum_people: 
     }
 
 
-def _worst(groups: Mapping[str, Mapping[str, Any]], sign: int) -> dict[str, Any] | None:
+def _worst(groups: Mapping[str, Difference], sign: int) -> Worst | None:
     """The subgroup, of enough people, with the largest change for the worse."""
-    changes = {name: sign * one["difference"] for name, one in groups.items() if one["interval"] and name not in (ALL, OTHERS)}
-    name = max(changes, key=changes.__getitem__, default=None)
-    if name is None or changes[name] <= 0:
-        return None
-    low, high = groups[name]["interval"]
-    return {"group": name, **groups[name], "excludes_zero": not low <= 0 <= high}
+    worst: Worst | None = None
+    largest = 0.0
+    for name, one in groups.items():
+        change, bounds = one["difference"], one["interval"]
+        if change is None or bounds is None or name in (ALL, OTHERS) or sign * change <= largest:
+            continue
+        largest, worst = sign * change, {"group": name, **one, "excludes_zero": not bounds[0] <= 0 <= bounds[1]}
+    return worst
 
 
 def _exposure(
@@ -127,17 +170,17 @@ def _exposure(
     references: tuple[str, ...],
     resamples: int,
     seed: int,
-) -> dict[str, Any]:
+) -> BystanderExposure:
     models = (MODEL, *references)
     retained, unseen = (
-        {model: per_example_loss(logits[model][role], targets[role]) for model in models} for role in ("retain", "unseen")
+        {model: per_example_loss(logits[model][role], targets[role]) for model in models} for role in (RETAIN, UNSEEN)
     )
-    strata = strata_of(targets["retain"])[found.kept], strata_of(targets["unseen"])
+    strata = strata_of(targets[RETAIN])[found.kept], strata_of(targets[UNSEEN])
     return exposure_figures(
         {model: losses[found.kept] for model, losses in retained.items()},
         unseen,
         strata,
-        (found.person, _subjects(manifest, "unseen")),
+        (found.person, _subjects(manifest, UNSEEN)),
         {name: chosen for name, chosen in exposed.items() if np.isin(strata[0][chosen], strata[1]).any()},
         model=MODEL,
         references=references,
@@ -162,7 +205,7 @@ def _check(
         raise InputError(f"the models given are {given}: {MODEL!r} and one or both of {', '.join(REFERENCES)} are needed")
     if minimum_people < 2:
         raise InputError(f"minimum_people is {minimum_people}: an interval over people needs two or more")
-    for name in ("retain", "unseen") if role == "retain" else (role,):
+    for name in (RETAIN, UNSEEN) if role == RETAIN else (role,):
         rows = int((manifest["role"] == name).sum())
         for where, sets in (("targets", targets), *((model, logits[model]) for model in (MODEL, *references))):
             if name not in sets or len(sets[name]) != rows:

@@ -9,7 +9,7 @@ they are independent. Copies of a photo are to be merged before.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 from scipy.special import gammaln
@@ -39,6 +39,17 @@ class PeopleScores:
     drawn: np.ndarray
 
 
+class ExposedPerson(TypedDict):
+    """One of the `most_exposed`."""
+
+    rank: int
+    id: str
+    score: float
+    maximum: float
+    photos: int
+    drawn: int
+
+
 def people_scores(
     forget: np.ndarray, forget_people: np.ndarray, unseen: np.ndarray, unseen_people: np.ndarray, *, seed: int
 ) -> tuple[PeopleScores, PeopleScores]:
@@ -61,16 +72,14 @@ def people_scores(
     return scores[0], scores[1]
 
 
-def most_exposed(
-    people: PeopleScores, *, count: int = 10, by: Literal["score", "maximum"] = "score"
-) -> list[dict[str, str | int | float]]:
+def most_exposed(people: PeopleScores, *, count: int = 10, by: Literal["score", "maximum"] = "score") -> list[ExposedPerson]:
     """The people with the highest scores: rank from 1, id, score, maximum, photos, drawn; ties by maximum, then by id.
 
     `by="maximum"` ranks by the most exposed photo of all instead: no draw can hide it, but a person with many photos
     stands high by chance alone, so the list names people to look at and proves nothing.
     """
     if count < 1 or by not in ("score", "maximum"):
-        raise InputError(f"{count} people were asked for by {by!r}: name 1 or more, by score or maximum")
+        raise InputError(f"{count} people by {by!r} are not a ranking: name 1 or more, by score or maximum")
     score = people.score if by == "score" else people.maximum
     order = np.lexsort((np.arange(len(people.ids)), -people.maximum, -score))[:count]
     return [

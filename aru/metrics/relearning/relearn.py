@@ -6,8 +6,8 @@ too. The times are compared by the anamnesis index (`anamnesis`).
 """
 
 from collections.abc import Mapping
-from itertools import islice, pairwise
-from typing import Any, Literal
+from itertools import count, islice, pairwise
+from typing import Literal, TypedDict
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -15,10 +15,11 @@ from torch import nn
 
 from aru.compute.device import Compute
 from aru.core.errors import InputError
+from aru.core.names import FORGET, RETRAINED
 from aru.core.progress import Progress, silent
 from aru.core.seeds import draw_seed, generator
 from aru.data.images import ImageSet, Sets
-from aru.metrics.relearning.anamnesis import anamnesis_index, relearn_time
+from aru.metrics.relearning.anamnesis import AnamnesisIndex, Bound, RelearnTime, anamnesis_index, relearn_time
 from aru.metrics.utility import utility_columns
 from aru.train.batches import endless
 from aru.train.descent import Step, StepConfig, descend, student
@@ -27,6 +28,38 @@ from aru.train.losses import task_loss
 from aru.train.optimizers import make_optimizer
 
 Curves = dict[str, list[float]]
+
+
+class TimeFigures(TypedDict):
+    """A `RelearnTime`, and the same as text."""
+
+    steps: int
+    reached: bool
+    text: str
+
+
+class IndexFigures(TypedDict):
+    """An `AnamnesisIndex`."""
+
+    value: float
+    bound: Bound
+
+
+class Relearned(TypedDict):
+    """What one way of training again brings back, each by part of the forget set: see `relearning`."""
+
+    steps: list[int]
+    curves: dict[str, Curves]
+    threshold: dict[str, float]
+    ain: dict[str, dict[str, IndexFigures]]
+    times: dict[str, dict[str, TimeFigures]]
+
+
+class Relearning(TypedDict):
+    """Training again on retain images, and on the images of a few forgotten people."""
+
+    retain: Relearned
+    few: Relearned
 
 
 class RelearnConfig(StepConfig):
@@ -57,10 +90,10 @@ def relearning(
     seed: int,
     compute: Compute,
     progress: Progress = silent,
-) -> dict[str, Any]:
+) -> Relearning:
     """Relearning curves and times of every model, both ways; AIN against the model named `retrained`, where there is one.
 
-    Copies are trained; the models are left as they were. Result: way (`retain`, `few`) -> `steps`; `curves`, model ->
+    Copies are trained; the models are left as they were. Result: `retain` and `few`, each -> `steps`; `curves`, model ->
     set -> accuracy at each step; `threshold`, set -> accuracy that counts as relearned; `times`, model -> set ->
     {steps, reached, text}; `ain`, model -> set -> {value, bound}. The sets are `forget` and, for `few`, `shown` and
     `other`, which part it.
@@ -71,23 +104,21 @@ def relearning(
     if np.shape(groups) != (len(sets.forget),):
         raise InputError(f"groups {np.shape(groups)} do not fit {len(sets.forget)} forget images: one an image is needed")
     shown = _shown(groups, config.share, seed=seed)
-    parts = {"forget": np.full(len(groups), True), "shown": shown, "other": ~shown}
+    parts = {FORGET: np.full(len(groups), True), "shown": shown, "other": ~shown}
     known = _accuracies(original, sets.forget, parts, compute=compute)
-    trainings = {
-        "retain": (sets.retain, ("forget",)),
-        "few": (sets.forget.take(np.flatnonzero(shown)), ("forget", "shown", "other")),
+    rounds = count(1)
+
+    def again(what: str, training: ImageSet, measured: Mapping[str, np.ndarray]) -> Relearned:
+        curves = {}
+        for name, model in models.items():
+            curves[name] = relearning_curves(model, training, sets.forget, measured, config, seed=seed, compute=compute)
+            progress(next(rounds), 2 * len(models), f"relearn on {what}, {name}")
+        return _compared(curves, {name: (1 - config.margin) * known[name] for name in measured}, config)
+
+    return {
+        "retain": again("retain", sets.retain, {FORGET: parts[FORGET]}),
+        "few": again("few", sets.forget.take(np.flatnonzero(shown)), parts),
     }
-    result: dict[str, Any] = {}
-    rounds = len(trainings) * len(models)
-    for way, (training, names) in trainings.items():
-        measured, curves = {name: parts[name] for name in names}, {}
-        for model in models:
-            curves[model] = relearning_curves(
-                models[model], training, sets.forget, measured, config, seed=seed, compute=compute
-            )
-            progress(len(result) * len(models) + len(curves), rounds, f"relearn on {way}, {model}")
-        result[way] = _compared(curves, {name: (1 - config.margin) * known[name] for name in names}, config)
-    return result
 
 
 def relearning_curves(
@@ -126,8 +157,8 @@ def _shown(groups: np.ndarray, share: float, *, seed: int) -> np.ndarray:
             "give the photo of every image instead of the person"
         )
     rng = np.random.default_rng(draw_seed(seed, "relearning/shown"))
-    count = min(len(names) - 1, max(1, round(share * len(names))))
-    shown = np.isin(groups, rng.choice(names, size=count, replace=False))
+    size = min(len(names) - 1, max(1, round(share * len(names))))
+    shown = np.isin(groups, rng.choice(names, size=size, replace=False))
     if shown.sum() < 2:
         raise InputError(
             f"share is {share}, which shows {int(shown.sum())} of {len(shown)} forget images: training needs 2 "
@@ -141,24 +172,30 @@ def _accuracies(model: nn.Module, forget: ImageSet, parts: Mapping[str, np.ndarr
     return {name: float(right[part].mean()) for name, part in parts.items()}
 
 
-def _compared(curves: Mapping[str, Curves], threshold: Mapping[str, float], config: RelearnConfig) -> dict[str, Any]:
+def _compared(curves: Mapping[str, Curves], threshold: Mapping[str, float], config: RelearnConfig) -> Relearned:
     times = {
         model: {name: relearn_time(values, config.measured, threshold[name]) for name, values in curve.items()}
         for model, curve in curves.items()
     }
     ain = {}
-    if "retrained" in times:
+    if RETRAINED in times:
         ain = {
-            model: {name: vars(anamnesis_index(time, times["retrained"][name])) for name, time in found.items()}
+            model: {name: _index_figures(anamnesis_index(time, times[RETRAINED][name])) for name, time in found.items()}
             for model, found in times.items()
-            if model != "retrained"
+            if model != RETRAINED
         }
     return {
         "steps": list(config.measured),
         "curves": dict(curves),
         "threshold": dict(threshold),
         "ain": ain,
-        "times": {
-            model: {name: vars(time) | {"text": str(time)} for name, time in found.items()} for model, found in times.items()
-        },
+        "times": {model: {name: _time_figures(time) for name, time in found.items()} for model, found in times.items()},
     }
+
+
+def _index_figures(index: AnamnesisIndex) -> IndexFigures:
+    return {"value": index.value, "bound": index.bound}
+
+
+def _time_figures(time: RelearnTime) -> TimeFigures:
+    return {"steps": time.steps, "reached": time.reached, "text": str(time)}

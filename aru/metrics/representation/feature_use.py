@@ -12,7 +12,7 @@ even: on what the answers rest is measured in `filtering`, and both are read tog
 
 from collections.abc import Mapping, Sequence
 from math import isqrt
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -25,14 +25,44 @@ from aru.core.seeds import draw_seed
 from aru.data.images import ImageSet
 from aru.metrics.representation.activations import activations
 from aru.metrics.representation.filtering import frequencies
-from aru.metrics.shares import RESAMPLES
 from aru.stats.intervals import draw_counts, interval
+from aru.stats.shares import RESAMPLES
 
 EDGES = (1 / 8, 1 / 4, 3 / 8)
 """Upper ends of all bands but the last, in cycles a pixel of the layer's own maps; the last has the corners, up to 0.71."""
 BANDS = len(EDGES) + 1
 ROUNDING = 1e-12
 """Share of an image's energy, its mean's among it, below which a coefficient is an error of float32."""
+
+
+class LayerUse(TypedDict):
+    """Share of a layer's power by band, None for a band that its maps do not hold, and how even they are."""
+
+    shares: list[float | None]
+    evenness: float | None
+
+
+class EvennessGap(TypedDict):
+    """Evenness of one model minus that of another, and its interval over people."""
+
+    gap: float | None
+    gap_interval: list[float] | None
+
+
+class ModelUse(TypedDict):
+    """One model: its layers, its evenness with the interval over people, and its gaps to the other models."""
+
+    layers: dict[str, LayerUse]
+    evenness: float | None
+    interval: list[float] | None
+    gaps: dict[str, EvennessGap]
+
+
+class FeatureUse(TypedDict):
+    """Upper ends of the bands in cycles a pixel (None: no end), and every model's use of them."""
+
+    bands: list[float | None]
+    models: dict[str, ModelUse]
 
 
 def feature_use(
@@ -44,7 +74,7 @@ def feature_use(
     subjects: np.ndarray | None = None,
     layers: Sequence[str] | None = None,
     resamples: int = RESAMPLES,
-) -> dict[str, Any]:
+) -> FeatureUse:
     """Spectra of every model's layers on `data`, and their evenness; the models are left as they were.
 
     Result: `bands`, upper ends in cycles a pixel (None: no end); `models`, model -> `layers`, layer -> `shares` of the
@@ -128,7 +158,7 @@ def _mean_evenness(powers: Mapping[str, np.ndarray], counts: np.ndarray) -> np.n
     return np.divide(total, there.sum(axis=0), out=np.full_like(total, np.nan), where=there.any(axis=0))
 
 
-def _figures(power: np.ndarray) -> dict[str, Any]:
+def _figures(power: np.ndarray) -> LayerUse:
     total = power.sum(axis=0)
     whole = np.nansum(total)
     return {

@@ -6,7 +6,7 @@ ideal discs in the Fourier plane (as in Yin et al. 2019, arXiv 1906.08988), so i
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ from torch import nn
 from aru.compute.device import Compute
 from aru.core.seeds import generator
 from aru.data.images import ImageSet
-from aru.metrics.shares import RESAMPLES, Share, shares
 from aru.metrics.utility import utility_columns
+from aru.stats.shares import RESAMPLES, Share, shares
 from aru.train.loop import predict_placed
 
 RADII = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
@@ -24,6 +24,18 @@ NOISES = (0.05, 0.1)  # standard deviation, of pixels in [0, 1]
 BLURS = (1, 2)  # standard deviation, pixels
 CONTRASTS = (0.5, 0.25)  # what is left of the distance to the mean
 Alter = Callable[[torch.Tensor], torch.Tensor]
+Accuracy = dict[str, Share]
+"""Of every model, on the same images."""
+
+
+class FilterSensitivity(TypedDict):
+    """Accuracy on images as they are, on filtered ones by radius (cycles a pixel), and on corrupted ones by name."""
+
+    radii: list[float]
+    clean: Accuracy
+    low_pass: list[Accuracy]
+    high_pass: list[Accuracy]
+    corruptions: dict[str, Accuracy]
 
 
 def filter_sensitivity(
@@ -35,18 +47,18 @@ def filter_sensitivity(
     subjects: np.ndarray | None = None,
     radii: Sequence[float] = RADII,
     resamples: int = RESAMPLES,
-) -> dict[str, Any]:
+) -> FilterSensitivity:
     """Accuracy of every model on `data` as it is and altered; all models see the same pixels and are left as they were.
 
     Result: `radii` (cycles a pixel); `clean`; `low_pass` and `high_pass`, a list over the radii; `corruptions`, name ->
-    ...: each model -> share right with interval over people and gap (`paired.shares`).
+    ...: each model -> share right with interval over people and gap (`aru.stats.shares`).
 
     Shape: subjects (M,), the person of every image, or None.
     """
 
     placed = {name: compute.placed_copy(model).eval() for name, model in models.items()}
 
-    def accuracy(make: Callable[[], Alter]) -> dict[str, Share]:
+    def accuracy(make: Callable[[], Alter]) -> Accuracy:
         right = {}
         for name, model in placed.items():
             logits = predict_placed(_Altered(model, make()).eval(), data, compute=compute)

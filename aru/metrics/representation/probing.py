@@ -6,8 +6,8 @@ standardised features (Alain & Bengio 2016, arXiv 1610.01644), and the nearest n
 whose features never saw these people, gives the figure to compare with; `chance` is what the most frequent answer gives.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from aru.core.seeds import draw_seed
 from aru.data.images import ImageSet
 from aru.metrics.membership.matched import strata_of
 from aru.metrics.representation.activations import penultimate
-from aru.metrics.shares import RESAMPLES, shares
+from aru.stats.shares import RESAMPLES, Share, shares
 
 LABEL_FOLDS = 5
 LABEL_NEIGHBOURS = 5
@@ -32,6 +32,25 @@ LEAST_PHOTOS = 3
 """A person with fewer photos is left out of the probe for identity; it is the number of its folds, too."""
 PENALTY = 1.0
 ITERATIONS = 1000
+MakeProbe = Callable[[int], Any]
+"""A classifier of scikit-learn, which has no types, for a number of images to fit it on."""
+
+
+class Probe(TypedDict):
+    """What two probes find on each model's features, what the most frequent answer finds, and on how many they were asked."""
+
+    linear: dict[str, Share]
+    neighbours: dict[str, Share]
+    chance: float
+    people: int
+    images: int
+
+
+class Probes(TypedDict):
+    """The probe for the labels of people, and the one for who they are."""
+
+    label: Probe
+    identity: Probe
 
 
 def probing(
@@ -43,7 +62,7 @@ def probing(
     compute: Compute,
     seed: int,
     resamples: int = RESAMPLES,
-) -> dict[str, dict[str, Any]]:
+) -> Probes:
     """Both probes on the images `data` (the forget set): `label` and `identity`; the models are left as they were.
 
     Shape: subjects (M,), the person of every image; photos (M,), which images are copies of one photo, or None where
@@ -64,11 +83,11 @@ def probe_label(
     *,
     seed: int,
     resamples: int = RESAMPLES,
-) -> dict[str, Any]:
+) -> Probe:
     """How well the labels of people are found by a probe that was fitted on other people's images.
 
     Five folds of whole people (fewer where there are fewer people). Result: `linear` and `neighbours`, each model ->
-    share right with interval and gap (`paired.shares`); `chance`, `people`, `images`.
+    share right with interval and gap (`aru.stats.shares`); `chance`, `people`, `images`.
 
     Shape: features[model] (M, K); targets (M,), or (M, L) where the combination of labels is the class; subjects (M,).
     """
@@ -89,7 +108,7 @@ def probe_identity(
     *,
     seed: int,
     resamples: int = RESAMPLES,
-) -> dict[str, Any]:
+) -> Probe:
     """How well a person is told from the other forgotten ones by a probe that was fitted on their other photos.
 
     Three folds: each person's photos, copies together, are dealt out to all three. People with fewer than three photos
@@ -128,25 +147,22 @@ def _probe(
     neighbours: int,
     seed: int,
     resamples: int,
-) -> dict[str, Any]:
-    makers = {
-        "linear": lambda _: make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=ITERATIONS)),
-        "neighbours": lambda count: KNeighborsClassifier(min(neighbours, count), metric="cosine"),
-    }
-    result: dict[str, Any] = {
-        probe: shares(
-            {name: _held_out(make, feature.double().numpy(), classes, folds) for name, feature in features.items()},
-            subjects,
-            seed=seed,
-            resamples=resamples,
-        )
-        for probe, make in makers.items()
-    }
+) -> Probe:
+    def shares_right(make: MakeProbe) -> dict[str, Share]:
+        right = {name: _held_out(make, feature.double().numpy(), classes, folds) for name, feature in features.items()}
+        return shares(right, subjects, seed=seed, resamples=resamples)
+
     guessed = _held_out(lambda _: DummyClassifier(), np.zeros((len(classes), 1)), classes, folds)
-    return result | {"chance": float(guessed.mean()), "people": len(np.unique(subjects)), "images": len(classes)}
+    return {
+        "linear": shares_right(lambda _: make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=ITERATIONS))),
+        "neighbours": shares_right(lambda count: KNeighborsClassifier(min(neighbours, count), metric="cosine")),
+        "chance": float(guessed.mean()),
+        "people": len(np.unique(subjects)),
+        "images": len(classes),
+    }
 
 
-def _held_out(make: Any, features: np.ndarray, classes: np.ndarray, folds: np.ndarray) -> np.ndarray:
+def _held_out(make: MakeProbe, features: np.ndarray, classes: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """Whether each image's class is found by the probe that was fitted on the other folds. Shape: (M,) bool."""
     found = np.empty(len(classes), dtype=bool)
     for fold in np.unique(folds):

@@ -3,19 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from aru.audit.audit_file import AttackFigure, AuditRecord, CriterionRow, PeopleFigures, Table, Value
 from aru.audit.texts import limits_note, title
+from aru.audit.verdicts import Verdict
 from aru.core.files import atomic_path, read_json, write_json
+from aru.core.names import FORGET, UNSEEN
 from aru.data.census import PEOPLE_ARE_CLASSES, WITHOUT_PERSON
 from aru.reporting.rendering import render
 from aru.reporting.view import Cell, Row, text_rows
 
-STATES = {"pass": "good", "fail": "bad", "inconclusive": "open", None: "open"}
+STATES: Mapping[Verdict | None, str] = {"pass": "good", "fail": "bad", "inconclusive": "open", None: "open"}
 MINUS = "\N{MINUS SIGN}"
 
 
-def write_audit(folder: Path, record: Mapping[str, Any]) -> None:
+def write_audit(folder: Path, record: AuditRecord) -> None:
     """Write audit.json and audit.html into `folder`; the same record gives the same bytes."""
     write_json(Path(folder) / "audit.json", record)
     page = audit_page(read_json(Path(folder) / "audit.json"))  # in the order of the file's keys, as whoever reads it has it
@@ -85,12 +87,12 @@ class AuditPage:
     made_from: tuple[tuple[str, str], ...]
 
 
-def audit_page(record: Mapping[str, Any]) -> str:
+def audit_page(record: AuditRecord) -> str:
     """The page of an audit record."""
     return render("audit/page.html.j2", _view(record), style="audit/page.css")
 
 
-def criterion_cells(row: Mapping[str, Any]) -> tuple[str, str, str]:
+def criterion_cells(row: CriterionRow) -> tuple[str, str, str]:
     """Figure, interval and limit of a tested criterion as text."""
     bounds = row["interval"]
     low, high = (None if end is None else f"{end:g}".replace("-", MINUS) for end in row["limit"])
@@ -98,18 +100,22 @@ def criterion_cells(row: Mapping[str, Any]) -> tuple[str, str, str]:
     return _number(row["figure"]), f"[{_number(bounds[0])}, {_number(bounds[1])}]" if bounds else "exact", limit
 
 
-def _view(record: Mapping[str, Any]) -> AuditPage:
+def _view(record: AuditRecord) -> AuditPage:
     criteria = record["criteria"]
     left = [(title(row["name"]), row["not_run"]) for row in criteria if not row["verdict"]]
     left += [(title(item["name"]), item["why"]) for item in record["not_asked"]]
     return AuditPage(
-        **{key: record[key] for key in ("model", "benchmark", "level", "unseen_left_out", "verdict")},
+        model=record["model"],
+        benchmark=record["benchmark"],
+        level=record["level"],
+        unseen_left_out=record["unseen_left_out"],
+        verdict=record["verdict"],
         method=record["made_from"].get("method", ""),
         images=", ".join(f"{count:,} {role}" for role, count in record["images"].items()),
         people_note=_people_note(record),
         state=STATES[record["verdict"]],
         fared=_counts(criteria),
-        criteria=tuple(_criterion(row) for row in criteria if row["verdict"]),
+        criteria=tuple(_criterion(row, row["verdict"]) for row in criteria if row["verdict"]),
         not_tested=text_rows(left),
         people=_people(record["details"]["people"]),
         attacks=tuple(_attack(name, figures) for name, figures in record["details"]["attacks"].items()),
@@ -119,7 +125,7 @@ def _view(record: Mapping[str, Any]) -> AuditPage:
     )
 
 
-def _people_note(record: Mapping[str, Any]) -> tuple[str, str] | None:
+def _people_note(record: AuditRecord) -> tuple[str, str] | None:
     """What weakens an audit where nobody knows whom images show, or where people are the classes; in short, and whole."""
     if record.get("people_are_classes"):
         return "Not of people who were never known.", PEOPLE_ARE_CLASSES
@@ -127,37 +133,44 @@ def _people_note(record: Mapping[str, Any]) -> tuple[str, str] | None:
     if not unknown:
         return None
     return "Weaker than an audit of people.", (
-        f"{unknown:,} of {record['images']['forget'] + record['images']['unseen']:,} forget and unseen images have no person. "
+        f"{unknown:,} of {record['images'][FORGET] + record['images'][UNSEEN]:,} forget and unseen images have no person. "
         f"{WITHOUT_PERSON} What is said here of people is said of photos then."
     )
 
 
-def _counts(rows: Sequence[Mapping[str, Any]]) -> str:
+def _counts(rows: Sequence[CriterionRow]) -> str:
     """How the required criteria fared; those that did not pass by name."""
     required = [row for row in rows if row["required"]]
-    named = {
-        word: [title(row["name"]) for row in required if row["verdict"] == verdict]
-        for verdict, word in (("fail", "failed"), ("inconclusive", "inconclusive"), (None, "not tested"))
-    }
+    labels: tuple[tuple[Verdict | None, str], ...] = (
+        ("fail", "failed"),
+        ("inconclusive", "inconclusive"),
+        (None, "not tested"),
+    )
+    named = {word: [title(row["name"]) for row in required if row["verdict"] == verdict] for verdict, word in labels}
     passed = sum(row["verdict"] == "pass" for row in required)
     said = [f"{word}: {', '.join(names)}" for word, names in named.items() if names]
     return "; ".join([f"Passed {passed} of {len(required)} required criteria", *said]) + "."
 
 
-def _criterion(row: Mapping[str, Any]) -> Criterion:
+def _criterion(row: CriterionRow, verdict: Verdict) -> Criterion:
     figure, interval, limit = criterion_cells(row)
     return Criterion(
-        **{key: row[key] for key in ("measured", "sides", "verdict", "required", "silent", "calibration")},
+        measured=row["measured"],
+        sides=row["sides"],
+        verdict=verdict,
+        required=row["required"],
+        silent=row["silent"],
+        calibration=row["calibration"],
         name=title(row["name"]),
         figure=figure,
         interval=interval,
         limit=limit,
-        state=STATES[row["verdict"]],
+        state=STATES[verdict],
         power=_power(row),
     )
 
 
-def _power(row: Mapping[str, Any]) -> str:
+def _power(row: CriterionRow) -> str:
     if row["power"] is None:
         return f"No interval: {row['exact']}"
     return f"fails {_ends(row['power']['fails_from'], ' or ', 'below', 'above')}; passes " + (
@@ -171,30 +184,38 @@ def _ends(ends: Sequence[float | None], between: str, low: str, high: str) -> st
     return between.join(said)
 
 
-def _people(people: Mapping[str, Any]) -> People:
+def _people(people: PeopleFigures) -> People:
     exposed = [(one["id"], f"{one['score']:.3f}", str(one["photos"])) for one in people["most_exposed"]]
-    counts = {key: people.get(key) for key in ("testable", "standing_out", "standing_out_in_the_original")}
-    return People(people["forgotten"], people["unseen"], **counts, most_exposed=text_rows(exposed))
+    return People(
+        forgotten=people["forgotten"],
+        unseen=people["unseen"],
+        testable=people.get("testable"),
+        standing_out=people.get("standing_out"),
+        standing_out_in_the_original=people.get("standing_out_in_the_original"),
+        most_exposed=text_rows(exposed),
+    )
 
 
-def _attack(name: str, figures: Mapping[str, Mapping[str, Any]]) -> Row:
+def _attack(name: str, figures: Mapping[str, AttackFigure]) -> Row:
     cells = [Cell(_text(one["figure"]), (_bounds(one["interval"]),) if one["interval"] else ()) for one in figures.values()]
     return Row(name.replace("_", " "), tuple(cells))
 
 
-def _further(name: str, values: Mapping[str, Any]) -> Details:
+def _further(name: str, values: Table) -> Details:
     """The table of name -> figure, or of name -> {column: figure}."""
-    if values and all(isinstance(value, Mapping) for value in values.values()):
-        columns = tuple(dict.fromkeys(key for value in values.values() for key in value))
-        rows = [[row, *(_text(value.get(column)) for column in columns)] for row, value in values.items()]
-        return Details(name, columns, text_rows(rows))
-    return Details(name, (), text_rows((row, _text(value)) for row, value in values.items()))
+    nested = {row: value for row, value in values.items() if isinstance(value, Mapping)}
+    flat = [(row, _text(value)) for row, value in values.items() if not isinstance(value, Mapping)]
+    if flat or not nested:
+        return Details(name, (), text_rows(flat))
+    columns = tuple(dict.fromkeys(key for value in nested.values() for key in value))
+    rows = [[row, *(_text(value.get(column)) for column in columns)] for row, value in nested.items()]
+    return Details(name, columns, text_rows(rows))
 
 
-def _text(value: Any) -> str:
+def _text(value: Value) -> str:
     if isinstance(value, float):
         return _number(value)
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, list):
         return _bounds(value)
     return "–" if value is None else str(value)
 

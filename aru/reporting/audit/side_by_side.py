@@ -3,17 +3,17 @@
 Figures and verdicts alone: the people whom an audit lists by id are left out, so that the table can be published.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from aru.audit.audit_file import AuditRecord, CriterionRow
 from aru.core.errors import InputError
 from aru.core.files import read_json
 from aru.reporting.audit.page import criterion_cells
 from aru.reporting.markdown import escape_markdown, format_table
 
 
-def read_audits(work: Path, level: str) -> list[dict[str, Any]]:
+def read_audits(work: Path, level: str) -> list[AuditRecord]:
     """The records of all audits of a level under work/BENCHMARK/audit/, by model; InputError where there is none."""
     found = [read_json(path) for path in sorted((Path(work) / "audit").glob(f"*-{level}/audit.json"))]
     if not found:
@@ -26,7 +26,7 @@ def read_audits(work: Path, level: str) -> list[dict[str, Any]]:
     return found
 
 
-def side_by_side(records: Sequence[Mapping[str, Any]]) -> str:
+def side_by_side(records: Sequence[AuditRecord]) -> str:
     """The table as Markdown: a column a model, a row a criterion; * marks those on which the verdict does not rest."""
     rows = [["verdict", *(f"**{record['verdict']}**" for record in records)]]
     for criterion in records[0]["criteria"]:
@@ -36,7 +36,7 @@ def side_by_side(records: Sequence[Mapping[str, Any]]) -> str:
     return format_table(["Criterion", *(escape_markdown(record["model"]) for record in records)], rows)
 
 
-def _cell(row: Mapping[str, Any]) -> str:
+def _cell(row: CriterionRow) -> str:
     if not row["verdict"]:
         return "not tested"
     figure, interval, _ = criterion_cells(row)

@@ -28,7 +28,7 @@ def test_the_page_fetches_nothing_and_says_verdict_figures_and_what_was_not_test
         for cell in criterion_cells(row):
             assert cell in reader.text, row["name"]
     assert record["details"]["people"]["most_exposed"][0]["id"] in reader.text
-    for phrase in ("not asked for: the level full needs a pool of shadow models", "no proof of erasure", "Not tested"):
+    for phrase in ("measured at the level full, which needs a pool of shadow models", "no proof of erasure", "Not tested"):
         assert phrase in reader.text
 
 

@@ -1,0 +1,101 @@
+"""The content of audit.json: criteria with what was found, and details beside them. `aru.audit.record` makes it."""
+
+from collections.abc import Mapping
+from typing import NotRequired, TypedDict
+
+from aru.audit.thresholds import Level
+from aru.audit.verdicts import Power, Verdict
+from aru.metrics.people.exposure import ExposedPerson
+
+Value = float | list[float] | None
+"""A figure or an interval; None where it is not known."""
+Table = Mapping[str, Value] | Mapping[str, Mapping[str, Value]]
+"""Name -> figure, or name -> column -> figure."""
+Further = dict[str, Table]
+"""Tables by their headings."""
+
+
+class AttackFigure(TypedDict):
+    """A figure of an attack and its interval, empty where there is none."""
+
+    figure: float | None
+    interval: list[float]
+
+
+class StandingOut(TypedDict, total=False):
+    """How many forgotten people stand out one by one, and in the original, of how many who could."""
+
+    standing_out: int
+    standing_out_in_the_original: int
+    testable: int
+
+
+class PeopleFigures(StandingOut):
+    """How many people were compared, and the most exposed of the forgotten ones."""
+
+    forgotten: int
+    unseen: int
+    most_exposed: list[ExposedPerson]
+
+
+class Details(TypedDict):
+    """attacks: signal -> `auc` and `tpr`. further: of the levels standard and full."""
+
+    attacks: dict[str, dict[str, AttackFigure]]
+    people: PeopleFigures
+    further: NotRequired[Further]
+
+
+class CriterionRow(TypedDict):
+    """A criterion, its limits and what was found; of one that was tested the figure, of another one why it was not.
+
+    exact: what a figure without an interval is exact about. power: None where there is no interval.
+    """
+
+    name: str
+    level: Level
+    measured: str
+    required: bool
+    sides: str
+    limit: list[float | None]
+    silent: str
+    calibration: str
+    calibrated_on: str | None
+    verdict: Verdict | None
+    not_run: NotRequired[str]
+    figure: NotRequired[float]
+    interval: NotRequired[list[float] | None]
+    exact: NotRequired[str]
+    power: NotRequired[Power | None]
+
+
+class HigherCriterion(TypedDict):
+    """A criterion of a higher level, and what that level needs."""
+
+    name: str
+    why: str
+
+
+class About(TypedDict):
+    """Which model was audited, and what from: name -> digest or setting."""
+
+    benchmark: str
+    model: str
+    made_from: NotRequired[dict[str, str]]
+
+
+class AuditRecord(About):
+    """The content of audit.json."""
+
+    level: Level
+    verdict: Verdict
+    criteria: list[CriterionRow]
+    not_asked: list[HigherCriterion]
+    images: dict[str, int]
+    people: dict[str, int]
+    images_without_person: NotRequired[int]
+    people_are_classes: NotRequired[bool]
+    unseen_left_out: int
+    resamples: int
+    thresholds_version: int
+    details: Details
