@@ -232,7 +232,8 @@ def make_project(keep: Path, benchmark: str) -> Path:
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     content["benchmarks"] = {benchmark: f"data/{benchmark}.zip"}
     (project / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    shutil.copy(ROOT / "dvc.yaml", project)
+    for name in ("dvc.yaml", "suppression.jsonl"):
+        shutil.copy(ROOT / name, project)
     return project
 
 

@@ -76,6 +76,9 @@ class DataConfig(Section):
     )
     forget: ForgetConfig = ForgetConfig()
     merge: MergeConfig = MergeConfig()
+    suppression: Literal["drop", "refuse"] = Field(
+        "drop", description="photos that suppression.jsonl keeps out: left out and counted, or an error"
+    )
     seed: int = Field(0, ge=0, description="of the clean protocol's matching of unseen to forget")
 
     @field_validator("task", mode="before")

@@ -20,3 +20,6 @@ MODELS: tuple[ModelName, ...] = (ORIGINAL, UNLEARNED, RETRAINED)
 
 ARU = "aru"
 """The method that has stages of its own; every other one is called a peer."""
+
+SUPPRESSION_FILE = "suppression.jsonl"
+"""The file of a project whose entries no archive may bring back (aru.data.suppression)."""

@@ -11,6 +11,7 @@ from aru.data.ids import UNKNOWN_PERSON
 from aru.data.manifest import labels_of, people_are_classes
 from aru.data.photos import CONSTANT, COPIES
 from aru.data.subjects import DEFAULT_MERGE, ambiguous_rows, filings, split_groups, suspects
+from aru.data.suppression.screening import Suppressed
 
 WITHOUT_PERSON = (
     "Where nobody knows whom an image shows, it counts as a person of its own, together with its copies: other photos of the "
@@ -67,7 +68,7 @@ class Census(TypedDict):
 
     Of the layout "table" it has the names of the `classes` by label column; where there are images of which nobody knows
     whom they show, how many (`images_without_person`): each counts as a person of its own; and `people_are_classes` where
-    they are.
+    they are. `suppressed`, where the project has people on its suppression list, counts what that kept out.
     """
 
     counts: dict[str, int]
@@ -80,6 +81,7 @@ class Census(TypedDict):
     photos_with_conflicting_labels: int
     labels: dict[str, LabelCounts]
     classes: NotRequired[dict[str, list[str]]]
+    suppressed: NotRequired[Suppressed]
     images_without_person: NotRequired[int]
     people_are_classes: NotRequired[bool]
 

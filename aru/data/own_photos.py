@@ -5,7 +5,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -25,6 +25,7 @@ from aru.data.sources.found import Columns, Found, Photo, finder
 from aru.data.sources.source import Listing, Row, Split
 from aru.data.sources.table_rows import ENDINGS
 from aru.data.subjects import split_groups, subject_ids
+from aru.data.suppression.screening import Screen
 
 LEAST_GROUPS = 4
 """People, or groups of people who may be one, that train, test and unseen need: two of them are trained on."""
@@ -56,6 +57,7 @@ def convert(
     columns: Columns,
     *,
     seed: int = 0,
+    screen: Screen | None = None,
     announce: Announce = _nothing,
     progress: Progress = silent,
 ) -> ArchiveRows:
@@ -63,6 +65,7 @@ def convert(
 
     All faults of files, tables, names and photos are one InputError. Rows come back as `read_archive` gives them. `announce`
     gets the sentences about how the photos were found before the first of them is read; what it raises ends the import.
+    Photos that `screen` keeps out are not written.
     """
     find = finder(source)
     if not path.exists():
@@ -81,10 +84,18 @@ def convert(
         found, classes, labels_note = _with_classes(found, faults)
         listing = Listing(_rows(found, classes, faults), classes)
         photos = _Only(archive, {row.path for row in listing.rows})
-        rows, remarks = checked_rows(listing, photos, "the table", faults, ignore_exif=columns.ignore_exif, progress=progress)
+        rows, remarks = checked_rows(
+            listing, photos, "the table", faults, ignore_exif=columns.ignore_exif, screen=screen, progress=progress
+        )
         faults.raise_if_any()
+        suppressed = screen.found if screen is not None else None
+        if rows.empty and suppressed and suppressed["rows"]:
+            raise InputError(f"{path}: all photos are on the suppression list")
         if rows.empty:
             raise InputError(f"{path}: no photo was found; is it the right folder, and the right source?")
+        listing = replace(listing, rows=[listing.rows[place] for place in rows.index])
+        found = replace(found, photos=[found.photos[place] for place in rows.index])
+        rows = rows.reset_index(drop=True)
         splits, split_note = _splits(found, rows, seed)
         rows["split"] = splits
         placed = [row._replace(path=PHOTOS + row.path, split=split) for row, split in zip(listing.rows, splits, strict=True)]
@@ -93,7 +104,8 @@ def convert(
         unknown = rows["person"].str.startswith(UNKNOWN_PERSON)
         rows.loc[unknown, "person"] = UNKNOWN_PERSON + PHOTOS + rows["person"].str.removeprefix(UNKNOWN_PERSON)
         passed = _left_out([name for name in archive.names() if name not in photos.chosen])
-    return ArchiveRows(rows, classes, tuple(note for note in (*notes, labels_note, *remarks, split_note, passed) if note))
+    said = tuple(note for note in (*notes, labels_note, *remarks, split_note, passed) if note)
+    return ArchiveRows(rows, classes, said, suppressed)
 
 
 def _left_out(names: Sequence[str]) -> str:

@@ -42,8 +42,13 @@ def photo_ids(files: Sequence[int], thumbnails: Pictures, progress: Progress = s
         notes.append(CONSTANT if constant[file] else next((mark for mark in COPIES if seen[mark][known[mark]]), ""))
         for mark, place in known.items():
             seen[mark][place] = 1
-        ids.append(f"P{numbers.setdefault(known['edit'], len(numbers)):06d}")
+        ids.append(photo_id(numbers.setdefault(known["edit"], len(numbers))))
     return ids, notes
+
+
+def photo_id(number: int) -> str:
+    """The id of the photo of this number: P000000 of 0."""
+    return f"P{number:06d}"
 
 
 class DisjointSets(Generic[Item]):

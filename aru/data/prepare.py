@@ -20,13 +20,14 @@ from aru.data.copies import SIDE
 from aru.data.decoding import decode, decode_photo
 from aru.data.faults import Faults
 from aru.data.ids import UNKNOWN_PERSON, normalized_id
-from aru.data.photos import photo_ids, thumbnail
+from aru.data.photos import photo_id, photo_ids, thumbnail
 from aru.data.sources.canonical import ignores_exif
 from aru.data.sources.registry import source_by_name
 from aru.data.sources.source import Listing, Row
 from aru.data.sources.tables import check_files
 from aru.data.splits import assign_roles
 from aru.data.subjects import DEFAULT_MERGE, subject_ids
+from aru.data.suppression.screening import Screen, Suppressed
 from aru.data.thumbnails import Thumbnails
 
 
@@ -60,34 +61,44 @@ def assign_people_and_roles(
     return assign_roles(people, layout=layout, protocol=protocol, forget=forget, seed=seed, merge=merge)
 
 
-def read_rows(layout: str, archive: Path, *, progress: Progress = silent) -> pd.DataFrame:
+def read_rows(layout: str, archive: Path, *, screen: Screen | None = None, progress: Progress = silent) -> pd.DataFrame:
     """The rows of `read_archive`."""
-    return read_archive(layout, archive, progress=progress).rows
+    return read_archive(layout, archive, screen=screen, progress=progress).rows
 
 
 @dataclass(frozen=True)
 class ArchiveRows:
     """A checked archive: a row for each image with its file, photo, family, person, split and labels.
 
-    `classes` has the class names of each label column; `notes` are sentences for the user about how the tables were read.
+    `classes` has the class names of each label column; `notes` are sentences for the user about how the tables were read;
+    `suppressed` counts what the suppression list kept out, None where the project has nobody on it.
     """
 
     rows: pd.DataFrame
     classes: Classes
     notes: tuple[str, ...]
+    suppressed: Suppressed | None = None
 
 
-def read_archive(layout: str, path: Path, *, progress: Progress = silent) -> ArchiveRows:
-    """Check the whole archive and read its rows. All faults of tables, names and images are one InputError."""
+def read_archive(layout: str, path: Path, *, screen: Screen | None = None, progress: Progress = silent) -> ArchiveRows:
+    """Check the whole archive and read its rows, without those that a screen keeps out.
+
+    All faults of tables, names and images are one InputError.
+    """
     source, faults = source_by_name(layout), Faults(str(path))
     with open_archive(path, faults) as archive:
         listing = source.read(archive, faults)
         ignore_exif = ignores_exif(archive)
-        rows, remarks = checked_rows(listing, archive, source.tables, faults, ignore_exif=ignore_exif, progress=progress)
+        rows, remarks = checked_rows(
+            listing, archive, source.tables, faults, ignore_exif=ignore_exif, screen=screen, progress=progress
+        )
     faults.raise_if_any()
+    suppressed = screen.found if screen is not None else None
     if rows.empty:
-        raise InputError(f"{path} names no images: its tables have no rows")
-    return ArchiveRows(rows, listing.classes, (*listing.notes, *archive.notes, *remarks))
+        why = "all of them are on the suppression list" if suppressed and suppressed["rows"] else "its tables have no rows"
+        raise InputError(f"{path} names no images: {why}")
+    notes = (*listing.notes, *archive.notes, *remarks)
+    return ArchiveRows(rows.reset_index(drop=True), listing.classes, notes, suppressed)
 
 
 def checked_rows(
@@ -97,11 +108,13 @@ def checked_rows(
     faults: Faults,
     *,
     ignore_exif: bool = False,
+    screen: Screen | None = None,
     progress: Progress = silent,
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The rows of a listing with the digest, photo and note of each image, complete only where no faults were added; remarks.
 
     An image without a person is a person of its own, together with its copies, named by the path of the first of them.
+    Rows that the screen keeps out are missing in the index, which is otherwise the places in the listing.
     """
     readable = check_files((row.path for row in listing.rows), archive, tables, faults)
     rows = _table([row for row in listing.rows if row.path in readable], tuple(listing.classes))
@@ -116,6 +129,8 @@ def checked_rows(
                 if digest not in files:
                     decoded = decode(content, ignore_exif=ignore_exif)
                     thumbnails.append(thumbnail(decoded.photo))
+                    if screen is not None:
+                        screen.see(digest, decoded.photo)
                     files[digest] = len(files)
                     remarks.update(decoded.remarks)
                 numbers.append(files[digest])
@@ -125,9 +140,14 @@ def checked_rows(
         if faults or rows.empty:
             return rows, notes
         photos, known = photo_ids(numbers, thumbnails, progress)
-    rows.insert(0, "row", range(len(rows)))
     rows["digest"] = np.array(list(files), dtype=object)[numbers]
     rows["photo"], rows["note"] = photos, known
+    if screen is not None:
+        rows = screen.kept(rows, numbers).copy()
+        left = pd.factorize(rows["photo"])[0].tolist()  # numbered as if the others had never been there
+        rows["photo"] = [photo_id(number) for number in left]
+        notes = (*notes, *filter(None, [screen.note()]))
+    rows.insert(0, "row", range(len(rows)))
     own = UNKNOWN_PERSON + rows.groupby("photo")["path"].transform("first").map(normalized_id)
     rows["person"] = rows["person"].where(rows["person"] != "", own)
     return rows, notes

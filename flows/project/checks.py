@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from aru.data.selection import Selection
+    from aru.data.suppression.screening import Screen
 
 Announce = Callable[[Sequence[str]], None]
 Confirm = Callable[["Selection"], None]
@@ -47,7 +48,8 @@ def check_edit(
         archive = root / load_archive(root / PARAMS_FILE, benchmark)
         if found is None:
             with progress("check") as shown:
-                found = read_rows(edit.config.data.layout, archive, progress=shown)
+                screen = screen_of(root, benchmark, edit.config)
+                found = read_rows(edit.config.data.layout, archive, screen=screen, progress=shown)
         confirm(select(edit.config, with_roles(edit.config, found)))
 
 
@@ -71,6 +73,13 @@ def check_machine(config: Config, changed: set[str], archive: Path | None = None
         model = build(config.model.name, outputs_of(classes, config.data.task), resolution=config.data.resolution)
         if config.method != ARU:
             check_fits(config, model)
+
+
+def screen_of(root: Path, benchmark: str, config: Config) -> "Screen | None":
+    """What the project's suppression list keeps out of a benchmark's archive; None where the list is empty."""
+    from aru.data.suppression.screening import open_screen
+
+    return open_screen(root, scope=benchmark, action=config.data.suppression)
 
 
 def with_roles(config: Config, rows: "pd.DataFrame") -> "pd.DataFrame":

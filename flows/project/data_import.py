@@ -17,9 +17,9 @@ from aru.core.progress import Progress
 from aru.data.sources.registry import SOURCES, source_by_name
 from aru.data.sources.source import Source
 from flows.project import versioning
-from flows.project.checks import Announce, Confirm, ShowProgress, check_machine, select, with_roles
+from flows.project.checks import Announce, Confirm, ShowProgress, check_machine, screen_of, select, with_roles
 from flows.project.folder import lock_folder, project_lock
-from flows.project.params import PARAMS_FILE, Change, Edit, activate, configured, propose
+from flows.project.params import PARAMS_FILE, Change, Edit, activate, configured, load, propose
 from flows.project.private import write_private
 from flows.project.shipped import shipped_section
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aru.data.evidence import DataAudit
     from aru.data.prepare import ArchiveRows
     from aru.data.sources.found import Columns
+    from aru.data.suppression.screening import Action
 
 DATA = "data"
 EMBEDDED = "faces"
@@ -66,7 +67,7 @@ def import_data(
         try:
             _copy(layout_source, source, staged)
             with progress("import") as shown:
-                read = _read(edit.config.data.layout, staged, source, shown)
+                read = _read(root, layout, edit.config, staged, source, shown)
             return _take_in(root, layout, staged, edit, read, confirm)
         finally:
             staged.unlink(missing_ok=True)
@@ -91,6 +92,7 @@ def import_photos(
     before they are read. Raises InputError with all faults at once.
     """
     from aru.data.own_photos import convert
+    from aru.data.suppression.screening import open_screen
 
     check_name(name, where="--name")
     if name in (*SOURCES, EMBEDDED, "benchmarks"):
@@ -105,7 +107,13 @@ def import_photos(
                     return bars.enter_context(progress("import"))
 
                 read = convert(
-                    source, path, staged, columns, announce=announce, progress=lambda *now, **more: bar()(*now, **more)
+                    source,
+                    path,
+                    staged,
+                    columns,
+                    screen=open_screen(root, scope=name, action=_suppression(root, name, settings)),
+                    announce=announce,
+                    progress=lambda *now, **more: bar()(*now, **more),
                 )
             edit = propose(root / PARAMS_FILE, name, settings, new={"data": _first_parameters(read)})
             if edit.config.data.layout != "table":
@@ -129,19 +137,33 @@ def _take_in(root: Path, name: str, staged: Path, edit: Edit, read: "ArchiveRows
     return Imported(archive, tracked_by, found, edit.changes)
 
 
+def _suppression(root: Path, name: str, settings: Sequence[tuple[str, Any]]) -> "Action":
+    """What data.suppression will be, before the photos are read, which decide on the other parameters."""
+    section = load(root / PARAMS_FILE).get(name) or {}
+    return dict(settings).get("data.suppression", section.get("data", {}).get("suppression", "drop"))
+
+
 def _first_parameters(read: "ArchiveRows") -> dict[str, Any]:
     return {"layout": "table", "task": next(iter(read.classes)), "protocol": "clean", "forget": {"draw": 1}}
 
 
-def _read(layout: str, staged: Path, source: Path, progress: Progress) -> "ArchiveRows":
-    """The rows and notes of the copy; its faults are reported with the path of the user's own file."""
-    from aru.data.prepare import read_archive
+def _read(root: Path, name: str, config: Config, staged: Path, source: Path, progress: Progress) -> "ArchiveRows":
+    """The rows and notes of the copy, out of which photos on the suppression list are taken.
 
+    Its faults are reported with the path of the user's own file.
+    """
+    from aru.data.prepare import read_archive
+    from aru.data.rewriting import write_archive_with
+
+    layout = config.data.layout
     try:
-        return read_archive(layout, staged, progress=progress)
+        read = read_archive(layout, staged, screen=screen_of(root, name, config), progress=progress)
     except InputError as error:
         error.args = tuple(str(part).replace(str(staged), str(source)) for part in error.args)
         raise
+    if read.suppressed and read.suppressed["rows"]:
+        write_archive_with(layout, staged, staged, {*read.rows["path"]})
+    return read
 
 
 def audit_data(root: Path, benchmark: str, *, page: bool = False, progress: Progress) -> "DataAudit":
@@ -153,7 +175,8 @@ def audit_data(root: Path, benchmark: str, *, page: bool = False, progress: Prog
     from aru.data.prepare import read_archive
 
     archive, config = root / load_archive(root / PARAMS_FILE, benchmark), configured(root / PARAMS_FILE, benchmark)
-    found = _audited(config, read_archive(config.data.layout, archive, progress=progress), archive)
+    screen = screen_of(root, benchmark, config)
+    found = _audited(config, read_archive(config.data.layout, archive, screen=screen, progress=progress), archive)
     if page:
         _write_copies_page(root, benchmark, found["same_photo"], archive)
     return found

@@ -9,6 +9,7 @@ from typing import Literal
 
 from aru.core.config import load_archives
 from aru.core.errors import InputError
+from aru.core.names import SUPPRESSION_FILE
 from flows.project import versioning
 from flows.project.params import PARAMS_FILE
 from flows.project.stage_code import is_code_record
@@ -106,6 +107,8 @@ def refreshed(known: Sequence[str], names: tuple[str, ...]) -> frozenset[str]:
 
 
 def _remedy(root: Path, path: str) -> str:
+    if path == SUPPRESSION_FILE:
+        return "bring it back from version control; `aru init` makes an empty one, which keeps nobody out"
     file = versioning.tracked_by(root, path)
     if file is None:
         return "no .dvc file tracks it; `aru data import` brings in data of your own"

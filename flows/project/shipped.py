@@ -5,6 +5,7 @@ from typing import Any
 
 from aru.core.errors import InputError
 from aru.core.name_rules import TAKEN
+from aru.core.names import SUPPRESSION_FILE
 from aru.core.safe_yaml import parse_yaml
 from aru.core.source_code import PACKAGE
 from aru.stages.code_record import INSTALLED, code_source
@@ -43,9 +44,16 @@ def project_files(root: Path) -> dict[str, str]:
     return {
         "dvc.yaml": pipeline_text(root),
         "params.yaml": _PARAMS,
+        SUPPRESSION_FILE: _nobody(),
         "thresholds.yaml": _limits().read_text(encoding="utf-8"),
         "README.md": _README.format(name=name, installed=INSTALLED),
     }
+
+
+def _nobody() -> str:
+    from aru.data.suppression.suppression_list import SuppressionList, list_text
+
+    return list_text(SuppressionList())
 
 
 def _limits() -> Path:
@@ -83,6 +91,7 @@ aru doctor                                      # what is missing or out of date
 | `params.yaml` | parameters that differ from the defaults; `aru params` shows all |
 | `dvc.yaml`, `dvc.lock` | the stages, and what made the results that lie in `work/` |
 | `thresholds.yaml` | the limits of the audit: yours to change |
+| `suppression.jsonl` | keyed hashes of forgotten people and photos, which no import brings back; the key is in `.aru/` |
 | `{installed}` | version and digest of the installed `aru`: a new version runs again what it changes |
 | `data/` | archives of photos, followed by DVC, never by git |
 | `work/`, `mlruns/`, `.aru/` | models, figures, secrets: made of personal data, in neither git nor any remote |

@@ -24,7 +24,7 @@ SILENT: Callable[[int, int, str], None] = lambda done, total, text: None  # noqa
 def make_project(root: Path) -> Path:
     """A project with the real stages and remotes, and two archives that only the stand-in can read; faces' is tracked."""
     root.mkdir(parents=True, exist_ok=True)
-    for file in ("dvc.yaml", "params.yaml", "thresholds.yaml", "data.dvc"):
+    for file in ("dvc.yaml", "params.yaml", "thresholds.yaml", "suppression.jsonl", "data.dvc"):
         shutil.copy(CHECKOUT / file, root)
     shutil.copytree(CHECKOUT / "aru", root / "aru", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(__file__, root / "aru" / "__main__.py")

@@ -41,6 +41,7 @@ def make(root: Path) -> Path:
     toy["runtime"].update(device="cpu")
     (root / "params.yaml").write_text(yaml.safe_dump({"benchmarks": {"toy": "data/toy.zip"}, "toy": toy}))
     shutil.copy(CHECKOUT / "dvc.yaml", root)
+    shutil.copy(CHECKOUT / "suppression.jsonl", root)
     run_stage("prepare", "toy", root=root)
     config, work = config_of(root), root / "work" / "toy"
     for task in missing_base(SETTING, config, work):

@@ -98,6 +98,7 @@ def test_a_comparison_on_a_bare_machine_comes_back_into_the_store(prepared, bare
     checkout, keep = tmp_path / "checkout", tmp_path / "keep"
     checkout.mkdir()
     shutil.copy(ROOT / "dvc.yaml", checkout)
+    shutil.copy(ROOT / "suppression.jsonl", checkout)
     shutil.copy(prepared / "params.yaml", checkout)
     shutil.copytree(prepared / "data", checkout / "data")
     shutil.copytree(prepared / "work" / "toy" / "prepared", checkout / "work" / "toy" / "prepared")

@@ -9,7 +9,7 @@ exif.json     only where the photos are to be read without their EXIF orientatio
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from aru.core.label_columns import MULTILABEL
@@ -19,7 +19,7 @@ from aru.data.classes import FIXED, LABELS_FILE, Classes, parse_classes
 from aru.data.faults import Fault, Faults
 from aru.data.manifest import IDENTITY
 from aru.data.sources.source import Listing, Row, Source, Split
-from aru.data.sources.tables import read_csv, read_text
+from aru.data.sources.tables import csv_with, read_csv, read_text
 
 TABLE = "table.csv"
 EXIF_FILE = "exif.json"
@@ -72,6 +72,10 @@ def _read(archive: Archive, faults: Faults) -> Listing:
     return Listing(list(_rows(archive, classes, faults)), classes)
 
 
+def _only(archive: Archive, photos: Set[str]) -> dict[str, str]:
+    return {TABLE: csv_with(archive, TABLE, "path", photos)}
+
+
 def _rows(archive: Archive, classes: Classes, faults: Faults) -> Iterator[Row]:
     numbers = {label: {name: number for number, name in enumerate(names)} for label, names in classes.items()}
     for line, cells in read_csv(archive, TABLE, (*COLUMNS, *classes), faults, filled=("path", "split", *classes)):
@@ -87,4 +91,4 @@ def _rows(archive: Archive, classes: Classes, faults: Faults) -> Iterator[Row]:
             yield Row(path, cells["family"], cells["person"], SPLITS[cells["split"]], labels)
 
 
-CANONICAL = Source(name="table", title="table", received="zip file", tables=TABLE, read=_read)
+CANONICAL = Source(name="table", title="table", received="zip file", tables=TABLE, read=_read, only=_only)

@@ -6,7 +6,7 @@ CelebA-HQ-attribute.txt     FILE and 40 columns   of -1 or 0 (no) and 1 (yes), i
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from aru.core.names import FORGET, RETAIN, TEST, UNSEEN, SetName
 from aru.data.archive import Archive
@@ -39,6 +39,24 @@ def _read(archive: Archive, faults: Faults) -> Listing:
         elif attributes:
             faults.add(f"{FOLDER}{file}", f"has no line in {ATTRIBUTES}, though {IDENTITIES} names it", "add its labels")
     return Listing(rows, {label: FIXED[label] for label in LABEL_COLUMNS}, (cut_note(int(row.person) for row in rows),))
+
+
+def _only(archive: Archive, photos: Set[str]) -> dict[str, str]:
+    prefix = folder_of(archive, IDENTITIES)
+    return {
+        prefix + name: "".join(
+            line
+            for line in read_text(archive, prefix + name).splitlines(keepends=True)
+            if _file(line) is None or f"{prefix}{FOLDER}{_file(line)}" in photos
+        )
+        for name in (IDENTITIES, ATTRIBUTES)
+    }
+
+
+def _file(line: str) -> str | None:
+    """The image that a line begins with; None for a count, column names and empty lines."""
+    first = normalized_path(line.split()[0]) if line.strip() else ""
+    return first if first.lower().endswith(IMAGE_ENDINGS) else None
 
 
 def _forgotten(people: Iterable[str]) -> set[str]:
@@ -125,5 +143,6 @@ MUCAC = Source(
     received="folder",
     tables=IDENTITIES,
     read=_read,
+    only=_only,
     forgotten=_forgotten,
 )

@@ -3,7 +3,7 @@
 A new layout is one file beside this one that makes a `Source`, and its name in `aru.data.sources.registry`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -56,6 +56,7 @@ class Source:
         tables: the files that name the images, in messages.
         read: the rows of an archive. Faults of the tables are added to the `Faults`, their rows left out; whether the
             images exist is checked by the caller.
+        only: new contents of the tables, by name, with the rows of these photos alone.
         forgotten: the people of the layout's own forget set, which `data.forget: {}` means; None where it has none.
     """
 
@@ -64,4 +65,5 @@ class Source:
     received: Literal["zip file", "folder"]
     tables: str
     read: Callable[[Archive, Faults], Listing]
+    only: Callable[[Archive, Set[str]], dict[str, str]]
     forgotten: Callable[[Iterable[str]], set[str] | None] = _no_forget_set

@@ -3,9 +3,10 @@
 import codecs
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from aru.data.archive import Archive
+from aru.data.archive_names import normalized_path
 from aru.data.faults import Fault, Faults
 from aru.data.ids import normalized_id
 
@@ -57,6 +58,14 @@ def read_csv(
             raise Fault(
                 "is not a CSV file", "mend the line, or fetch the archive again", f"line {reader.line_num}: {error}"
             ) from error
+
+
+def csv_with(archive: Archive, name: str, column: str, paths: Set[str]) -> str:
+    """The text of a CSV member without faults, with the rows alone that have one of these paths in a column."""
+    header, *rows = filter(None, csv.reader(io.StringIO(read_text(archive, name), newline=""), strict=True))
+    place, text = header.index(column), io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *(row for row in rows if normalized_path(row[place]) in paths)])
+    return text.getvalue()
 
 
 def _header(cells: list[str], columns: tuple[str, ...]) -> list[str]:

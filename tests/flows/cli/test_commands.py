@@ -12,7 +12,9 @@ import yaml
 
 from aru.core.errors import InputError, TrainingError
 from aru.data.manifest import write_manifest
-from aru.data.prepare import build_manifest
+from aru.data.prepare import build_manifest, read_rows
+from aru.data.suppression.keyed_hashes import KEY_FILE, new_keys, write_keys
+from aru.data.suppression.suppression_list import SuppressionList, subject_entry, write_list
 from flows.cli import app, run
 from flows.cli.options import expand_lists
 from flows.project import params, versioning
@@ -383,6 +385,26 @@ def test_importing_mucac_makes_one_archive_of_the_folder(call, project, tmp_path
     first = (project / "data" / "mucac.zip").read_bytes()
     assert call("data", "import", "mucac", str(tmp_path / "mucac"))[0] == 0
     assert (project / "data" / "mucac.zip").read_bytes() == first
+
+
+def test_an_import_brings_nobody_of_the_suppression_list_back(call, project, tmp_path):
+    keys = new_keys()
+    listed = SuppressionList().with_entries([subject_entry("F0002/M", keys, "R-1")], keys)
+    write_keys(project / KEY_FILE, keys)
+    write_list(project / "suppression.jsonl", listed)
+    assert "suppression.jsonl" in shell(project, "dvc", "status", "prepare@faces")
+    archive, sets = str(mufac_archive(tmp_path / "a.zip")), ["--set", "data.forget.rows=8", "data.resolution=32"]
+    code, _, error = call("data", "import", "mufac", archive, *sets, "data.suppression=refuse")
+    assert code == 2 and "4 photos (4 rows) are on the suppression list" in error and "F0002" not in error
+    assert not (project / "data" / "mufac.zip.dvc").exists()
+    code, shown, error = call("data", "import", "mufac", archive, *sets)
+    assert code == 0, error
+    assert "On the suppression list, left out: 4 rows of 4 photos (files: 4 by subject)." in shown
+    rows = read_rows("mufac", project / "data" / "mufac.zip")
+    assert len(rows) == 60 and "F0002/M" not in set(rows["family"] + "/" + rows["person"])
+    (project / KEY_FILE).unlink()
+    code, _, error = call("data", "audit", "--benchmark", "mufac")
+    assert code == 2 and "cannot be read without its key" in error
 
 
 def test_benchmarks_whose_data_is_elsewhere_are_named(call, project):

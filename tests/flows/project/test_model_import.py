@@ -1,6 +1,7 @@
 """`aru model import`: what is refused before anything is written, what is written, and the way back."""
 
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ def project(tmp_path_factory) -> Path:
     (root / "params.yaml").write_text(yaml.safe_dump(content))
     checkout = Path(__file__).resolve().parents[3]
     (root / "dvc.yaml").write_text((checkout / "dvc.yaml").read_text().replace("      - aru\n", "      - params.yaml\n"))
+    shutil.copy(checkout / "suppression.jsonl", root)
     shell(root, "git", "init", "-q")
     shell(root, "dvc", "init", "-q")
     (root / ".dvc" / "config").write_text((checkout / ".dvc" / "config").read_text())

@@ -1,0 +1,1 @@
+"""What answers a request: a signed certificate, and proofs that need no trust in whoever made it."""
