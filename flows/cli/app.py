@@ -10,7 +10,21 @@ import typer
 from aru.core.errors import InputError, TrainingError, explained
 from flows.cli.options import expand_lists
 
-GROUPS = ("project", "run", "benchmark", "audit", "ui", "production", "data", "model", "shadows", "request", "method_table")
+GROUPS = (
+    "project",
+    "run",
+    "benchmark",
+    "audit",
+    "ui",
+    "production",
+    "data",
+    "model",
+    "shadows",
+    "request",
+    "certificate",
+    "suppression",
+    "method_table",
+)
 """The files of this package that hold commands, in the order of the help; each offers them as `commands`."""
 BAD_INPUT = 2
 

@@ -11,6 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {
     "PIL": "pillow",
+    "google": "protobuf",
+    "in_toto_attestation": "in-toto-attestation",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
     "ruamel": "ruamel.yaml",

@@ -1,0 +1,1 @@
+"""The page of a certificate, from its statement alone."""

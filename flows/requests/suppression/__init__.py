@@ -1,0 +1,1 @@
+"""The project's suppression list as requests change it: entries that are added, and keys that are replaced."""
