@@ -18,7 +18,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from aru.core.files import write_json
+from aru.core.files import read_json, write_json
 from flows.requests.ledger import service
 from flows.requests.ledger.ledger import Ledger, open_ledger
 from flows.requests.ledger.queries import count_requests, find_request, list_requests, overdue_requests, request_history
@@ -32,17 +32,20 @@ KEY, CLERK = b"k" * 32, Actor("measure")
 
 
 def main(url: str, out: Path) -> None:
-    """Measure at this place, which must be empty, and write the figures."""
-    figures: dict[str, float | int | str] = {"database": url.partition(":")[0], "cores": os.cpu_count() or 0}
+    """Fill an empty place and measure, or measure the questions again at one that is filled; write the figures."""
+    figures: dict[str, float | int | str] = read_json(out) if out.exists() else {}
+    figures |= {"database": url.partition(":")[0], "cores": os.cpu_count() or 0}
     with closing(open_ledger(url, KEY)) as ledger:
-        if list_requests(ledger).requests:
-            raise SystemExit("this ledger has requests: name an empty place")
-        for name, pool in (("threads", ThreadPoolExecutor(20)), ("processes", _processes())):
-            figures |= _at_once(ledger, url, name, pool)
-            write_json(out, figures)
-        figures |= _fill(ledger)
+        if not list_requests(ledger).requests:
+            _fill_and_measure(ledger, url, figures, out)
+        write_json(out, figures | _ask(ledger))
+
+
+def _fill_and_measure(ledger: Ledger, url: str, figures: dict[str, float | int | str], out: Path) -> None:
+    for name, pool in (("threads", ThreadPoolExecutor(20)), ("processes", _processes())):
+        figures |= _at_once(ledger, url, name, pool)
         write_json(out, figures)
-        figures |= _ask(ledger)
+    figures |= _fill(ledger)
     write_json(out, figures)
 
 

@@ -1,4 +1,4 @@
-"""The tables of `docs/models.md` and `docs/tasks.md`, from the records beside them.
+"""The tables of `docs/models.md`, `docs/tasks.md` and `docs/erasure.md`, from the records beside them and from the code.
 
     python -m tools.page_tables [FOLDER ...]
 
@@ -8,12 +8,14 @@
 
 import sys
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from aru.core.files import read_json, write_json
+from flows.requests.ledger.reasons import ALLOWED, SOURCE
+from flows.requests.ledger.states import CLOSED, MEANING, OPEN, TRANSITIONS, State
 
 FOLDER = Path(__file__).parents[1] / "docs"
-NETWORKS, TASKS = FOLDER / "models.json", FOLDER / "tasks.json"
+NETWORKS, TASKS, LEDGERS = FOLDER / "models.json", FOLDER / "tasks.json", FOLDER / "ledgers.json"
 STEPS = ("build", "train", "attack", "mask", "reset", "finetune", "evaluate", "audit", "original unchanged")
 _COLUMNS = ("task", "seed")
 
@@ -109,6 +111,41 @@ def tasks_table(records: dict[str, TaskRecord]) -> str:
     return "\n".join([*lines, *(line for note in sorted(notes) for line in ("", note))])
 
 
+def states_table() -> str:
+    """The states of a request."""
+    lines = ["| state | open | meaning |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {state} | {'yes' if state in OPEN else ''} | {MEANING[state]} |" for state in State)])
+
+
+def actions_table() -> str:
+    """What changes the state of a request, from which to which, by whom."""
+    lines = ["| action | by | from | to | meaning |", "|---|---|---|---|---|"]
+    for action, rule in TRANSITIONS.items():
+        source = ", ".join(state for state in State if state in rule.source)
+        every = {frozenset(): "new", frozenset(State): "any", OPEN: "any open one", CLOSED: "any closed one"}
+        lines.append(
+            f"| {action} | {', '.join(sorted(rule.roles))} | {every.get(rule.source, source)} | {rule.target or 'the same'} "
+            f"| {rule.meaning} |"
+        )
+    return "\n".join(lines)
+
+
+def reasons_table() -> str:
+    """The reasons that an action may have, and where they come from."""
+    lines = ["| action | reason | source |", "|---|---|---|"]
+    rows = [(action, reason) for action, reasons in ALLOWED.items() for reason in reasons]
+    return "\n".join([*lines, *(f"| {action} | {reason} | {SOURCE[reason]} |" for action, reason in rows)])
+
+
+def ledgers_table(records: dict[str, dict[str, Any]]) -> str:
+    """What `tools/measure_requests.py` measured, a column a database."""
+    names = list(records)
+    lines = [f"| | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
+    for key in sorted(set().union(*records.values()) - {"database", "cores"}):
+        lines.append(f"| {key} | {' | '.join(str(records[name].get(key, '')) for name in names)} |")
+    return "\n".join(lines)
+
+
 def collect(folders: list[Path]) -> None:
     """Put the finished runs of these folders into `docs/tasks.json`."""
     records: dict[str, TaskRecord] = read_json(TASKS) if TASKS.exists() else {}
@@ -131,8 +168,13 @@ def filled(page: str, name: str, table: str) -> str:
 
 def pages() -> dict[Path, str]:
     """Each page as its records say that it should be."""
-    networks, tasks = FOLDER / "models.md", FOLDER / "tasks.md"
+    networks, tasks, erasure = FOLDER / "models.md", FOLDER / "tasks.md", FOLDER / "erasure.md"
+    requests = erasure.read_text(encoding="utf-8")
+    tables = {"states": states_table(), "actions": actions_table(), "reasons": reasons_table()}
+    for name, table in (tables | {"ledgers": ledgers_table(read_json(LEDGERS))}).items():
+        requests = filled(requests, name, table)
     return {
+        erasure: requests,
         networks: filled(networks.read_text(encoding="utf-8"), "networks", networks_table(read_json(NETWORKS))),
         tasks: filled(tasks.read_text(encoding="utf-8"), "tasks", tasks_table(read_json(TASKS))),
     }
