@@ -280,13 +280,22 @@ def match(
 
 @commands.command()
 def verify(
+    certificate: Annotated[
+        Path | None, typer.Argument(help="A certificate, or a folder of them, instead of the ledger.")
+    ] = None,
+    key: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Of a certificate: a trusted public key; repeatable.")
+    ] = None,
     heads: Annotated[list[str] | None, typer.Option("--head", metavar="HASH", help="An earlier head; repeatable.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Check that nobody has changed the ledger behind the program's back."""
+    """Check that nobody has changed the ledger behind the program's back, or a certificate (as `aru certificate verify`)."""
+    from flows.cli.certificate import show_verification
     from flows.cli.request_console import print_json
     from flows.requests.ledger.verification import verify_ledger
 
+    if certificate is not None:
+        raise typer.Exit(show_verification(certificate, key or (), None))
     with _ledger() as (_, ledger):
         found = verify_ledger(ledger, heads or ())
     if as_json:
