@@ -98,10 +98,10 @@ def tasks_table(records: dict[str, TaskRecord]) -> str:
         models = {"original": record["original"], "unlearned": record["unlearned"], "retrained": record["retrained"]}
         for name, figures in models.items():
             test, ends = figures["test"], figures["test"].get("interval")
-            spread = _interval(ends if isinstance(ends, list) else None)
+            interval = _interval(ends if isinstance(ends, list) else None)
             values = [(key, value) for key, value in test.items() if isinstance(value, float)]
             utility = ", ".join(
-                f"{key} {value:.3f}{spread if number == 0 else ''}" for number, (key, value) in enumerate(values)
+                f"{key} {value:.3f}{interval if number == 0 else ''}" for number, (key, value) in enumerate(values)
             )
             attack = f"{figures['attack']['auc']:.3f}{_interval(figures['attack']['interval'])}"
             lines.append(f"| {settings['task']} | {settings['seed']} | {name} | {utility} | {attack} |")

@@ -14,6 +14,7 @@ from torch import nn
 from aru.audit.audit_file import AttackFigure, Details, StandingOut
 from aru.audit.beside_original import likeness, remaining
 from aru.audit.case import AUDITED, Case
+from aru.audit.criteria import COMPARED
 from aru.audit.exposed_people import PeopleFound, not_compared, people_found
 from aru.audit.few_people import bootstrap_only, of_set, over_people
 from aru.audit.verdicts import Found, Measurement, NotRun, measured, worst_of
@@ -85,18 +86,7 @@ def _attack_figure(found: Measurement | NotRun) -> AttackFigure:
 
 
 def _nobody() -> tuple[Found, Details]:
-    names = (
-        "forgetting",
-        "attacks",
-        "attacks_at_1pct",
-        "combined",
-        "remaining",
-        "people",
-        "people_at_5pct",
-        "individuals",
-        "uniformity",
-    )
-    return dict.fromkeys(names, NotRun(NOBODY_UNSEEN)), {"attacks": {}, "people": not_compared(NOBODY_UNSEEN).details}
+    return dict.fromkeys(COMPARED, NotRun(NOBODY_UNSEEN)), {"attacks": {}, "people": not_compared(NOBODY_UNSEEN).details}
 
 
 def draw_people(case: Case) -> Draws:

@@ -3,7 +3,7 @@
 docs/protocol.md, "Copies", has what is found and what is not, with figures, beside three libraries of perceptual hashes.
 
 1. **Search.** Each picture's descriptor (`aru.data.descriptors`) is compared with the others' as it is, in its eight
-   mirrorings and turns, and cropped in several ways (the views); a pair that correlates in one of them is a candidate. Up
+   mirrorings and turns, and cropped to several regions (the views); a pair that correlates in one of them is a candidate. Up
    to `ALL_PAIRS` pictures all pairs are compared, of more those that share a block (`aru.data.hashed_pairs`).
 2. **Check.** The candidate is aligned with the other picture (`aru.data.alignment`); the variance that remains decides.
 """

@@ -75,7 +75,7 @@ def requested_photos(manifest: pd.DataFrame, wanted: Iterable[str]) -> set[str]:
 
 
 def _requested_people(manifest: pd.DataFrame, train: np.ndarray, wanted: Iterable[str]) -> set[str]:
-    """Subject ids of subject ids or FAMILY/PERSON keys; InputError names all unknown ones, and how known ones are spelt."""
+    """Subject ids of subject ids or FAMILY/PERSON keys; InputError names all unknown ones, and how known ones are written."""
     wanted = list(wanted)
     known = subjects_by_name(manifest)
     if unknown := [name for name in wanted if normalized_key(name) not in known]:

@@ -68,7 +68,7 @@ def check_leaks(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> N
 def _clean(manifest: pd.DataFrame, official: np.ndarray, merge: MergeConfig, seed: int) -> np.ndarray:
     """Each photo once, each person and all who may be the same on one side, unseen matched to forget by class.
 
-    A person with a training photo is forget (if any was asked for) or retain and leaves the other sets; a person in
+    A person with a training photo is forget (if any is to be) or retain and leaves the other sets; a person in
     both test and unseen is unseen. Of a photo's rows the first that agrees with its person's side is kept; a photo that
     stands under people of several sides is left out. Unseen keeps, per class, at most as many photos as forget has,
     or that number times what brings it to `MIN_MATCHED` in all; what is dropped is drawn by `seed`.

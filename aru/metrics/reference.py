@@ -1,4 +1,4 @@
-"""What the figures are to be read against: what labels alone give away, and what chance alone gives."""
+"""What the figures are to be read against: what labels alone reveal, and what chance alone gives."""
 
 import numpy as np
 

@@ -68,7 +68,7 @@ def tpr_at_fpr(members: np.ndarray, others: np.ndarray, rate: float) -> Operatin
     """
     members, others = check_scores(members, others)
     if not 0 < rate < 1:
-        raise InputError(f"a false-positive rate of {rate} was asked for: give a share between 0 and 1, as 0.01")
+        raise InputError(f"the false-positive rate is {rate}: give a share between 0 and 1, as 0.01")
     allowed, smallest = math.floor(rate * len(others) + ROUNDING), 1 / len(others)
     if allowed == 0:
         return OperatingPoint(rate, smallest, measured=False)

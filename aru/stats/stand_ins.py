@@ -3,7 +3,7 @@
 A bootstrap over one or two people knows nothing of how people differ: that of one person has no width at all. But an unseen
 person is what a forgotten one is where nothing remains. So as many unseen people, with as many photos, are taken for the
 forgotten ones and held to the other unseen people, again and again: that is the law of the figure where there is nothing to
-find. The interval is the figure with the spread of that law. Where the forgotten people are like unseen ones it leaves out
+find. The interval is the figure with the deviations of that law. Where the forgotten people are like unseen ones it leaves out
 the law's mean in at most 5 of 100 cases: exactly so for one person, whatever the scores are like, because the bounds are
 those ranks that one more unseen person exceeds in at most 1 case of 40 (a permutation test; Davison and Hinkley 1997,
 section 4.3). That asks for 39 unseen people.
@@ -69,7 +69,7 @@ def stand_ins(forget_people: np.ndarray, unseen_people: np.ndarray, *, seed: int
 
 
 def shifted(figure: float, null: np.ndarray, *, within: Within) -> Shifted:
-    """The figure with the spread that it has among stand-ins; `within`, its lowest and highest possible value.
+    """The figure with the deviations that it has among stand-ins; `within`, its lowest and highest possible value.
 
     Shape: null (S,), the figure of every set of stand-ins; those that are NaN are left out. Raises InputError where fewer
     than 39 are left or the figure is NaN.
@@ -92,7 +92,7 @@ def null_of(figure: Callable[[np.ndarray, np.ndarray], float], sets: list[tuple[
 
 
 def _sets(sizes: np.ndarray, asked: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Numbers of unseen people, one for each forgotten person, each with as many photos as are asked for."""
+    """Numbers of unseen people, one for each forgotten person, each with the number of photos that is given."""
     if len(asked) == 1:
         yield from rng.permutation(np.flatnonzero(sizes >= asked[0]))[:DRAWS, None]
         return

@@ -87,7 +87,7 @@ def test_the_whole_verdict_is_the_worst_required_one(found, whole):
 
 def test_power_says_what_fails_and_what_passes_in_80_of_100_cases():
     rng, criterion, error = np.random.default_rng(0), threshold(0.4, 0.6), 0.02
-    told = power(Measurement(0.5, (0.46, 0.54), error), criterion)
+    result = power(Measurement(0.5, (0.46, 0.54), error), criterion)
 
     def share(true: float, verdict: str) -> float:
         figures = rng.normal(true, error, 4000)
@@ -95,14 +95,14 @@ def test_power_says_what_fails_and_what_passes_in_80_of_100_cases():
             [judge(Measurement(one, (one - 1.96 * error, one + 1.96 * error)), criterion) == verdict for one in figures]
         )
 
-    assert share(told["fails_from"][1], "fail") == pytest.approx(0.8, abs=0.03)
-    assert share(told["passes_within"][0], "pass") == pytest.approx(0.8, abs=0.03)
-    assert told["fails_from"][0] == pytest.approx(0.344)
+    assert share(result["fails_from"][1], "fail") == pytest.approx(0.8, abs=0.03)
+    assert share(result["passes_within"][0], "pass") == pytest.approx(0.8, abs=0.03)
+    assert result["fails_from"][0] == pytest.approx(0.344)
 
 
 def test_too_wide_an_interval_can_not_pass_and_says_so():
-    told = power(Measurement(0.5, (0.3, 0.7), 0.1), threshold(0.4, 0.6))
-    assert told["passes_within"] is None and told["fails_from"] == pytest.approx([0.12, 0.88])
+    result = power(Measurement(0.5, (0.3, 0.7), 0.1), threshold(0.4, 0.6))
+    assert result["passes_within"] is None and result["fails_from"] == pytest.approx([0.12, 0.88])
     assert power(Measurement(0.5, (0.3, 0.7), 0.1), threshold(None, 0.6))["fails_from"][0] is None
 
 

@@ -19,7 +19,7 @@ CSV = "custom_train_dataset.csv"
 IMAGE = "train_images/F0001_AGE_D_18_b1.jpg"
 
 
-def told(message, layout, path, forget):
+def refused(message, layout, path, forget):
     """The archive is refused with this message on the console, and no name of an image in what may be recorded."""
     with pytest.raises(InputError) as caught:
         build_manifest(layout, path, protocol="official", forget=forget)
@@ -62,7 +62,7 @@ FAULTS = {
 def test_faults_are_named(tmp_path, spoil, message):
     members = mufac_members()
     spoil(members)
-    told(message, "mufac", write_zip(tmp_path / "a.zip", members), {"rows": 8})
+    refused(message, "mufac", write_zip(tmp_path / "a.zip", members), {"rows": 8})
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"], "nothing is unpacked"
 
 
@@ -105,7 +105,7 @@ def test_flipped_bytes_inside_a_member_are_noticed(tmp_path):
         start = opened.getinfo(IMAGE).header_offset + 60 + len(IMAGE)
     content[start : start + 20] = bytes(20)
     path.write_bytes(content)
-    told(f"{IMAGE} (is damaged|cannot be read)", "mufac", path, {"rows": 8})
+    refused(f"{IMAGE} (is damaged|cannot be read)", "mufac", path, {"rows": 8})
 
 
 MUCAC_FAULTS = {
@@ -130,7 +130,7 @@ MUCAC_FAULTS = {
 def test_faults_of_a_mucac_folder_are_named(tmp_path, spoil, message):
     files = mucac_files()
     spoil(files)
-    told(message, "mucac", mucac_folder(tmp_path / "mucac", files), {})
+    refused(message, "mucac", mucac_folder(tmp_path / "mucac", files), {})
 
 
 def test_a_link_out_of_the_folder_is_refused(tmp_path):
@@ -153,7 +153,7 @@ def test_all_faults_are_told_at_once(tmp_path):
     members["val_images/extra.png"] = members[images[5]]
     edit(members, CSV, b"F0002,D,a", b"F0002,,a")
     edit(members, "custom_test_dataset.csv", b",a,", b",z,")
-    error = told("damaged", "mufac", write_zip(tmp_path / "a.zip", members), {"rows": 8})
+    error = refused("damaged", "mufac", write_zip(tmp_path / "a.zip", members), {"rows": 8})
     assert "3 x cannot be read as an image, it is damaged" in str(error)
     for name in images[:5]:
         assert name in explained(error)
@@ -164,7 +164,7 @@ def test_all_faults_are_told_at_once(tmp_path):
 
 def test_many_faults_of_a_kind_are_counted_and_the_first_named(tmp_path):
     members = {name: content if name.endswith("csv") else b"" for name, content in mufac_members().items()}
-    error = told("... and 44 more of this kind", "mufac", write_zip(tmp_path / "a.zip", members), {"rows": 8})
+    error = refused("... and 44 more of this kind", "mufac", write_zip(tmp_path / "a.zip", members), {"rows": 8})
     assert "64 x is empty" in str(error) and len(explained(error).splitlines()) < 30
 
 
@@ -256,7 +256,7 @@ REMEDIES = {
 def test_the_remedy_helps_against_just_this_fault(tmp_path, spoil, message, remedy):
     members = mufac_members()
     spoil(members)
-    error = told(message, "mufac", write_zip(tmp_path / "a.zip", members), {"rows": 8})
+    error = refused(message, "mufac", write_zip(tmp_path / "a.zip", members), {"rows": 8})
     assert remedy in str(error) and "fetch the archive again" not in str(error).replace("or fetch the archive again", "")
 
 

@@ -191,8 +191,8 @@ def test_cmyk_is_read_the_right_way_round(kind):
 def test_a_wide_profile_is_shown_in_srgb_and_a_foreign_one_is_passed_over():
     plain = colours(encoded(picture(), "PNG"))
     for profile in (ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")):
-        told = colours(encoded(picture(), "PNG", icc_profile=ImageCms.ImageCmsProfile(profile).tobytes()))
-        np.testing.assert_array_equal(told, plain)
+        converted = colours(encoded(picture(), "PNG", icc_profile=ImageCms.ImageCmsProfile(profile).tobytes()))
+        np.testing.assert_array_equal(converted, plain)
     np.testing.assert_array_equal(colours(encoded(picture(), "PNG", icc_profile=b"no profile" * 30)), plain)
 
 

@@ -193,10 +193,10 @@ def test_a_loss_that_is_not_finite_stops_the_method(name):
 
 @TRAINED
 def test_progress_is_told_and_can_cancel(name):
-    told = []
-    run(name, progress=lambda done, total, text: told.append((done, total, text)))
-    assert told and all(1 <= done <= total and text for done, total, text in told)
-    assert told[-1][0] == told[-1][1]
+    reports = []
+    run(name, progress=lambda done, total, text: reports.append((done, total, text)))
+    assert reports and all(1 <= done <= total and text for done, total, text in reports)
+    assert reports[-1][0] == reports[-1][1]
 
     def cancel(done, total, text):
         raise KeyboardInterrupt

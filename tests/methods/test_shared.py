@@ -79,10 +79,10 @@ def test_passes_counts_the_batches_of_a_pass(count, size):
 
 def test_a_shuffled_pass_reads_each_image_once_and_endless_goes_on():
     data = image_set(10)
-    ways = {"generator": generator(), "compute": CPU, "augmented": False}
-    labels = torch.cat([targets for _, targets in shuffled(data, 4, **ways)])
+    options = {"generator": generator(), "compute": CPU, "augmented": False}
+    labels = torch.cat([targets for _, targets in shuffled(data, 4, **options)])
     assert sorted(labels.tolist()) == sorted(data.targets.tolist())
-    stream = endless(data, 4, **ways)
+    stream = endless(data, 4, **options)
     assert [len(next(stream)[1]) for _ in range(6)] == [4, 4, 2, 4, 4, 2]
 
 
@@ -154,7 +154,7 @@ def test_the_descent_stops_at_a_loss_that_is_not_finite():
             make_optimizer(result.parameters(), DescentConfig()),
             compute=CPU,
             generator=generator(),
-            step_done=counter(lambda *told: None, 4, "test"),
+            step_done=counter(lambda *call: None, 4, "test"),
         )
 
 

@@ -35,10 +35,10 @@ def naive_importance(model, data, size):
 
 def test_importance_is_the_mean_squared_batch_gradient():
     model, data = small_net(), image_set(11)
-    ways = {"batch_size": 4, "compute": CPU, "progress": silent, "text": ""}
-    for value, expected in zip(importance(model, data, **ways).values(), naive_importance(model, data, 4), strict=True):
+    options = {"batch_size": 4, "compute": CPU, "progress": silent, "text": ""}
+    for value, expected in zip(importance(model, data, **options).values(), naive_importance(model, data, 4), strict=True):
         assert torch.allclose(value, expected, rtol=1e-4, atol=1e-9)
-    for value, expected in zip(mean_gradient(model, data, **ways).values(), gradient(model, data), strict=True):
+    for value, expected in zip(mean_gradient(model, data, **options).values(), gradient(model, data), strict=True):
         assert torch.allclose(value, expected, rtol=1e-4, atol=1e-6)
 
 
@@ -184,9 +184,9 @@ def test_sfron_weighs_and_masks_the_ascent():
 
 
 def test_sfron_without_salient_weights_does_not_ascend():
-    ways = {"iterations": 3, "every": 2, "batch_size": 8}
-    barred, idle = run("sfron", threshold=1e30, **ways), run("sfron", threshold=1e30, strength=0.0, **ways)
-    assert same_weights(barred, idle) and not same_weights(barred, run("sfron", threshold=0.0, **ways))
+    options = {"iterations": 3, "every": 2, "batch_size": 8}
+    barred, idle = run("sfron", threshold=1e30, **options), run("sfron", threshold=1e30, strength=0.0, **options)
+    assert same_weights(barred, idle) and not same_weights(barred, run("sfron", threshold=0.0, **options))
 
 
 def test_sfron_clips_the_ascent():
@@ -272,10 +272,10 @@ def test_amun_takes_its_steps_on_the_neighbours_too_with_their_own_labels(use_re
     ],
 )
 def test_a_control_differs_from_aru_in_one_choice(name, section, value):
-    ways = {"finetune": {"epochs": 1}, "mask": {"unit": "weight"}, "attack": {"eps": 0.3, "alpha": 0.1}}
-    control = run(name, **ways)
-    assert same_weights(control, run("aru", **{**ways, section: {**ways[section], **value}}))
-    assert not same_weights(control, run("aru", **ways))
+    options = {"finetune": {"epochs": 1}, "mask": {"unit": "weight"}, "attack": {"eps": 0.3, "alpha": 0.1}}
+    control = run(name, **options)
+    assert same_weights(control, run("aru", **{**options, section: {**options[section], **value}}))
+    assert not same_weights(control, run("aru", **options))
 
 
 def test_reset_all_keeps_nothing_of_the_original():

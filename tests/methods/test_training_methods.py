@@ -99,16 +99,16 @@ def test_neggrad_takes_one_step_up_the_forget_loss():
 
 
 def test_neggrad_takes_as_many_steps_as_retain_has_batches():
-    told = []
+    reports = []
     METHODS["neggrad"].function(
         small_net(),
         sets(),
         METHODS["neggrad"].configure(batch_size=8),
         seed=0,
         compute=CPU,
-        progress=lambda *call: told.append(call),
+        progress=lambda *call: reports.append(call),
     )
-    assert len(told) == 2 * 3  # two passes over 20 images
+    assert len(reports) == 2 * 3  # two passes over 20 images
 
 
 def test_advanced_neggrad_weighs_the_two_gradients():
@@ -184,10 +184,10 @@ def test_scrub_s_student_starts_as_its_teacher():
 
 def test_scrub_leaves_its_teacher_on_forget_and_stays_on_retain():
     given, model = sets(), small_net()
-    ways = {"batch_size": 8, "forget_batch_size": 8, "epochs": 4, "forget_epochs": 4, "lr": 0.02, "augment": False}
+    options = {"batch_size": 8, "forget_batch_size": 8, "epochs": 4, "forget_epochs": 4, "lr": 0.02, "augment": False}
     apart = {}
     for alpha in (0.0, 1.0):
-        result = run("scrub", given, alpha=alpha, first="retain", batchnorm="eval", **ways)
+        result = run("scrub", given, alpha=alpha, first="retain", batchnorm="eval", **options)
         apart[alpha] = {
             role: distillation_loss(
                 *(predict(net, getattr(given, role), compute=CPU) for net in (result, model)), temperature=4.0
@@ -199,16 +199,16 @@ def test_scrub_leaves_its_teacher_on_forget_and_stays_on_retain():
 
 
 def test_scrub_skips_forget_after_its_forget_epochs():
-    told = []
+    reports = []
     METHODS["scrub"].function(
         small_net(),
         sets(),
         METHODS["scrub"].configure(epochs=3, forget_epochs=1, batch_size=20),
         seed=0,
         compute=CPU,
-        progress=lambda *call: told.append(call),
+        progress=lambda *call: reports.append(call),
     )
-    assert len(told) == 3 * 1 + 1
+    assert len(reports) == 3 * 1 + 1
 
 
 @pytest.mark.parametrize("reference, epoch", [(0.0, 1), (0.3, 2), (0.45, 3), (0.9, 3), (0.25, 1)])
@@ -251,9 +251,9 @@ def test_bad_teacher_nears_the_bad_teacher_on_forget():
 
 def test_random_labels_unlearn_the_forget_set_and_keep_the_rest():
     given, model = sets(), small_net()
-    ways = {"lr": 0.1, "momentum": 0.9, "augment": False, "batchnorm": "train", "batch_size": 8}
-    learnt = run("finetune", given, model=model, epochs=30, **ways)
-    result = run("random-labels", given, model=learnt, epochs=15, **ways)
+    options = {"lr": 0.1, "momentum": 0.9, "augment": False, "batchnorm": "train", "batch_size": 8}
+    learnt = run("finetune", given, model=model, epochs=30, **options)
+    result = run("random-labels", given, model=learnt, epochs=15, **options)
     assert loss_on(result, given.forget) > loss_on(result, given.retain)
 
 
@@ -263,7 +263,7 @@ def test_random_labels_are_drawn_for_every_epoch_or_once(monkeypatch, redraw, dr
 
     calls = []
     original = random_labels.relabelled
-    monkeypatch.setattr(random_labels, "relabelled", lambda *args, **ways: calls.append(1) or original(*args, **ways))
+    monkeypatch.setattr(random_labels, "relabelled", lambda *args, **options: calls.append(1) or original(*args, **options))
     run("random-labels", epochs=4, redraw=redraw)
     assert len(calls) == draws
 

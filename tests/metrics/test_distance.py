@@ -103,12 +103,12 @@ def test_mia_rate_is_the_naive_one_and_weights_are_repetitions(seed: int) -> Non
 def test_gaps_are_signed_differences_of_the_models_figures() -> None:
     targets = truths()
     unlearned, retrained = model(targets, 0, forget=3.0, test=0.0), [model(targets, 1), model(targets, 2)]
-    told = distances(unlearned, retrained, targets)
+    result = distances(unlearned, retrained, targets)
     gaps = {}
     for name in ("forget", "retain", "test"):
         ours, *theirs = (utility(one[name], targets[name])["accuracy"] for one in (unlearned, *retrained))
         gaps[name] = ours - np.mean(theirs)
-        assert told["unlearned"][f"gap/{name}/accuracy"]["figure"] == pytest.approx(gaps[name])
+        assert result["unlearned"][f"gap/{name}/accuracy"]["figure"] == pytest.approx(gaps[name])
     assert gaps["forget"] > 0.2 > 0 > gaps["test"]
     alone = distances(unlearned, retrained[:1], targets)
     single = [
@@ -122,7 +122,7 @@ def test_gaps_are_signed_differences_of_the_models_figures() -> None:
 def test_the_same_model_is_at_no_distance() -> None:
     targets = truths()
     figures = distances(model(targets, 0), [model(targets, 0)], targets)["unlearned"]
-    assert {key: told["figure"] for key, told in figures.items()} == pytest.approx(
+    assert {key: result["figure"] for key, result in figures.items()} == pytest.approx(
         {key: float(not key.endswith("js") and not key.startswith("gap")) for key in figures}, abs=1e-9
     )
 
@@ -132,9 +132,12 @@ def test_another_seed_is_not_beyond_the_seeds() -> None:
     for seed in range(40):
         targets = truths(seed=seed)
         models = [model(targets, 10 * seed + number) for number in range(4)]
-        told = distances(models[0], models[1:], targets, resamples=150, seed=seed)["beyond_retrained"]
+        result = distances(models[0], models[1:], targets, resamples=150, seed=seed)["beyond_retrained"]
         covered.append(
-            [told[key]["interval"][0] <= 0 <= told[key]["interval"][1] for key in ("forget/js", "forget/agreement", "test/js")]
+            [
+                result[key]["interval"][0] <= 0 <= result[key]["interval"][1]
+                for key in ("forget/js", "forget/agreement", "test/js")
+            ]
         )
     assert np.mean(covered) >= 0.88
 
@@ -142,20 +145,20 @@ def test_another_seed_is_not_beyond_the_seeds() -> None:
 @pytest.mark.parametrize("strength, sign", [({"forget": 4.0}, 1), ({"forget": -2.0}, -1)])
 def test_remembering_and_over_forgetting_are_beyond_the_seeds(strength: dict[str, float], sign: int) -> None:
     targets = truths()
-    told = distances(model(targets, 0, **strength), [model(targets, seed) for seed in (1, 2, 3)], targets)
-    low, high = told["unlearned"]["gap/forget/accuracy"]["interval"]
+    result = distances(model(targets, 0, **strength), [model(targets, seed) for seed in (1, 2, 3)], targets)
+    low, high = result["unlearned"]["gap/forget/accuracy"]["interval"]
     assert low * sign > 0 and high * sign > 0
-    assert told["beyond_retrained"]["tow"]["interval"][1] < 0
-    assert told["beyond_retrained"]["forget/js"]["interval"][0] > 0
-    assert told["unlearned"]["gap/forget/mia_rate"]["figure"] * sign < 0  # taken for unseen less, or more, often
+    assert result["beyond_retrained"]["tow"]["interval"][1] < 0
+    assert result["beyond_retrained"]["forget/js"]["interval"][0] > 0
+    assert result["unlearned"]["gap/forget/mia_rate"]["figure"] * sign < 0  # taken for unseen less, or more, often
 
 
 def test_several_labels_and_json() -> None:
     targets = truths(multi=True)
-    told = distances(model(targets, 0), [model(targets, 1), model(targets, 2)], targets)
-    assert json.loads(json.dumps(told)) == told
+    result = distances(model(targets, 0), [model(targets, 1), model(targets, 2)], targets)
+    assert json.loads(json.dumps(result)) == result
     for name in SETS:
-        assert 0 < told["unlearned"][f"{name}/js"]["figure"] < np.log(2)
+        assert 0 < result["unlearned"][f"{name}/js"]["figure"] < np.log(2)
 
 
 def test_inputs_stay_and_seeds_decide() -> None:
@@ -216,15 +219,15 @@ def test_klom_has_its_null_beside_it() -> None:
     rng = np.random.default_rng(1)
     people = np.arange(200) // 5
     oracle, equal = rng.normal(size=(24, 200)), rng.normal(size=(16, 200))
-    told = klom_figures(equal, oracle, groups=people, resamples=100, seed=0)
-    assert told["models"] == {"unlearned": 16, "retrained": 24, "half": 12}
-    assert told["null"]["mean"] > 1 and abs(told["excess"]["mean"]) < 0.4
-    assert told["matched"]["mean"] - told["null"]["mean"] == pytest.approx(told["excess"]["mean"])
+    result = klom_figures(equal, oracle, groups=people, resamples=100, seed=0)
+    assert result["models"] == {"unlearned": 16, "retrained": 24, "half": 12}
+    assert result["null"]["mean"] > 1 and abs(result["excess"]["mean"]) < 0.4
+    assert result["matched"]["mean"] - result["null"]["mean"] == pytest.approx(result["excess"]["mean"])
     for shift in (1.5, -1.5):
         moved = klom_figures(equal + shift, oracle, groups=people, resamples=100, seed=0)
         assert moved["excess"]["interval"][0] > 1
         assert moved["matched"]["mean"] <= moved["matched"]["p95"] <= moved["matched"]["p99"]
-    assert klom_figures(equal, oracle, groups=people, resamples=100, seed=0) == told == json.loads(json.dumps(told))
+    assert klom_figures(equal, oracle, groups=people, resamples=100, seed=0) == result == json.loads(json.dumps(result))
 
 
 def test_the_excess_of_klom_is_zero_on_average_under_the_null() -> None:

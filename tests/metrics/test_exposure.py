@@ -124,7 +124,7 @@ def test_bad_people_are_named() -> None:
         people_scores(*forget, unseen[0], np.full(len(unseen[0]), "u"), seed=0)
     with pytest.raises(InputError, match="3 people were given"):
         people_scores(forget[0], forget[1][:3], *unseen, seed=0)
-    with pytest.raises(InputError, match="0 people were asked"):
+    with pytest.raises(InputError, match="count is 0"):
         most_exposed(people_scores(*forget, *unseen, seed=0)[0], count=0)
 
 

@@ -101,13 +101,13 @@ def test_a_loss_that_is_not_finite_stops_with_the_place_and_a_remedy():
     ],
 )
 def test_a_training_of_one_batch_whose_only_step_breaks_the_weights_is_named(lr, message):
-    ways = {"lr_name": "train.lr", "text": "retrain"}
+    options = {"lr_name": "train.lr", "text": "retrain"}
     config = TrainConfig(epochs=1, batch_size=64, lr=lr, schedule="constant")
     if message is None:
-        trained(config, **ways)
+        trained(config, **options)
         return
     with pytest.raises(TrainingError, match=message):
-        trained(config, **ways)
+        trained(config, **options)
 
 
 def test_a_single_image_cannot_be_trained_on_and_a_lone_last_one_joins_its_neighbours():

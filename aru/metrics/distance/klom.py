@@ -1,4 +1,4 @@
-"""KLoM: for every image, how the margins of unlearned models are spread beside those of retrained ones (oracles).
+"""KLoM: for every image, how the margins of unlearned models are distributed beside those of retrained ones (oracles).
 
 Source: Georgiev et al. 2024 (arXiv 2410.23232), "Attribute-to-Delete", section 3. The margin is the true class's
 logit minus the logsumexp of the others.

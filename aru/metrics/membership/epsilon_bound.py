@@ -33,7 +33,7 @@ def lower_bounds(
     its k-th highest, its k-th lowest, or both, with what lies beyond given to the other ensemble. The share of the law
     beyond is then Beta distributed whatever the law, so its upper bound is Clopper and Pearson's for k - 1 errors, or
     2 k - 1 for both (Wilks 1941, tolerance limits), and the errors of the other ensemble are binomial. All bounds hold
-    together by Bonferroni. Equal scores are told apart by independent random numbers, which is one more randomised
+    together by Bonferroni. Equal scores are ordered by independent random numbers, which is one more randomised
     test. Choosing a threshold on one half and bounding on the other is as valid; on Gaussians and coins its bounds were
     nowhere larger, at 8 to 128 models. Few ranks are tried, to pay little for each: with thousands of models the bound
     still stays below the truth (1.6 of 2 for Laplace noise).
@@ -90,6 +90,6 @@ def _ranks(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _check_levels(confidence: float, delta: float) -> None:
     if not 0.5 < confidence < 1:
-        raise InputError(f"a confidence of {confidence} was asked for: give one between 0.5 and 1, as 0.95")
+        raise InputError(f"confidence is {confidence}: give one between 0.5 and 1, as 0.95")
     if not 0 <= delta < 0.5:
         raise InputError(f"delta is {delta}: it is the chance of a breach without limit; give 0 or a small share as 1e-5")

@@ -127,8 +127,8 @@ class MatchedAttack:
         """Mass of every tie within its class (summing to 1 there), and the classes' masses."""
         mass = np.bincount(tie, weights=weights, minlength=int(self._sizes.sum())).astype(np.float64)
         total = np.add.reduceat(mass, self._starts)
-        spread = np.repeat(total, self._sizes)
-        return np.divide(mass, spread, out=np.zeros_like(mass), where=spread > 0), total
+        weight = np.repeat(total, self._sizes)
+        return np.divide(mass, weight, out=np.zeros_like(mass), where=weight > 0), total
 
     def _below(self, mass: np.ndarray) -> np.ndarray:
         """Mass of the lower losses of the same class."""

@@ -79,7 +79,7 @@ def most_exposed(people: PeopleScores, *, count: int = 10, by: Literal["score", 
     stands high by chance alone, so the list names people to look at and proves nothing.
     """
     if count < 1 or by not in ("score", "maximum"):
-        raise InputError(f"{count} people by {by!r} are not a ranking: name 1 or more, by score or maximum")
+        raise InputError(f"count is {count} and by is {by!r}: name 1 or more, by score or maximum")
     score = people.score if by == "score" else people.maximum
     order = np.lexsort((np.arange(len(people.ids)), -people.maximum, -score))[:count]
     return [

@@ -7,7 +7,7 @@ freedom as there are unseen people but one, gives each person a probability, and
 anybody at all is named falsely (Holm 1979, Scandinavian Journal of Statistics 6). Ranks are bounded, so their means have
 lighter tails than t.
 
-A mean finds what is spread over a person's photos; the most telling photo alone, as in `exposure.py`, does not.
+A mean finds what is distributed over a person's photos; the highest-scoring photo alone, as in `exposure.py`, does not.
 """
 
 from dataclasses import dataclass
@@ -45,9 +45,9 @@ def individuals(
     """
     centre, between, within, strangers = _unseen_law(unseen, unseen_people)
     ids, _, photos, mean = _by_person(forget, forget_people)
-    spread = np.sqrt((between + within / photos) * (1 + 1 / strangers))
-    probability = student.sf((mean - centre) / spread, strangers - 1)
-    best = student.sf((1 - centre) / spread, strangers - 1)
+    deviation = np.sqrt((between + within / photos) * (1 + 1 / strangers))
+    probability = student.sf((mean - centre) / deviation, strangers - 1)
+    best = student.sf((1 - centre) / deviation, strangers - 1)
     return Individuals(ids, mean, probability, _holm(probability, error), best <= error / len(ids))
 
 

@@ -2,7 +2,7 @@
 
 Source: Chundawat et al. 2023 (doi 10.1109/TIFS.2023.3265506); epsilon as in the repository aiim-research/ERASURE, whose
 default margin, 5 % of the original's accuracy, is `relearning`'s too. There time is counted in epochs, here in steps, so
-that small forget sets can be told apart.
+that small forget sets can be distinguished.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """How fast the forget accuracy returns when a model is trained again, against a retrained model with the same batches.
 
-Two ways back: training on retain images alone, after which a model that only hid its knowledge knows the forget images
-again (arXiv 2505.22310), and training on the images of a few forgotten people, measured on the *other* forgotten people
-too. The times are compared by the anamnesis index (`anamnesis`).
+Two trainings bring it back: on retain images alone, after which a model that only hid its knowledge knows the forget images
+again (arXiv 2505.22310), and on the images of a few forgotten people, measured on the *other* forgotten people too.
+The times are compared by the anamnesis index (`anamnesis`).
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class IndexFigures(TypedDict):
 
 
 class Relearned(TypedDict):
-    """What one way of training again brings back, each by part of the forget set: see `relearning`."""
+    """What one training brings back, each by part of the forget set: see `relearning`."""
 
     steps: list[int]
     curves: dict[str, Curves]
@@ -91,7 +91,7 @@ def relearning(
     compute: Compute,
     progress: Progress = silent,
 ) -> Relearning:
-    """Relearning curves and times of every model, both ways; AIN against the model named `retrained`, where there is one.
+    """Curves and times of every model, by both trainings; AIN against the model named `retrained`, where there is one.
 
     Copies are trained; the models are left as they were. Result: `retain` and `few`, each -> `steps`; `curves`, model ->
     set -> accuracy at each step; `threshold`, set -> accuracy that counts as relearned; `times`, model -> set ->

@@ -109,7 +109,7 @@ def probe_identity(
     seed: int,
     resamples: int = RESAMPLES,
 ) -> Probe:
-    """How well a person is told from the other forgotten ones by a probe that was fitted on their other photos.
+    """How well a person is distinguished from the other forgotten ones by a probe that was fitted on their other photos.
 
     Three folds: each person's photos, copies together, are dealt out to all three. People with fewer than three photos
     are left out. Result and shapes as `probe_label`; the neighbour is one.

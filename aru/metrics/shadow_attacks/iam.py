@@ -43,8 +43,8 @@ def iam(signals: PoolSignals, original: np.ndarray, *, law: Law = "normal") -> n
     score = np.zeros(len(target))
     for weight in weights:
         a = weight - 1 / STEPS
-        spread = (shadows + a * (original - shadows))[~seen].std() if lone else (1 - a) * deviation
-        score += weight * _cdf(target, mean + a * (original - mean), spread, law)
+        scale = (shadows + a * (original - shadows))[~seen].std() if lone else (1 - a) * deviation
+        score += weight * _cdf(target, mean + a * (original - mean), scale, law)
     return score / weights.sum()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from aru.core.errors import InputError
 
 LEAST = 2
-"""Shadows of an example from which a deviation can be told."""
+"""Shadows of an example from which a deviation can be estimated."""
 FEW = 32
 """Shadows a side below which one variance serves all examples: Carlini et al. 2022 gain by it below 64 in all."""
 SMALLEST_DEVIATION = 1e-3

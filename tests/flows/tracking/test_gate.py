@@ -194,8 +194,8 @@ def test_what_was_not_tested_has_no_metric() -> None:
 
 def test_the_command_says_plainly_that_a_model_is_no_candidate(tracked_project: Path) -> None:
     failed = publish(tracked_project, 41, "fail")
-    told = "audit FAIL, alias challenger, not candidate: the audit failed (attacks)"
-    assert said(tracked_project, failed) == told and told in publishing.summary(tracked_project, "faces", failed)
+    expected = "audit FAIL, alias challenger, not candidate: the audit failed (attacks)"
+    assert said(tracked_project, failed) == expected and expected in publishing.summary(tracked_project, "faces", failed)
     assert said(tracked_project, replace(failed, aliases=())).startswith("audit FAIL, no alias, not candidate")
 
 
