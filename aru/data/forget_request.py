@@ -58,7 +58,7 @@ def requested_photos(manifest: pd.DataFrame, wanted: Iterable[str]) -> set[str]:
     """
     wanted = list(wanted)
     photos: dict[str, str] = dict(zip(manifest["path"], manifest["photo"], strict=True)) if wanted else {}
-    fitting = {name: _fitting_paths(name, photos) for name in wanted}
+    fitting = {name: fitting_paths(name, photos) for name in wanted}
     if unknown := [name for name, paths in fitting.items() if len(paths) != 1]:
         raise InputError(
             f"unknown photo {_listed(unknown, lambda name: _near_paths(fitting[name] or _same_file_name(name, photos)))} in "
@@ -93,7 +93,7 @@ def _requested_people(manifest: pd.DataFrame, train: np.ndarray, wanted: Iterabl
     return set(found.values())
 
 
-def _fitting_paths(name: str, known: Collection[str]) -> list[str]:
+def fitting_paths(name: str, known: Collection[str]) -> list[str]:
     """The paths of the archive that a user's path can mean: an import puts its photos below a folder of their own."""
     path = normalized_path(name.strip()).removeprefix("./")
     return [fit for fit in (path, PHOTOS + path) if fit in known]

@@ -13,7 +13,7 @@ from aru.stages.job import Job
 def prepare(job: Job) -> int:
     """Write manifest.csv, training.csv, images.npy, labels.json and audit.json in prepared/; returns the number of rows."""
     data, folder = job.config.data, job.work / "prepared"
-    screen = open_screen(job.work.parents[1], scope=job.benchmark, action=data.suppression)
+    screen = open_screen(job.work.parents[1], scope=job.benchmark, action=data.suppression, forgetting=data.forget.files or ())
     found = read_archive(data.layout, job.archive, screen=screen, progress=job.progress)
     outputs_of(found.classes, data.task)  # a task that the data do not have is named before work starts
     manifest = assign_people_and_roles(

@@ -23,6 +23,7 @@ GROUPS = (
     "request",
     "certificate",
     "suppression",
+    "batch",
     "method_table",
 )
 """The files of this package that hold commands, in the order of the help; each offers them as `commands`."""

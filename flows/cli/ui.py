@@ -28,6 +28,9 @@ def serve_command(
     benchmark: Benchmark = "",
     cron: Annotated[str, typer.Option(help="When, as minute, hour, day, month and weekday in local time.")] = "0 2 * * *",
     method: Method = None,
+    requests: Annotated[
+        bool, typer.Option("--requests", help="Carry out the deletion requests that are due (docs/erasure.md).")
+    ] = False,
     prefect_port: Annotated[int, typer.Option(help="Port of Prefect's server and pages.")] = 4200,
 ) -> None:
     """Run the main flow by a schedule until Ctrl-C; one run at a time, each by params.yaml as it is then.
@@ -40,4 +43,5 @@ def serve_command(
     if method is not None:
         with project_lock(root):
             check_run(root, benchmark, [("method", method)], [], yes=False, quiet=True).write()
-    serve(root, benchmark=benchmark, cron=cron, prefect_port=prefect_port)
+    runner = "flows.requests.processing.scheduled_batches" if requests else "flows.pipeline.scheduled_runs"
+    serve(root, benchmark=benchmark, cron=cron, prefect_port=prefect_port, runner=runner)

@@ -6,7 +6,9 @@ It is one that `aru serve` can watch, and end together with its runs. Where Pref
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 
@@ -17,9 +19,12 @@ from flows.servers.missed import cancel_missed
 from flows.servers.serving import deployment
 
 
-def main(root: Path, benchmark: str, cron: str, zone: str) -> None:
-    """Serve the main flow. A deployment, or its schedule, that somebody has paused stays so; the end pauses nothing."""
-    name = f"{unlearn.name}/{benchmark}"
+def main(root: Path, benchmark: str, cron: str, zone: str, *, flow: Flow[..., Any] = unlearn) -> None:
+    """Serve the main flow, or another of the same parameters.
+
+    A deployment, or its schedule, that somebody has paused stays so; the end pauses nothing.
+    """
+    name = f"{flow.name}/{benchmark}"
     with suppress(ProjectBusy), project_lock(root):
         close_crashed(root)  # else the place of a run that was killed would be taken for minutes
     with get_client(sync_client=True) as client:
@@ -29,7 +34,7 @@ def main(root: Path, benchmark: str, cron: str, zone: str) -> None:
         print(f"{missed} runs whose time has passed meanwhile are not made up for: they are marked as cancelled.", flush=True)
     if paused or not active:
         print("The schedule is paused: nothing starts before it is resumed on its page.", flush=True)
-    unlearn.serve(**deployment(root, benchmark, cron=cron, zone=zone, paused=paused, active=active))
+    flow.serve(**deployment(root, benchmark, cron=cron, zone=zone, paused=paused, active=active))
 
 
 def pauses(client: SyncPrefectClient, name: str) -> tuple[bool, bool]:

@@ -79,7 +79,7 @@ def screen_of(root: Path, benchmark: str, config: Config) -> "Screen | None":
     """What the project's suppression list keeps out of a benchmark's archive; None where the list is empty."""
     from aru.data.suppression.screening import open_screen
 
-    return open_screen(root, scope=benchmark, action=config.data.suppression)
+    return open_screen(root, scope=benchmark, action=config.data.suppression, forgetting=config.data.forget.files or ())
 
 
 def with_roles(config: Config, rows: "pd.DataFrame") -> "pd.DataFrame":

@@ -14,8 +14,10 @@ from flows.servers import local_servers as servers
 PREFECT_PORT = 4200
 
 
-def serve(root: Path, *, benchmark: str, cron: str, prefect_port: int = PREFECT_PORT) -> None:
-    """Run the main flow of a benchmark by a cron schedule in local time, until Ctrl-C.
+def serve(
+    root: Path, *, benchmark: str, cron: str, prefect_port: int = PREFECT_PORT, runner: str = "flows.pipeline.scheduled_runs"
+) -> None:
+    """Run the main flow of a benchmark by a cron schedule in local time, until Ctrl-C; or what the module `runner` starts.
 
     A Prefect server is started where none of this project runs: an in-process one does not schedule. While a run is at
     work a further one is cancelled, not queued. The runs are started by a process beside this one, which ends with it, by
@@ -27,14 +29,14 @@ def serve(root: Path, *, benchmark: str, cron: str, prefect_port: int = PREFECT_
     check_cron(cron)
     with servers.terminated_like_interrupted(), servers.prefect_api(root, prefect_port) as api:
         print(f"{benchmark} runs at {cron!r} ({zone} time). Pages: {api.removesuffix('/api')}/deployments", flush=True)
-        runner = servers.Server(
+        process_of_runs = servers.Server(
             "The runner",
-            (sys.executable, "-m", "flows.pipeline.scheduled_runs", str(root), benchmark, cron, zone),
+            (sys.executable, "-m", runner, str(root), benchmark, cron, zone),
             environment(root) | servers.client(root, api),
             "",
             None,
         )
-        with servers.launched(runner) as process:
+        with servers.launched(process_of_runs) as process:
             code = process.wait()
     print(f"error: the process that starts the scheduled runs ended by itself, with code {code}", file=sys.stderr)
     raise SystemExit(os.EX_TEMPFAIL)

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -12,6 +12,7 @@ from PIL import Image
 
 from aru.core.errors import InputError
 from aru.core.names import SUPPRESSION_FILE
+from aru.data.forget_request import fitting_paths
 from aru.data.photos import thumbnail
 from aru.data.subjects import filings
 from aru.data.suppression.keyed_hashes import Keys, key_path, read_keys
@@ -39,10 +40,15 @@ class Screen:
         keys: those that made it.
         scope: the benchmark whose ids of people are looked up beside those that hold everywhere.
         action: what becomes of photos on the list: `drop` leaves them out and counts them, `refuse` is an InputError.
+        forgetting: paths of photos that are being forgotten by this very run, as in data.forget.files: they stay, with their
+            copies, because the model still knows them, and can be nothing but the forget set.
     """
 
-    def __init__(self, suppressed: SuppressionList, keys: Keys, *, scope: str, action: Action) -> None:
+    def __init__(
+        self, suppressed: SuppressionList, keys: Keys, *, scope: str, action: Action, forgetting: Iterable[str] = ()
+    ) -> None:
         suppressed.check(keys)
+        self._forgetting = tuple(forgetting)
         self._keys, self._scope, self._action = keys, scope, action
         self._values = {kind: {entry.value for entry in suppressed.entries if entry.kind == kind} for kind in KINDS}
         views = [entry.bands() for entry in suppressed.entries if entry.kind == "perceptual"]
@@ -65,8 +71,8 @@ class Screen:
         keys = filings(rows)
         listed = {key for key in dict.fromkeys(keys) if self._is_listed(key)}
         kinds = [kind or ("subject" if key in listed else None) for kind, key in zip(kinds, keys, strict=True)]
-        gone = rows["photo"].isin(rows["photo"][[kind is not None for kind in kinds]])
-        first = {file: kind for file, kind in zip(files, kinds, strict=True) if kind is not None}
+        gone = rows["photo"].isin(rows["photo"][[kind is not None for kind in kinds]]) & ~self._is_being_forgotten(rows)
+        first = {file: kind for file, kind, left in zip(files, kinds, gone, strict=True) if kind is not None and left}
         count = Counter(first.values())
         self.found = Suppressed(
             rows=int(gone.sum()),
@@ -92,20 +98,32 @@ class Screen:
                 return "perceptual"
         return None
 
+    def _is_being_forgotten(self, rows: pd.DataFrame) -> pd.Series:
+        known = set(rows["path"]) if self._forgetting else set()
+        paths = [path for name in self._forgetting for path in fitting_paths(name, known)]
+        return rows["photo"].isin(rows["photo"][rows["path"].isin(paths)])
+
     def _is_listed(self, key: str) -> bool:
         subjects = self._values["subject"]
         return bool(subjects) and any(self._keys.subject(key, scope) in subjects for scope in {"", self._scope})
 
 
-def open_screen(root: Path, *, scope: str, action: Action, environment: Mapping[str, str] = os.environ) -> Screen | None:
-    """The screen of a project, None where nobody is on its list.
+def open_screen(
+    root: Path,
+    *,
+    scope: str,
+    action: Action,
+    forgetting: Iterable[str] = (),
+    environment: Mapping[str, str] = os.environ,
+) -> Screen | None:
+    """The screen of a project, None where nobody is on its list; arguments as of `Screen`.
 
     Raises InputError where the list or its key cannot be read, and where the list is gone though its key is there.
     """
     path, place = Path(root) / SUPPRESSION_FILE, key_path(root, environment)
     suppressed = read_list(path)
     if suppressed.entries:
-        return Screen(suppressed, read_keys(place), scope=scope, action=action)
+        return Screen(suppressed, read_keys(place), scope=scope, action=action, forgetting=forgetting)
     if not path.exists() and place.exists():
         raise InputError(
             f"{path} is gone, and {place} says that there was a list: bring the file back from version control, or make an "

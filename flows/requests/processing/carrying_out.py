@@ -61,7 +61,7 @@ Run = Callable[[Path, str], Unlearned]
 """The main flow of a benchmark by params.yaml as it is."""
 Audit = Callable[[Path, str, str], str]
 """The verdict of an audit of the unlearned model of a benchmark at a level."""
-Suppress = Callable[[Path, str, Sequence[str]], None]
+Suppress = Callable[[Path, str, Ledger, Sequence[str]], None]
 """Puts the photos and people of these requests of a benchmark on the suppression list."""
 
 
@@ -156,7 +156,7 @@ class _Work:
         if (production.version if production else _NONE) != find_batch(self.ledger, self.batch).model_before:
             raise InputError(f"another version went into production while {self.batch} was at work: begin it again")
         requests = [request.id for request in _members(self.ledger, self.batch)]
-        self.suppress(self.root, self.benchmark, requests)
+        self.suppress(self.root, self.benchmark, self.ledger, requests)
         files = self._trained_files()
         if not files:  # nothing of these people was trained on: the model knows nothing of them
             self._verify({"trained": 0})

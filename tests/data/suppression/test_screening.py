@@ -66,6 +66,14 @@ def test_a_photo_is_left_out_by_each_kind_of_entry(tmp_path, archive, members, k
     assert wanted.suppressed is None and GONE not in str(read.notes)
 
 
+def test_a_photo_that_is_being_forgotten_stays_with_its_copies_and_nobody_else(archive, members):
+    listed = [*entries(members[GONE]), subject_entry("F0002/M", KEYS, scope="small")]
+    one = Screen(SuppressionList().with_entries(listed, KEYS), KEYS, scope="small", action="drop", forgetting=[GONE])
+    read = read_archive("mufac", archive, screen=one)
+    assert read.rows["path"][read.rows["path"].str.contains("F0002_AGE_M")].tolist() == [GONE]
+    assert read.suppressed is not None and read.suppressed["rows"] == 3
+
+
 @pytest.mark.parametrize("scope, left_out", [("", 4), ("small", 4), ("other", 0)])
 def test_a_person_is_left_out_where_the_id_means_them(archive, scope, left_out):
     listed = screen([subject_entry("F0002/M", KEYS, scope=scope)])

@@ -86,7 +86,7 @@ class Project:
             now=datetime.now(UTC) + LATER,
         )
 
-    def suppress(self, root: Path, benchmark: str, requests: tuple[str, ...]) -> None:
+    def suppress(self, root: Path, benchmark: str, ledger: Ledger, requests: tuple[str, ...]) -> None:
         """Stands for the suppression list."""
         self.suppressed.append(tuple(requests))
 
