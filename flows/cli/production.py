@@ -18,11 +18,17 @@ def promote(
     benchmark: Benchmark = "",
 ) -> None:
     """Put a version that passed its audit into production; never one that knows people whom a released one has forgotten."""
+    from flows.requests.ledger.ledger import has_ledger, project_ledger
+    from flows.requests.ledger.queries import released_batches
     from flows.tracking.production import promote as move
     from flows.tracking.registry import model_name
 
-    root, name = enter_project(), model_name(benchmark)
-    found = move(root, name, version, release=load_config(root / PARAMS_FILE, benchmark).audit.release)
+    root, name, released = enter_project(), model_name(benchmark), 0
+    if has_ledger(root):
+        with project_ledger(root) as ledger:
+            released = released_batches(ledger, benchmark)
+    release = load_config(root / PARAMS_FILE, benchmark).audit.release
+    found = move(root, name, version, release=release, batches=released)
     print(f"{name} version {found.version} is in production since {found.since}")
 
 

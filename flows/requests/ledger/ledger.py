@@ -77,6 +77,11 @@ class Ledger:
         self.engine.dispose()
 
 
+def has_ledger(root: Path) -> bool:
+    """Whether the project has a ledger, or the environment names one."""
+    return bool(os.environ.get(URL_VARIABLE)) or (Path(root) / ".aru" / FILE).is_file()
+
+
 @contextmanager
 def project_ledger(root: Path, *, wait: float = WAIT_SECONDS) -> Iterator[Ledger]:
     """The project's ledger for the length of a block: `.aru/requests.db`, or what the variable ARU_REQUESTS_URL names."""

@@ -149,6 +149,13 @@ def list_batches(ledger: Ledger, *, limit: int = 50) -> list[BatchRecord]:
         return [batch_record(row) for row in session.scalars(select(Batch).order_by(Batch.id.desc()).limit(limit))]
 
 
+def released_batches(ledger: Ledger, benchmark: str) -> int:
+    """How many batches of a benchmark made a version that was released."""
+    with ledger.reading() as session:
+        made = (Batch.benchmark == benchmark, Batch.model_after.is_not(None), Batch.model_after != Batch.model_before)
+        return session.scalar(select(func.count()).where(*made)) or 0
+
+
 def _one(session: Session, request: str) -> Request:
     row = session.get(Request, request)
     if row is None:

@@ -19,7 +19,7 @@ from flows.project.folder import project_lock
 from flows.project.params import PARAMS_FILE
 from flows.requests.ledger import batching
 from flows.requests.ledger.ledger import Ledger
-from flows.requests.ledger.queries import batch_history, find_batch, list_batches, list_requests, request_particulars
+from flows.requests.ledger.queries import batch_history, find_batch, list_requests, released_batches, request_particulars
 from flows.requests.ledger.reasons import Reason
 from flows.requests.ledger.records import Actor, BatchRecord, EventRecord, RequestRecord
 from flows.requests.ledger.service import EVIDENCE
@@ -188,11 +188,7 @@ class _Work:
                 self.ledger, self.batch, model_after=batch.model_before or _NONE, data={"trained": 0}, actor=SCHEDULE
             )
             return
-        released = sum(
-            other.model_after not in (None, other.model_before)
-            for other in list_batches(self.ledger, limit=100_000)
-            if other.benchmark == self.benchmark
-        )
+        released = released_batches(self.ledger, self.benchmark)
         release = load_config(self.root / PARAMS_FILE, self.benchmark).audit.release
         production = promote(self.root, name, version, release=release, batches=released)
         data = {"weights_md5": production.weights_md5, "since": production.since, "release": production.batch}
