@@ -128,6 +128,11 @@ class ModelConfig(Section):
         description="weights of an imported original (`aru model import`), which the stage train takes instead of training",
     )
     original_md5: str | None = Field(None, pattern=_MD5, description="MD5 of that file")
+    init: str | None = Field(
+        None,
+        description="weights, pretrained on other images, from which the stages train and retrain and shadow models start",
+    )
+    init_md5: str | None = Field(None, pattern=_MD5, description="MD5 of that file")
 
     @field_validator("mean", "std", mode="before")
     @classmethod
@@ -139,8 +144,12 @@ class ModelConfig(Section):
     def _files_with_digests(self) -> "ModelConfig":
         if (self.original is None) != (self.original_md5 is None):
             raise ValueError("original and original_md5 belong together: give both or neither")
+        if (self.init is None) != (self.init_md5 is None):
+            raise ValueError("init and init_md5 belong together: give both (`md5sum FILE` shows the second) or neither")
         if self.original is not None:
             check_path(self.original, where="model.original")
+        if self.init is not None:
+            check_path(self.init, where="model.init")
         for values in (self.mean or (), self.std or ()):
             if len(values) not in (0, 1, 3):
                 raise ValueError(f"mean and std have one number or three, one a channel of RGB; {len(values)} are given")

@@ -47,17 +47,24 @@ def read_weights(path: Path) -> tuple[Tensors, list[str]]:
     return dict(content), notes
 
 
-def fill(model: nn.Module, tensors: Tensors, *, where: str) -> list[str]:
-    """Fill a network in with weights whose names may bear prefixes of wrappers; what was changed is returned in sentences.
-
-    Raises InputError where names, shapes or the number of classes do not fit.
-    """
-    own, notes = model.state_dict(), []
+def without_prefixes(tensors: Tensors, own: Mapping[str, torch.Tensor]) -> tuple[Tensors, list[str]]:
+    """The tensors under a network's own names, without what wrappers put before all of them, and what was left out."""
+    notes = []
     while prefix := next((one for one in _PREFIXES if tensors and all(name.startswith(one) for name in tensors)), None):
         if set(tensors) <= set(own):
             break
         tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
         notes.append(f"the prefix {prefix!r} of all names is left out")
+    return tensors, notes
+
+
+def fill(model: nn.Module, tensors: Tensors, *, where: str) -> list[str]:
+    """Fill a network in with weights whose names may bear prefixes of wrappers; what was changed is returned in sentences.
+
+    Raises InputError where names, shapes or the number of classes do not fit.
+    """
+    own = model.state_dict()
+    tensors, notes = without_prefixes(tensors, own)
     counts = [name for name in own if name.endswith(_COUNTS) and name not in tensors]
     if counts:
         tensors = tensors | {name: own[name] for name in counts}

@@ -30,6 +30,7 @@ from aru.train.checkpoint import Checkpoint
 from aru.train.from_scratch import fit_from_scratch
 from aru.train.history import History
 from aru.train.loop import predict
+from aru.train.pretrained import read_init
 
 
 class ShadowParts(TypedDict):
@@ -130,6 +131,7 @@ def train_shadow(shadow: Shadow, config: Config, work: Path, *, progress: Progre
             compute=compute,
             progress=progress,
             checkpoint=checkpoint,
+            start=read_init(config, Path(work).parents[1], population.train.outputs),
         )
         store.write(shadow.key, _record(shadow, config, history, checkpoint.clock.spent()), model=stored(model))
         checkpoint.remove()

@@ -15,7 +15,7 @@ from aru.core.folders import FOLDERS, STAGES, stages_of
 from aru.core.leftovers import locked_folder, remove_leftovers, remove_path
 from aru.core.progress import Progress, silent
 from aru.core.stopwatch import Stopwatch
-from aru.data.classes import Classes, read_classes
+from aru.data.classes import Classes, outputs_of, read_classes
 from aru.data.sources.canonical import archive_classes
 from aru.methods.catalogue import check_runnable
 from aru.nets.own_code import check_own_code, use_project_code
@@ -52,8 +52,11 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
     job = Job(benchmark, root / "work" / benchmark, archive, config, compute, progress, clock)
     if stage in _BEFORE_WORK:
         from aru.stages.dry_pass import check_network  # here: that a network passes is no input of a stage's result
+        from aru.train.pretrained import read_init
 
-        check_network(config, compute, _classes(stage, config, archive, job.work))
+        classes = _classes(stage, config, archive, job.work)
+        check_network(config, compute, classes)
+        read_init(config, root, outputs_of(classes, config.data.task))
     function = getattr(importlib.import_module(f"aru.stages.{stage}"), stage)
     clear_peak_memory()
     folder = job.work / FOLDERS[stage]
