@@ -150,8 +150,9 @@ def matched_figures(case: Case, scores: Sides, draws: Draws) -> Sides:
     """
     forget, unseen = (case.strata(role) for role in (FORGET, UNSEEN))
     attack = MatchedAttack(-scores[0], forget, -scores[1], unseen)
-    found = [attack.figures(), *(attack.figures(*pair) for pair in zip(draws[FORGET], draws[UNSEEN], strict=True))]
-    return np.array([one.auc for one in found]), np.array([one.tpr_at_1pct_fpr for one in found])
+    counts = (np.vstack((np.ones(len(side)), draws[role])) for role, side in zip((FORGET, UNSEEN), scores, strict=True))
+    found = attack.resampled(*counts)
+    return found["auc"], found["tpr_at_1pct_fpr"]
 
 
 def _people(case: Case, scores: Sides) -> PeopleFound:

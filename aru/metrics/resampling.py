@@ -114,5 +114,4 @@ def resampled_matched_attack(losses: Mapping[str, np.ndarray], strata: Mapping[s
     if not np.intersect1d(strata[FORGET], strata[UNSEEN]).size:
         return {f"mia_matched/{key}": np.full(len(draws[FORGET]), np.nan) for key in FIGURES}
     attack = MatchedAttack(losses[FORGET], strata[FORGET], losses[UNSEEN], strata[UNSEEN])
-    found = [attack.figures(*counts) for counts in zip(draws[FORGET], draws[UNSEEN], strict=True)]
-    return {f"mia_matched/{key}": np.array([getattr(one, key) for one in found]) for key in FIGURES}
+    return {f"mia_matched/{key}": values for key, values in attack.resampled(draws[FORGET], draws[UNSEEN]).items()}

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from aru.core.errors import InputError
 from aru.stats.intervals import LEVEL, draw_counts, interval
@@ -90,8 +90,8 @@ def clopper_pearson(successes: int, trials: int, *, level: float = LEVEL) -> lis
     if trials < 1 or not 0 <= successes <= trials:
         raise InputError(f"{successes} successes in {trials} trials: 0 to n successes in at least 1 trial are needed")
     tail = (1 - level) / 2
-    low = beta.ppf(tail, successes, trials - successes + 1) if successes else 0.0
-    high = beta.ppf(1 - tail, successes + 1, trials - successes) if successes < trials else 1.0
+    low = betaincinv(successes, trials - successes + 1, tail) if successes else 0.0
+    high = betaincinv(successes + 1, trials - successes, 1 - tail) if successes < trials else 1.0
     return [float(low), float(high)]
 
 

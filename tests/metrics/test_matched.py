@@ -9,6 +9,7 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from aru.core.errors import InputError
+from aru.metrics.membership import matched
 from aru.metrics.membership.benchmark_attack import benchmark_mia
 from aru.metrics.membership.matched import MatchedAttack, strata_of
 
@@ -105,6 +106,21 @@ def test_weights_are_repetitions() -> None:
     ).figures()
     for name in ("auc", "balanced_accuracy", "tpr_at_1pct_fpr"):
         assert getattr(weighed, name) == pytest.approx(getattr(repeated, name))
+
+
+def test_many_resamples_at_once_have_the_figures_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    losses = rng.integers(0, 9, 30) / 2, rng.integers(0, 9, 50) / 2
+    strata = rng.integers(0, 4, 30), rng.integers(1, 5, 50)
+    attack = MatchedAttack(losses[0], strata[0], losses[1], strata[1])
+    weights = [rng.multinomial(size, np.full(size, 1 / size), 7).astype(float) for size in (30, 50)]
+    weights[0][2, strata[0] > 0] = 0
+    monkeypatch.setattr(matched, "_AT_ONCE", 100)
+    found = attack.resampled(*weights)
+    one_by_one = [attack.figures(forget, unseen) for forget, unseen in zip(*weights, strict=True)]
+    for name in matched.FIGURES:
+        assert np.array_equal(found[name], [getattr(one, name) for one in one_by_one], equal_nan=True)
+        assert np.isnan(found[name]).tolist() == [row == 2 for row in range(7)]
 
 
 def test_no_common_class_is_an_error_and_in_a_resample_no_figure() -> None:

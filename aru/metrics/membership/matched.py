@@ -15,6 +15,7 @@ from aru.core.errors import InputError
 
 FALSE_POSITIVE_RATE = 0.01
 ROUNDING = 1e-9
+_AT_ONCE = 1 << 18  # masses held of one side: 2 MiB
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,6 @@ class MatchedFigures:
 
 
 FIGURES = tuple(field.name for field in fields(MatchedFigures))
-NOTHING_TO_COMPARE = MatchedFigures(float("nan"), float("nan"), float("nan"))
 
 
 def strata_of(targets: torch.Tensor) -> np.ndarray:
@@ -98,66 +98,90 @@ class MatchedAttack:
         Shape: (F,) and (U,), not negative. Classes on one side only are left out; all figures are NaN where
         none is left.
         """
-        weighed = self._weigh(forget_weights, unseen_weights)
-        if weighed is None:
-            return NOTHING_TO_COMPARE
-        auc = (weighed.class_mass * weighed.unseen * (weighed.below_forget + weighed.forget / 2)).sum()
-        found, accused = weighed.at_median()
-        rates = weighed.roc()
-        tpr = rates[1][rates[0] <= FALSE_POSITIVE_RATE + ROUNDING].max()
-        return MatchedFigures(float(auc), (found + 1 - accused) / 2, float(tpr))
+        sides = ((self._forget_tie, forget_weights), (self._unseen_tie, unseen_weights))
+        found = self.resampled(*(np.ones((1, len(tie))) if given is None else given[None] for tie, given in sides))
+        return MatchedFigures(**{key: float(values[0]) for key, values in found.items()})
+
+    def resampled(self, forget_weights: np.ndarray, unseen_weights: np.ndarray) -> dict[str, np.ndarray]:
+        """Name of a figure -> its values (R,), as `figures` gives them for each row of the weights (R, F) and (R, U)."""
+        rows = max(1, _AT_ONCE // int(self._sizes.sum()))
+        parts = [
+            self._weigh(forget_weights[first : first + rows], unseen_weights[first : first + rows]).figures()
+            for first in range(0, len(forget_weights), rows)
+        ]
+        return {key: np.concatenate([np.empty(0), *(part[key] for part in parts)]) for key in FIGURES}
 
     def roc(self) -> tuple[np.ndarray, np.ndarray]:
         """False and true positive rates from (0, 0) to (1, 1), by the rank within the class."""
-        weighed = self._weigh(None, None)
-        if weighed is None:
-            raise InputError("no class has both forget and unseen images")
-        return weighed.roc()
+        weighed = self._weigh(*(np.ones((1, len(tie))) for tie in (self._forget_tie, self._unseen_tie)))
+        last, *rates = (values[0] for values in weighed.thresholds())
+        accused, found = (np.append(0.0, rate[last]) for rate in rates)
+        return accused, found
 
-    def _weigh(self, forget_weights: np.ndarray | None, unseen_weights: np.ndarray | None) -> "_Weighed | None":
+    def _weigh(self, forget_weights: np.ndarray, unseen_weights: np.ndarray) -> "_Weighed":
         forget, share = self._masses(self._forget_tie, forget_weights)
         unseen, other = self._masses(self._unseen_tie, unseen_weights)
         share = np.where(other > 0, share, 0.0)
-        if share.sum() <= 0:
-            return None
-        class_mass = np.repeat(share / share.sum(), self._sizes)
-        return _Weighed(class_mass, forget, unseen, self._below(forget), self._below(unseen))
+        total = share.sum(axis=1, keepdims=True)
+        compared = total > 0
+        class_share = np.divide(share, total, out=np.zeros_like(share), where=compared)
+        class_mass = np.repeat(class_share, self._sizes, axis=1)
+        return _Weighed(compared[:, 0], class_mass, forget, unseen, self._below(forget), self._below(unseen))
 
-    def _masses(self, tie: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Mass of every tie within its class (summing to 1 there), and the classes' masses."""
-        mass = np.bincount(tie, weights=weights, minlength=int(self._sizes.sum())).astype(np.float64)
-        total = np.add.reduceat(mass, self._starts)
-        weight = np.repeat(total, self._sizes)
+    def _masses(self, tie: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mass of every tie within its class (summing to 1 there), and the classes' masses: (R, T) and (R, C)."""
+        rows, ties = len(weights), int(self._sizes.sum())
+        places = np.arange(rows)[:, None] * ties + tie
+        mass = np.bincount(places.reshape(-1), weights=weights.reshape(-1), minlength=rows * ties).reshape(rows, ties)
+        total = np.add.reduceat(mass, self._starts, axis=1)
+        weight = np.repeat(total, self._sizes, axis=1)
         return np.divide(mass, weight, out=np.zeros_like(mass), where=weight > 0), total
 
     def _below(self, mass: np.ndarray) -> np.ndarray:
         """Mass of the lower losses of the same class."""
-        before = np.cumsum(mass) - mass
-        return before - np.repeat(before[self._starts], self._sizes)
+        before = np.cumsum(mass, axis=1) - mass
+        return before - np.repeat(before[:, self._starts], self._sizes, axis=1)
 
 
 @dataclass(frozen=True)
 class _Weighed:
-    """Every distinct (class, loss), sorted: share of the class; mass here and below, 1 a class and side."""
+    """Every distinct (class, loss), sorted, in every resample: share of the class; mass here and below, 1 a class and side.
 
+    Shape: compared (R,), whether a class is on both sides; all else (R, T).
+    """
+
+    compared: np.ndarray
     class_mass: np.ndarray
     forget: np.ndarray
     unseen: np.ndarray
     below_forget: np.ndarray
     below_unseen: np.ndarray
 
-    def at_median(self) -> tuple[float, float]:
-        """Shares of forget and unseen below their class's median loss; a tie on the median is divided."""
+    def figures(self) -> dict[str, np.ndarray]:
+        """Name of a figure -> its values (R,); NaN where nothing is compared."""
+        auc = (self.class_mass * self.unseen * (self.below_forget + self.forget / 2)).sum(axis=1)
+        found, accused = self.at_median()
+        last, accused_above, found_above = self.thresholds()
+        allowed = last & (accused_above <= FALSE_POSITIVE_RATE + ROUNDING)
+        tpr = np.where(allowed, found_above, 0.0).max(axis=1)
+        values = dict(zip(FIGURES, (auc, (found + 1 - accused) / 2, tpr), strict=True))
+        return {key: np.where(self.compared, value, np.nan) for key, value in values.items()}
+
+    def at_median(self) -> tuple[np.ndarray, np.ndarray]:
+        """Shares (R,) of forget and unseen below their class's median loss; a tie on the median is divided."""
         both = self.forget + self.unseen
         rest = 1 - self.below_forget - self.below_unseen
         part = np.clip(np.divide(rest, both, out=np.zeros_like(both), where=both > 0), 0, 1)
-        found, accused = ((self.class_mass * side * part).sum() for side in (self.forget, self.unseen))
-        return float(found), float(accused)
+        found, accused = ((self.class_mass * side * part).sum(axis=1) for side in (self.forget, self.unseen))
+        return found, accused
 
-    def roc(self) -> tuple[np.ndarray, np.ndarray]:
-        """False and true positive rates over all thresholds on the rank within the class."""
+    def thresholds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """By the rank within the class: whether a threshold lies there, and the false and true positive rates up to it."""
         rank = self.below_forget + self.below_unseen + (self.forget + self.unseen) / 2
-        order = np.argsort(rank, kind="stable")
-        last = np.append(np.diff(rank[order]) > ROUNDING, True)  # a threshold parts different ranks only
-        rates = [np.cumsum((self.class_mass * side)[order])[last] for side in (self.unseen, self.forget)]
-        return np.append(0.0, rates[0]), np.append(0.0, rates[1])
+        order = np.argsort(rank, axis=1, kind="stable")
+        apart = np.diff(np.take_along_axis(rank, order, axis=1), axis=1) > ROUNDING  # a threshold parts different ranks only
+        last = np.column_stack((apart, np.ones(len(rank), dtype=bool)))
+        accused, found = (
+            np.cumsum(np.take_along_axis(self.class_mass * side, order, axis=1), axis=1) for side in (self.unseen, self.forget)
+        )
+        return last, accused, found

@@ -53,7 +53,7 @@ def exposure_figures(
     for name, column in values.items():
         for place, chosen in enumerate(groups.values()):
             attack = MatchedAttack(retained[name][chosen], strata[0][chosen], unseen[name], strata[1])
-            column[:, place] = [attack.figures(one[chosen], other).auc for one, other in zip(*counts, strict=True)]
+            column[:, place] = attack.resampled(counts[0][:, chosen], counts[1])["auc"]
     known = len(np.unique(people[1]))
     size = np.array([min(known, len(np.unique(people[0][chosen]))) for chosen in groups.values()])
     return {
