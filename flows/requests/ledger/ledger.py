@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 
 from aru.core.errors import InputError
 from flows.project.private import private_folder
-from flows.project.pseudonyms import pseudonym_key
 from flows.requests.ledger.chain import canonical
 from flows.requests.ledger.tables import VERSION
 from flows.requests.ledger.upgrading import schema_version, upgrade
@@ -85,6 +84,8 @@ def has_ledger(root: Path) -> bool:
 @contextmanager
 def project_ledger(root: Path, *, wait: float = WAIT_SECONDS) -> Iterator[Ledger]:
     """The project's ledger for the length of a block: `.aru/requests.db`, or what the variable ARU_REQUESTS_URL names."""
+    from flows.project.pseudonyms import pseudonym_key  # it imports pandas, which takes longer than most questions
+
     place = os.environ.get(URL_VARIABLE) or f"sqlite:///{private_folder(root).resolve() / FILE}"
     ledger = open_ledger(place, pseudonym_key(root), wait=wait)
     try:
