@@ -1,6 +1,5 @@
 """Certificates verified by whoever has the public keys: signature, chain, limits, proofs, and the files that are left."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from aru.core.errors import InputError
-from flows.requests.certificates.contents import Certificate, certificate_of, encoded
+from flows.requests.certificates.contents import Certificate, certificate_of, encoded, file_sha256
 from flows.requests.certificates.envelope import read_envelope, signer
 from flows.requests.certificates.issuing import certificate_paths, statement_digest
 from flows.requests.certificates.photo_hashes import proven_absent
@@ -129,6 +128,5 @@ def _check_files(done: Verification, certificate: Certificate, root: Path) -> No
         elif not path.is_file():
             done.add(file.name, None, "is not here any more")
         else:
-            with path.open("rb") as content:
-                same = hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
+            same = file_sha256(path) == file.sha256
             done.add(file.name, same, "has the digest of the certificate" if same else "has another digest")
