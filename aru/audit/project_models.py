@@ -11,6 +11,7 @@ from aru.audit.case import AUDITED, Case, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
 from aru.audit.record import audit_record
+from aru.audit.standard import GROUPS
 from aru.audit.thresholds import THRESHOLDS_FILE, Level, read_thresholds
 from aru.comparison.choices import parse_choice
 from aru.compute.device import make_compute
@@ -19,9 +20,11 @@ from aru.core.errors import InputError
 from aru.core.files import file_md5, load_tensors, read_json
 from aru.core.names import ORIGINAL, RETRAINED, SETS, UNLEARNED
 from aru.core.progress import Progress, silent
+from aru.data.classes import read_classes
 from aru.data.images import load_sets
 from aru.data.manifest import read_manifest
 from aru.methods.chosen import text_of, title
+from aru.metrics.people.subgroups import named_group
 from aru.nets.models import load_model
 
 
@@ -48,6 +51,10 @@ def project_record(
     case = _case(paths, config, work, quick.QUICK_SETS if level == "quick" else SETS)
     audited = AuditedModel(name, benchmark, config, work, _method(paths[AUDITED], work), interclass)
     found, details = measure(case, level, audited, progress=progress)
+    if GROUPS in details.get("further", {}):
+        classes = read_classes(work / "prepared")
+        named = {named_group(group, classes): figures for group, figures in details["further"][GROUPS].items()}
+        details = {**details, "further": {**details["further"], GROUPS: named}}
     made_from = {f"{which} model, MD5": file_md5(path) for which, path in paths.items()} | {
         "thresholds, MD5": file_md5(limits)
     }

@@ -37,6 +37,8 @@ Column = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], np.ndarray]
 RELEARNED_IMAGES = 60
 """Forget images below which relearning is not tested: each is a sixtieth of an accuracy, the limits are a tenth. Decided, not
 calibrated."""
+GROUPS = "Accuracy lost by groups of test people"
+"""The heading of the figures by subgroup."""
 LEAST_BYSTANDERS = 20
 """People of a group that is judged; of fewer, one person's photos decide."""
 NO_REFERENCE = "there is no retrained model to compare with: set evaluate.retrained to true and run the stage `retrain`"
@@ -237,7 +239,7 @@ def _bystanders(case: Case) -> tuple[Found, Further]:
         name: {"people": hurt["groups"][name]["people"], "loss": one.figure, "interval": list(one.interval or ())}
         for name, one in losses.items()
     }
-    return {"bystanders": worst_of(losses.values())}, {"Accuracy lost by groups of test people": table}
+    return {"bystanders": worst_of(losses.values())}, {GROUPS: table}
 
 
 def _exposure(case: Case) -> tuple[Found, Further]:

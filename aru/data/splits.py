@@ -114,7 +114,7 @@ def _why_empty(manifest: pd.DataFrame, name: str, protocol: str, forget: dict[st
             )
         return (
             f"the {name} set is empty under the clean protocol, which leaves out whoever is in training, and of unseen the "
-            "classes that forget has not: add photos of others, or set data.protocol to official"
+            "classes that forget has not: forget more people, add photos of others, or set data.protocol to official"
         )
     return (
         f"the {name} set is empty: data.forget {forget} of {int((manifest['split'] == 'train').sum())} "

@@ -13,11 +13,12 @@ from aru.core.errors import InputError
 from aru.core.files import read_json
 from aru.core.folders import stages_of
 from aru.core.names import ARU
+from aru.data.classes import FIXED, read_classes
 from aru.data.images import load_sets
 from aru.data.manifest import read_manifest
 from aru.data.own_photos import convert
 from aru.data.sources.found import Columns
-from aru.metrics.people.subgroups import find_bystanders
+from aru.metrics.people.subgroups import find_bystanders, named_group
 from aru.stages.runner import run
 from tests.helpers.archives import jpeg, write_zip
 from tests.helpers.own_photos import folder, photos
@@ -98,7 +99,10 @@ def test_every_kind_of_label_is_prepared_under_both_protocols_and_learnt_for_an_
     assert len(history) == 1 and math.isfinite(history[0]["loss"])
     groups = find_bystanders(read_manifest(work / "prepared" / "manifest.csv"), "retain").groups
     assert groups["all"].all() and not groups["families"].any(), "there are no families"
-    assert any(name.startswith(f"{task.split(',')[0]}=") for name in groups)
+    first = task.split(",")[0]
+    titles = [named_group(name, read_classes(work / "prepared")) for name in groups if name.startswith(f"{first}=")]
+    assert titles and set(titles) <= {f"{first}={name}" for name in read_classes(work / "prepared")[first]}
+    assert named_group("families", {}) == "families" and named_group("age=3", FIXED) == "age=3"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aru.core.errors import InputError
+from aru.data.classes import FIXED, Classes
 from aru.data.manifest import labels_of
 
 ALL, FAMILIES, OTHERS = "all", "families", "other families"
@@ -46,6 +47,14 @@ def find_bystanders(manifest: pd.DataFrame, role: str) -> Bystanders:
         groups |= {f"{label}={value}": values == value for value in np.unique(values)}
     person = np.unique(rows["subject"].to_numpy(dtype=str), return_inverse=True)[1]
     return Bystanders(kept, person.reshape(-1), groups)
+
+
+def named_group(group: str, classes: Classes) -> str:
+    """The title of a subgroup: of labels of the user's own, `label=the class's name` for `label=its number`."""
+    label, found, number = group.rpartition("=")
+    if not found or label not in classes or FIXED.get(label) == classes[label]:
+        return group
+    return f"{label}={classes[label][int(number)]}"
 
 
 def group_means(column: np.ndarray, found: Bystanders, draws: np.ndarray) -> np.ndarray:

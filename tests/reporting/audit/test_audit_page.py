@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from aru.reporting.audit.page import audit_page, criterion_cells, write_audit
 from tests.audit.test_audit import record_of
 from tests.helpers.audited import original, retrained
@@ -30,6 +32,21 @@ def test_the_page_fetches_nothing_and_says_verdict_figures_and_what_was_not_test
     assert record["details"]["people"]["most_exposed"][0]["id"] in reader.text
     for phrase in ("measured at the level full, which needs a pool of shadow models", "no proof of erasure", "Not tested"):
         assert phrase in reader.text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("images_without_person", 7, "Weaker than an audit of people. 7 of {count} forget and unseen images have no person."),
+        ("people_are_classes", True, "Not of people who were never known. People are the classes"),
+    ],
+)
+def test_what_weakens_an_audit_is_said_first(tmp_path: Path, key: str, value: object, said: str) -> None:
+    record = record_of("quick", retrained(0), tmp_path)
+    count = record["images"]["forget"] + record["images"]["unseen"]
+    plain, noted = (" ".join(Reader(audit_page(given)).text.split()) for given in (record, record | {key: value}))
+    assert said.format(count=count) in noted and "Weaker than" not in plain and "Not of people" not in plain
+    assert noted.index(said.format(count=count)) < noted.index("Criterion")
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from PIL import Image
 import aru.reporting.run.report
 from aru.core.errors import InputError
 from aru.core.files import read_json, write_json
+from aru.data.census import PEOPLE_ARE_CLASSES, WITHOUT_PERSON
 from aru.reporting.run.figures import FIGURES
-from aru.reporting.run.findings import findings
+from aru.reporting.run.findings import Finding, findings, of_people
 from aru.reporting.run.nested import nested
 from aru.reporting.run.report import INPUTS, write_report
 from aru.reporting.run.results import markdown_table, read_costs, results_table
@@ -308,3 +309,13 @@ def test_nested_values_as_tables(content: dict, expected: list[str]) -> None:
         for row in group.rows:
             texts += [row.name, *(cell.text for cell in row.cells)]
     assert texts == expected
+
+
+def test_photos_without_people_and_people_who_are_classes_are_findings() -> None:
+    audit = {"counts": {"rows": 1200}}
+    assert of_people(audit) == []
+    assert of_people(audit | {"images_without_person": 1100}) == [
+        Finding("bad", "no people", f"1,100 of 1,200 images. {WITHOUT_PERSON}")
+    ]
+    assert of_people(audit | {"people_are_classes": True}) == [Finding("open", "people are classes", PEOPLE_ARE_CLASSES)]
+    assert "weaker" in WITHOUT_PERSON and "never knew" in PEOPLE_ARE_CLASSES
