@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from aru.audit import quick
 from aru.audit.audit_file import AuditRecord
@@ -52,8 +53,8 @@ def project_record(
     audited = AuditedModel(name, benchmark, config, work, _method(paths[AUDITED], work), interclass)
     found, details = measure(case, level, audited, progress=progress)
     if GROUPS in details.get("further", {}):
-        classes = read_classes(work / "prepared")
-        named = {named_group(group, classes): figures for group, figures in details["further"][GROUPS].items()}
+        classes, groups = read_classes(work / "prepared"), dict[str, Any](details["further"][GROUPS])
+        named = {named_group(group, classes): figures for group, figures in groups.items()}
         details = {**details, "further": {**details["further"], GROUPS: named}}
     made_from = {f"{which} model, MD5": file_md5(path) for which, path in paths.items()} | {
         "thresholds, MD5": file_md5(limits)
