@@ -30,8 +30,13 @@ def method_key(original: str, module: str, name: str, parameters: Section, seed:
     return key_of("method", original, name, parameters.model_dump(mode="json"), seed, _sets(sets), module=module)
 
 
+def trained_here(config: Config) -> dict[str, Any]:
+    """The section `model` of a model that is trained here, whatever original the main flow takes."""
+    return config.model.model_copy(update={"original": None, "original_md5": None}).model_dump(mode="json")
+
+
 def _recipe(config: Config) -> list[Any]:
-    return [config.model.model_dump(mode="json"), config.data.resolution, config.train.model_dump(mode="json")]
+    return [trained_here(config), config.data.resolution, config.train.model_dump(mode="json")]
 
 
 def _sets(sets: dict[str, str]) -> list[str]:

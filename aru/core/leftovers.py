@@ -47,8 +47,10 @@ def remove_leftovers(folder: Path, of: str = "*") -> None:
 
 
 def remove_path(path: Path) -> None:
-    """Remove a file or a folder, there or not."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    """Remove a file or a folder, there or not; another process may be at the same."""
+    while path.is_dir() and not path.is_symlink():
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:  # a part of it was gone already: go on with the rest
+            continue
+    path.unlink(missing_ok=True)

@@ -6,11 +6,13 @@ import importlib
 import inspect
 import sys
 from pathlib import Path
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from aru.core.errors import InputError
 from aru.core.source_code import PACKAGE, content_digest
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _PARTS = 2
 
@@ -21,17 +23,19 @@ def is_own(name: str) -> bool:
 
 
 def use_project_code(root: Path) -> None:
-    """Let modules beside params.yaml be imported; installed ones of the same name come first."""
+    """Let modules beside params.yaml be imported, here and in processes that this one starts; installed ones come first."""
     folder = str(Path(root).resolve())
     if folder not in sys.path:
         sys.path.append(folder)
 
 
-def build_own(name: str, outputs: int, resolution: int) -> nn.Module:
+def build_own(name: str, outputs: int, resolution: int) -> "nn.Module":
     """Call ``function(outputs)``, or ``function(outputs, resolution=...)`` where it has that parameter.
 
     Raises InputError where it cannot be imported or called, or returns no module.
     """
+    from torch import nn  # here: whoever checks the code alone does not wait for it
+
     module, function = _parts(name)
     try:
         make = getattr(importlib.import_module(module), function)

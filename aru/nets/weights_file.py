@@ -1,5 +1,6 @@
 """Weights from elsewhere: safetensors, or a state_dict of `torch.save`, of which nothing but tensors is ever read."""
 
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from aru.nets.models import classifier, load_weights
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.", "model.", "network.", "net.")
+_REFUSED = r"GLOBAL ([\w.]+)"
+"""What PyTorch says that a pickle needs beside tensors."""
 _COUNTS = "num_batches_tracked"
 Tensors = dict[str, torch.Tensor]
 
@@ -26,12 +29,18 @@ def read_weights(path: Path) -> tuple[Tensors, list[str]]:
     if path.suffix == ".safetensors":
         return load_tensors(path)[0], []
     try:
+        if zipfile.is_zipfile(path) and (part := zipfile.ZipFile(path).testzip()):  # PyTorch does not look at its checksums
+            raise zipfile.BadZipFile(f"{part} has another checksum")
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files and refused pickles fail in many ways
-        kind = "holds more than tensors, or is damaged" if zipfile.is_zipfile(path) else "is no whole file of torch.save"
+        found = re.search(_REFUSED, str(error))
+        if found:
+            kind = f"holds more than tensors: {found.group(1)}"
+        else:
+            kind = "is damaged" if zipfile.is_zipfile(path) else "is no file of torch.save, or a part of one"
         raise InputError(
-            f"{path} {kind} ({str(error).splitlines()[0]}); nothing of it was run. Write the state_dict alone, by "
-            "torch.save(model.state_dict(), FILE) or safetensors.torch.save_file"
+            f"{path} {kind}; nothing of it was run. Write the state_dict alone, by torch.save(model.state_dict(), FILE) or "
+            "safetensors.torch.save_file"
         ) from error
     notes = []
     for name in _WRAPPERS:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 SCALE = 0.65
 """Of a PNG's pixels to the page's: figures are drawn finely enough for dense screens."""
+_ONE_PANEL = 600  # pixels of the page that a figure of one panel has at the most
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Picture:
 
     source: str
     width: int
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it has panels side by side, which a narrow screen cannot show at once."""
+        return self.width > _ONE_PANEL
 
 
 def text_rows(rows: Iterable[Sequence[str]]) -> tuple[Row, ...]:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from aru.comparison.draws import Protocol
+from aru.comparison.keys import trained_here
 from aru.comparison.store import Store, StoredModel, StoredRecord
 from aru.compute.device import Compute, make_compute
 from aru.compute.keys import arithmetic, digest
@@ -93,7 +94,7 @@ def shadows_of(population: Population, config: Config, compute: Compute, models:
     """The first `models` shadows of a protocol, an even number; each depends on its number and on no other."""
     sides = halves(population.strata, models)
     labels = population.train.targets.tolist()
-    recipe = [config.model.model_dump(mode="json"), config.train.model_dump(mode="json")]
+    recipe = [trained_here(config), config.train.model_dump(mode="json")]
     code, found = code_digest("aru.train.from_scratch"), []
     for number, sees in enumerate(sides):
         positions = np.flatnonzero(np.isin(population.subjects, population.people[sees]))

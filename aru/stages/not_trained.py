@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
+
+from aru.core.config import ModelConfig
 from aru.core.errors import InputError
 from aru.core.files import file_md5, load_tensors, read_meta, save_tensors, write_json
 from aru.core.names import ORIGINAL, RETRAINED
@@ -36,7 +40,7 @@ def place_original(job: Job) -> NotTrained:
     check_file(path, model.original_md5, "model.original", f"`dvc pull {model.original}.dvc` or `dvc checkout` brings it back")
     meta, outputs = read_meta(path), outputs_of(read_classes(job.work / "prepared"), job.config.data.task)
     side = job.config.data.resolution
-    wanted: dict[str, str | int] = {"name": model.name, "outputs": outputs, "resolution": side}
+    wanted: dict[str, Any] = {"name": model.name, "outputs": outputs, "resolution": side} | _normalisation(model)
     for key, value in wanted.items():
         if meta.get(key) != value:
             raise InputError(
@@ -47,6 +51,13 @@ def place_original(job: Job) -> NotTrained:
     save_model(folder / WEIGHTS, load_model(path), name=model.name, outputs=outputs, resolution=side, stage="train")
     write_json(folder / "history.json", {"epochs": [], IMPORTED: {"file": model.original, "md5": model.original_md5}})
     return NotTrained(IMPORTED)
+
+
+def _normalisation(model: ModelConfig) -> dict[str, list[float] | None]:
+    """Mean and std as a weights file has them: in float32; None where pixels stay as they are."""
+    if model.mean is None and model.std is None:
+        return {"mean": None, "std": None}
+    return {"mean": torch.tensor(model.mean or (0.0,)).tolist(), "std": torch.tensor(model.std or (1.0,)).tolist()}
 
 
 def leave_out_reference(job: Job) -> NotTrained:

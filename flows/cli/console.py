@@ -1,7 +1,9 @@
 """What the command `aru` says in the terminal of what was done."""
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from flows.servers.doctor import Finding
 
 _SHOWN = 20  # members of a list that is shown
+_NARROWEST = 40  # columns that a text is wrapped into at the least
 
 
 def show_changes(changes: "list[Change]") -> None:
@@ -47,11 +50,19 @@ def show_absent(absent: dict[str, str]) -> None:
 
 
 def show_parameters(benchmark: str, rows: "list[Parameter]") -> None:
-    """Parameters with their values, and a star where one is not the default."""
-    table = Table("", "Parameter", "Value", "Default", "Limits", "Meaning", title=benchmark, title_justify="left")
+    """Each parameter in a line that can be searched for, with its limits, and below it what it means."""
+    print(f"{benchmark}: * is not the default")
     for row in rows:
-        table.add_row("*" if row.differs else "", row.name, _text(row.value), _text(row.default), row.limits, row.meaning)
-    Console().print(table)
+        notes = [f"default {_text(row.default)}"] if row.differs else []
+        about = "; ".join([*notes, row.limits])
+        print(f"{'*' if row.differs else ' '} {row.name} = {_text(row.value)}   ({about})")
+        _print_below(row.meaning)
+
+
+def _print_below(text: str) -> None:
+    """A text in the lines below what it is about, as wide as the terminal."""
+    width = max(shutil.get_terminal_size().columns, _NARROWEST)
+    print(textwrap.fill(text, width, initial_indent=" " * 6, subsequent_indent=" " * 6))
 
 
 def show_findings(found: "list[Finding]") -> None:
@@ -122,11 +133,11 @@ def show_methods() -> None:
     from aru.library.method_table import methods
     from aru.methods.catalogue import not_runnable
 
-    table = Table("Method", "Reads", "Presets", "Source", "Cannot", "Not with aru run")
     for row in methods():
+        print(f"{row.name}   (presets: {', '.join(row.presets)}; reads {', '.join(row.needs)})")
         reason = not_runnable(row.name).partition(",")[0]
-        table.add_row(row.name, ", ".join(row.needs), ", ".join(row.presets), row.source, row.cannot, reason)
-    Console().print(table)
+        cannot = [f"cannot: {row.cannot}"] if row.cannot else []
+        _print_below("; ".join([row.source, *cannot, *([f"not with aru run: {reason}"] if reason else [])]))
 
 
 def show_method(name: str) -> None:

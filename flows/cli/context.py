@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aru.core.errors import InputError
+from aru.nets.own_code import use_project_code
 from flows.project.folder import find_project
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ _SEND_SECONDS = 10.0
 
 
 def enter_project() -> Path:
-    """The project that the working directory is in, with the environment that its tools need."""
+    """The project that the working directory is in, with the environment that its tools and its own network need."""
     from flows.project.environment import prepare_environment
 
     root = find_project(Path.cwd())
     prepare_environment(root)
+    use_project_code(root)
     return root
 
 

@@ -16,7 +16,7 @@ commands = typer.Typer(name="model", help="Bring in an original model of your ow
 def model_import(
     weights: Annotated[Path, typer.Argument(help="A safetensors file, or a state_dict written by torch.save.")],
     arch: Annotated[str, typer.Option(help="A name of torchvision, timm/NAME, or module:function beside params.yaml.")],
-    benchmark: Benchmark = "faces",
+    benchmark: Benchmark = "",
     mean: Annotated[str | None, typer.Option(help="What the network expects to be subtracted: 0.5, or 0.5,0.4,0.3.")] = None,
     std: Annotated[str | None, typer.Option(help="What it expects to be divided by then.")] = None,
     settings: Annotated[
@@ -45,7 +45,7 @@ def model_import(
 
 
 @commands.command("remove")
-def model_remove(benchmark: Benchmark = "faces") -> None:
+def model_remove(benchmark: Benchmark = "") -> None:
     """Go back to an original that is trained here; the imported file stays."""
     from flows.project.model_import import remove_model
 

@@ -17,13 +17,16 @@ UNFIT = 1
 def init(
     folder: Annotated[Path, typer.Argument(help="The project's folder, made where it is missing.")] = Path("."),
     renew: Annotated[bool, typer.Option("--renew", help="Write dvc.yaml anew, for a newer version of aru.")] = False,
+    service: Annotated[
+        str | None, typer.Option(metavar="BENCHMARK", help="Add prefect.yaml and work-pool.json for a scheduled service.")
+    ] = None,
 ) -> None:
     """Make a folder a project: git, DVC, params.yaml, dvc.yaml, thresholds.yaml, a README. Nothing is written over."""
     from flows.project.environment import prepare_environment
     from flows.project.new_project import make_project
 
     prepare_environment(folder)
-    done = make_project(folder, renew=renew)
+    done = make_project(folder, renew=renew, service=service)
     print(f"{done.root} is a project.")
     print(f"  made: {', '.join(done.made) or 'nothing'}")
     if done.left:

@@ -18,6 +18,7 @@ from aru.core.errors import InputError
 from aru.core.files import file_md5, read_json
 from aru.core.names import MODELS
 from aru.core.suggestions import nearest
+from aru.nets.own_code import check_own_code
 from aru.stages.model_audit import audit_folder
 from flows.pipeline.crashes import register_run
 from flows.pipeline.progress import Board, make_board
@@ -65,7 +66,8 @@ def audit(
     """
     root = find_project(root)
     check_interclass(interclass, check_level(level), compared=protocol is not None)
-    load_config(root / "params.yaml", benchmark)
+    described = load_config(root / "params.yaml", benchmark).model
+    check_own_code(described.name, described.code, root)
     store.preflight(root, benchmark)
     with disclosed(), project_lock(root), make_board(quiet=quiet) as board, tempfile.TemporaryDirectory() as fetched:
         target = (

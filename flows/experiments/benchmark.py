@@ -22,6 +22,7 @@ from aru.compute.jobs import Job
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.progress import silent
+from aru.nets.own_code import check_own_code
 from aru.reporting.comparison.page import write_results
 from flows.experiments.durations import format_duration
 from flows.experiments.jobs import computing, run_under_prefect, task_runner
@@ -116,8 +117,17 @@ def plan_of(request: Request, root: Path) -> Plan:
 )
 @discreet
 def prepare_flow(benchmark: str, root: Path, board: Board) -> None:
-    """The stage `prepare` alone, cached and recorded as in the main flow. Runs that were killed are marked as crashed."""
+    """The stage `prepare` alone, cached and recorded as in the main flow. Runs that were killed are marked as crashed.
+
+    An imported original is no model of a comparison, a tuning or a pool: they need several, made alike. That is said first.
+    """
     register_run(root)
+    model = load_config(root / "params.yaml", benchmark).model
+    check_own_code(model.name, model.code, root)
+    if model.original:
+        board.say(
+            f"originals are trained here by the parameters of train; the imported one, {model.original}, is not among them"
+        )
     with workers(1) as pool:
         execution = Execution(root, benchmark, board, pool, only=("prepare",))
         results: dict[str, Any] = {}

@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Cancelled
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from aru.nets.own_code import check_own_code, use_project_code
 from flows.pipeline.cached_stages import Execution
 from flows.pipeline.crashes import register_run
 from flows.pipeline.progress import make_board
@@ -79,6 +80,7 @@ def unlearn(
     5. Leave a Markdown artifact with the results table.
     """
     root = find_project(root)
+    use_project_code(root)
     end_with_parent()
     try:
         with project_lock(root), make_board(quiet=quiet) as board, workers(2) as pool:
@@ -86,6 +88,8 @@ def unlearn(
             register_run(root)
             for change in bring_up_to_date(root / PARAMS_FILE):
                 board.say(f"{PARAMS_FILE}: {change.name}: {change.old} -> {change.new}")
+            described = configured(root / PARAMS_FILE, benchmark).model
+            check_own_code(described.name, described.code, root)
             store.preflight(root, benchmark)
             execution = Execution(root, benchmark, board, pool, refresh=refresh)
             results: dict[str, StageResult] = {}

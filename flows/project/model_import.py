@@ -51,7 +51,7 @@ def import_model(
     from aru.metrics.first_look import first_look
     from aru.nets.configured import build_configured
     from aru.nets.models import save_model
-    from aru.nets.own_code import is_own, own_code_digest, use_project_code
+    from aru.nets.own_code import is_own, use_project_code
     from aru.nets.weights_file import fill, read_weights
     from aru.stages.dry_pass import check_network
 
@@ -61,10 +61,9 @@ def import_model(
     with project_lock(root):
         use_project_code(root)
         tensors, notes = read_weights(weights)
-        fixed: list[tuple[str, Any]] = [("model.code", own_code_digest(arch, root) if is_own(arch) else None)]
-        if load_config(root / PARAMS_FILE, benchmark).model.name != arch:
-            fixed.append(("model.name", arch))
-        given = [("evaluate.retrained", False), *settings, *fixed]
+        given = [("evaluate.retrained", False), *settings]
+        if load_config(root / PARAMS_FILE, benchmark).model.name != arch or is_own(arch):  # own code may have changed since
+            given.append(("model.name", arch))
         config = propose(root / PARAMS_FILE, benchmark, given).config
         _prepare(root, benchmark, progress)
         prepared, compute = root / "work" / benchmark / "prepared", make_compute(config.runtime)

@@ -32,14 +32,15 @@ class NewProject:
     notes: list[str] = field(default_factory=list)
 
 
-def make_project(folder: Path, *, renew: bool = False) -> NewProject:
+def make_project(folder: Path, *, renew: bool = False, service: str | None = None) -> NewProject:
     """Make a folder a project, or add what a project lacks.
 
-    renew: write dvc.yaml anew, and add to params.yaml what it names, for a newer version of aru.
+    renew: write dvc.yaml anew, and add to params.yaml what it names, for a newer version of aru. service: add prefect.yaml and
+    work-pool.json, by which the main flow of this benchmark is scheduled as a service.
     Raises InputError, before anything is written, where a file is in the way.
     """
     root = Path(folder).expanduser().resolve()
-    files = project_files(root)
+    files = project_files(root, service=service)
     _check(root, files, renew=renew)
     root.mkdir(parents=True, exist_ok=True)
     done, top = NewProject(root), top_folder(root)

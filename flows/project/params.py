@@ -22,6 +22,7 @@ from aru.core.suggestions import did_you_mean
 from aru.methods.aru.presets import PRESETS
 from aru.methods.catalogue import check_runnable
 from aru.methods.chosen import PRESET, checked_settings
+from aru.nets.own_code import is_own, own_code_digest
 from flows.project.methods import settle
 from flows.project.sparse_params import completed, default, differing, is_implied
 
@@ -98,7 +99,8 @@ def propose(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]], *, 
     The whole section is validated. A default is written only where all parameters of its group stand in the file. Values are
     written as the validation read them, so that 20 and 20.0 are the same parameter. Of the parameters that name who is
     forgotten, one that is set takes the place of one that was there, and a preset of a peer method takes the place of all
-    settings of that method. The method decides on which list a benchmark is.
+    settings of that method. The method decides on which list a benchmark is. Where the network is set to one of own code,
+    `model.code` becomes the digest of that code as it is now.
     """
     content, pipeline = load(path), path.with_name("dvc.yaml")
     added = new is not None and isinstance(content, dict) and benchmark not in content
@@ -107,6 +109,7 @@ def propose(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]], *, 
         content[check_name(benchmark, where=path.name)] = differing(fresh, pipeline)
     values = section(content, benchmark, path)
     before, lists = dict(_leaves(values)), dict(_leaves(plain(content.get(LISTS) or {}), f"{LISTS}."))
+    settings = _with_code(settings, path.parent)
     named = dict.fromkeys(name for name, _ in settings)
     for name, value in settings:
         _set(values, name, value)
@@ -195,6 +198,15 @@ def section(content: Any, benchmark: str, path: Path) -> Any:
         hint = did_you_mean(benchmark, sections) or f"; it has {', '.join(sections) or 'none'}"
         raise InputError(f"{path.name} has no section for benchmark {benchmark!r}{hint}")
     return content[benchmark]
+
+
+def _with_code(settings: Sequence[tuple[str, Any]], root: Path) -> list[tuple[str, Any]]:
+    """The settings with `model.code` where they name the network and not its code; None of a network that is not own code."""
+    given = dict(settings)
+    name = given.get("model.name")
+    if not isinstance(name, str) or "model.code" in given:
+        return list(settings)
+    return [*settings, ("model.code", own_code_digest(name, root) if is_own(name) else None)]
 
 
 def _replaced(values: dict[str, Any], wanted: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from aru.core.errors import InputError
-from aru.core.name_rules import TAKEN
+from aru.core.name_rules import TAKEN, check_name
 from aru.core.names import SUPPRESSION_FILE
 from aru.core.safe_yaml import parse_yaml
 from aru.core.source_code import PACKAGE
@@ -38,10 +38,13 @@ def shipped_section(benchmark: str) -> dict[str, Any] | None:
     return None if benchmark in TAKEN else parse_yaml(shipped("params.yaml").read_text(encoding="utf-8")).get(benchmark)
 
 
-def project_files(root: Path) -> dict[str, str]:
-    """{name: content} of the files of a new project that nobody has edited yet."""
+def project_files(root: Path, *, service: str | None = None) -> dict[str, str]:
+    """{name: content} of the files of a new project that nobody has edited yet.
+
+    service: with those that schedule the main flow of this benchmark as a service.
+    """
     name = Path(root).resolve().name
-    return {
+    return _service_files(service) | {
         "dvc.yaml": pipeline_text(root),
         "params.yaml": _PARAMS,
         SUPPRESSION_FILE: _nobody(),
@@ -54,6 +57,15 @@ def _nobody() -> str:
     from aru.data.suppression.suppression_list import SuppressionList, list_text
 
     return list_text(SuppressionList())
+
+
+def _service_files(benchmark: str | None) -> dict[str, str]:
+    from aru.audit.thresholds import EMBEDDED
+
+    if benchmark is None:
+        return {}
+    texts = {name: shipped(name).read_text(encoding="utf-8") for name in ("prefect.yaml", "work-pool.json")}
+    return texts | {"prefect.yaml": texts["prefect.yaml"].replace(EMBEDDED, check_name(benchmark, where="--service"))}
 
 
 def _limits() -> Path:

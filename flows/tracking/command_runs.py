@@ -1,5 +1,6 @@
 """The run that stands for one command (an audit, a comparison, a tuning), with the tags that all of them have."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from aru.stages.code_record import INSTALLED, code_source, installed_code
 from flows.project.git import git_state
 from flows.tracking import runs, store
 
@@ -26,14 +28,23 @@ def find_finished(client: MlflowClient, experiment: str, *, kind: str, state: st
 
 
 def source_tags(root: Path, command: str) -> dict[str, str]:
-    """The command, the git commit, and the process that writes the run."""
+    """The command, the git commit, the installed code where the project has none of its own, and the process that writes."""
     git = git_state(root)
     return {
         **git,
+        **code_tags(root),
         "mlflow.source.name": command,
         "mlflow.source.git.commit": git["git_commit"],
         **runs.process_tags(),
     }
+
+
+def code_tags(root: Path) -> dict[str, str]:
+    """Version and digest of the installed `aru`, as code.json has them; nothing in a clone, whose commit says it."""
+    if code_source(root) != INSTALLED:
+        return {}
+    installed = json.loads(installed_code())
+    return {"aru_version": installed["version"], "aru_sha256": installed["sha256"]}
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from aru.reporting.run.results import markdown_table, results_table
 _HOW_TO_READ = """\
 **Forgetting score**: |accuracy of the membership attack - 0.5|; 0 is best, and the retrained model shows what is
 reachable. **NoMUS**: (test accuracy + 1 - 2 x forgetting score) / 2; higher is better. **Seconds**: all stages of unlearning
-for the unlearned model, whole training for the others. `gap/...` is a model minus the retrained one."""
+for the unlearned model, whole training for the others, none for an imported original. `gap/...` is a model minus the
+retrained one."""
 
 _NOT_CLAIMED = """\
 ## What is not claimed

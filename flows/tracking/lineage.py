@@ -11,13 +11,15 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 from aru.core.config import load_archive
 from aru.core.errors import InputError
 from aru.core.files import file_md5
-from aru.core.names import SETS
+from aru.core.names import ORIGINAL, SETS
 from aru.data.manifest import read_manifest
 from flows.project.digests import folder_md5
 from flows.tracking import runs, store
 
 _CONTEXT = "mlflow.data.context"
 TRAINED, UNLEARNED, MEASURED, SOURCE = "trained on", "unlearned", "measured on", "source"
+ELSEWHERE = "said to be trained on"
+"""What an imported original did with forget and retain: it was trained elsewhere, and only its owner can know on what."""
 _FILES = {"archive": SOURCE, "manifest": SOURCE, "images": SOURCE}
 USES = {
     "original": {"forget": TRAINED, "retain": TRAINED, "test": MEASURED, "unseen": MEASURED} | _FILES,
@@ -40,6 +42,13 @@ class ModelUse:
     run_id: str
     version: str
     method: str
+
+
+def uses(model: str, *, imported: bool) -> dict[str, str]:
+    """{data set: what a model did with it}; `imported`: whether the original was trained elsewhere."""
+    if not (imported and model == ORIGINAL):
+        return USES[model]
+    return {name: ELSEWHERE if context == TRAINED else context for name, context in USES[model].items()}
 
 
 def data_sets(root: Path, benchmark: str) -> dict[str, Dataset]:

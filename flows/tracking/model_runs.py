@@ -46,7 +46,9 @@ def log_model_run(
     """A run for one model below the run of its unlearning. data: data sets by name; history: as in history.json."""
     with runs.child_run(client, parent, model, {"kind": "model", "model": model, **tags}) as run:
         if data:
-            client.log_inputs(run.info.run_id, lineage.inputs(dict(data), lineage.USES[model]))
+            client.log_inputs(
+                run.info.run_id, lineage.inputs(dict(data), lineage.uses(model, imported="original_file" in tags))
+            )
         curves = runs.curves(run, history) if history else []
         runs.log(client, run, params={"model": model}, metrics=runs.points(run, figures, data=data) + curves)
 

@@ -44,7 +44,7 @@ _FIGURES = {
     "balanced_accuracy": "test/balanced_accuracy",
 }
 _DATA = ("archive", "manifest", "forget", "retain")
-_KEPT = ("method", "git_commit", "git_dirty", "state")
+_KEPT = ("method", "git_commit", "git_dirty", "aru_version", "aru_sha256", "state")
 _ALIAS = "alias"
 _GLOBAL_URI = threading.Lock()
 log = logging.getLogger("aru")

@@ -9,7 +9,7 @@ import pytest
 
 from aru.core.errors import InputError
 from aru.core.files import atomic_path
-from aru.core.leftovers import locked_folder, remove_leftovers
+from aru.core.leftovers import locked_folder, remove_leftovers, remove_path
 from flows.project.folder import project_lock
 
 
@@ -68,3 +68,19 @@ def test_the_holder_of_the_project_clears_what_nobody_else_works_at(tmp_path):
         assert [Path(path).exists() for path in left] == [False, True]
     with project_lock(tmp_path):
         assert not left[1].exists()
+
+
+def test_two_processes_may_remove_the_same_folder(tmp_path, monkeypatch):
+    """As two stages that end at once do with the report that is out of date."""
+    rmdir, folder = os.rmdir, tmp_path / "report"
+    (folder / "figures").mkdir(parents=True)
+    (folder / "figures" / "roc.png").write_text("png")
+    (folder / "page.html").write_text("page")
+
+    def outrun(path, **options):
+        rmdir(path, **options)  # by the other process
+        rmdir(path, **options)
+
+    monkeypatch.setattr(os, "rmdir", outrun)
+    remove_path(folder)
+    assert not folder.exists()

@@ -56,6 +56,29 @@ def test_everything_runs_on_an_imported_original_without_a_reference(whole):
     assert "evaluate.retrained is false" in read_json(work / "retrained" / "cost.json")["not_trained"]
 
 
+def test_a_peer_on_an_imported_original_has_no_training_to_draw(whole, tmp_path, recwarn):
+    copy = shutil.copytree(whole, tmp_path / "copy")
+    imported_params(copy, {})
+    content = yaml.safe_load((copy / "params.yaml").read_text())
+    content["small"]["method"] = "finetune"
+    (copy / "params.yaml").write_text(yaml.safe_dump(content))
+    for stage in ("unlearn", "evaluate", "report"):
+        run(stage, "small", root=copy)
+    page = (copy / "work/small/report/report.html").read_text()
+    assert "ROC of the loss attack" in page and "<h3>Training</h3>" not in page
+    assert not [warning for warning in recwarn if "legend" in str(warning.message)]
+
+
+def test_another_normalisation_than_that_of_the_import_is_refused(whole, tmp_path):
+    copy = shutil.copytree(whole, tmp_path / "copy")
+    imported_params(copy, {})
+    content = yaml.safe_load((copy / "params.yaml").read_text())
+    content["small"]["model"]["std"] = [0.5]
+    (copy / "params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match=r"whose std is \[0.25\], parameters and data need \[0.5\]"):
+        run("train", "small", root=copy)
+
+
 def test_no_request_and_no_recipe_touches_an_imported_original(whole):
     weights = whole / "work/small/original/model.safetensors"
     before = file_md5(weights)

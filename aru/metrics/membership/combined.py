@@ -43,6 +43,7 @@ def _folds(people: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     ids, person = np.unique(people, return_inverse=True)
     if len(ids) < FOLDS:
         raise InputError(
-            f"{len(ids)} people on one side: an attack that learns on some and is asked about others needs {FOLDS} or more"
+            f"one side has {len(ids)} of the {FOLDS} people who are needed for an attack that learns on some and is asked "
+            "about others"
         )
     return (rng.permutation(len(ids)) % FOLDS)[person.reshape(-1)]

@@ -102,7 +102,7 @@ def accuracy_per_class(metrics: Mapping[str, Any], classes: Mapping[str, Sequenc
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.grid(visible=False, axis="x")
     panels[0].set_ylabel("accuracy")
-    panels[0].legend(loc="upper right", ncols=3)
+    panels[0].legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, ncols=3)  # above the bars
     return figure
 
 
@@ -168,14 +168,16 @@ def write_figures(
 ) -> dict[str, Path]:
     """Draw every figure into `folder`, which has to exist; `classes`: the data's own; result: name -> PNG file.
 
-    Without layers in the unlearned model's history, as of other methods than ARU, there is no figure of a mask.
+    Without layers in the unlearned model's history, as of other methods than ARU, there is no figure of a mask; without
+    epochs in any, as of such a method on an imported original, none of the training.
     """
     drawings: dict[str, Callable[[], Figure]] = {
         "losses": lambda: loss_histograms(predictions),
         "roc": lambda: roc_curves(predictions),
         "accuracy_per_class": lambda: accuracy_per_class(metrics, classes),
-        "training": lambda: training_curves(histories),
     }
+    if any(history["epochs"] for history in histories.values()):
+        drawings["training"] = lambda: training_curves(histories)
     if layers := histories["unlearned"].get("layers"):
         drawings["mask"] = lambda: mask_by_layer(layers)
     paths = {name: Path(folder) / f"{name}.png" for name in drawings}

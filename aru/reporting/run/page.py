@@ -54,6 +54,7 @@ class RunPage:
     seed: str
     counts: str
     method: str
+    training: str
     unlearning: str
     models: tuple[ModelFigures, ...]
     findings: tuple[Finding, ...]
@@ -78,6 +79,7 @@ def _view(run: Run, figures: Path, settings: Mapping[str, Any] | None) -> RunPag
         **{key: str(metrics[key]) for key in ("benchmark", "protocol", "task", "seed")},
         counts=", ".join(f"{count:,} {name}" for name, count in metrics["counts"].items()),
         method=method_of(run.histories),
+        training="not trained here" if run.imported else "its training",
         unlearning=", ".join(stages_of_model("unlearned", run.costs)),
         models=tuple(_model(run, model) for model in models),
         findings=(*findings(metrics, run.costs, run.imported), *of_people(run.audit)),

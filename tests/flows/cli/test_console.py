@@ -147,3 +147,11 @@ def test_aru_shadows_build_passes_every_option_on_and_says_what_is_left(
     assert said == "4 trained, 2 were there, 3 unlearned" + (
         ", 2 left: the budget was over; run the same again\n" if left else ".\n"
     )
+
+
+def test_parameters_are_whole_in_a_narrow_terminal(call: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = call("params", "data").splitlines()
+    assert max(map(len, said)) <= 80
+    assert "* data.resolution = 32   (default 128; ≥ 24 and ≤ 512)" in said
+    assert "  data.forget.draw_seed = 0   (≥ 0)" in said

@@ -44,14 +44,18 @@ def test_bad_files_are_refused_and_nothing_is_written(project, tmp_path, capsys)
     before = (project / "params.yaml").read_bytes()
     whole = tmp_path / "whole.pt"
     torch.save(build(NAME, 8, resolution=32).state_dict(), whole)
+    torch.save({"state_dict": {}, "made_by": Code()}, tmp_path / "more.pt")
+    middle = len(whole.read_bytes()) // 2
     bad = {
-        "code.pt": pickle.dumps(Code()),
-        "cut.pt": whole.read_bytes()[:-2000],
-        "cut.safetensors": b"\x08\x00\x00",
+        "code.pt": (pickle.dumps(Code()), "is no file of torch.save, or a part of one"),
+        "more.pt": ((tmp_path / "more.pt").read_bytes(), "holds more than tensors: print;"),
+        "cut.pt": (whole.read_bytes()[:-2000], "is no file of torch.save, or a part of one"),
+        "flipped.pt": (whole.read_bytes()[:middle] + b"flipped" + whole.read_bytes()[middle + 7 :], "is damaged"),
+        "cut.safetensors": (b"\x08\x00\x00", ""),
     }
-    for name, content in bad.items():
+    for name, (content, message) in bad.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(InputError, match=name):
+        with pytest.raises(InputError, match=f"{name}.*{message}"):
             import_model(project, tmp_path / name, NAME, "small")
     with pytest.raises(InputError, match="1000 classes"):
         torch.save(build(NAME, 1000, resolution=32).state_dict(), tmp_path / "many.pt")

@@ -9,6 +9,7 @@ import yaml
 
 from aru.core.config import load_config, parse_config
 from aru.core.errors import InputError
+from aru.core.source_code import PACKAGE, ROOT
 from aru.stages.code_record import INSTALLED, check_code_record, installed_code, record_path
 from flows.project import versioning
 from flows.project.new_project import make_project
@@ -113,6 +114,40 @@ def test_another_version_is_noticed_by_the_flow_and_refused_under_dvc(project: P
     StageCode(project, {}, Digests(project)).refresh()
     check_code_record("train", project)
     assert (project / INSTALLED).read_text() == installed_code()
+
+
+def test_a_new_version_changes_the_records_of_the_stages_that_it_changes_and_no_other(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.project.digests import Digests
+
+    def refreshed() -> dict[str, str]:
+        code = StageCode(project, {}, Digests(project))
+        code.refresh()
+        return code.digests
+
+    before, noted = refreshed(), (project / INSTALLED).read_text()
+    newer = tmp_path / "site-packages"
+    shutil.copytree(ROOT / PACKAGE, newer / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr("aru.stages.code_record.ROOT", newer)
+    masking = newer / PACKAGE / "methods" / "aru" / "masking.py"
+    masking.write_text(masking.read_text() + "\n# a comment\n")
+    assert refreshed() == before and (project / INSTALLED).read_text() != noted
+    masking.write_text(masking.read_text() + "\nNEW = 1\n")
+    unlearning = {record_path(stage) for stage in ("mask", "finetune", "unlearn")}
+    assert {path for path, digest in refreshed().items() if digest != before[path]} == unlearning
+    page = newer / PACKAGE / "reporting" / "run" / "page.html.j2"
+    page.write_text(page.read_text() + "<p>new</p>")
+    assert {path for path, digest in refreshed().items() if digest != before[path]} == unlearning | {record_path("report")}
+
+
+def test_a_service_is_added_for_a_benchmark_of_ones_own(project: Path) -> None:
+    assert make_project(project, service="team").made == ["prefect.yaml", "work-pool.json"]
+    (deployment,) = yaml.safe_load((project / "prefect.yaml").read_text())["deployments"]
+    assert (deployment["name"], deployment["parameters"]["benchmark"]) == ("team-nightly", "team")
+    assert deployment["entrypoint"] == "flows.pipeline.unlearn.unlearn"
+    with pytest.raises(InputError, match="--service"):
+        make_project(project, service="../team")
 
 
 def test_the_doctor_names_what_is_wrong_with_its_remedy(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
