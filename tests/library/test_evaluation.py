@@ -1,19 +1,16 @@
 """`aru.evaluate` and `aru.audit` on data of a caller's own."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 import aru
 from aru.core.errors import InputError
+from tests.helpers.shown import run_example
 from tests.helpers.toys import small_net
 from tests.library.own import photos
 from tests.methods.test_conformance import unchanged
 
-ROOT = Path(__file__).resolve().parents[2]
 SETS = {"forget": photos(12, 1), "retain": photos(20, 2), "test": photos(30, 3), "unseen": photos(30, 4)}
 IDS = [f"person {row // 3}" for row in range(12)]
 
@@ -65,6 +62,6 @@ def test_what_an_audit_cannot_do_is_said(options, message):
     "name, shown",
     [("own_model", "at the level quick"), ("timm_model", "filters reset"), ("transformers_model", "units reset")],
 )
-def test_the_examples_run_as_they_are_shown(name, shown):
-    done = subprocess.run([sys.executable, ROOT / "examples" / f"{name}.py"], capture_output=True, text=True, check=True)
-    assert "forget/accuracy" in done.stdout and shown in done.stdout
+def test_the_examples_run_as_they_are_shown(name, shown, capsys):
+    said = run_example(name, capsys)
+    assert "forget/accuracy" in said and shown in said
