@@ -239,9 +239,10 @@ def test_a_run_that_failed_is_not_found(tracked_project: Path) -> None:
 def test_a_failure_leaves_no_run_open(tracked_project: Path) -> None:
     tracking.ensure_store(tracked_project)
     run_id = begin(tracked_project, state="d" * 64)
-    (tracked_project / "work" / "faces" / "unlearned" / "history.json").write_text("no JSON")
-    with pytest.raises(InputError, match="history.json"):
-        tracking.log_models(tracked_project, run_id, metrics=tracked.metrics())
+    metrics = tracked.metrics()
+    metrics["models"]["unlearned"]["nomus"] = float("nan")
+    with pytest.raises(InputError, match="nomus is nan"):
+        tracking.log_models(tracked_project, run_id, metrics=metrics)
     client = store.client(tracked_project)
     ended = {run.info.run_name: run.info.status for run in runs.children(client, client.get_run(run_id))}
     assert ended == {"original": "FINISHED", "unlearned": "FAILED"}
