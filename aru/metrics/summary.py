@@ -1,7 +1,7 @@
 """Everything that is said about a run in figures: metrics.json, from logits and targets alone."""
 
 from collections.abc import Mapping
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -10,9 +10,10 @@ from aru.core.errors import InputError
 from aru.core.names import FORGET, RETRAINED, SETS, UNSEEN
 from aru.metrics.membership.benchmark_attack import SPLITS, benchmark_mia, forgetting_score, nomus
 from aru.metrics.membership.matched import FIGURES, MatchedAttack, strata_of
+from aru.metrics.metrics_file import ClassFigures, Figures, Metrics
 from aru.metrics.reference import reference_figures
 from aru.metrics.resampling import MIA_RESAMPLES, draw_sets, intervals, resample
-from aru.metrics.utility import ClassFigures, per_class, per_example_loss, utility
+from aru.metrics.utility import per_class, per_example_loss, utility
 
 BENCHMARK_ATTACK = ("mia/accuracy", "mia/forgetting_score", "nomus")
 MATCHED = tuple(f"mia_matched/{key}" for key in FIGURES)
@@ -20,27 +21,8 @@ DECIMALS = 6
 
 Logits = Mapping[str, Mapping[str, torch.Tensor]]
 Targets = Mapping[str, torch.Tensor]
-Figures = dict[str, float | None]
-"""Of one model by key; None where the sets are too small for one."""
 
 Content = TypeVar("Content")
-
-
-class Metrics(TypedDict):
-    """The content of metrics.json: see `summarise`."""
-
-    benchmark: str
-    protocol: str
-    task: str
-    seed: int
-    counts: dict[str, int]
-    people: dict[str, int]
-    models: dict[str, Figures]
-    not_measured: dict[str, str]
-    gaps: dict[str, Figures]
-    intervals: dict[str, dict[str, list[float] | None]]
-    per_class: dict[str, dict[str, ClassFigures]]
-    reference: Figures
 
 
 def summarise(

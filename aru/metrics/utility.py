@@ -5,13 +5,13 @@ counts).
 """
 
 from dataclasses import dataclass
-from typing import TypedDict
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from aru.core.errors import InputError
+from aru.metrics.metrics_file import ClassFigures
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,6 @@ class UtilityColumns:
     means: dict[str, np.ndarray]
     cells: np.ndarray
     hits: np.ndarray
-
-
-class ClassFigures(TypedDict):
-    """By class, or by label for multi-label targets: accuracy, None without images, and the number of images."""
-
-    accuracy: list[float | None]
-    count: list[int]
 
 
 def per_example_loss(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:

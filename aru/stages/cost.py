@@ -4,27 +4,11 @@ import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NotRequired, TypedDict
 
 import torch
 
 from aru.compute.device import Compute
-
-
-class Cost(TypedDict):
-    """The content of cost.json."""
-
-    stage: str
-    seconds: float
-    images: int | None
-    images_per_second: float | None
-    peak_memory_mib: int
-    device: str
-    precision: str
-    threads: int
-    torch: str
-    before: NotRequired[list["Cost"]]
-    not_trained: NotRequired[str]
+from aru.core.cost_record import Cost
 
 
 def cost(stage: str, seconds: float, images: int | None, *, compute: Compute, before: Sequence[Cost] = ()) -> Cost:

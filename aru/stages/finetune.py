@@ -1,7 +1,6 @@
 """Original model and mask -> reset -> fine-tuned on retain: the unlearned model."""
 
 from collections.abc import Mapping
-from typing import TypedDict
 
 import numpy as np
 import torch
@@ -14,16 +13,9 @@ from aru.stages.inputs import read_model, read_sets
 from aru.stages.job import Job
 from aru.stages.outputs import of_model, refuse_to_overwrite, write_model
 from aru.stages.resume import checkpoint_of
+from aru.train.history import Layer
 
 _QUANTILES = (0.1, 0.5, 0.9)
-
-
-class Layer(TypedDict):
-    """units, reset: how many the layer has, and how many of them were reset. scores: their 10, 50 and 90 % quantiles."""
-
-    units: int
-    reset: int
-    scores: list[float]
 
 
 def finetune(job: Job) -> int:

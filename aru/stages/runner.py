@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aru.compute.device import make_compute
 from aru.core.config import Config, load_archive, load_config
+from aru.core.cost_record import Cost
 from aru.core.errors import InputError
 from aru.core.files import read_json, write_json
 from aru.core.folders import FOLDERS, STAGES, stages_of
@@ -19,7 +20,7 @@ from aru.data.classes import Classes, outputs_of, read_classes
 from aru.data.sources.canonical import archive_classes
 from aru.methods.catalogue import check_runnable
 from aru.nets.own_code import check_own_code, use_project_code
-from aru.stages.cost import Cost, clear_peak_memory, cost
+from aru.stages.cost import clear_peak_memory, cost
 from aru.stages.job import Job
 from aru.stages.not_trained import NotTrained
 from aru.stages.unchanged import Inputs

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from aru.core.cost_record import StageSeconds
 from aru.core.names import ARU
 from aru.methods.chosen import title
 from aru.reporting.run.results import markdown_table, results_table
@@ -46,7 +47,7 @@ Images, noises, predictions and the original model's weights are personal data a
 
 def flow_note(
     metrics: Mapping[str, Any],
-    costs: Mapping[str, Mapping[str, Any]],
+    costs: Mapping[str, StageSeconds],
     *,
     run_id: str,
     tags: Mapping[str, str],
@@ -64,7 +65,7 @@ Intervals, curves and figures: `report/report.html` under *Artifacts*. The metri
 {replay_steps(metrics["benchmark"], run_id=run_id, git=tags)}"""
 
 
-def library_note(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], method: str) -> str:
+def library_note(metrics: Mapping[str, Any], costs: Mapping[str, StageSeconds], method: str) -> str:
     """The page of a run that `log_unlearned` wrote."""
     return f"""\
 {_results(metrics, costs, method)}
@@ -74,7 +75,7 @@ in `metrics.json`, the verdict in `audit/audit.html` under *Artifacts*. The metr
 {_HOW_TO_READ}"""
 
 
-def _results(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], method: str) -> str:
+def _results(metrics: Mapping[str, Any], costs: Mapping[str, StageSeconds], method: str) -> str:
     counts = ", ".join(f"{count:,} {name}" for name, count in metrics["counts"].items())
     return f"""\
 {markdown_table(results_table(metrics, costs))}
@@ -167,7 +168,7 @@ model = load_registered(".", "{name}", "candidate"{f", network=a_{network}" if n
 
 def version_note(
     metrics: Mapping[str, Any],
-    costs: Mapping[str, Mapping[str, Any]],
+    costs: Mapping[str, StageSeconds],
     *,
     method: str,
     parameters: str,

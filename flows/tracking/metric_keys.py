@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from aru.core.cost_record import StageSeconds
 from aru.core.names import RETRAINED
 from aru.reporting.run.results import seconds
 
@@ -10,7 +11,7 @@ HEADLINE = ("nomus", "mia/forgetting_score", "test/accuracy", "test/balanced_acc
 TRAINED_ON = {"original": "forget and retain", "unlearned": "forget and retain, then retain", "retrained": "retain"}
 
 
-def model_figures(metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], model: str) -> dict[str, float]:
+def model_figures(metrics: Mapping[str, Any], costs: Mapping[str, StageSeconds], model: str) -> dict[str, float]:
     """All figures of a model, those of the results table first; the retrained model's gaps to itself are 0.
 
     Costs are left out where a stage has not left any, figures where the sets are too small for them.

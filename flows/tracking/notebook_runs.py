@@ -15,6 +15,7 @@ from torch import nn
 from aru.audit.audit_file import AuditRecord
 from aru.audit.case import AUDITED
 from aru.core.config import Release
+from aru.core.cost_record import StageSeconds
 from aru.core.errors import InputError
 from aru.core.files import json_text
 from aru.core.folders import PEER_STAGES
@@ -211,13 +212,15 @@ def _read(dtype: torch.dtype) -> torch.dtype:
     return dtype if dtype == torch.int64 else torch.float32
 
 
-def _costs(result: Unlearning, retrain_seconds: float | None) -> dict[str, dict[str, Any]]:
+def _costs(result: Unlearning, retrain_seconds: float | None) -> dict[str, StageSeconds]:
     """The seconds by stage, as a flow's cost.json files have them."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, StageSeconds] = {}
     for step, seconds in result.cost.seconds.items():
         stage = _STAGE_OF_STEP[step] if result.method == ARU else PEER_STAGES[0]
-        found[stage] = {"seconds": found.get(stage, {"seconds": 0.0})["seconds"] + seconds}
-    return found | ({} if retrain_seconds is None else {"retrain": {"seconds": retrain_seconds}})
+        found[stage] = {"seconds": (found[stage]["seconds"] if stage in found else 0.0) + seconds}
+    if retrain_seconds is not None:
+        found["retrain"] = {"seconds": retrain_seconds}
+    return found
 
 
 def _params(result: Unlearning) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from aru.audit.audit_file import AuditRecord
 from aru.core.config import Config, Release
+from aru.core.cost_record import StageSeconds
 from aru.core.errors import InputError
 from aru.core.files import file_md5
 from aru.core.names import UNLEARNED
@@ -67,7 +68,7 @@ class Entry:
     name: str
     benchmark: str
     metrics: Mapping[str, Any]
-    costs: Mapping[str, Mapping[str, Any]]
+    costs: Mapping[str, StageSeconds]
     method: str
     settings: Mapping[str, Any]
     parameters: str

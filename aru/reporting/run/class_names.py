@@ -3,12 +3,12 @@
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
 
 from matplotlib.font_manager import findfont, get_font
 
 from aru.core.names import MODELS
 from aru.data.classes import names_of_outputs
+from aru.metrics.metrics_file import Metrics
 
 CLASS_NAMES = {
     "age": ("0–6", "7–12", "13–19", "20–30", "31–45", "46–55", "56–66", "67–80"),
@@ -51,7 +51,7 @@ def figure_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def class_legend(
-    metrics: Mapping[str, Any], name: str, classes: Mapping[str, Sequence[str]] | None = None
+    metrics: Metrics, name: str, classes: Mapping[str, Sequence[str]] | None = None
 ) -> tuple[tuple[str, str], ...]:
     """What the numbers below the bars of one set stand for; empty where the figure has the names."""
     counts = metrics["per_class"][next(model for model in MODELS if model in metrics["per_class"])][name]["count"]

@@ -6,20 +6,22 @@ Lines differ in their dashes as well as in their colours (`aru.reporting.figure_
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from aru.core.names import MODELS, SETS
+from aru.core.names import FORGET, MODELS, RETAIN, SETS, TEST, UNLEARNED, UNSEEN
+from aru.metrics.metrics_file import Metrics
 from aru.metrics.predictions import Predictions
 from aru.reporting.figure_style import INK, MODEL_COLOURS, MODEL_DASHES, write_png
 from aru.reporting.run.class_names import class_names, drawn_classes, figure_names
+from aru.train.history import Layer, ModelHistory
 
-SET_COLOURS = {"forget": "#D55E00", "retain": "#E69F00", "test": "#56B4E9", "unseen": "#0072B2"}
-SET_DASHES = {"forget": "solid", "retain": (0, (1.2, 1.2)), "test": (0, (1.2, 1.2)), "unseen": "solid"}
+SET_COLOURS = {FORGET: "#D55E00", RETAIN: "#E69F00", TEST: "#56B4E9", UNSEEN: "#0072B2"}
+SET_DASHES = {FORGET: "solid", RETAIN: (0, (1.2, 1.2)), TEST: (0, (1.2, 1.2)), UNSEEN: "solid"}
 CLASS_AXIS = {"age": "age class (years)", "multilabel": "label"}
 LOSS_RANGE = (1e-4, 2e1)
 FIGURES = ("losses", "roc", "accuracy_per_class", "mask", "training")
@@ -36,7 +38,7 @@ def loss_histograms(predictions: Predictions) -> Figure:
             values, _ = np.histogram(losses, bins)
             shares = values / max(1, len(losses))
             axes.stairs(shares, bins, color=SET_COLOURS[name], linestyle=SET_DASHES[name], linewidth=1.6, label=name)
-            if name in ("forget", "unseen"):
+            if name in (FORGET, UNSEEN):
                 axes.stairs(shares, bins, color=SET_COLOURS[name], alpha=0.22, fill=True)
         axes.set(xscale="log", xlim=LOSS_RANGE, xlabel="loss of an image", title=model)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -53,7 +55,7 @@ def roc_curves(predictions: Predictions) -> Figure:
     Without a class on both sides there is nothing but the guess to draw.
     """
     figure, (axes,) = _panels(1, height=4.6, width=5.6)
-    floor = 10.0 ** min(-1.0, np.floor(np.log10(1 / len(predictions.targets["unseen"]))))
+    floor = 10.0 ** min(-1.0, np.floor(np.log10(1 / len(predictions.targets[UNSEEN]))))
     axes.plot([floor, 1], [floor, 1], color="#8A8A8A", linewidth=1, label="a guess")
     for model in predictions.logits if predictions.comparable else ():
         false, true = predictions.matched_attack(model).roc()
@@ -80,13 +82,13 @@ def roc_curves(predictions: Predictions) -> Figure:
     return figure
 
 
-def accuracy_per_class(metrics: Mapping[str, Any], classes: Mapping[str, Sequence[str]] | None = None) -> Figure:
+def accuracy_per_class(metrics: Metrics, classes: Mapping[str, Sequence[str]] | None = None) -> Figure:
     """Accuracy by class on test and on forget, a bar a model; the numbers of images stand below.
 
     Of many classes those with the most images are drawn; classes whose names cannot be written here are numbered.
     """
     figure, panels = _panels(2, height=3.4)
-    for axes, name in zip(panels, ("test", "forget"), strict=True):
+    for axes, name in zip(panels, (TEST, FORGET), strict=True):
         models = [model for model in MODELS if model in metrics["per_class"]]
         counts = metrics["per_class"][models[0]][name]["count"]
         drawn = drawn_classes(counts)
@@ -106,7 +108,7 @@ def accuracy_per_class(metrics: Mapping[str, Any], classes: Mapping[str, Sequenc
     return figure
 
 
-def mask_by_layer(found: Mapping[str, Mapping[str, Any]]) -> Figure:
+def mask_by_layer(found: Mapping[str, Layer]) -> Figure:
     """Discrepancy scores (median, and 10 to 90 % of the units) and the share of units reset, layer by layer.
 
     found: of each layer `units`, `reset` and the quantiles `scores`, as the stage 'finetune' records them.
@@ -115,14 +117,14 @@ def mask_by_layer(found: Mapping[str, Mapping[str, Any]]) -> Figure:
     figure, panels = _panels(2, height=max(2.6, 0.24 * len(layers) + 1.1))
     places = np.arange(len(layers))
     low, middle, high = np.array([found[layer]["scores"] for layer in layers]).T
-    panels[0].hlines(places, low, high, color=MODEL_COLOURS["unlearned"], linewidth=4, alpha=0.35)
-    panels[0].plot(middle, places, "o", color=MODEL_COLOURS["unlearned"], markersize=4.5)
+    panels[0].hlines(places, low, high, color=MODEL_COLOURS[UNLEARNED], linewidth=4, alpha=0.35)
+    panels[0].plot(middle, places, "o", color=MODEL_COLOURS[UNLEARNED], markersize=4.5)
     if (low > 0).all():
         panels[0].set_xscale("log")
         panels[0].minorticks_off()
     panels[0].set(title="discrepancy of the units", xlabel="score: median, and 10 to 90 % of the units")
     shares = [found[layer]["reset"] / found[layer]["units"] for layer in layers]
-    panels[1].barh(places, shares, height=0.62, color=MODEL_COLOURS["unlearned"])
+    panels[1].barh(places, shares, height=0.62, color=MODEL_COLOURS[UNLEARNED])
     for place, layer, share in zip(places, layers, shares, strict=True):
         panels[1].text(share + 0.015, float(place), f"{found[layer]['reset']:,}", va="center", fontsize=7.5)
     panels[1].set(title="units reset", xlabel="share of the layer's units (and their number)", xlim=(0, 1.12))
@@ -135,11 +137,12 @@ def mask_by_layer(found: Mapping[str, Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def training_curves(histories: Mapping[str, Mapping[str, Any]]) -> Figure:
+def training_curves(histories: Mapping[str, ModelHistory]) -> Figure:
     """Loss and accuracy on the images that each model was trained on, epoch by epoch, and the learning rate."""
     figure, panels = _panels(3, height=3.2)
     shown = {model: history for model, history in histories.items() if history["epochs"]}
-    for axes, key in zip(panels, ("loss", "accuracy", "lr"), strict=True):
+    shown_keys: tuple[Literal["loss", "accuracy", "lr"], ...] = ("loss", "accuracy", "lr")
+    for axes, key in zip(panels, shown_keys, strict=True):
         for model, history in shown.items():
             epochs = [epoch for epoch in history["epochs"] if epoch.get(key) is not None]
             axes.plot(
@@ -162,8 +165,8 @@ def training_curves(histories: Mapping[str, Mapping[str, Any]]) -> Figure:
 def write_figures(
     folder: Path,
     predictions: Predictions,
-    metrics: Mapping[str, Any],
-    histories: Mapping[str, Mapping[str, Any]],
+    metrics: Metrics,
+    histories: Mapping[str, ModelHistory],
     classes: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Path]:
     """Draw every figure into `folder`, which has to exist; `classes`: the data's own; result: name -> PNG file.
@@ -178,7 +181,7 @@ def write_figures(
     }
     if any(history["epochs"] for history in histories.values()):
         drawings["training"] = lambda: training_curves(histories)
-    if layers := histories["unlearned"].get("layers"):
+    if layers := histories[UNLEARNED].get("layers"):
         drawings["mask"] = lambda: mask_by_layer(layers)
     paths = {name: Path(folder) / f"{name}.png" for name in drawings}
     for name, draw in drawings.items():

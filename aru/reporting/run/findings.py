@@ -8,11 +8,15 @@ only where its own interval lies above 0.5, the guess.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from aru.data.census import PEOPLE_ARE_CLASSES, WITHOUT_PERSON
+from aru.core.cost_record import StageSeconds
+from aru.core.names import FORGET, ORIGINAL, RETRAINED, TEST, UNLEARNED, UNSEEN
+from aru.data.census import PEOPLE_ARE_CLASSES, WITHOUT_PERSON, Census
+from aru.metrics.metrics_file import Metrics
 from aru.reporting.run.results import seconds
 from aru.stats.stand_ins import LEAST_PEOPLE
+from aru.train.history import ImportedModel
 
 MARGIN = 0.05
 """Differences in AUC, NoMUS or accuracy up to this count as none; two seeds of one recipe differ by .02 or so."""
@@ -58,7 +62,7 @@ def signed(value: float) -> str:
     return f"{value:+.4f}".replace("-", "\N{MINUS SIGN}")
 
 
-def of_people(audit: Mapping[str, Any]) -> list[Finding]:
+def of_people(audit: Census) -> list[Finding]:
     """Sentences where nobody knows whom images show, or where people are the classes; `audit` is the audit of the data."""
     found = []
     if unknown := audit.get("images_without_person", 0):
@@ -68,9 +72,7 @@ def of_people(audit: Mapping[str, Any]) -> list[Finding]:
     return found
 
 
-def findings(
-    metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], imported: Mapping[str, str] | None = None
-) -> list[Finding]:
+def findings(metrics: Metrics, costs: Mapping[str, StageSeconds], imported: ImportedModel | None = None) -> list[Finding]:
     """All findings, in reading order; what the files do not hold is left out.
 
     imported: file and MD5 of an original that was not trained here.
@@ -81,8 +83,8 @@ def findings(
         _no_reference(metrics),
         _something_to_forget(metrics),
         _forgetting(metrics),
-        _score(metrics, "nomus", "NoMUS", "forget", "unseen", "test"),
-        _score(metrics, "test/accuracy", "Test accuracy", "test"),
+        _score(metrics, "nomus", "NoMUS", FORGET, UNSEEN, TEST),
+        _score(metrics, "test/accuracy", "Test accuracy", TEST),
         _noise_floor(metrics),
         _label_shift(metrics),
         _cost(costs),
@@ -90,16 +92,16 @@ def findings(
     return [finding for finding in found if finding is not None]
 
 
-def _compare(metrics: Mapping[str, Any], model: str, key: str) -> _Compared | None:
+def _compare(metrics: Metrics, model: str, key: str) -> _Compared | None:
     """None where there is no retrained model or no interval."""
     models, bounds = metrics["models"], metrics["intervals"].get(model, {}).get(f"gap/{key}")
-    if model not in models or "retrained" not in models or bounds is None:
+    if model not in models or RETRAINED not in models or bounds is None:
         return None
-    gap = metrics["gaps"][model][f"gap/{key}"]
-    return _Compared(models[model][key], models["retrained"][key], gap, *bounds)
+    ours, theirs, gap = models[model][key], models[RETRAINED][key], metrics["gaps"][model][f"gap/{key}"]
+    return None if ours is None or theirs is None or gap is None else _Compared(ours, theirs, gap, *bounds)
 
 
-def _not_measured(metrics: Mapping[str, Any]) -> list[Finding]:
+def _not_measured(metrics: Metrics) -> list[Finding]:
     """One sentence for each reason why figures are missing."""
     reasons: dict[str, list[str]] = {}
     for key, why in metrics.get("not_measured", {}).items():
@@ -107,21 +109,21 @@ def _not_measured(metrics: Mapping[str, Any]) -> list[Finding]:
     return [Finding("open", "Not measured", f"{', '.join(keys)}: {why}.") for why, keys in reasons.items()]
 
 
-def _imported(metrics: Mapping[str, Any], imported: Mapping[str, str] | None) -> Finding | None:
+def _imported(metrics: Metrics, imported: ImportedModel | None) -> Finding | None:
     if imported is None:
         return None
     recipe = (
         " The retrained model is trained by the recipe of the parameters, which need not be the original's: differences "
         "between the two, and the gaps, hold that difference, too."
-        if "retrained" in metrics["models"]
+        if RETRAINED in metrics["models"]
         else ""
     )
     text = f"The original was imported: {imported['file']}, MD5 {imported['md5']}. On what it was trained is not known here."
     return Finding("open", "Imported original", text + recipe)
 
 
-def _no_reference(metrics: Mapping[str, Any]) -> Finding | None:
-    if "retrained" in metrics["models"]:
+def _no_reference(metrics: Metrics) -> Finding | None:
+    if RETRAINED in metrics["models"]:
         return None
     return Finding(
         "open",
@@ -132,7 +134,7 @@ def _no_reference(metrics: Mapping[str, Any]) -> Finding | None:
     )
 
 
-def _too_few(metrics: Mapping[str, Any], *sets: str) -> str | None:
+def _too_few(metrics: Metrics, *sets: str) -> str | None:
     """What forbids a judgement: sets with fewer people than an interval over people needs; None where there are enough."""
     people = metrics.get("people", {})
     few = [f"{people[name]} in {name}" for name in sets if people.get(name, LEAST_PEOPLE) < LEAST_PEOPLE]
@@ -144,11 +146,11 @@ def _too_few(metrics: Mapping[str, Any], *sets: str) -> str | None:
     )
 
 
-def _something_to_forget(metrics: Mapping[str, Any]) -> Finding | None:
-    auc = _compare(metrics, "original", "mia_matched/auc")
+def _something_to_forget(metrics: Metrics) -> Finding | None:
+    auc = _compare(metrics, ORIGINAL, "mia_matched/auc")
     if auc is None:
         return None
-    few = _too_few(metrics, "forget", "unseen")
+    few = _too_few(metrics, FORGET, UNSEEN)
     if few is not None:
         return Finding("open", "Memory not judged", f"The original's class-matched AUC is {auc}. {few}")
     if auc.low > 0:
@@ -168,14 +170,15 @@ def _something_to_forget(metrics: Mapping[str, Any]) -> Finding | None:
     )
 
 
-def _forgetting(metrics: Mapping[str, Any]) -> Finding | None:
-    auc = _compare(metrics, "unlearned", "mia_matched/auc")
-    if auc is None:
+def _forgetting(metrics: Metrics) -> Finding | None:
+    auc = _compare(metrics, UNLEARNED, "mia_matched/auc")
+    bounds = metrics["intervals"].get(UNLEARNED, {}).get("mia_matched/auc")
+    if auc is None or bounds is None:
         return None
-    few = _too_few(metrics, "forget", "unseen")
+    few = _too_few(metrics, FORGET, UNSEEN)
     if few is not None:
         return Finding("open", "Forgetting not judged", f"Class-matched AUC. {auc}. {few}")
-    low, high = metrics["intervals"]["unlearned"]["mia_matched/auc"]
+    low, high = bounds
     if auc.low > 0 and low > GUESS:
         text = f"The unlearned model does not reach the retrained one: an attack still recognises forget images, {auc}."
         return Finding("bad", "Forgetting short", f"Class-matched AUC. {text}{_closed(metrics)}")
@@ -193,17 +196,17 @@ def _forgetting(metrics: Mapping[str, Any]) -> Finding | None:
     return Finding("good", "Forgetting level", text) if auc.level else _undecided("Forgetting", text, auc)
 
 
-def _closed(metrics: Mapping[str, Any]) -> str:
+def _closed(metrics: Metrics) -> str:
     """The share of the original's distance to the retrained model that was closed; empty where there is no distance."""
-    start, end = (_compare(metrics, model, "mia_matched/auc") for model in ("original", "unlearned"))
+    start, end = (_compare(metrics, model, "mia_matched/auc") for model in (ORIGINAL, UNLEARNED))
     if start is None or end is None or start.low <= 0:
         return ""
     return f" {(start.gap - end.gap) / start.gap:.0%} of the original's distance is closed."
 
 
-def _score(metrics: Mapping[str, Any], key: str, name: str, *sets: str) -> Finding | None:
+def _score(metrics: Metrics, key: str, name: str, *sets: str) -> Finding | None:
     """sets: those whose people the figure rests on."""
-    score = _compare(metrics, "unlearned", key)
+    score = _compare(metrics, UNLEARNED, key)
     if score is None:
         return None
     few = _too_few(metrics, *sets)
@@ -222,11 +225,11 @@ def _undecided(name: str, text: str, compared: _Compared) -> Finding:
     return Finding("open", f"{name} undecided", f"{text} A difference of {signed(worst)} cannot be excluded.")
 
 
-def _noise_floor(metrics: Mapping[str, Any]) -> Finding | None:
+def _noise_floor(metrics: Metrics) -> Finding | None:
     floor, models = metrics.get("reference", {}).get("null/forgetting_score_p95"), metrics["models"]
-    if floor is None or "unlearned" not in models:
+    if floor is None or UNLEARNED not in models:
         return None
-    score = models["unlearned"]["mia/forgetting_score"]
+    score = models[UNLEARNED]["mia/forgetting_score"]
     if score is None:
         return None
     chance = f"what chance alone gives at this size (up to {floor:.4f} in 95 of 100 cases)"
@@ -235,7 +238,7 @@ def _noise_floor(metrics: Mapping[str, Any]) -> Finding | None:
     return Finding("open", "Beyond chance", f"The forgetting score, {score:.4f}, lies beyond {chance}.")
 
 
-def _label_shift(metrics: Mapping[str, Any]) -> Finding | None:
+def _label_shift(metrics: Metrics) -> Finding | None:
     accuracy = metrics.get("reference", {}).get("label_only/accuracy")
     if accuracy is None:
         return None
@@ -248,8 +251,8 @@ def _label_shift(metrics: Mapping[str, Any]) -> Finding | None:
     )
 
 
-def _cost(costs: Mapping[str, Mapping[str, Any]]) -> Finding | None:
-    ours, theirs = seconds("unlearned", costs), seconds("retrained", costs)
+def _cost(costs: Mapping[str, StageSeconds]) -> Finding | None:
+    ours, theirs = seconds(UNLEARNED, costs), seconds(RETRAINED, costs)
     if ours is None or not theirs:
         return None
     text = f"Unlearning took {ours:.1f} s, retraining {theirs:.1f} s: {ours / theirs:.0%} of it."

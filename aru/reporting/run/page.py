@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aru.core.names import MODELS
+from aru.core.cost_record import Cost
+from aru.core.names import FORGET, MODELS, ORIGINAL, RETRAINED, TEST, UNLEARNED
+from aru.data.census import Census
 from aru.methods.chosen import title
+from aru.metrics.metrics_file import Metrics
 from aru.reporting.rendering import render
 from aru.reporting.run.class_names import CLASS_NAMES, class_legend
 from aru.reporting.run.figures import FIGURES
@@ -14,6 +17,7 @@ from aru.reporting.run.findings import Finding, findings, of_people, signed
 from aru.reporting.run.nested import Groups, nested
 from aru.reporting.run.results import seconds, stages_of_model
 from aru.reporting.view import Cell, Picture, Row, read_picture, text_rows
+from aru.train.history import ImportedModel, ModelHistory
 
 _DASH = "–"
 
@@ -22,16 +26,16 @@ _DASH = "–"
 class Run:
     """What the files of a run hold, apart from tensors."""
 
-    metrics: dict[str, Any]
-    costs: dict[str, dict[str, Any]]
-    histories: dict[str, dict[str, Any]]
-    audit: dict[str, Any]
+    metrics: Metrics
+    costs: dict[str, Cost]
+    histories: dict[str, ModelHistory]
+    audit: Census
     digests: dict[str, str]
 
     @property
-    def imported(self) -> Mapping[str, str] | None:
+    def imported(self) -> ImportedModel | None:
         """File and MD5 of an original that was imported."""
-        return self.histories.get("original", {}).get("imported")
+        return self.histories[ORIGINAL].get("imported") if ORIGINAL in self.histories else None
 
 
 @dataclass(frozen=True)
@@ -76,16 +80,19 @@ def _view(run: Run, figures: Path, settings: Mapping[str, Any] | None) -> RunPag
     metrics = run.metrics
     models = [model for model in MODELS if model in metrics["models"]]
     return RunPage(
-        **{key: str(metrics[key]) for key in ("benchmark", "protocol", "task", "seed")},
+        benchmark=metrics["benchmark"],
+        protocol=metrics["protocol"],
+        task=metrics["task"],
+        seed=str(metrics["seed"]),
         counts=", ".join(f"{count:,} {name}" for name, count in metrics["counts"].items()),
         method=method_of(run.histories),
         training="not trained here" if run.imported else "its training",
-        unlearning=", ".join(stages_of_model("unlearned", run.costs)),
+        unlearning=", ".join(stages_of_model(UNLEARNED, run.costs)),
         models=tuple(_model(run, model) for model in models),
         findings=(*findings(metrics, run.costs, run.imported), *of_people(run.audit)),
         figures={name: read_picture(path) for name in FIGURES if (path := figures / f"{name}.png").is_file()},
         class_legends=tuple(
-            (name, legend) for name in ("test", "forget") if (legend := class_legend(metrics, name, run.audit.get("classes")))
+            (name, legend) for name in (TEST, FORGET) if (legend := class_legend(metrics, name, run.audit.get("classes")))
         ),
         metrics=tuple(dict.fromkeys(key for model in models for key in metrics["models"][model])),
         data=nested(_without_names(run.audit), run.audit.get("classes", CLASS_NAMES)),
@@ -95,13 +102,13 @@ def _view(run: Run, figures: Path, settings: Mapping[str, Any] | None) -> RunPag
     )
 
 
-def method_of(histories: Mapping[str, Mapping[str, Any]]) -> str:
+def method_of(histories: Mapping[str, ModelHistory]) -> str:
     """What made the unlearned model, as its history records it: not of weights that a user brought."""
-    made = histories["unlearned"].get("method")
+    made = histories[UNLEARNED].get("method")
     return "a method that is not recorded" if made is None else title(made)
 
 
-def _without_names(audit: Mapping[str, Any]) -> dict[str, Any]:
+def _without_names(audit: Census) -> dict[str, object]:
     """The audit of the data without the list of its class names, which title the columns."""
     return {key: value for key, value in audit.items() if key != "classes"}
 
@@ -118,9 +125,9 @@ def _model(run: Run, model: str) -> ModelFigures:
     return ModelFigures(model, metrics, results, _DASH if spent is None else f"{spent:,.1f}")
 
 
-def _costs(costs: Mapping[str, Mapping[str, Any]]) -> tuple[Row, ...]:
+def _costs(costs: Mapping[str, Cost]) -> tuple[Row, ...]:
     """A row a stage, and one for all stages of unlearning together."""
-    whole = seconds("retrained", costs)
+    whole = seconds(RETRAINED, costs)
 
     def share(spent: float) -> str:
         return f"{spent / whole:.1%}" if whole else _DASH
@@ -137,7 +144,7 @@ def _costs(costs: Mapping[str, Mapping[str, Any]]) -> tuple[Row, ...]:
         ]
         for stage, cost in costs.items()
     ]
-    ours, stages = seconds("unlearned", costs), stages_of_model("unlearned", costs)
+    ours, stages = seconds(UNLEARNED, costs), stages_of_model(UNLEARNED, costs)
     if ours is not None and len(stages) > 1:
         rows.append([" + ".join(stages), f"{ours:,.1f}", share(ours), "", "", "", ""])
     return text_rows(rows)
@@ -146,7 +153,12 @@ def _costs(costs: Mapping[str, Mapping[str, Any]]) -> tuple[Row, ...]:
 def _settings(run: Run, settings: Mapping[str, Any] | None) -> dict[str, Any]:
     """The settings that the files themselves record, and the parameters where they are given."""
     metrics, reference = run.metrics, run.metrics.get("reference", {})
-    recorded = {key: metrics[key] for key in ("benchmark", "protocol", "task", "seed")}
+    recorded: dict[str, Any] = {
+        "benchmark": metrics["benchmark"],
+        "protocol": metrics["protocol"],
+        "task": metrics["task"],
+        "seed": metrics["seed"],
+    }
     recorded |= {key: reference[key] for key in ("resamples", "mia_resamples") if key in reference}
     recorded |= {f"{model} epochs": len(history["epochs"]) for model, history in run.histories.items()}
     versions = sorted({str(cost["torch"]) for cost in run.costs.values()})

@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from aru.core.cost_record import StageSeconds
 from aru.core.files import atomic_path, file_md5, read_json
 from aru.core.names import MODELS
+from aru.metrics.metrics_file import Metrics
 from aru.metrics.predictions import read_predictions
 from aru.reporting.markdown import escape_markdown
 from aru.reporting.run.figures import write_figures
 from aru.reporting.run.findings import findings
 from aru.reporting.run.page import Run, report_page
 from aru.reporting.run.results import COST_FOLDERS, markdown_table, read_costs, results_table
+from aru.train.history import ImportedModel
 
 INPUTS = (
     "evaluation/metrics.json",
@@ -55,10 +58,8 @@ def read_run(work: Path) -> Run:
     )
 
 
-def results_markdown(
-    metrics: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]], imported: Mapping[str, str] | None = None
-) -> str:
+def results_markdown(metrics: Metrics, costs: Mapping[str, StageSeconds], imported: ImportedModel | None = None) -> str:
     """The results table and the findings as Markdown."""
     lines = [f"- **{finding.mark}.** {finding.text}" for finding in findings(metrics, costs, imported)]
-    title = ", ".join(f"{key} {metrics[key]}" for key in ("benchmark", "protocol", "task", "seed"))
+    title = f"benchmark {metrics['benchmark']}, protocol {metrics['protocol']}, task {metrics['task']}, seed {metrics['seed']}"
     return f"{escape_markdown(title)}\n\n{markdown_table(results_table(metrics, costs))}\n" + "\n".join(lines) + "\n"
