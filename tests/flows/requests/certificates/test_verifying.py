@@ -10,10 +10,6 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from google.protobuf import json_format
-from in_toto_attestation.predicates.test_result.v0 import test_result_pb2
-from in_toto_attestation.v1 import statement_pb2
-from in_toto_attestation.v1.statement import Statement
 
 from aru.core.errors import InputError
 from flows.requests.certificates.contents import EXTENSION, certificate_of, encoded, statement_of
@@ -184,6 +180,11 @@ def test_changed_files_are_found_and_absent_ones_are_told(folder, tmp_path):
 
 
 def test_the_library_of_the_format_reads_the_statement():
+    from google.protobuf import json_format
+    from in_toto_attestation.predicates.test_result.v0 import test_result_pb2
+    from in_toto_attestation.v1 import statement_pb2
+    from in_toto_attestation.v1.statement import Statement
+
     statement = statement_of(make_certificate())
     parsed = json_format.ParseDict({name: part for name, part in statement.items()}, statement_pb2.Statement())
     Statement.copy_from_pb(parsed).validate()
