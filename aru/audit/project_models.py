@@ -13,6 +13,7 @@ from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
 from aru.audit.record import audit_record
 from aru.audit.standard import GROUPS
+from aru.audit.texts import imported_note
 from aru.audit.thresholds import THRESHOLDS_FILE, Level, read_thresholds
 from aru.comparison.choices import parse_choice
 from aru.compute.device import make_compute
@@ -59,28 +60,13 @@ def project_record(
     made_from = {f"{which} model, MD5": file_md5(path) for which, path in paths.items()} | {
         "thresholds, MD5": file_md5(limits)
     }
-    made_from |= _imported(work, level, reference=RETRAINED in paths)
+    made_from |= imported_note(config.model.original, level, reference=RETRAINED in paths)
     if audited.method is not None:
         choice = parse_choice(audited.method, config)
         made_from |= {"method": title(choice.method), "parameters": text_of(choice.parameters)}
     return audit_record(
         case, thresholds, level, found, details, {"benchmark": benchmark, "model": name, "made_from": made_from}
     )
-
-
-def _imported(work: Path, level: Level, *, reference: bool) -> dict[str, str]:
-    """What has to be said of an original that was trained elsewhere, and of models that are compared with what came of it."""
-    history = model_path(work, ORIGINAL).with_name("history.json")
-    made = read_json(history).get("imported") if history.is_file() else None
-    if made is None:
-        return {}
-    unlike = "trained by the parameters of train, which need not be the original's recipe: "
-    said = {"original model": f"imported, {made['file']}: on what it was trained is not known here"}
-    if reference:
-        said["retrained model"] = f"{unlike}differences to it may come from that"
-    if level == "full":
-        said["shadow models"] = f"{unlike}an attack with them that fails shows less"
-    return said
 
 
 def model_path(work: Path, which: str) -> Path:

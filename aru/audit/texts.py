@@ -32,6 +32,22 @@ def limits_note(benchmark: str, calibrated_on: Iterable[str | None]) -> str:
     )
 
 
+def imported_note(file: str | None, level: Level, *, reference: bool = False) -> dict[str, str]:
+    """What has to be said of an original that was trained elsewhere, and of models that are compared with what came of it.
+
+    file: the imported weights, None where the original was trained here; reference: whether a retrained model is beside it.
+    """
+    if file is None:
+        return {}
+    unlike = "trained by the parameters of train, which need not be the original's recipe: "
+    said = {"original model": f"imported, {file}: on what it was trained is not known here"}
+    if reference:
+        said["retrained model"] = f"{unlike}differences to it may come from that"
+    if level == "full":
+        said["shadow models"] = f"{unlike}an attack with them that fails shows less"
+    return said
+
+
 def title(name: str) -> str:
     """A criterion's name as the page has it."""
     return TITLES.get(name, name.replace("_", " "))

@@ -4,6 +4,7 @@ from aru.audit.case import AUDITED, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.quick import quick
 from aru.audit.record import audit_record
+from aru.audit.texts import imported_note
 from aru.audit.thresholds import THRESHOLDS_FILE, read_thresholds
 from aru.core.files import file_md5, read_json
 from aru.core.names import ORIGINAL
@@ -37,6 +38,7 @@ def audit(job: Job) -> int:
     made_from: dict[str, str] = {
         f"{which} model, MD5": file_md5(job.work / which / "model.safetensors") for which in (_UNLEARNED, "original")
     }
+    made_from |= imported_note(job.config.model.original, "quick")
     method = read_json(job.work / _UNLEARNED / "history.json").get("method")  # of weights that a user brought it is not known
     if method == job.config.method:
         made_from |= {"method": title(method), "parameters": text_of(parameters(job.config))}

@@ -31,3 +31,12 @@ def test_a_key_stands_for_data_parameters_seed_and_code(tuning_once, config, mon
     ]
     monkeypatch.setattr("aru.compute.keys.code_digest", lambda module: "edited")
     assert len({key, *others, original_key(config, 0, sets, compute)}) == 5
+
+
+def test_an_imported_original_changes_no_model_that_is_trained_here(tuning_once, config):
+    _, _, sets = load_draw(tuning_once / "work" / "toy" / "prepared", Draw("official"), config)
+    model = config.model.model_copy(update={"original": "models/toy.safetensors", "original_md5": "0" * 32})
+    imported, compute = config.model_copy(update={"model": model}), make_compute(config.runtime)
+    assert original_key(imported, 0, sets, compute) == original_key(config, 0, sets, compute)
+    normalised = config.model_copy(update={"model": config.model.model_copy(update={"std": (0.5,)})})
+    assert original_key(normalised, 0, sets, compute) != original_key(config, 0, sets, compute)

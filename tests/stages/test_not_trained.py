@@ -53,6 +53,8 @@ def test_everything_runs_on_an_imported_original_without_a_reference(whole):
     md5 = file_md5(whole / "models/small.safetensors")
     assert "No reference" in page and f"The original was imported: models/small.safetensors, MD5 {md5}" in page
     assert read_json(work / "original" / "cost.json")["not_trained"] == "imported"
+    made_from = read_json(work / "audit" / "audit.json")["made_from"]
+    assert made_from["original model"].startswith("imported, models/small.safetensors: on what it was trained is not known")
     assert "evaluate.retrained is false" in read_json(work / "retrained" / "cost.json")["not_trained"]
 
 
