@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle 
 from aru.commands import record_code, stage
 from aru.core.errors import InputError, TrainingError, explained
 from aru.core.folders import STAGES
+from aru.core.quick_end import run_to_a_quick_end
 
 CODE = "code"
 """A stage of dvc.yaml that belongs to no benchmark."""
@@ -69,4 +70,4 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_to_a_quick_end(lambda: sys.exit(main()))

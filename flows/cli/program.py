@@ -1,31 +1,9 @@
-"""The program `aru`: the command line, and a quick end.
+"""The program `aru`: the command line, and a quick end."""
 
-Python takes modules apart object by object when it ends. For PyTorch, MLflow and Prefect together that takes some four seconds
-after everything has been said and done, so the process is ended as soon as the exit handlers have run.
-"""
-
-import atexit
-import os
-import sys
-
+from aru.core.quick_end import run_to_a_quick_end
 from flows.cli import app
 
 
 def main() -> None:
     """Run the command line; the exit codes are its own. An error that nobody caught ends as Python ends it."""
-    codes: list[int] = []
-    atexit.register(_end_at_once, codes)  # registered before all others, so it runs after them
-    try:
-        app.main()
-        codes.append(0)
-    except SystemExit as error:
-        if error.code is None or isinstance(error.code, int):
-            codes.append(error.code or 0)
-        raise
-
-
-def _end_at_once(codes: list[int]) -> None:
-    if codes:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(codes[0])
+    run_to_a_quick_end(app.main)

@@ -1,6 +1,7 @@
 """`python -m aru`: every stage and command is listed, explains itself, and refuses what it does not know."""
 
 import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,15 @@ def test_a_stage_without_a_benchmark_names_the_remedy(
     monkeypatch.delenv("DVC_STAGE", raising=False)
     assert main(["train"]) == 2
     assert "python -m aru train faces" in capsys.readouterr().err
+
+
+def test_a_program_ends_with_the_code_and_all_that_was_said() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
+    for arguments, code in ((["train"], 2), (["--help"], 0)):
+        command = [sys.executable, "-m", "aru", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=FOLDER.parents[1], env=environment)
+        assert done.returncode == code
+        assert "python -m aru train faces" in done.stderr if code else "false-alarms" in done.stdout
 
 
 def test_the_help_imports_neither_torch_nor_numpy() -> None:
