@@ -142,7 +142,7 @@ def test_all_signals_together_find_what_none_shows_alone() -> None:
     assert auc(*combined_scores(ranks, (people, people + 100), seed=0)) > 0.65
     nothing = [(rng.uniform(size=400), rng.uniform(size=400)) for _ in range(4)]
     assert auc(*combined_scores(nothing, (people, people + 100), seed=0)) == pytest.approx(0.5, abs=0.08)
-    with pytest.raises(InputError, match="4 people"):
+    with pytest.raises(InputError, match="4 of the 5 people"):
         combined_scores(nothing, (np.repeat(np.arange(4), 100), people + 100), seed=0)
 
 
