@@ -6,11 +6,12 @@ import pandas as pd
 
 from aru.core.config import MergeConfig
 from aru.core.names import FORGET, RETAIN, SETS, TEST, UNSEEN, SetName
+from aru.core.progress import Progress, silent
 from aru.data.classes import FIXED, Classes
 from aru.data.ids import UNKNOWN_PERSON
 from aru.data.manifest import labels_of, people_are_classes
 from aru.data.photos import CONSTANT, COPIES
-from aru.data.subjects import DEFAULT_MERGE, ambiguous_rows, filings, split_groups, suspects
+from aru.data.subjects import DEFAULT_MERGE, ambiguous_rows, split_groups, suspects
 from aru.data.suppression.screening import Suppressed
 
 WITHOUT_PERSON = (
@@ -86,10 +87,21 @@ class Census(TypedDict):
     people_are_classes: NotRequired[bool]
 
 
-def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE, classes: Classes | None = None) -> Census:
+def census(
+    manifest: pd.DataFrame,
+    merge: MergeConfig = DEFAULT_MERGE,
+    classes: Classes | None = None,
+    progress: Progress = silent,
+) -> Census:
     """Counts of copies, people, leaks and labels, without names; `aru.data.evidence` names the people."""
-    roles: dict[SetName, pd.DataFrame] = {role: manifest[manifest["role"] == role] for role in SETS}
+    progress(0, 2, "census")
+    suspected = _suspects(manifest, merge)
+    progress(1, 2, "census")
     keys = manifest["family"] + "/" + manifest["person"]
+    # Names are only counted and compared here, and numbers are so several times faster.
+    numbers = {name: pd.factorize(manifest[name])[0] for name in ("digest", "photo", "subject")}
+    counted = manifest[["role", "family", *labels_of(manifest)]].assign(**numbers, key=pd.factorize(keys)[0])
+    roles: dict[SetName, pd.DataFrame] = {role: counted[counted["role"] == role] for role in SETS}
     found: Census = {
         "counts": {
             "rows": len(manifest),
@@ -106,7 +118,7 @@ def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE, classes: 
                 "photos": int(part["photo"].nunique()),
                 "people": int(part["subject"].nunique()),
                 "families": _families(part),
-                "family_person_keys": int((part["family"] + "/" + part["person"]).nunique()),
+                "family_person_keys": int(part["key"].nunique()),
             }
             for role, part in roles.items()
         },
@@ -114,8 +126,8 @@ def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE, classes: 
             **{f"by_{note}": int((manifest["note"] == note).sum()) for note in COPIES},
             "constant_images": int((manifest["note"] == CONSTANT).sum()),
         },
-        "merges": _merges(manifest),
-        "suspects": _suspects(manifest, merge),
+        "merges": _merges(counted),
+        "suspects": suspected,
         "both_sides_of_forget_and_retain": {
             "people": _shared(roles, FORGET, RETAIN, "subject"),
             "photos": _shared(roles, FORGET, RETAIN, "photo"),
@@ -128,14 +140,12 @@ def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE, classes: 
                 "rows_byte_identical_to_train": _rows_in(roles[name], _train(roles), "digest"),
                 "rows_of_a_train_photo": _rows_in(roles[name], _train(roles), "photo"),
                 "people_of_train": int(
-                    roles[name]["subject"].isin(_train(roles)["subject"]).groupby(roles[name]["subject"]).any().sum()
+                    roles[name].loc[roles[name]["subject"].isin(_train(roles)["subject"]), "subject"].nunique()
                 ),
             }
             for name in (TEST, UNSEEN)
         },
-        "photos_with_conflicting_labels": int(
-            (manifest.groupby("photo")[labels_of(manifest)].nunique() > 1).any(axis=1).sum()
-        ),
+        "photos_with_conflicting_labels": int((counted.groupby("photo")[labels_of(manifest)].nunique() > 1).any(axis=1).sum()),
         "labels": {label: _labels(roles, label) for label in labels_of(manifest)},
     }
     if classes is not None and any(FIXED.get(label) != names for label, names in classes.items()):
@@ -144,6 +154,7 @@ def census(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE, classes: 
         found["images_without_person"] = unknown
     if people_are_classes(manifest):
         found["people_are_classes"] = True
+    progress(2, 2, "census")
     return found
 
 
@@ -195,9 +206,9 @@ def _families(rows: pd.DataFrame) -> int:
     return int(rows.loc[rows["family"] != "", "family"].nunique())
 
 
-def _merges(manifest: pd.DataFrame) -> dict[str, int]:
+def _merges(counted: pd.DataFrame) -> dict[str, int]:
     """How many people have several filings, and the sizes of the largest of them."""
-    people = manifest.assign(key=filings(manifest)).groupby("subject")[["key", "photo"]].nunique()
+    people = counted.groupby("subject")[["key", "photo"]].nunique()
     several = people[people["key"] > 1]
     return {
         "people": len(several),
@@ -210,17 +221,19 @@ def _merges(manifest: pd.DataFrame) -> dict[str, int]:
 def _suspects(manifest: pd.DataFrame, merge: MergeConfig) -> dict[str, int]:
     """How many pairs may be one person, on what evidence, and whether sets separate them."""
     links = suspects(manifest, merge)
-    roles = manifest[manifest["role"] != ""].groupby("subject")["role"].agg(set)
+    near = {subject for link in links for subject in (link.one, link.other)}
+    roles = manifest[(manifest["role"] != "") & manifest["subject"].isin(near)].groupby("subject")["role"].agg(set)
     separated = [link for link in links if len(roles.get(link.one, set()) | roles.get(link.other, set())) > 1]
-    groups = pd.Series(manifest["subject"].to_numpy()).groupby(split_groups(manifest, merge)).nunique()
+    sides = split_groups(manifest, merge, links)
+    groups = pd.Series(manifest["subject"].to_numpy()).groupby(sides).nunique()
     return {
         "pairs": len(links),
         "pairs_by_photos": sum(link.reason == "photos" for link in links),
         "pairs_by_ids": sum(link.reason == "ids" for link in links),
         "pairs_in_several_sets": len(separated),
-        "people": len({subject for link in links for subject in (link.one, link.other)}),
+        "people": len(near),
         "most_people_on_one_side": int(groups.max()) if links else 0,
-        "photos_of_people_on_several_sides": int(manifest.loc[ambiguous_rows(manifest, merge), "photo"].nunique()),
+        "photos_of_people_on_several_sides": int(manifest.loc[ambiguous_rows(manifest, sides), "photo"].nunique()),
     }
 
 

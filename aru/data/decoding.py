@@ -8,6 +8,7 @@ import importlib.util
 import io
 import struct
 import zlib
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -82,6 +83,7 @@ def decode(content: bytes, *, ignore_exif: bool = False) -> Decoded:
         ) from error
 
 
+@cache  # the search for a package looks through every folder of the path: as long as a small photo's decoding
 def _formats() -> tuple[str, ...]:
     """The formats that are read here: HEIC where the package pillow-heif is installed."""
     if importlib.util.find_spec("pillow_heif") is None:

@@ -1,8 +1,8 @@
 """The manifest: one row an image, from the file's digest to its role, the set it belongs to."""
 
-import io
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from aru.core.errors import InputError
@@ -29,9 +29,7 @@ def labels_of(manifest: pd.DataFrame) -> list[str]:
 def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
     """Write the manifest as CSV, the same bytes for the same content."""
     with atomic_path(path) as temporary:
-        temporary.write_text(
-            manifest[[*IDENTITY, *labels_of(manifest)]].to_csv(index=False, lineterminator="\n"), encoding="utf-8"
-        )
+        manifest[[*IDENTITY, *labels_of(manifest)]].to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
 
 
 def write_training(path: Path, manifest: pd.DataFrame) -> None:
@@ -41,7 +39,7 @@ def write_training(path: Path, manifest: pd.DataFrame) -> None:
     """
     rows = manifest[manifest["role"].isin(TRAINED)]
     with atomic_path(path) as temporary:
-        temporary.write_text(rows[["row", *labels_of(manifest)]].to_csv(index=False, lineterminator="\n"), encoding="utf-8")
+        rows[["row", *labels_of(manifest)]].to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
 
 
 def read_training(path: Path) -> pd.DataFrame:
@@ -66,7 +64,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
     missing = [name for name in IDENTITY if name not in manifest.columns]
     if missing or not labels_of(manifest):
         raise InputError(f"{path} lacks the column {missing[0] if missing else 'of labels'!r}: run the stage 'prepare' again")
-    if list(manifest["row"]) != list(range(len(manifest))):
+    if not np.array_equal(manifest["row"], np.arange(len(manifest))):
         raise InputError(f"{path}: rows are not numbered from 0 to {len(manifest) - 1}: run the stage 'prepare' again")
     unknown = set(manifest["role"]) - {*SETS, ""}
     if unknown:
@@ -78,6 +76,6 @@ def _read(path: Path, types: dict[str, type]) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"{path} does not exist: run the stage 'prepare'")
     try:
-        return pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), dtype=types, keep_default_na=False)
+        return pd.read_csv(path, dtype=types, keep_default_na=False, encoding="utf-8")
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path} is not what 'prepare' writes ({error}): run that stage again") from error

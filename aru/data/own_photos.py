@@ -1,5 +1,6 @@
 """A user's own photos -> one archive of the layout "table": found, checked as a whole, split by person, written."""
 
+import io
 import json
 import re
 import zipfile
@@ -19,8 +20,8 @@ from aru.data.classes import LABELS_FILE, MAX_CLASSES, MIN_CLASSES, Classes
 from aru.data.faults import Faults
 from aru.data.ids import UNKNOWN_PERSON
 from aru.data.manifest import IDENTITY_LABEL, people_are_classes
-from aru.data.prepare import ArchiveRows, checked_rows
-from aru.data.sources.canonical import EXIF_FILE, EXIF_TEXT, PHOTOS, SPLITS, TABLE, table_text, usable_label
+from aru.data.prepare import ArchiveRows, checked_rows, listed_rows
+from aru.data.sources.canonical import EXIF_FILE, EXIF_TEXT, PHOTOS, SPLITS, TABLE, usable_label, write_table
 from aru.data.sources.found import Columns, Found, Photo, finder
 from aru.data.sources.source import Listing, Row, Split
 from aru.data.sources.table_rows import ENDINGS
@@ -82,11 +83,12 @@ def convert(
         announce(notes)
         _check_paths(found, faults)
         found, classes, labels_note = _with_classes(found, faults)
-        listing = Listing(_rows(found, classes, faults), classes)
+        words = _words(found.photos, faults)
+        listing = Listing(_rows(found, classes), classes)
+        del found  # of a million photos each list is a part of the memory
         photos = _Only(archive, {row.path for row in listing.rows})
-        rows, remarks = checked_rows(
-            listing, photos, "the table", faults, ignore_exif=columns.ignore_exif, screen=screen, progress=progress
-        )
+        rows, _, _ = listed_rows(listing, photos, "the table", faults)
+        rows, remarks = checked_rows(rows, photos, faults, ignore_exif=columns.ignore_exif, screen=screen, progress=progress)
         faults.raise_if_any()
         suppressed = screen.found if screen is not None else None
         if rows.empty and suppressed and suppressed["rows"]:
@@ -94,13 +96,12 @@ def convert(
         if rows.empty:
             raise InputError(f"{path}: no photo was found; is it the right folder, and the right source?")
         listing = replace(listing, rows=[listing.rows[place] for place in rows.index])
-        found = replace(found, photos=[found.photos[place] for place in rows.index])
+        words = [words[place] for place in rows.index]
         rows = rows.reset_index(drop=True)
-        splits, split_note = _splits(found, rows, seed)
+        splits, split_note = _splits(words, rows, seed, progress)
         rows["split"] = splits
-        placed = [row._replace(path=PHOTOS + row.path, split=split) for row, split in zip(listing.rows, splits, strict=True)]
-        _write(target, photos, [row.path for row in listing.rows], placed, classes, ignore_exif=columns.ignore_exif)
-        rows["path"] = [row.path for row in placed]
+        _write(target, photos, listing, splits, ignore_exif=columns.ignore_exif, progress=progress)
+        rows["path"] = PHOTOS + rows["path"]
         unknown = rows["person"].str.startswith(UNKNOWN_PERSON)
         rows.loc[unknown, "person"] = UNKNOWN_PERSON + PHOTOS + rows["person"].str.removeprefix(UNKNOWN_PERSON)
         passed = _left_out([name for name in archive.names() if name not in photos.chosen])
@@ -174,29 +175,38 @@ def _natural(name: str) -> list[tuple[bool, int, str]]:
     return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name) if part]
 
 
-def _rows(found: Found, classes: Classes, faults: Faults) -> list[Row]:
+def _rows(found: Found, classes: Classes) -> list[Row]:
     numbers = [{name: number for number, name in enumerate(names)} for names in classes.values()]
-    rows, some = [], any(photo.split for photo in found.photos)
+    rows: list[Row] = []
+    known: dict[tuple[int, ...], tuple[int, ...]] = {}  # equal labels are one object
     for photo in found.photos:
-        if some and _word(photo) is None:
-            faults.add(photo.path, "has an unknown split", "write train, test or unseen (also: validation)", repr(photo.split))
         labels = tuple(own.get(name, 0) for own, name in zip(numbers, photo.labels, strict=False))
-        rows.append(Row(photo.path, photo.family, photo.person, "train", labels))
-    there = {word for photo in found.photos if (word := _word(photo))}
-    if some and there and ("train" not in there or len(there) == 1):
-        faults.add("the splits", f"are {', '.join(sorted(there))} alone", "give photos of train and of test")
+        rows.append(Row(photo.path, photo.family, photo.person, "train", known.setdefault(labels, labels)))
     return rows
+
+
+def _words(photos: Sequence[Photo], faults: Faults) -> list[str | None]:
+    """The split that is given for each photo, as a key of `_WORDS`; None where none is."""
+    words = [_word(photo) for photo in photos]
+    if not any(photo.split for photo in photos):
+        return words
+    for photo, word in zip(photos, words, strict=True):
+        if word is None:
+            faults.add(photo.path, "has an unknown split", "write train, test or unseen (also: validation)", repr(photo.split))
+    there = {word for word in words if word}
+    if there and ("train" not in there or len(there) == 1):
+        faults.add("the splits", f"are {', '.join(sorted(there))} alone", "give photos of train and of test")
+    return words
 
 
 def _word(photo: Photo) -> str | None:
     return next((word for word, names in _WORDS.items() if photo.split.lower() in names), None)
 
 
-def _splits(found: Found, rows: pd.DataFrame, seed: int) -> tuple[list[Split], str]:
+def _splits(words: Sequence[str | None], rows: pd.DataFrame, seed: int, progress: Progress) -> tuple[list[Split], str]:
     """The split of every row: its own, or by person; and a sentence about it."""
-    people = rows.assign(subject=subject_ids(rows))
+    people = rows.assign(subject=subject_ids(rows, progress=progress))
     groups = split_groups(people)
-    words = [_word(photo) for photo in found.photos]
     there = {word for word in words if word}
     within = people_are_classes(rows)
     if not there and within:
@@ -280,15 +290,20 @@ def _by_person(groups: np.ndarray, rows: np.ndarray, seed: int) -> list[Split]:
 
 
 def _write(
-    target: Path, photos: Archive, paths: Sequence[str], rows: Sequence[Row], classes: Classes, *, ignore_exif: bool
+    target: Path, photos: Archive, listing: Listing, splits: Sequence[Split], *, ignore_exif: bool, progress: Progress
 ) -> None:
     """The archive, the same bytes for the same content."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    count = len(listing.rows)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for path, row in zip(paths, rows, strict=True):
-            archive.writestr(_entry(row.path), photos.read(path))
-        archive.writestr(_entry(TABLE), table_text(rows, classes))
-        labels = {label: list(names) for label, names in classes.items()}
+        for number, row in enumerate(listing.rows, start=1):
+            archive.writestr(_entry(PHOTOS + row.path), photos.read(row.path))
+            if number % 256 == 0 or number == count:
+                progress(number, count, "write")
+        placed = (row._replace(path=PHOTOS + row.path, split=to) for row, to in zip(listing.rows, splits, strict=True))
+        with archive.open(_entry(TABLE), "w") as file, io.TextIOWrapper(file, "utf-8", newline="") as table:
+            write_table(table, placed, listing.classes)
+        labels = {label: list(names) for label, names in listing.classes.items()}
         archive.writestr(_entry(LABELS_FILE), json.dumps(labels, ensure_ascii=False, indent=1))
         if ignore_exif:
             archive.writestr(_entry(EXIF_FILE), EXIF_TEXT)

@@ -43,7 +43,13 @@ def build_manifest(
 ) -> pd.DataFrame:
     """Check the whole archive and return the manifest: the file, photo, person and role of every image."""
     return assign_people_and_roles(
-        read_rows(layout, archive, progress=progress), layout=layout, protocol=protocol, forget=forget, seed=seed, merge=merge
+        read_rows(layout, archive, progress=progress),
+        layout=layout,
+        protocol=protocol,
+        forget=forget,
+        seed=seed,
+        merge=merge,
+        progress=progress,
     )
 
 
@@ -55,10 +61,14 @@ def assign_people_and_roles(
     forget: dict[str, Any],
     seed: int = 0,
     merge: MergeConfig = DEFAULT_MERGE,
+    progress: Progress = silent,
 ) -> pd.DataFrame:
     """The rows of `read_rows` with their columns `subject` and `role`."""
-    people = rows.assign(subject=subject_ids(rows, merge))
-    return assign_roles(people, layout=layout, protocol=protocol, forget=forget, seed=seed, merge=merge)
+    people = rows.assign(subject=subject_ids(rows, merge, progress))
+    progress(0, 1, "assign sets")
+    assigned = assign_roles(people, layout=layout, protocol=protocol, forget=forget, seed=seed, merge=merge)
+    progress(1, 1, "assign sets")
+    return assigned
 
 
 def read_rows(layout: str, archive: Path, *, screen: Screen | None = None, progress: Progress = silent) -> pd.DataFrame:
@@ -87,37 +97,44 @@ def read_archive(layout: str, path: Path, *, screen: Screen | None = None, progr
     """
     source, faults = source_by_name(layout), Faults(str(path))
     with open_archive(path, faults) as archive:
-        listing = source.read(archive, faults)
+        progress(0, 1, "read tables")
+        rows, classes, notes = listed_rows(source.read(archive, faults), archive, source.tables, faults)
+        progress(1, 1, "read tables")
         ignore_exif = ignores_exif(archive)
-        rows, remarks = checked_rows(
-            listing, archive, source.tables, faults, ignore_exif=ignore_exif, screen=screen, progress=progress
-        )
+        rows, remarks = checked_rows(rows, archive, faults, ignore_exif=ignore_exif, screen=screen, progress=progress)
     faults.raise_if_any()
     suppressed = screen.found if screen is not None else None
     if rows.empty:
         why = "all of them are on the suppression list" if suppressed and suppressed["rows"] else "its tables have no rows"
         raise InputError(f"{path} names no images: {why}")
-    notes = (*listing.notes, *archive.notes, *remarks)
-    return ArchiveRows(rows.reset_index(drop=True), listing.classes, notes, suppressed)
+    notes = (*notes, *archive.notes, *remarks)
+    return ArchiveRows(rows.reset_index(drop=True), classes, notes, suppressed)
+
+
+def listed_rows(
+    listing: Listing, archive: Archive, tables: str, faults: Faults
+) -> tuple[pd.DataFrame, Classes, tuple[str, ...]]:
+    """The rows of a listing whose images are there, with its classes and notes: a table, a tenth of the listing's memory."""
+    readable = check_files((row.path for row in listing.rows), archive, tables, faults)
+    rows = _table([row for row in listing.rows if row.path in readable], tuple(listing.classes))
+    return rows, listing.classes, listing.notes
 
 
 def checked_rows(
-    listing: Listing,
+    rows: pd.DataFrame,
     archive: Archive,
-    tables: str,
     faults: Faults,
     *,
     ignore_exif: bool = False,
     screen: Screen | None = None,
     progress: Progress = silent,
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The rows of a listing with the digest, photo and note of each image, complete only where no faults were added; remarks.
+    """The rows of `listed_rows` with the digest, photo and note of each image, complete only without faults; remarks.
 
     An image without a person is a person of its own, together with its copies, named by the path of the first of them.
     Rows that the screen keeps out are missing in the index, which is otherwise the places in the listing.
+    One decoded image is held at a time, and of each a thumbnail (`Thumbnails`).
     """
-    readable = check_files((row.path for row in listing.rows), archive, tables, faults)
-    rows = _table([row for row in listing.rows if row.path in readable], tuple(listing.classes))
     files: dict[str, int] = {}
     numbers: list[int] = []
     remarks: Counter[str] = Counter()

@@ -56,11 +56,11 @@ def check_leaks(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> N
     used = manifest.assign(suspect=split_groups(manifest, merge))[manifest["role"] != ""]
     side = used["role"].map(_SIDE_OF_PERSON) if people_are_classes(manifest) else used["role"]
     for unit, sides in (("subject", side), ("photo", used["role"]), ("suspect", side)):
-        roles = sides.groupby(used[unit]).unique()
-        leaks = roles[roles.map(len) > 1]
+        pairs = used[[unit]].assign(side=sides).drop_duplicates()
+        leaks = pairs[pairs.duplicated(unit, keep=False)].groupby(unit)["side"].agg(sorted)
         if len(leaks):
             raise LeakError(
-                f"{unit} {leaks.index[0]} is in {' and '.join(sorted(leaks.iloc[0]))} ({len(leaks)} such "
+                f"{unit} {leaks.index[0]} is in {' and '.join(leaks.iloc[0])} ({len(leaks)} such "
                 f"{unit}s): a clean run needs each on one side; run 'prepare' again"
             )
 
@@ -74,11 +74,12 @@ def _clean(manifest: pd.DataFrame, official: np.ndarray, merge: MergeConfig, see
     or that number times what brings it to `MIN_MATCHED` in all; what is dropped is drawn by `seed`.
     """
     rank = pd.Series(official).map({"forget": 0, "retain": 1, "unseen": 2, "test": 3}).to_numpy()
-    side = pd.Series(rank).groupby(split_groups(manifest, merge)).transform("min").to_numpy()
+    groups = split_groups(manifest, merge)
+    side = pd.Series(rank).groupby(groups).transform("min").to_numpy()
     train = (manifest["split"] == "train").to_numpy()
     fits = np.where(side <= 1, train, rank == side)
     role = np.where(
-        fits & ~ambiguous_rows(manifest, merge), np.array(["forget", "retain", "unseen", "test"], dtype=object)[side], ""
+        fits & ~ambiguous_rows(manifest, groups), np.array(["forget", "retain", "unseen", "test"], dtype=object)[side], ""
     )
     used = role != ""
     photos = manifest["photo"].reset_index(drop=True)[used]
@@ -92,11 +93,11 @@ def _clean_within_people(manifest: pd.DataFrame, official: np.ndarray, merge: Me
     Forgotten people are in forget and unseen, all others in retain and test: so unseen is matched to forget by class, and
     no set asks for a class that the unlearned model should not know. Of a photo's rows a training row is kept first.
     """
-    groups = pd.Series(split_groups(manifest, merge))
+    groups = split_groups(manifest, merge)
     forgotten = pd.Series(official == FORGET).groupby(groups).transform("any").to_numpy()
     split = manifest["split"].map({"train": 0, "test": 1, "val": 1}).to_numpy()
     role = np.where(forgotten, np.where(split == 0, FORGET, UNSEEN), np.where(split == 0, RETAIN, TEST)).astype(object)
-    role[(manifest["split"] == np.where(forgotten, "val", "test")).to_numpy() | ambiguous_rows(manifest, merge)] = ""
+    role[(manifest["split"] == np.where(forgotten, "val", "test")).to_numpy() | ambiguous_rows(manifest, groups)] = ""
     used = np.flatnonzero(role != "")
     ordered = used[np.argsort(split[used], kind="stable")]
     role[ordered[manifest["photo"].iloc[ordered].duplicated().to_numpy()]] = ""
@@ -124,12 +125,13 @@ def _why_empty(manifest: pd.DataFrame, name: str, protocol: str, forget: dict[st
 
 def _match_unseen(manifest: pd.DataFrame, role: np.ndarray, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    classes = list(zip(*(manifest[name] for name in labels_of(manifest)), strict=True))
-    strata = pd.Series(classes).map(str).to_numpy()
+    classes = zip(*(manifest[name] for name in labels_of(manifest)), strict=True)
+    strata = pd.Series(map(str, classes))
+    forgotten = strata[role == "forget"].value_counts()
     multiple = -(-MIN_MATCHED // max(1, int((role == "forget").sum())))  # 1 from MIN_MATCHED photos on
-    for stratum in sorted(set(strata)):
-        kept = multiple * int(((strata == stratum) & (role == "forget")).sum())
-        unseen = np.flatnonzero((strata == stratum) & (role == "unseen"))
+    unseen_rows = np.flatnonzero(role == "unseen")
+    for stratum, places in pd.Series(unseen_rows).groupby(strata.to_numpy()[unseen_rows], sort=True):
+        unseen, kept = places.to_numpy(), multiple * int(forgotten.get(stratum, 0))
         if len(unseen) > kept:
             role[rng.choice(unseen, len(unseen) - kept, replace=False)] = ""
     return role

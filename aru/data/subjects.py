@@ -6,7 +6,7 @@ A *filing* is a (family, person) key of the archive; a *subject* is a person aft
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -16,6 +16,7 @@ import pandas as pd
 
 from aru.core.config import MergeConfig
 from aru.core.errors import InputError
+from aru.core.progress import Progress, silent
 from aru.data.ids import UNKNOWN_PERSON, filing_key, folded_id, normalized_key, similar_keys
 from aru.data.photos import CONSTANT, DisjointSets
 
@@ -47,14 +48,14 @@ def subjects_by_name(manifest: pd.DataFrame) -> dict[str, str]:
     return dict(zip(filings(manifest), subjects, strict=True)) | dict(zip(subjects, subjects, strict=True))
 
 
-def subject_ids(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> list[str]:
+def subject_ids(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE, progress: Progress = silent) -> list[str]:
     """A subject id for every row, numbered by first appearance.
 
     Filings are merged where they share more than `merge.share` of the smaller one's photos, the strongest link first;
     merged filings count as one from then on. `merge.same` and `merge.different` take precedence over photos.
     """
     keys = filings(manifest)
-    merging = _Merging(keys, _informative_photos(manifest), merge)
+    merging = _Merging(keys, _informative_photos(manifest), merge, progress)
     subjects = merging.ids(keys)
     if merge.suspects != "join":
         return subjects
@@ -70,7 +71,7 @@ def suspects(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> list
     Either some photos stand under just these two of all subjects, or they have filings whose ids differ only in case,
     blanks, punctuation or leading zeros. Pairs in `merge.different` are no suspects.
     """
-    rows = manifest.assign(key=filings(manifest), photo=_informative_photos(manifest))
+    rows = manifest[["subject", "person"]].assign(key=filings(manifest), photo=_informative_photos(manifest))
     photos = rows.groupby("subject")["photo"].nunique()
     different = _declared_different(rows, merge)
     found: dict[tuple[str, str], Link] = {}
@@ -86,15 +87,17 @@ def suspects(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> list
     return [found[pair] for pair in sorted(found) if pair not in different]
 
 
-def split_groups(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> np.ndarray:
+def split_groups(
+    manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE, links: Sequence[Link] | None = None
+) -> np.ndarray:
     """The split group of every row, named by its first subject: all who are linked as suspects, and must not be separated.
 
-    As the groups of scikit-learn's GroupKFold: a group is in one set as a whole.
+    As the groups of scikit-learn's GroupKFold: a group is in one set as a whole. `links`: what `suspects` found, where known.
     """
     subjects = manifest["subject"].tolist()
     groups = DisjointSets[str]()
     if merge.suspects != "ignore":
-        for link in suspects(manifest, merge):
+        for link in suspects(manifest, merge) if links is None else links:
             groups.union(link.other, link.one)
     first: dict[str, str] = {}
     for subject in sorted(set(subjects)):
@@ -102,10 +105,10 @@ def split_groups(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> 
     return np.array([first[groups.find(subject)] for subject in subjects], dtype=object)
 
 
-def ambiguous_rows(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) -> np.ndarray:
-    """Whether the photo of a row is filed under several split groups: a placeholder, a group photo, a wrong filing."""
-    groups = pd.Series(split_groups(manifest, merge)).groupby(manifest["photo"].to_numpy()).transform("nunique")
-    return (groups > 1).to_numpy()
+def ambiguous_rows(manifest: pd.DataFrame, groups: np.ndarray) -> np.ndarray:
+    """Whether the photo of a row is filed under several of `split_groups`: a placeholder, a group photo, a wrong filing."""
+    number = pd.Series(pd.factorize(groups)[0]).groupby(pd.factorize(manifest["photo"])[0])
+    return (number.transform("min") != number.transform("max")).to_numpy()
 
 
 def links_within_people(manifest: pd.DataFrame) -> dict[str, list[Link]]:
@@ -113,10 +116,10 @@ def links_within_people(manifest: pd.DataFrame) -> dict[str, list[Link]]:
     rows = manifest.assign(key=filings(manifest))
     several = rows.groupby("subject")["key"].nunique()
     found = {}
-    for subject in several.index[several > 1]:
-        photos = rows[rows["subject"] == subject].groupby("key", sort=False)["photo"].agg(set)
+    for subject, own in rows[rows["subject"].isin(several.index[several > 1])].groupby("subject"):
+        photos = own.groupby("key", sort=False)["photo"].agg(set)
         pairs = ((one, other, photos[one] & photos[other]) for one, other in combinations(photos.index, 2))
-        found[subject] = [
+        found[str(subject)] = [
             Link(one, other, tuple(sorted(shared)), min(len(photos[one]), len(photos[other])))
             for one, other, shared in pairs
             if shared
@@ -135,7 +138,7 @@ def _informative_photos(manifest: pd.DataFrame) -> list[str]:
 class _Merging:
     """Agglomerative merging of filings: the strongest link first, until none exceeds the limit."""
 
-    def __init__(self, keys: list[str], photos: list[str], merge: MergeConfig) -> None:
+    def __init__(self, keys: list[str], photos: list[str], merge: MergeConfig, progress: Progress) -> None:
         self._keys, self._merge = list(dict.fromkeys(keys)), merge
         self._place = {key: place for place, key in enumerate(self._keys)}
         self._root = list(range(len(self._keys)))
@@ -143,15 +146,13 @@ class _Merging:
         self._photos: list[set[str]] = [set() for _ in self._keys]
         self._shared: list[dict[int, set[str]]] = [{} for _ in self._keys]
         self._different: list[set[int]] = [set() for _ in self._keys]
-        self._homes = self._filings_of_photos(keys, photos)
+        self._homes = self._file(keys, photos)
         for photo, places in self._homes.items():
-            for place in places:
-                self._photos[place].add(photo)
             for one, other in combinations(places, 2):
                 self._shared[one].setdefault(other, set()).add(photo)
                 self._shared[other].setdefault(one, set()).add(photo)
         self._apply_declared()
-        self._merge_by_photos()
+        self._merge_by_photos(progress)
 
     def ids(self, keys: list[str]) -> list[str]:
         """A subject id for every key, numbered by first appearance."""
@@ -164,11 +165,21 @@ class _Merging:
         if second not in self._different[first]:
             self._join(first, second)
 
-    def _filings_of_photos(self, keys: list[str], photos: list[str]) -> dict[str, set[int]]:
-        """The filings of every photo that is in at most `merge.filings` of them; a photo of more is no evidence."""
-        homes: dict[str, set[int]] = defaultdict(set)
+    def _file(self, keys: list[str], photos: list[str]) -> dict[str, set[int]]:
+        """Put the photos into their filings; returns the filings of those photos that are in several.
+
+        A photo in more than `merge.filings` of them is no evidence and is in none.
+        """
+        first: dict[str, int] = {}
+        homes: dict[str, set[int]] = {}
         for key, photo in zip(keys, photos, strict=True):
-            homes[photo].add(self._place[key])
+            place = self._place[key]
+            if first.setdefault(photo, place) != place:
+                homes.setdefault(photo, {first[photo]}).add(place)
+        for photo, place in first.items():
+            places = homes.get(photo, {place})
+            for home in places if len(places) <= self._merge.filings else ():
+                self._photos[home].add(photo)
         return {photo: places for photo, places in homes.items() if len(places) <= self._merge.filings}
 
     def _apply_declared(self) -> None:
@@ -184,16 +195,22 @@ class _Merging:
                 )
             self._join(self._find(one), self._find(other))
 
-    def _merge_by_photos(self) -> None:
+    def _merge_by_photos(self, progress: Progress) -> None:
         """Merge by shared photos, the strongest link first."""
         roots = {self._find(place) for place in range(len(self._keys))}
         links = [self._link(one, other) for one in roots for other in self._shared[one] if one < other]
         heapq.heapify(links)
+        progress(0, total := max(1, len(links)), "merge people")
+        done = 0
         while links:
+            done += 1
+            if done % 256 == 0:
+                progress(min(done, total), total, "merge people")  # merging adds links to those of the beginning
             _, _, one, other, *versions = heapq.heappop(links)
             if versions == [self._version[one], self._version[other]] and self._is_one_person(one, other):
                 for near in self._join(one, other):
                     heapq.heappush(links, self._link(min(one, near), max(one, near)))
+        progress(total, total, "merge people")
 
     def _find(self, place: int) -> int:
         while self._root[place] != place:

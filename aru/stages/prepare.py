@@ -23,13 +23,14 @@ def prepare(job: Job) -> int:
         seed=data.seed,
         forget=data.forget.model_dump(exclude_none=True),
         merge=data.merge,
+        progress=job.progress,
     )
     photos = read_images(job.archive, manifest["path"].tolist())
     write_images(photos, len(manifest), data.resolution, folder / "images.npy", progress=job.progress)
     write_manifest(folder / "manifest.csv", manifest)
     write_training(folder / "training.csv", manifest)
     write_classes(folder, found.classes)
-    counts = census(manifest, data.merge, found.classes)
+    counts = census(manifest, data.merge, found.classes, job.progress)
     if found.suppressed is not None:
         counts["suppressed"] = found.suppressed
     write_json(folder / "audit.json", counts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aru.core.config import SETTINGS, Config, load_archive
 from aru.core.errors import InputError
 from aru.core.names import ARU
-from aru.core.progress import Progress
+from aru.core.progress import Progress, silent
 from flows.project import versioning
 from flows.project.digests import Digests
 from flows.project.params import PARAMS_FILE, Edit
@@ -82,7 +82,7 @@ def screen_of(root: Path, benchmark: str, config: Config) -> "Screen | None":
     return open_screen(root, scope=benchmark, action=config.data.suppression, forgetting=config.data.forget.files or ())
 
 
-def with_roles(config: Config, rows: "pd.DataFrame") -> "pd.DataFrame":
+def with_roles(config: Config, rows: "pd.DataFrame", progress: Progress = silent) -> "pd.DataFrame":
     """The rows of an archive with their people and roles by these parameters."""
     from aru.data.prepare import assign_people_and_roles
 
@@ -94,6 +94,7 @@ def with_roles(config: Config, rows: "pd.DataFrame") -> "pd.DataFrame":
         seed=data.seed,
         merge=data.merge,
         forget=data.forget.model_dump(exclude_none=True),
+        progress=progress,
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aru.data.copy_pairs import CopyPairs
     from aru.data.evidence import DataAudit
     from aru.data.prepare import ArchiveRows
+    from aru.data.selection import Selection
     from aru.data.sources.found import Columns
     from aru.data.suppression.screening import Action
 
@@ -68,7 +69,7 @@ def import_data(
             _copy(layout_source, source, staged)
             with progress("import") as shown:
                 read = _read(root, layout, edit.config, staged, source, shown)
-            return _take_in(root, layout, staged, edit, read, confirm)
+            return _take_in(root, layout, staged, edit, read, confirm, progress)
         finally:
             staged.unlink(missing_ok=True)
 
@@ -119,15 +120,19 @@ def import_photos(
             if edit.config.data.layout != "table":
                 raise InputError(f"the section {name} of {PARAMS_FILE} has another layout than table: give another --name")
             check_machine(edit.config, {"data.task", *(change.name for change in edit.changes)}, staged)
-            return _take_in(root, name, staged, edit, read, confirm)
+            return _take_in(root, name, staged, edit, read, confirm, progress)
         finally:
             staged.unlink(missing_ok=True)
 
 
-def _take_in(root: Path, name: str, staged: Path, edit: Edit, read: "ArchiveRows", confirm: Confirm) -> Imported:
+def _take_in(
+    root: Path, name: str, staged: Path, edit: Edit, read: "ArchiveRows", confirm: Confirm, progress: ShowProgress
+) -> Imported:
     """Move a checked archive to data/NAME.zip, track it, and make it an active benchmark; nothing of it before `confirm`."""
-    archive, found = f"{DATA}/{name}.zip", _audited(edit.config, read, staged)
-    confirm(select(edit.config, with_roles(edit.config, read.rows)))
+    archive = f"{DATA}/{name}.zip"
+    with progress("audit") as shown:
+        found, selection = _audited(edit.config, read, staged, shown)
+    confirm(selection)
     (root / DATA).mkdir(exist_ok=True)
     os.replace(staged, root / archive)
     (root / copies_page_of(name)).unlink(missing_ok=True)  # it shows photos of the archive before
@@ -175,8 +180,8 @@ def audit_data(root: Path, benchmark: str, *, page: bool = False, progress: Prog
     from aru.data.prepare import read_archive
 
     archive, config = root / load_archive(root / PARAMS_FILE, benchmark), configured(root / PARAMS_FILE, benchmark)
-    screen = screen_of(root, benchmark, config)
-    found = _audited(config, read_archive(config.data.layout, archive, screen=screen, progress=progress), archive)
+    read = read_archive(config.data.layout, archive, screen=screen_of(root, benchmark, config), progress=progress)
+    found, _ = _audited(config, read, archive, progress)
     if page:
         _write_copies_page(root, benchmark, found["same_photo"], archive)
     return found
@@ -219,22 +224,23 @@ def make_faces(root: Path, *, labels: Collection[str] = (), progress: Progress) 
     return root / archive
 
 
-def _audited(config: Config, read: "ArchiveRows", archive: Path) -> "DataAudit":
+def _audited(config: Config, read: "ArchiveRows", archive: Path, progress: Progress) -> "tuple[DataAudit, Selection]":
     """The counts of the audit; by name who was merged and who is suspected to be one ("people"), and who is forgotten."""
     from aru.data.census import census
     from aru.data.copy_pairs import copies_under_other_names
     from aru.data.evidence import merge_evidence
 
-    manifest, merge = with_roles(config, read.rows), config.data.merge
+    manifest, merge = with_roles(config, read.rows, progress), config.data.merge
+    selection = select(config, manifest)
     found: DataAudit = {
-        **census(manifest, merge, read.classes),
+        **census(manifest, merge, read.classes, progress),
         "people": merge_evidence(manifest, merge),
         "same_photo": copies_under_other_names(manifest, archive),
-        "selection": list(select(config, manifest).lines),
+        "selection": list(selection.lines),
     }
     if read.notes:
         found["cut"] = "\n".join(read.notes)
-    return found
+    return found, selection
 
 
 def _copy(layout: Source, source: Path, target: Path) -> None:

@@ -144,6 +144,7 @@ def test_heic_is_refused_with_the_remedy_and_read_where_its_package_is(monkeypat
     package.__spec__ = ModuleSpec("pillow_heif", None)
     package.register_heif_opener = register_heif_opener
     monkeypatch.setitem(sys.modules, "pillow_heif", package)
+    monkeypatch.setattr(decoding, "_formats", decoding._formats.__wrapped__)  # without what it remembers
     monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
     monkeypatch.setattr(Image, "ID", list(Image.ID))
     assert colours(HEIC)[0].tolist() == [255, 0, 0]

@@ -7,10 +7,10 @@ exif.json     only where the photos are to be read without their EXIF orientatio
 """
 
 import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
+from typing import TextIO
 
 from aru.core.label_columns import MULTILABEL
 from aru.data.archive import Archive, open_archive
@@ -50,16 +50,14 @@ def usable_label(name: str) -> bool:
     return bool(name) and name == name.strip() and name not in _RESERVED and "," not in name
 
 
-def table_text(rows: Iterable[Row], classes: Classes) -> str:
-    """The content of table.csv."""
+def write_table(file: TextIO, rows: Iterable[Row], classes: Classes) -> None:
+    """Write the content of table.csv."""
     words = {split: word for word, split in SPLITS.items()}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(file, lineterminator="\n")
     writer.writerow([*COLUMNS, *classes])
     for row in rows:
         names = [names[number] for names, number in zip(classes.values(), row.labels, strict=True)]
         writer.writerow([row.path, row.person, row.family, words[row.split], *names])
-    return text.getvalue()
 
 
 def _read(archive: Archive, faults: Faults) -> Listing:

@@ -2,8 +2,10 @@
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 
 from aru.data.archive import Archive
 from aru.data.archive_names import normalized_path
@@ -56,12 +58,12 @@ def find_by_table(archive: Archive, columns: Columns, faults: Faults) -> Found:
     for name, table in tables.items():
         if set(table.columns) != set(header):
             faults.add(name, "has other columns than the first table", "give all tables the same columns")
-    chosen = _choose(header, [cells for table in tables.values() for _, cells in table.rows], columns)
+    chosen = _choose(header, list(tables.values()), columns)
     files = _Files(archive.names())
     photos = [
         photo
         for name, table in tables.items()
-        for line, cells in table.rows
+        for line, cells in table.rows()
         for photo in _photo(f"{name}, line {line}:", cells, chosen, name.rpartition("/")[0], files, faults)
     ]
     if not photos and not faults:
@@ -99,7 +101,7 @@ def _listed(given: str, found: Sequence[str]) -> str:
     return f"{given!r}; it has {', '.join(sorted(found)[:20]) or 'none'}"
 
 
-def _choose(header: Sequence[str], rows: Sequence[Cells], columns: Columns) -> _Chosen:
+def _choose(header: Sequence[str], tables: Sequence[TableRows], columns: Columns) -> _Chosen:
     """What the user says, the rest by common names. Of labels that are guessed, those that can be none are passed over."""
     roles: dict[str, str] = {}
     lower = {name.lower(): name for name in header}
@@ -123,22 +125,31 @@ def _choose(header: Sequence[str], rows: Sequence[Cells], columns: Columns) -> _
     named = columns.labels or tuple(name for name in rest if name.lower() in _LABELS)
     if named:
         return _Chosen(roles, named)
-    usable = tuple(name for name in rest if _can_be_label([cells[name] for cells in rows if name in cells], len(rows)))
+    count = sum(len(table.lines) for table in tables)
+    usable = tuple(
+        name
+        for name in rest
+        if all(name in table.values for table in tables)
+        and _can_be_label(chain.from_iterable(table.values[name] for table in tables), count)
+    )
     return _Chosen(roles, usable, tuple(name for name in rest if name not in usable))
 
 
-def _can_be_label(values: Sequence[str], rows: int) -> bool:
+def _can_be_label(values: Iterable[str], rows: int) -> bool:
     distinct = set(values)
-    return "" not in distinct and len(values) == rows and MIN_CLASSES <= len(distinct) <= min(MAX_CLASSES, rows - 1)
+    return "" not in distinct and MIN_CLASSES <= len(distinct) <= min(MAX_CLASSES, rows - 1)
 
 
 class _Files:
     """The files of an archive, found by the paths of a table."""
 
     def __init__(self, names: list[str]) -> None:
-        self._names = set(names)
-        self._by_lower_case = {name.casefold(): name for name in names}
+        self._names = {name: name for name in names}
         self.top = top_folder(names)
+
+    @cached_property
+    def _by_lower_case(self) -> dict[str, str]:
+        return {name.casefold(): name for name in self._names}
 
     def find(self, path: str, folder: str) -> str:
         """The name of the file that a path means, relative to the table's folder or to the top; Fault where there is none."""
@@ -149,7 +160,7 @@ class _Files:
             raise Fault("leads out of the folder or zip", "write paths relative to the table, or to the top")
         for name in tried:
             if name in self._names:
-                return name
+                return self._names[name]  # the archive's own object, so that a million names are there once
         for name in tried:
             if name.casefold() in self._by_lower_case:
                 other = self._by_lower_case[name.casefold()]

@@ -7,26 +7,62 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+from itertools import compress
 
 from aru.data.archive import Archive
 from aru.data.faults import Fault, Faults
+from aru.data.sources.tables import lines_of
 from aru.data.text_encodings import OLD_TEXT, guess_encoding, utf_16_of
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 DELIMITERS = ",;\t|"
+_SHARED = 1 << 17  # distinct values of a column that are looked up to be one object
+_BATCH = 4096  # rows of a Parquet file that are objects at once
 Cells = dict[str, str]
 
 
-class TableRows(NamedTuple):
-    """A table: its columns, its rows by the number of the line, and how it was read, where that was guessed.
+@dataclass(frozen=True)
+class TableRows:
+    """A table: its columns, the lines of its rows, the values of each column, and how it was read, where that was guessed.
 
     Values have no blanks around them; blank rows, columns without a name, and columns of lists or records are left out.
     """
 
     columns: tuple[str, ...]
-    rows: list[tuple[int, Cells]]
+    lines: list[int]
+    values: dict[str, list[str]]
     remark: str = ""
+
+    def rows(self) -> Iterator[tuple[int, Cells]]:
+        """The rows by the number of the line."""
+        for place, line in enumerate(self.lines):
+            yield line, {name: self.values[name][place] for name in self.columns}
+
+
+class _Columns:
+    """The values of a table by column while it is read; equal ones are one object, as far as there are not too many."""
+
+    def __init__(self) -> None:
+        self.lines: list[int] = []
+        self.values: dict[str, list[str]] = {}
+        self._known: dict[str, dict[str, str]] = {}
+
+    def add(self, line: int, cells: Iterable[tuple[str, str]]) -> None:
+        """Add a row; a column that it lacks is empty."""
+        for name, value in cells:
+            column = self.values.setdefault(name, [])
+            column += [""] * (len(self.lines) - len(column))
+            known = self._known.setdefault(name, {})
+            column.append(known.setdefault(value, value) if len(known) < _SHARED else known.get(value, value))
+        self.lines.append(line)
+
+    def table(self, columns: Iterable[str], remark: str) -> TableRows:
+        """The table of these columns."""
+        values = {name: self.values.get(name, []) for name in columns}
+        for column in values.values():
+            column += [""] * (len(self.lines) - len(column))
+        return TableRows(tuple(values), self.lines, values, remark)
 
 
 def read_table(archive: Archive, name: str, encoding: str | None, faults: Faults) -> TableRows:
@@ -36,8 +72,8 @@ def read_table(archive: Archive, name: str, encoding: str | None, faults: Faults
         return _of_records(_parquet(content))
     text, remark = _text(content, encoding)
     if name.lower().endswith((".jsonl", ".ndjson")):
-        return _of_records(_json_lines(text, name, faults))._replace(remark=remark)
-    return _csv(text, name, faults)._replace(remark=remark)
+        return _of_records(_json_lines(text, name, faults), remark)
+    return _csv(text, name, faults, remark)
 
 
 def _text(content: bytes, encoding: str | None) -> tuple[str, str]:
@@ -55,15 +91,14 @@ def _text(content: bytes, encoding: str | None) -> tuple[str, str]:
     raise Fault(f"is not text in {tried or 'a known encoding'}", "name its encoding by --encoding, or save it in UTF-8")
 
 
-def _csv(text: str, table: str, faults: Faults) -> TableRows:
-    lines = text.splitlines(keepends=True)
-    first = next((line for line in lines if line.strip()), "")
+def _csv(text: str, table: str, faults: Faults, remark: str) -> TableRows:
+    first = next((line for line in lines_of(text) if line.strip()), "")
     named = re.fullmatch(r"sep=(.)", first.strip(" \r\n"), re.IGNORECASE)  # Excel's own line before the header
     unquoted = re.sub(r'"[^"]*"', "", first)
     delimiter = named[1] if named else max(DELIMITERS, key=unquoted.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    reader = csv.reader(lines_of(text), delimiter=delimiter, strict=True, skipinitialspace=True)
     header: list[str] = []
-    rows: list[tuple[int, Cells]] = []
+    found = _Columns()
     try:
         if named:
             while not "".join(next(reader)).strip():
@@ -79,7 +114,7 @@ def _csv(text: str, table: str, faults: Faults) -> TableRows:
             while len(cells) > len(header) and not cells[-1]:
                 cells.pop()
             if len(cells) == len(header):
-                rows.append((reader.line_num, dict(zip(header, cells, strict=True))))
+                found.add(reader.line_num, zip(header, cells, strict=True))
             else:
                 faults.add(
                     f"{table}, line {reader.line_num}:",
@@ -89,9 +124,7 @@ def _csv(text: str, table: str, faults: Faults) -> TableRows:
                 )
     except csv.Error as error:
         faults.add(table, "is not a CSV file", "correct the line", f"line {reader.line_num}: {error}")
-    for _, row in rows:
-        row.pop("", None)
-    return TableRows(tuple(filter(None, header)), rows)
+    return found.table(filter(None, header), remark)
 
 
 def _check_header(header: list[str]) -> None:
@@ -100,16 +133,20 @@ def _check_header(header: list[str]) -> None:
         raise Fault("has two columns of one name", "rename one of them", ", ".join(twice))
 
 
-Records = list[tuple[int, dict[str, object]]]
+Records = Iterable[tuple[int, dict[str, object]]]
 
 
-def _of_records(records: Records) -> TableRows:
+def _of_records(records: Records, remark: str = "") -> TableRows:
     """A table of records, whose columns are all of their keys."""
-    columns = dict.fromkeys(name for _, record in records for name in record)
-    nested = {name for _, record in records for name, value in record.items() if isinstance(value, dict | list | bytes)}
-    plain = tuple(name for name in columns if name not in nested)
-    rows = [(line, {name: _plain(record.get(name)) for name in plain}) for line, record in records]
-    return TableRows(plain, [row for row in rows if any(row[1].values())])
+    found = _Columns()
+    nested: set[str] = set()
+    for line, record in records:
+        nested |= {name for name, value in record.items() if isinstance(value, dict | list | bytes)}
+        found.add(line, ((name, _plain(value)) for name, value in record.items() if name not in nested))
+    table = found.table([name for name in found.values if name not in nested], remark)
+    filled = [any(row) for row in zip(*table.values.values(), strict=True)]
+    values = {name: list(compress(column, filled)) for name, column in table.values.items()}
+    return TableRows(table.columns, list(compress(table.lines, filled)), values, remark)
 
 
 def _plain(value: object) -> str:
@@ -117,7 +154,6 @@ def _plain(value: object) -> str:
 
 
 def _json_lines(text: str, table: str, faults: Faults) -> Records:
-    records: Records = []
     for number, line in _filled_lines(text):
         try:
             record = json.loads(line)
@@ -125,10 +161,9 @@ def _json_lines(text: str, table: str, faults: Faults) -> Records:
             faults.add(f"{table}, line {number}:", "the line is not JSON", "correct it", str(error))
             continue
         if isinstance(record, dict):
-            records.append((number, record))
+            yield number, record
         else:
             faults.add(f"{table}, line {number}:", "the line is no JSON object", "correct it")
-    return records
 
 
 def _filled_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -146,4 +181,5 @@ def _parquet(content: bytes) -> Records:
         table = parquet.read_table(io.BytesIO(content))
     except (pyarrow.ArrowException, OSError) as error:
         raise Fault("is not a complete Parquet file", "save it again", str(error)) from None
-    return list(enumerate(table.to_pylist(), start=1))
+    records = (record for batch in table.to_batches(max_chunksize=_BATCH) for record in batch.to_pylist())
+    return enumerate(records, start=1)
