@@ -20,7 +20,7 @@ from aru.data.descriptors import BLOCK, MIN_CORRELATION, VIEWS, Pictures, blocks
 from aru.data.hashed_pairs import correlated_in_blocks
 
 SIDE = 48  # of the grey thumbnails, pixels
-ALL_PAIRS = 10_000  # most pictures of which all pairs are compared; the published benchmarks have fewer
+ALL_PAIRS = 10_000  # most pictures of which all pairs are compared; docs/protocol.md has what both ways take
 MIN_EXPLAINED = 0.98  # least part of a picture's variance that its copy, laid on it, explains
 MIN_OVERLAP = 0.6  # least part of the copy's area that lies on the other picture
 MAX_ENCODING_DIFFERENCE = (

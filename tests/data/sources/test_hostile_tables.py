@@ -79,7 +79,7 @@ def test_what_a_spreadsheet_writes_is_read_as_it_was(rows, sign, end, encoding):
     csv.writer(text, delimiter=sign, lineterminator=end).writerows([("file", "note"), *rows])
     faults = Faults("own")
     table = read_table(OneFile("t.csv", text.getvalue().encode(encoding)), "t.csv", None, faults)
-    assert [(cells["file"], cells["note"]) for _, cells in table.rows] == rows and not faults
+    assert [(cells["file"], cells["note"]) for _, cells in table.rows()] == rows and not faults
 
 
 @QUICK
@@ -89,7 +89,7 @@ def test_what_a_spreadsheet_writes_is_read_as_it_was(rows, sign, end, encoding):
 def test_json_lines_of_any_records_are_read(rows):
     text = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     table = read_table(OneFile("t.jsonl", text.encode()), "t.jsonl", "utf-8", Faults("own"))
-    for _, cells in table.rows:
+    for _, cells in table.rows():
         assert set(cells) == set(table.columns) and all(isinstance(value, str) for value in cells.values())
 
 
