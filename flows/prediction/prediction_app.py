@@ -63,7 +63,8 @@ def make_app(served: ServedModel, *, refresh: float) -> FastAPI:
         ended.set()
         thread.join()
 
-    app = guard(FastAPI(title=f"{served.name} in production", lifespan=watching))
+    # FastAPI's own page of the API would fetch scripts from elsewhere.
+    app = guard(FastAPI(title=f"{served.name} in production", lifespan=watching, docs_url=None, redoc_url=None))
 
     @app.get("/health")
     def health() -> Health:
@@ -98,7 +99,8 @@ def serve_model(root: Path, benchmark: str, *, port: int = PORT, refresh: float 
 
     served = ServedModel(root, benchmark)
     found = served.loaded.production
-    print(f"{served.name} version {found.version} answers at http://{HOST}:{port}/predict (description: /docs)", flush=True)
+    where = f"http://{HOST}:{port}/predict"
+    print(f"{served.name} version {found.version} answers at {where} (described at /openapi.json)", flush=True)
     uvicorn.run(make_app(served, refresh=refresh), host=HOST, port=port, log_level="warning", access_log=False)
 
 
