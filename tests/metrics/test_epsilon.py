@@ -206,7 +206,7 @@ def test_bad_ensembles_are_named(unlearned: np.ndarray, retrained: np.ndarray, w
 
 
 def test_bad_levels_are_named() -> None:
-    with pytest.raises(InputError, match="confidence of 95"):
+    with pytest.raises(InputError, match="confidence is 95"):
         lower_bounds(np.zeros((4, 1)), np.zeros((4, 1)), seed=0, confidence=95)
     with pytest.raises(InputError, match="delta is -1"):
         lower_bounds(np.zeros((4, 1)), np.zeros((4, 1)), seed=0, delta=-1)
