@@ -1,9 +1,9 @@
-"""The tables of `docs/models.md`, `docs/tasks.md` and `docs/erasure.md`, from the records beside them and from the code.
+"""The tables of `docs/models.md`, `tasks.md`, `erasure.md` and `data.md`, from the records beside them and from the code.
 
     python -m tools.page_tables [FOLDER ...]
 
-`tools/try_networks.py` writes the records of the first; those of the second are the `figures.json` of the FOLDERs into which
-`tools/measure_tasks.py` wrote. A test holds that the pages show them.
+`tools/try_networks.py` writes the records of the first; those of the second and the last are the `figures.json` of the FOLDERs
+into which `tools/measure_tasks.py` and `tools/measure_many_photos.py` wrote. A test holds that the pages show them.
 """
 
 import sys
@@ -16,6 +16,7 @@ from flows.requests.ledger.states import CLOSED, MEANING, OPEN, TRANSITIONS, Sta
 
 FOLDER = Path(__file__).parents[1] / "docs"
 NETWORKS, TASKS, LEDGERS = FOLDER / "models.json", FOLDER / "tasks.json", FOLDER / "ledgers.json"
+MANY_PHOTOS = FOLDER / "many_photos.json"
 STEPS = ("build", "train", "attack", "mask", "reset", "finetune", "evaluate", "audit", "original unchanged")
 _COLUMNS = ("task", "seed")
 
@@ -62,6 +63,29 @@ class TaskRecord(TypedDict):
     original: ModelFigures
     unlearned: ModelFigures
     retrained: ModelFigures
+
+
+PhotoSteps = dict[str, dict[str, Any]]
+"""Step -> its figures: cpu_seconds, cpu_seconds_of_parts, anonymous_mib (peak), start_mib ..., of one number of photos."""
+
+
+def photos_table(records: dict[str, PhotoSteps]) -> str:
+    """A row for each step, its two longest parts below it: CPU seconds and peak memory for each number of photos."""
+    counts = sorted(records, key=int)
+    heads = [f"{int(count):,}" for count in counts]
+    lines = [f"| CPU seconds (peak MiB) | {' | '.join(heads)} |", f"|---|{'---:|' * len(counts)}"]
+    for step in ("import", "prepare", "census", "train"):
+        found = [records[count].get(step) for count in counts]
+        lines.append(f"| **{step}** | " + " | ".join(_step_cell(one) for one in found) + " |")
+        parts = {part: value for one in found if one for part, value in one.get("cpu_seconds_of_parts", {}).items()}
+        for part in sorted(parts, key=lambda name: -parts[name])[:2] if len(parts) > 1 else ():
+            cells = [f"{one['cpu_seconds_of_parts'].get(part, 0):.1f}" if one else "" for one in found]
+            lines.append(f"| {part} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _step_cell(found: dict[str, Any] | None) -> str:
+    return f"{found['cpu_seconds']:,.0f} ({found['anonymous_mib']})" if found else ""
 
 
 def networks_table(records: dict[str, NetworkRecord]) -> str:
@@ -147,12 +171,17 @@ def ledgers_table(records: dict[str, dict[str, Any]]) -> str:
 
 
 def collect(folders: list[Path]) -> None:
-    """Put the finished runs of these folders into `docs/tasks.json`."""
+    """Put the finished runs of these folders into `docs/tasks.json` and `docs/many_photos.json`."""
     records: dict[str, TaskRecord] = read_json(TASKS) if TASKS.exists() else {}
+    photos: dict[str, PhotoSteps] = read_json(MANY_PHOTOS) if MANY_PHOTOS.exists() else {}
     for folder in folders:
-        record: TaskRecord = read_json(folder / "figures.json")
-        records[f"{record['settings']['task']} {record['settings']['seed']}"] = record
+        found = read_json(folder / "figures.json")
+        if "settings" in found:
+            records[f"{found['settings']['task']} {found['settings']['seed']}"] = found
+        else:
+            photos[folder.name] = found
     write_json(TASKS, records)
+    write_json(MANY_PHOTOS, photos)
 
 
 def _interval(ends: list[float] | None) -> str:
@@ -168,13 +197,14 @@ def filled(page: str, name: str, table: str) -> str:
 
 def pages() -> dict[Path, str]:
     """Each page as its records say that it should be."""
-    networks, tasks, erasure = FOLDER / "models.md", FOLDER / "tasks.md", FOLDER / "erasure.md"
+    networks, tasks, erasure, data = (FOLDER / f"{name}.md" for name in ("models", "tasks", "erasure", "data"))
     requests = erasure.read_text(encoding="utf-8")
     tables = {"states": states_table(), "actions": actions_table(), "reasons": reasons_table()}
     for name, table in (tables | {"ledgers": ledgers_table(read_json(LEDGERS))}).items():
         requests = filled(requests, name, table)
     return {
         erasure: requests,
+        data: filled(data.read_text(encoding="utf-8"), "photos", photos_table(read_json(MANY_PHOTOS))),
         networks: filled(networks.read_text(encoding="utf-8"), "networks", networks_table(read_json(NETWORKS))),
         tasks: filled(tasks.read_text(encoding="utf-8"), "tasks", tasks_table(read_json(TASKS))),
     }
