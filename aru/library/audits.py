@@ -26,9 +26,9 @@ from aru.core.names import FORGET, ORIGINAL, RETAIN, RETRAINED, SETS, TEST, UNSE
 from aru.core.progress import Progress
 from aru.data.datasets import Bounds, Source
 from aru.data.images import Sets
-from aru.library.own_task import Loss, read_task_sets, task_of
+from aru.library.own_task import Loss, compared_sets, task_of
 from aru.library.people import People, manifest_of, people_of
-from aru.library.problem import DataOptions, adapted, check_outputs, read_sets
+from aru.library.problem import DataOptions, adapted
 from aru.library.progress_bar import reporting
 from aru.library.running import computing
 from aru.library.saved import weights_md5
@@ -120,12 +120,7 @@ def audit(
     networks = {AUDITED: model, ORIGINAL: original} | ({RETRAINED: retrained} if retrained and checked != "quick" else {})
     models = {str(which): adapted(network, options, raw=loss is not None) for which, network in networks.items()}
     given: dict[str, Source] = {FORGET: forget, RETAIN: retain, TEST: test, UNSEEN: unseen}
-    if loss is None:
-        sets = read_sets(next(iter(models.values())), given, options)
-        for one in models.values():
-            check_outputs(one, sets)
-    else:
-        sets = read_task_sets(models, given, options, task)
+    sets = compared_sets(models, given, options, task, own=loss is not None)
     manifest = manifest_of(people_of(people, sets))
     path = find_thresholds(Path.cwd())
     thresholds = read_thresholds(path, KNOWN)

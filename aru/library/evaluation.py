@@ -11,9 +11,9 @@ from aru.core.errors import InputError
 from aru.core.names import ORIGINAL, RETRAINED, SETS, UNLEARNED
 from aru.core.progress import Progress
 from aru.data.datasets import Bounds, Source
-from aru.library.own_task import Loss, read_task_sets, task_of
+from aru.library.own_task import Loss, compared_sets, task_of
 from aru.library.people import People, people_of
-from aru.library.problem import DataOptions, adapted, check_outputs, read_sets
+from aru.library.problem import DataOptions, adapted
 from aru.library.progress_bar import reporting
 from aru.library.running import computing
 from aru.library.saved import weights_md5
@@ -119,12 +119,8 @@ def evaluate(
         raise InputError("score= belongs to a task of your own: give its loss=, too")
     models = {str(name): adapted(network, options, raw=loss is not None) for name, network in networks.items()}
     given = {"forget": forget, "retain": retain, "test": test, "unseen": unseen}
-    if loss is None:
-        sets = read_sets(next(iter(models.values())), given, options)
-        for one in models.values():
-            check_outputs(one, sets)
-    else:
-        sets = read_task_sets(models, given, options, task)
+    sets = compared_sets(models, given, options, task, own=loss is not None)
+    if loss is not None:
         check_measurable(sets, task)
     groups = people_of(people, sets)
     digests = {str(name): weights_md5(network) for name, network in networks.items()}

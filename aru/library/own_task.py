@@ -13,7 +13,7 @@ from aru.core.suggestions import did_you_mean
 from aru.data.datasets import Source
 from aru.data.images import Sets
 from aru.data.structured import structured_sets
-from aru.library.problem import FEW, DataOptions, check_augmentation
+from aru.library.problem import FEW, DataOptions, check_augmentation, check_outputs, read_sets
 from aru.nets.adapted import Adapted
 from aru.train.tasks import CLASSIFICATION, DETECTION, SEGMENTATION, Predict, Task
 
@@ -41,6 +41,18 @@ def task_of(loss: Loss | None, predict: Predict | None = None) -> Task:
         raise InputError(f"loss is a {type(loss).__name__}: give a function of a model and a batch (inputs, targets)")
     own = loss
     return Task("own", lambda model, inputs, targets: own(model, (inputs, targets)), predict or _answer)
+
+
+def compared_sets(
+    models: Mapping[str, Adapted], given: Mapping[str, Source | None], options: DataOptions, task: Task, *, own: bool
+) -> Sets:
+    """The four sets that several models answer to: of a classification, or of a task whose loss is the caller's (`own`)."""
+    if own:
+        return read_task_sets(models, given, options, task)
+    sets = read_sets(next(iter(models.values())), given, options)
+    for model in models.values():
+        check_outputs(model, sets)
+    return sets
 
 
 def read_task_sets(
