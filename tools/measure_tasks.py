@@ -1,7 +1,7 @@
 """ARU on segmentation and detection of the embedded benchmark's parts: what docs/tasks.md reports.
 
     python tools/measure_tasks.py segmentation work/tasks/segmentation
-    python tools/measure_tasks.py detection work/tasks/detection
+    python tools/measure_tasks.py detection work/tasks/detection --network fasterrcnn_mobilenet_v3_large_320_fpn
 
 Draws faces with part masks and boxes, trains an original and a retrained model, unlearns the forgotten people by ARU, and
 writes `figures.json` in the folder after each model. Models that lie there are read, so an interrupted run goes on.
@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from PIL import Image
 from torch import nn
-from torchvision.models import detection, segmentation
+from torchvision.models import get_model
 
 from aru.compute.device import Compute
 from aru.core.config import TrainConfig
@@ -43,6 +43,11 @@ from aru.train.tasks import DETECTION, SEGMENTATION, Task, sample_losses
 
 RESAMPLES, RESAMPLES_OF_BOXES = 1000, 200
 TASKS = {"segmentation": SEGMENTATION, "detection": DETECTION}
+NETWORKS = {
+    "segmentation": ("lraspp_mobilenet_v3_large", "fcn_resnet50"),
+    "detection": ("ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn"),
+}
+"""Task -> names of torchvision's networks, the first one unless another is named."""
 
 
 def main() -> None:
@@ -50,6 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure ARU on segmentation or detection of faces.")
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--network", choices=[name for names in NETWORKS.values() for name in names])
     parser.add_argument("--families", type=int, default=30)
     parser.add_argument("--photos", type=int, default=6)
     parser.add_argument("--side", type=int, default=64, help="of the images, pixels")
@@ -59,6 +65,9 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    options.network = options.network or NETWORKS[options.task][0]
+    if options.network not in NETWORKS[options.task]:
+        parser.error(f"{options.network} is no network for {options.task}; choose from {', '.join(NETWORKS[options.task])}")
     torch.set_num_threads(1)
     options.folder.mkdir(parents=True, exist_ok=True)
     archive = options.folder / "faces.zip"
@@ -116,11 +125,12 @@ def build(options: argparse.Namespace, seed: int) -> nn.Module:
     """A network with fresh weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if options.task == "segmentation":
-            model = segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=len(PARTS))
-        else:
-            model = detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=len(BOXED) + 1)
+        classes = len(PARTS) if options.task == "segmentation" else len(BOXED) + 1
+        model = get_model(options.network, weights=None, weights_backbone=None, num_classes=classes)
+        if options.network.startswith("ssdlite"):
             model.transform.fixed_size = (options.side, options.side)
+        elif options.network.startswith("fasterrcnn"):
+            model.transform.min_size, model.transform.max_size = (options.side,), options.side
     for module in batchnorms(model):
         module.momentum = 0.1  # torchvision's 0.01 and 0.03 are for trainings of many thousand steps
     return model

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[1] / "docs"
 NETWORKS, TASKS, LEDGERS = FOLDER / "models.json", FOLDER / "tasks.json", FOLDER / "ledgers.json"
 MANY_PHOTOS = FOLDER / "many_photos.json"
 STEPS = ("build", "train", "attack", "mask", "reset", "finetune", "evaluate", "audit", "original unchanged")
-_COLUMNS = ("task", "seed")
+_COLUMNS = ("task", "network", "seed")
 
 
 class NetworkRecord(TypedDict):
@@ -115,7 +115,7 @@ def networks_table(records: dict[str, NetworkRecord]) -> str:
 
 def tasks_table(records: dict[str, TaskRecord]) -> str:
     """One row a task, seed and model; then the settings and the sizes of the sets of each run."""
-    lines = ["| task | seed | model | on the test set | AUC of the loss attack |", "|---|---:|---|---|---|"]
+    lines = ["| network | seed | model | on the test set | AUC of the loss attack |", "|---|---:|---|---|---|"]
     notes = set()
     for _, record in sorted(records.items()):
         settings = record["settings"]
@@ -128,7 +128,7 @@ def tasks_table(records: dict[str, TaskRecord]) -> str:
                 f"{key} {value:.3f}{interval if number == 0 else ''}" for number, (key, value) in enumerate(values)
             )
             attack = f"{figures['attack']['auc']:.3f}{_interval(figures['attack']['interval'])}"
-            lines.append(f"| {settings['task']} | {settings['seed']} | {name} | {utility} | {attack} |")
+            lines.append(f"| {settings['network']} | {settings['seed']} | {name} | {utility} | {attack} |")
         given = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in sorted(settings.items()) if key not in _COLUMNS)
         people = ", ".join(f"{name} {count} ({record['people'][name]})" for name, count in sorted(record["images"].items()))
         notes.add(f"Settings: {given}. Seed {settings['seed']}, photos (people): {people}.")
@@ -177,7 +177,8 @@ def collect(folders: list[Path]) -> None:
     for folder in folders:
         found = read_json(folder / "figures.json")
         if "settings" in found:
-            records[f"{found['settings']['task']} {found['settings']['seed']}"] = found
+            settings = found["settings"]
+            records[f"{settings['task']} {settings['network']} {settings['seed']}"] = found
         else:
             photos[folder.name] = found
     write_json(TASKS, records)

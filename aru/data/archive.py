@@ -35,17 +35,22 @@ class Archive(Protocol):
 
 @contextmanager
 def open_archive(
-    path: Path, faults: Faults | None = None, *, name_encoding: str | None = None, named_only: bool = False
+    path: Path,
+    faults: Faults | None = None,
+    *,
+    name_encoding: str | None = None,
+    named_only: bool = False,
+    project: Path | None = None,
 ) -> "Iterator[ZipArchive | FolderArchive]":
     """Open a zip file or a folder for reading; every file's name and header is checked before the first is read.
 
     Their faults are one InputError; or they are added to `faults`, and reading such a file raises its Fault again.
     `name_encoding` is that of the names in a zip which are not marked as UTF-8; None guesses it. `named_only`: of a folder the
-    faulty files are reported only when they are read, because it may hold much that nobody names.
+    faulty files are reported only when they are read, because it may hold much that nobody names. `project`: see FolderArchive.
     """
     path = Path(path)
     if path.is_dir():
-        yield FolderArchive(path, Faults(str(path)) if named_only else faults)
+        yield FolderArchive(path, Faults(str(path)) if named_only else faults, project=project)
         return
     if not path.is_file():
         raise InputError(

@@ -16,10 +16,14 @@ def not_there(name: str) -> Fault:
 
 
 class FolderArchive:
-    """The files below a folder; links that lead out of it, to folders or to nothing are refused. `notes` as in ZipArchive."""
+    """The files below a folder; links that lead out of it, to folders or to nothing are refused. `notes` as in ZipArchive.
 
-    def __init__(self, path: Path, faults: Faults | None = None) -> None:
+    A `project` in it, the folder of the project that imports, is passed over: its files are not the photos' neighbours.
+    """
+
+    def __init__(self, path: Path, faults: Faults | None = None, *, project: Path | None = None) -> None:
         self._path = path.resolve()
+        self._project = project.resolve() if project is not None else None
         self._files: dict[str, str] = {}
         self._faulty: dict[str, Fault] = {}
         self._junk = 0
@@ -66,6 +70,7 @@ class FolderArchive:
         for folder, folders, files in os.walk(self._path, onerror=unreadable):
             below = os.path.relpath(folder, self._path).replace(os.sep, "/")
             prefix = "" if below == "." else f"{below}/"
+            folders[:] = [name for name in folders if Path(folder, name) != self._project]
             links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
             for name in [*files, *links]:
                 if is_junk(prefix + name):

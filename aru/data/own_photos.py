@@ -59,6 +59,7 @@ def convert(
     *,
     seed: int = 0,
     screen: Screen | None = None,
+    project: Path | None = None,
     announce: Announce = _nothing,
     progress: Progress = silent,
 ) -> ArchiveRows:
@@ -66,7 +67,7 @@ def convert(
 
     All faults of files, tables, names and photos are one InputError. Rows come back as `read_archive` gives them. `announce`
     gets the sentences about how the photos were found before the first of them is read; what it raises ends the import.
-    Photos that `screen` keeps out are not written.
+    Photos that `screen` keeps out are not written. The folder `project` is passed over where it lies among the photos.
     """
     find = finder(source)
     if not path.exists():
@@ -75,11 +76,12 @@ def convert(
     if table_alone:
         columns, path = Columns(**vars(columns) | {"table": path.name}), path.parent
     faults = Faults(str(path))
-    with open_archive(path, faults, name_encoding=columns.name_encoding, named_only=table_alone) as archive:
+    encoding = columns.name_encoding
+    with open_archive(path, faults, name_encoding=encoding, named_only=table_alone, project=project) as archive:
         found = Found([])
         with faults.collected(str(path)):
             found = find(archive, columns, faults)
-        notes = (*found.notes, *archive.notes)
+        notes, tables = (*found.notes, *archive.notes), set(found.tables)
         announce(notes)
         _check_paths(found, faults)
         found, classes, labels_note = _with_classes(found, faults)
@@ -104,7 +106,7 @@ def convert(
         rows["path"] = PHOTOS + rows["path"]
         unknown = rows["person"].str.startswith(UNKNOWN_PERSON)
         rows.loc[unknown, "person"] = UNKNOWN_PERSON + PHOTOS + rows["person"].str.removeprefix(UNKNOWN_PERSON)
-        passed = _left_out([name for name in archive.names() if name not in photos.chosen])
+        passed = _left_out([name for name in archive.names() if name not in photos.chosen and name not in tables])
     said = tuple(note for note in (*notes, labels_note, *remarks, split_note, passed) if note)
     return ArchiveRows(rows, classes, said, suppressed)
 
@@ -151,7 +153,7 @@ def _with_classes(found: Found, faults: Faults) -> tuple[Found, Classes, str]:
             return found, {}, note
         photos = [photo._replace(labels=(photo.person,)) for photo in found.photos]
         note = f"No label is there: people are the classes ({IDENTITY_LABEL}), and photos of each are trained on and apart."
-        found = Found(photos, (IDENTITY_LABEL,), found.notes)
+        found = replace(found, photos=photos, labels=(IDENTITY_LABEL,))
     classes = {
         label: tuple(sorted({photo.labels[place] for photo in found.photos} - {""}, key=_natural))
         for place, label in enumerate(found.labels)

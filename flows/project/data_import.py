@@ -112,6 +112,7 @@ def import_photos(
                     path,
                     staged,
                     columns,
+                    project=root,
                     screen=open_screen(root, scope=name, action=_suppression(root, name, settings)),
                     announce=announce,
                     progress=lambda *now, **more: bar()(*now, **more),

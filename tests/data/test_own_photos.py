@@ -57,6 +57,16 @@ def test_beside_a_table_only_what_it_names_has_to_be_right(tmp_path):
         convert("table", source / "t.csv", tmp_path / "own.zip", Columns())
 
 
+def test_a_project_among_the_photos_is_passed_over_and_the_table_is_no_file_left_out(tmp_path):
+    source = folder(tmp_path / "own", photos() | {"t.csv": as_csv().encode(), "notes.txt": b"", "team/cat_0.jpg": jpeg(90)})
+    folder(source / "team", {"data/params.csv": b"a,b"})
+    for path in (source / "t.csv", source):  # in the folder alone the project's own table would be a second one
+        read = convert("table", path, source / "team" / "out.zip", Columns(), project=source / "team")
+        assert len(read.rows) == len(photos()) and read.notes[-1] == "Other files, left out: 1 (.txt: 1)."
+    inside = convert("folder", source, tmp_path / "out.zip", Columns(pattern="{person}/{label}_{n}.jpg"), project=source)
+    assert len(inside.rows) == len(photos()) + 1, "a project that is itself the folder of the photos is read"
+
+
 def test_parquet_is_read(tmp_path):
     source = folder(tmp_path / "own", photos())
     parquet.write_table(pyarrow.Table.from_pylist(records()), source / "own.parquet")

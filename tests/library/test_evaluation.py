@@ -1,6 +1,8 @@
 """`aru.evaluate` and `aru.audit` on data of a caller's own."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from tests.helpers.toys import small_net
 from tests.library.own import photos
 from tests.methods.test_conformance import unchanged
 
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 SETS = {"forget": photos(12, 1), "retain": photos(20, 2), "test": photos(30, 3), "unseen": photos(30, 4)}
 IDS = [f"person {row // 3}" for row in range(12)]
 
@@ -65,3 +68,10 @@ def test_what_an_audit_cannot_do_is_said(options, message):
 def test_the_examples_run_as_they_are_shown(name, shown, capsys):
     said = run_example(name, capsys)
     assert "forget/accuracy" in said and shown in said
+    quoted = README.split(f"<!-- output of {name} -->\n```\n")[1].split("```")[0]
+    assert _without_numbers(quoted) in _without_numbers(said), "README.md shows another output"
+
+
+def _without_numbers(text: str) -> str:
+    """Rows and columns of a table; the numbers differ between processors."""
+    return "\n".join(re.sub(r"\d+(\.\d+)?", "#", line.rstrip()) for line in text.splitlines())

@@ -29,11 +29,12 @@ class Photo(NamedTuple):
 
 @dataclass(frozen=True)
 class Found:
-    """The photos, the names of their label columns, and sentences for the user about how they were found."""
+    """The photos, the names of their label columns, sentences for the user about how they were found, and other files read."""
 
     photos: list[Photo]
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

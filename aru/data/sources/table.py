@@ -3,7 +3,7 @@
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 
@@ -69,13 +69,14 @@ def find_by_table(archive: Archive, columns: Columns, faults: Faults) -> Found:
     if not photos and not faults:
         faults.add(", ".join(tables), "has a heading and no rows", "name the table that lists the photos by --table-file")
     notes = tuple(f"{name}{table.remark}: {chosen}." for name, table in tables.items())
+    found = Found(photos, chosen.labels, notes, tuple(tables))
     if "split" in chosen.roles or not photos:
-        return Found(photos, chosen.labels, notes)
+        return found
     folders = [photo.path.removeprefix(files.top).partition("/")[0].lower() for photo in photos]
     if not set(folders) <= SPLIT_FOLDERS:
-        return Found(photos, chosen.labels, notes)
+        return found
     placed = [photo._replace(split=split) for photo, split in zip(photos, folders, strict=True)]
-    return Found(placed, chosen.labels, (*notes, f"The folders are the split: {', '.join(sorted(set(folders)))}."))
+    return replace(found, photos=placed, notes=(*notes, f"The folders are the split: {', '.join(sorted(set(folders)))}."))
 
 
 def _tables(archive: Archive, columns: Columns) -> list[str]:
