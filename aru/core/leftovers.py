@@ -42,8 +42,13 @@ def locked_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
 def remove_leftovers(folder: Path, of: str = "*") -> None:
     """Remove what kills left half written under `folder`, of files named `of` (a glob); its lock has to be held."""
     for path in sorted(Path(folder).rglob(f".{of}.tmp")):
-        if _NAME.fullmatch(path.name):
+        if is_leftover(path):
             remove_path(path)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a file or folder has the name of one that was to be moved into its place."""
+    return _NAME.fullmatch(path.name) is not None
 
 
 def remove_path(path: Path) -> None:

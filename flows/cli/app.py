@@ -24,6 +24,7 @@ GROUPS = (
     "certificate",
     "suppression",
     "batch",
+    "erase",
     "method_table",
 )
 """The files of this package that hold commands, in the order of the help; each offers them as `commands`."""

@@ -192,6 +192,43 @@ def track(root: Path, path: str, *, remote: str = STORE, file: str | None = None
     return file
 
 
+def track_again(root: Path, path: str) -> str:
+    """Track new content of a file where and for the remote that it was tracked; InputError where no .dvc file does."""
+    from dvc.utils.serialize import load_yaml
+
+    file = tracked_by(root, path)
+    if file is None:
+        raise InputError(f"no .dvc file tracks {path}: `dvc add {path}`")
+    with _translated():
+        remote = load_yaml(str(Path(root) / file))["outs"][0].get("remote", STORE)
+    return track(root, path, remote=remote, file=file)
+
+
+def forget_stages(root: Path, benchmark: str) -> int:
+    """Take what dvc.lock remembers of a benchmark's stages out of it; returns how many they were."""
+    from dvc.utils.serialize import dumps_yaml, load_yaml
+
+    from aru.core.files import atomic_path
+
+    path = Path(root) / LOCK_FILE
+    with _ONE_AT_A_TIME, _translated():
+        content = load_yaml(str(path)) if path.is_file() else {}
+        gone = [address for address in content.get("stages", {}) if address.endswith(f"@{benchmark}")]
+        if gone:
+            for address in gone:
+                del content["stages"][address]
+            with atomic_path(path) as temporary:
+                temporary.write_text(dumps_yaml(content), encoding="utf-8")
+        _lock_before(root).unlink(missing_ok=True)
+    return len(gone)
+
+
+def cache_folders(root: Path) -> tuple[Path, Path]:
+    """Where DVC keeps objects, and its memory of stages."""
+    with _opened(root) as repo:
+        return Path(repo.cache.local.path), Path(repo.stage_cache.cache_dir)
+
+
 def tracked_by(root: Path, path: str) -> str | None:
     """The .dvc file that tracks a path; None where there is none."""
     for file in (f"{path}.dvc", EMBEDDED_FILE):

@@ -11,7 +11,7 @@ import argparse
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from flows.project.folder import find_project, project_lock
 from flows.servers.local_servers import running_api
 from flows.tracking import store
 from flows.tracking.links import last_run, models_filter
+from flows.tracking.production import BATCH
 from flows.tracking.views import models_tag
 
 _MARKED = "Deleted_Internal"
@@ -43,6 +44,15 @@ class Purged:
     data_sets: int
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """What is taken out: versions of registered models, logged models and runs by their ids."""
+
+    versions: list[tuple[str, str]]
+    models: set[str]
+    runs: set[str]
+
+
 def purge(root: Path, name: str, version: str) -> Purged:
     """Take out a version: all but its number, with its aliases and tags, its logged model, every run that made, measured or
     audited it and what lies below these, their artifacts, and the data sets that no run refers to any more.
@@ -52,7 +62,45 @@ def purge(root: Path, name: str, version: str) -> Purged:
     Raises InputError for a version that is not there, for a store that is not the project's own file or is in use, and where
     files could not be removed.
     """
+    return _purge(Path(root).resolve(), name, lambda database: _of_version(database, name, version))
+
+
+def purge_unforgetful(root: Path, name: str, batch: int) -> Purged:
+    """Take out all versions of a benchmark's model that have not forgotten this batch of requests, and every run of its
+    experiment, comparisons and tuning too, that did not make, measure or audit one that has; files that no row names go, too.
+
+    What was taken out already is not there: again it only writes the database anew. Raises InputError as `purge` does.
+    """
     root = Path(root).resolve()
+    purged = _purge(root, name, lambda database: _unforgetful(database, name, batch))
+    _refuse_leftovers(_remove(_nameless(root, name)))
+    return purged
+
+
+def unforgetful(root: Path, name: str, batch: int) -> int:
+    """How many versions, logged models, runs and folders of files `purge_unforgetful` would take out; nothing is changed."""
+    root, path = Path(root).resolve(), store.database(root)
+    if not path.is_file():
+        return 0
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        chosen = _unforgetful(database, name, batch)
+    return len(chosen.versions) + len(chosen.models) + len(chosen.runs) + len(_nameless(root, name))
+
+
+def check_unused(root: Path) -> None:
+    """Raise InputError where something else uses the project's database, before anything is taken out of it."""
+    path = store.database(root)
+    if not path.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=1)) as database:
+            database.execute("BEGIN EXCLUSIVE")
+            database.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        raise _in_use(path, error) from error
+
+
+def _purge(root: Path, name: str, choose: Callable[[sqlite3.Connection], _Chosen]) -> Purged:
     if not store.is_local(root):
         raise InputError("MLFLOW_TRACKING_URI names another store: unset it, or purge there with that server's own means")
     with project_lock(root):
@@ -61,17 +109,19 @@ def purge(root: Path, name: str, version: str) -> Purged:
         try:
             with closing(sqlite3.connect(path)) as database, database:
                 database.execute("PRAGMA secure_delete = ON")
-                purged, folders = _delete(database, name, version)
+                purged, folders = _delete(database, choose(database))
         except sqlite3.OperationalError as error:  # all of it was rolled back
-            raise InputError(
-                f"{path} is in use ({error}): stop `aru ui` and whatever else reads it; nothing was purged"
-            ) from error
+            raise _in_use(path, error) from error
         # The rows that name the files are gone: whatever fails from here on, the files follow at once.
         left = _remove([*folders, path.parent / "server.log"])
         _show_newest(root, name.removeprefix("aru-"))
         _rewrite(path)
         _refuse_leftovers(left)
     return purged
+
+
+def _in_use(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} is in use ({error}): stop `aru ui` and whatever else reads it; nothing was purged")
 
 
 def purge_prefect(root: Path) -> None:
@@ -114,8 +164,7 @@ def _rewrite(path: Path) -> None:
         ) from error
 
 
-def _delete(database: sqlite3.Connection, name: str, version: str) -> tuple[Purged, list[Path]]:
-    """Delete the rows; returns the counts, and the folders whose files are to follow."""
+def _of_version(database: sqlite3.Connection, name: str, version: str) -> _Chosen:
     row = database.execute(
         "SELECT source FROM model_versions WHERE name = ? AND version = ? AND current_stage != ?", (name, version, _MARKED)
     ).fetchone()
@@ -128,16 +177,57 @@ def _delete(database: sqlite3.Connection, name: str, version: str) -> tuple[Purg
         ]
         raise InputError(f"no version {version} of {name!r} is registered: its versions are {', '.join(known) or 'none'}")
     models = {row[0].removeprefix("models:/")} | _unregistered_models(database, name, version)
-    models |= _column(database, "SELECT model_id FROM logged_models WHERE lifecycle_stage = 'deleted'")
-    runs = _runs_of(database, name, version) | _column(database, "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'deleted'")
+    return _with_marked(database, [(name, version)], models, _runs_of(database, name, version))
+
+
+def _unforgetful(database: sqlite3.Connection, name: str, batch: int) -> _Chosen:
+    """All of a model and its experiment but the versions that have forgotten a batch, and what belongs to these."""
+    forgot = {
+        str(version)
+        for version, value in database.execute(
+            "SELECT version, value FROM model_version_tags WHERE name = ? AND key = ?", (name, BATCH)
+        )
+        if int(value) >= batch
+    }
+    registered = {
+        str(version): str(source)
+        for version, source in database.execute(
+            "SELECT version, source FROM model_versions WHERE name = ? AND current_stage != ?", (name, _MARKED)
+        )
+    }
+    kept_models = {registered[version].removeprefix("models:/") for version in registered.keys() & forgot}
+    kept_runs = {run for version in registered.keys() & forgot for run in _runs_of(database, name, version)}
+    experiment = "experiment_id IN (SELECT experiment_id FROM experiments WHERE name = ?)"
+    models = _column(database, f"SELECT model_id FROM logged_models WHERE {experiment}", [name]) - kept_models
+    runs = _column(database, f"SELECT run_uuid FROM runs WHERE {experiment}", [name]) - kept_runs
+    return _with_marked(database, [(name, version) for version in sorted(registered.keys() - forgot)], models, runs)
+
+
+def _with_marked(database: sqlite3.Connection, versions: list[tuple[str, str]], models: set[str], runs: set[str]) -> _Chosen:
+    """What was chosen, with whatever was marked as deleted before."""
+    marked = database.execute(
+        "SELECT name, version FROM model_versions WHERE current_stage = ? AND source != ''", (_MARKED,)
+    ).fetchall()
+    return _Chosen(
+        [*versions, *((str(of), str(version)) for of, version in marked)],
+        models | _column(database, "SELECT model_id FROM logged_models WHERE lifecycle_stage = 'deleted'"),
+        runs | _column(database, "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'deleted'"),
+    )
+
+
+def _nameless(root: Path, name: str) -> list[Path]:
+    """The folders of a benchmark's artifacts that no row names, as a kill between rows and files leaves them."""
+    folder = store.database(root).parent / "artifacts" / name.removeprefix("aru-")
+    with closing(sqlite3.connect(f"{store.database(root).as_uri()}?mode=ro", uri=True)) as database:
+        named = _column(database, "SELECT run_uuid FROM runs") | _column(database, "SELECT model_id FROM logged_models")
+    return [path for path in sorted([*folder.glob("*"), *folder.glob("models/*")]) if path.name not in named | {"models"}]
+
+
+def _delete(database: sqlite3.Connection, chosen: _Chosen) -> tuple[Purged, list[Path]]:
+    """Delete the rows; returns the counts, and the folders whose files are to follow."""
+    versions, models, runs = chosen.versions, chosen.models, chosen.runs
     folders = _folders(database, "SELECT artifact_location FROM logged_models WHERE model_id IN", models)
     folders += [folder.parent for folder in _folders(database, "SELECT artifact_uri FROM runs WHERE run_uuid IN", runs)]
-    versions = [
-        (name, version),
-        *database.execute(
-            "SELECT name, version FROM model_versions WHERE current_stage = ? AND source != ''", (_MARKED,)
-        ).fetchall(),
-    ]
     for table in ("registered_model_aliases", "model_version_tags"):
         database.executemany(f"DELETE FROM {table} WHERE name = ? AND version = ?", versions)
     database.executemany(f"UPDATE model_versions SET {_EMPTIED} WHERE name = ? AND version = ?", versions)

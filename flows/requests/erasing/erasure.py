@@ -1,0 +1,180 @@
+"""`aru erase`: the places of a closed request listed, then cleared one after the other.
+
+What is about to go is remembered in `.aru/` before anything goes, so an erasure that was killed anywhere is ended by the next
+one with the same result; the particulars, by which everything is found, are removed at the very end.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aru.core.config import load_archives
+from aru.core.errors import InputError
+from flows.project.folder import project_lock
+from flows.project.params import PARAMS_FILE
+from flows.requests.certificates.contents import Place
+from flows.requests.erasing.area import Area
+from flows.requests.erasing.places import areas_of, pending
+from flows.requests.erasing.record_areas import LEDGER
+from flows.requests.erasing.target import Target, journal_path, read_journal, target_of, write_journal
+from flows.requests.ledger.ledger import Ledger
+from flows.requests.ledger.queries import find_request, list_requests, request_history, request_particulars
+from flows.requests.ledger.records import Actor
+from flows.requests.ledger.service import EVIDENCE, erase_particulars, record
+from flows.requests.ledger.states import CLOSED, OPEN, Action, State
+from flows.servers.local_servers import running_api, users_own
+from flows.tracking import store
+from flows.tracking.production import in_production
+from flows.tracking.purge import check_unused
+
+ERASURE = "erasure"
+"""What the ledger's record of an erasure has the places under."""
+Certify = Callable[[str, list[Place]], object]
+"""Issues the certificate of an erased request, which takes the place of the one of its fulfilment."""
+Agree = Callable[["Plan"], None]
+"""Is shown the plan before anything is removed; raises InputError where the answer is no."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an erasure would do: the places with what is in them, and by place the names that only a terminal is shown."""
+
+    places: list[Place]
+    names: dict[str, list[str]]
+
+    @property
+    def left(self) -> bool:
+        """Whether anything is there that would be removed."""
+        return any(place.found and place.done.startswith("there until") for place in self.places)
+
+
+def planned(root: Path, ledger: Ledger, request: str) -> Plan:
+    """What `erase` would do; nothing is changed. Raises InputError where it would refuse."""
+    root = Path(root).resolve()
+    _check_closed(ledger, request)
+    if not request_particulars(ledger, request):
+        return Plan(erased_places(ledger, request), {})
+    target = target_of(root, ledger, request)
+    areas = _areas(target, ledger)
+    _check(target, ledger)
+    return _plan(target, areas)
+
+
+def erase(root: Path, ledger: Ledger, request: str, *, actor: Actor, agree: Agree, certify: Certify | None = None) -> Plan:
+    """List the places of a request, and clear them: of a fulfilled one everywhere, of another closed one in the ledger alone.
+
+    Interrupted anywhere, again it ends in the same state; then there is nothing left. Raises InputError, before anything is
+    removed, for a request that is open, where another one that is open is about the same photos, where another benchmark reads
+    the same archive and has not forgotten them, and where MLflow's database or a Prefect server of the project is in use.
+    """
+    root = Path(root).resolve()
+    with project_lock(root):
+        _check_closed(ledger, request)
+        if not request_particulars(ledger, request):
+            return _finished(root, ledger, request, certify)
+        target = target_of(root, ledger, request)
+        areas = _areas(target, ledger)
+        _check(target, ledger)
+        plan = _plan(target, areas)
+        agree(plan)
+        begun = read_journal(root, request)
+        found = {place.name: place.found for place in plan.places}
+        for name, count in (begun["found"] if begun else {}).items():
+            found[name] = max(count or 0, found.get(name) or 0)
+        write_journal(target, found)
+        for area in areas:
+            if area.clear is not None:
+                area.clear()
+        places = [_cleared(area, found.get(area.name)) for area in _areas(target, ledger)]
+        record(ledger, request, {ERASURE: [place.model_dump() for place in places]}, actor=actor)
+        erase_particulars(ledger, request, actor=actor)
+        _finished(root, ledger, request, certify)
+        return Plan(places, plan.names)
+
+
+def erased_places(ledger: Ledger, request: str) -> list[Place]:
+    """What the record of a request's erasure says was found and done; empty where it has none."""
+    done = [event.data["record"] for event in request_history(ledger, request) if event.action == Action.RECORD]
+    newest = [data[ERASURE] for data in done if ERASURE in data][-1:]
+    return [Place.model_validate(place) for places in newest for place in places]
+
+
+def _finished(root: Path, ledger: Ledger, request: str, certify: Certify | None) -> Plan:
+    """After the particulars are gone: the certificate, where it is still missing."""
+    places, journal = erased_places(ledger, request), journal_path(root, request)
+    ledger.forget_deleted()
+    if journal.is_file():
+        if certify is not None and find_request(ledger, request).state == State.FULFILLED:
+            certify(request, places)
+        journal.unlink()
+    return Plan(places, {})
+
+
+def _areas(target: Target, ledger: Ledger) -> list[Area]:
+    areas = areas_of(target, ledger)
+    if find_request(ledger, target.request).state != State.FULFILLED:  # it was not carried out: the photos stay
+        return [area for area in areas if area.name == LEDGER]
+    return areas
+
+
+def _plan(target: Target, areas: list[Area]) -> Plan:
+    places = [pending(area, area.look(), target.request) for area in areas]
+    return Plan(places, {area.name: area.names() for area in areas})
+
+
+def _cleared(area: Area, found: int | None) -> Place:
+    left = area.look() if area.clear is not None else 0
+    if left:
+        raise InputError(f"{area.name}: {left} could not be removed, or came meanwhile: run the same command again")
+    done = area.done if found or area.clear is None else "looked through: nothing there"
+    return Place(name=area.name, kind=area.kind, found=found, done=done, stated_by="program")
+
+
+def _check_closed(ledger: Ledger, request: str) -> None:
+    state = find_request(ledger, request).state
+    if state not in CLOSED:
+        raise InputError(f"{request} is {state}: only a closed request is erased; carry it out, or deny or cancel it")
+
+
+def _check(target: Target, ledger: Ledger) -> None:
+    if find_request(ledger, target.request).state != State.FULFILLED:
+        return
+    if not (target.root / target.archive).is_file():
+        raise InputError(f"{target.archive} is not here, and may hold the photos: `dvc pull` brings it, or erase where it is")
+    production = in_production(target.root, target.model)
+    if target.trained and (production is None or target.release is None or production.batch < target.release):
+        raise InputError(f"no version of {target.model} without the person is in production: `aru promote` it first")
+    for other in _open_about_same(target, ledger):
+        raise InputError(f"{other} is open and about the same photos: carry it out, or mark it as a duplicate, and erase then")
+    for benchmark in _unforgotten(target, ledger):
+        raise InputError(
+            f"the benchmark {benchmark} reads {target.archive}, too, and work/{benchmark} is made from it: submit the request "
+            f"there as well and carry it out, or remove work/{benchmark} and purge its models (docs/operation.md, Purge)"
+        )
+    if store.is_local(target.root):
+        check_unused(target.root)
+    if not users_own() and running_api(target.root):
+        raise InputError("a Prefect server of the project runs: stop `aru ui`, `aru serve` and `aru run` first")
+
+
+def _open_about_same(target: Target, ledger: Ledger) -> list[str]:
+    about = []
+    for request in list_requests(ledger, states=sorted(OPEN), benchmark=target.benchmark, limit=1000).requests:
+        evidence = request_particulars(ledger, request.id).get(EVIDENCE) or {"matches": []}
+        if target.digests & {match["digest"] for match in evidence.get("matches", [])}:
+            about.append(request.id)
+    return about
+
+
+def _unforgotten(target: Target, ledger: Ledger) -> list[str]:
+    """Other benchmarks of the same archive that were computed with, and have no fulfilled request for these photos."""
+    found, wanted = [], {ledger.digest("file", digest) for digest in target.digests}
+    for benchmark, archive in load_archives(target.root / PARAMS_FILE).items():
+        if benchmark == target.benchmark or archive != target.archive or not (target.root / "work" / benchmark).is_dir():
+            continue
+        done = list_requests(ledger, states=[State.FULFILLED], benchmark=benchmark, limit=1000).requests
+        events = [event for request in done for event in request_history(ledger, request.id)]
+        covered = {file for event in events if event.action == Action.RESOLVE for file in event.data["files"]}
+        if not wanted <= covered:
+            found.append(benchmark)
+    return found

@@ -1,0 +1,117 @@
+"""An erasure leaves nothing of a person, wherever it was killed, and everything of the others."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aru.core.errors import InputError
+from aru.core.files import file_md5
+from aru.data.archive import open_archive
+from flows.prediction.served_model import ServedModel
+from flows.project import versioning
+from flows.project.params import configured
+from flows.project.stored_objects import workspace_references
+from flows.requests.erasing.erasure import Plan, erase, erased_places, planned
+from flows.requests.erasing.places import places_of
+from flows.requests.ledger.ledger import Ledger, project_ledger
+from flows.requests.ledger.records import Actor
+from flows.requests.ledger.submission import Submission, submit
+from flows.requests.ledger.verification import verify_ledger
+from flows.tracking.production import in_production
+from tests.helpers import canaries
+
+REQUEST, CLERK = "R-000001", Actor("clerk")
+PLANTED = {
+    ".aru/failure.txt",
+    ".aru/requests.db",
+    ".dvc/cache/files",
+    ".dvc/cache/runs",
+    ".dvc/tmp/replay",
+    ".prefect/prefect.db",
+    ".prefect/results/state",
+    "data/.faces.zip.0123456789abcdef.tmp",
+    "data/faces.zip",
+    "dvc.lock",
+    "mlruns/artifacts/faces",
+    "mlruns/mlflow.db",
+    "mlruns/server.log",
+    "params.yaml",
+    "remote/files/md5",
+    "work/faces/comparison",
+    "work/faces/noise",
+    "work/faces/original",
+    "work/faces/prepared",
+    "work/faces/shadows",
+    "work/faces/tuning",
+}
+"""Where the search finds the canary before: what it passes over, an erasure that leaves it would pass, too."""
+
+
+def carry_out(root: Path, ledger: Ledger, certify: Callable[..., object] | None = None) -> Plan:
+    return erase(root, ledger, REQUEST, actor=CLERK, agree=lambda plan: None, certify=certify)
+
+
+def tree(root: Path) -> dict[str, str]:
+    """All files by digest, apart from what SQLite keeps beside a database that is open."""
+    files = [path for path in sorted(root.rglob("*")) if path.is_file() and not path.name.endswith(("-wal", "-shm"))]
+    return {path.relative_to(root).as_posix(): hashlib.md5(path.read_bytes()).hexdigest() for path in files}
+
+
+def others(archive: Path) -> dict[str, str]:
+    """The photos of everybody else by digest."""
+    with open_archive(archive) as opened:
+        names = [name for name in opened.names() if canaries.FAMILY not in name and name.lower().endswith(".jpg")]
+        return {name: hashlib.md5(opened.read(name)).hexdigest() for name in names}
+
+
+def test_nothing_of_a_person_is_left_and_all_of_the_others_is(lived: Path) -> None:
+    found = canaries.found(lived)
+    assert {"/".join(path.split("/")[:3]) for path in found} == PLANTED
+    assert set().union(*found.values()) == set(canaries.MARKS)
+    photos, before = others(lived / "data/faces.zip"), tree(lived)
+    with project_ledger(lived) as ledger:
+        plan = planned(lived, ledger, REQUEST)
+        assert plan.left and plan.places == places_of(lived, ledger, REQUEST)
+        assert tree(lived) == before, "a dry run changes nothing"
+        counts = {place.name: place.found for place in plan.places}
+        assert (counts["data/faces.zip"], counts["params.yaml"], counts["ledger of requests"]) == (3, 2, 3)
+        assert all(counts[name] for name in ("DVC cache", "DVC remote store", "MLflow: aru-faces", "Prefect", "git"))
+
+        places = carry_out(lived, ledger).places
+        assert canaries.found(lived) == {}
+        assert {place.name: place.found for place in places} == counts, "the record says what was found"
+        assert erased_places(ledger, REQUEST) == places and verify_ledger(ledger).faults == []
+
+        after = tree(lived)
+        assert carry_out(lived, ledger) == planned(lived, ledger, REQUEST) == Plan(places, {})
+        assert tree(lived) == after, "a second erasure finds nothing"
+    assert others(lived / "data/faces.zip") == photos and len(photos) == 32
+    commits = next(place.done for place in places if place.name == "git")
+    assert "came with" in commits and len(commits.rpartition(" ")[2]) == 10
+
+    production = in_production(lived, "aru-faces")
+    assert production is not None and production.version == "2"
+    served = ServedModel(lived, "faces").loaded
+    assert served.predict(canaries.photo()).version == "2" and served.names[0] == "0-6", "the classes keep their names"
+    model = configured(lived / "params.yaml", "faces").model
+    assert (model.original, model.original_md5) == ("models/faces-production.safetensors", production.weights_md5)
+    assert file_md5(lived / model.original) == production.weights_md5
+    kept = {one.path: one.digest for one in workspace_references(lived) if one.path in ("data/faces.zip", model.original)}
+    assert len(kept) == 2 and versioning.restore(lived, kept), "what is left is in the cache"
+    assert set(versioning.status(lived)) == {"prepare@faces", "attack@faces"}, "the stages have to be computed anew"
+
+
+def test_open_request_and_server_at_work_are_refused_before_anything_is_removed(
+    lived: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tree(lived)
+    with project_ledger(lived) as ledger:
+        monkeypatch.setattr("flows.requests.erasing.erasure.running_api", lambda root: "http://127.0.0.1:4200/api")
+        with pytest.raises(InputError, match="a Prefect server of the project runs: stop"):
+            carry_out(lived, ledger)
+        assert {path for path, digest in tree(lived).items() if before.get(path) != digest} <= {".dvc/tmp/aru/flow.lock"}
+        request = submit(ledger, Submission("faces", (canaries.PERSON,)), actor=CLERK).request.id
+        with pytest.raises(InputError, match="R-000002 is received: only a closed request is erased"):
+            erase(lived, ledger, request, actor=CLERK, agree=lambda plan: None)
