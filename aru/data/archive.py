@@ -46,7 +46,7 @@ def open_archive(
 
     Their faults are one InputError; or they are added to `faults`, and reading such a file raises its Fault again.
     `name_encoding` is that of the names in a zip which are not marked as UTF-8; None guesses it. `named_only`: of a folder the
-    faulty files are reported only when they are read, because it may hold much that nobody names. `project`: see FolderArchive.
+    faulty files are reported only when they are read, because it may hold much that nobody names. `project`: FolderArchive.
     """
     path = Path(path)
     if path.is_dir():
