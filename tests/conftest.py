@@ -1,15 +1,20 @@
 """What all tests share: tools whose state is in a temporary folder, and one Prefect server for the whole session."""
 
-import gc
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-# PyTorch, MLflow and Prefect make millions of objects that stay; looking through them for rubbish took 7 % of the time.
-gc.set_threshold(100_000)
+import aru.core.rare_collection  # noqa: F401 - looking through what tests import took 7 % of their time
+from flows.servers.local_servers import UNUSED_SERVICES
+from tests.helpers.made_once import made_once
 
 LONGEST = (
     "flows/pipeline/test_flow_contracts.py",
@@ -58,12 +63,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
+def prefect_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new database of Prefect's, to be copied: its sixty migrations take five seconds of a CPU."""
+
+    def make(folder: Path) -> None:
+        code = (
+            "import asyncio; from prefect.server.database import provide_database_interface as database; "
+            "asyncio.run(database().create_db())"
+        )
+        subprocess.run([sys.executable, "-c", code], env=os.environ | {"PREFECT_HOME": str(folder)}, check=True)
+
+    return made_once(tmp_path_factory, "prefect", make) / "prefect.db"
+
+
+@pytest.fixture(scope="session")
+def prefect_server(prefect_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One temporary Prefect server; without the heartbeat thread, whose joining takes a second a flow."""
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=180), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(prefect_database, folder / "prefect-test.db")
+    with ExitStack() as stack:
+        with patch("prefect.testing.utilities.mkdtemp", return_value=str(folder)), patch.dict(os.environ, UNUSED_SERVICES):
+            stack.enter_context(prefect_test_harness(server_startup_timeout=180))
+        stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
         yield
 
 

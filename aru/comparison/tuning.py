@@ -1,16 +1,16 @@
 """What tuning leaves behind: every method's trials, and the file of frozen parameters that a comparison reads."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import yaml
 
 from aru.comparison.choices import nested
 from aru.comparison.draws import tuning_people
 from aru.comparison.spaces import SPACES
-from aru.comparison.trials import OBJECTIVE, Outcome, Setting
+from aru.comparison.trials import OBJECTIVE, Outcome, Setting, State
 from aru.compute.keys import digest
 from aru.core.config import Config
 from aru.core.errors import InputError
@@ -20,7 +20,58 @@ from aru.data.manifest import read_manifest
 from aru.methods.registry import find
 
 _HEADER = "# Written by `aru tune`; read by `aru benchmark --parameters tuned`. No parameters: the defaults were best.\n"
-_STATES = ("done", "failed", "over the cap")
+_STATES: tuple[State, ...] = ("done", "failed", "over the cap")
+
+
+class TrialRow(TypedDict):
+    """A trial in the curve of its method: what it changed and scored, and the best score and CPU seconds up to it."""
+
+    trial: int
+    parameters: dict[str, Any]
+    state: State
+    score: float | None
+    cpu_seconds: float
+    message: str
+    best: float | None
+    spent_cpu_seconds: float
+
+
+class TunedSetting(TypedDict):
+    """What the frozen parameters hold for: the fields of `Setting`, the objective, the network, and who was tuned on."""
+
+    benchmark: str
+    trials: int
+    cap: float
+    draws: int
+    seeds: int
+    seed: int
+    objective: str
+    people: str
+    model: str
+    resolution: int
+
+
+class TunedMethod(TypedDict):
+    """The best trial of a method; parameters None where no trial had a score, empty where the defaults were best."""
+
+    parameters: dict[str, Any] | None
+    score: float | None
+    score_of_defaults: float | None
+    trials: dict[State, int]
+
+
+class MeasuredMethod(TypedDict):
+    """What a clock measured of a method."""
+
+    cpu_seconds: float
+
+
+class TunedFile(TypedDict):
+    """The content of tuned/BENCHMARK.yaml, methods by name."""
+
+    meta: TunedSetting
+    methods: dict[str, TunedMethod]
+    measured: dict[str, MeasuredMethod]
 
 
 @dataclass(frozen=True)
@@ -37,16 +88,19 @@ def best(trials: Sequence[Trial]) -> Trial | None:
     return max(scored, key=lambda trial: trial.outcome.score or 0.0, default=None)
 
 
-def curve(trials: Sequence[Trial]) -> list[dict[str, Any]]:
-    """A row a trial: what it changed and scored, the best score so far and the CPU seconds spent so far."""
-    rows: list[dict[str, Any]] = []
+def curve(trials: Sequence[Trial]) -> list[TrialRow]:
+    """A row a trial, in their order."""
+    rows: list[TrialRow] = []
     for number, trial in enumerate(trials):
-        leader = best(trials[: number + 1])
+        leader, outcome = best(trials[: number + 1]), trial.outcome
         rows.append(
-            asdict(trial.outcome)
-            | {
+            {
                 "trial": number,
                 "parameters": dict(trial.parameters),
+                "state": outcome.state,
+                "score": outcome.score,
+                "cpu_seconds": outcome.cpu_seconds,
+                "message": outcome.message,
                 "best": leader.outcome.score if leader else None,
                 "spent_cpu_seconds": round(sum(each.outcome.cpu_seconds for each in trials[: number + 1]), 3),
             }
@@ -54,10 +108,16 @@ def curve(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     return rows
 
 
-def meta_of(setting: Setting, config: Config, work: Path) -> dict[str, Any]:
+def meta_of(setting: Setting, config: Config, work: Path) -> TunedSetting:
     """What the frozen parameters hold for; of the tuning people a digest, not their ids."""
     people = tuning_people(read_manifest(work / "prepared" / "manifest.csv"), config.data.merge)
-    return asdict(setting) | {
+    return {
+        "benchmark": setting.benchmark,
+        "trials": setting.trials,
+        "cap": setting.cap,
+        "draws": setting.draws,
+        "seeds": setting.seeds,
+        "seed": setting.seed,
         "objective": OBJECTIVE,
         "people": digest(sorted(people)),
         "model": config.model.name,
@@ -65,9 +125,9 @@ def meta_of(setting: Setting, config: Config, work: Path) -> dict[str, Any]:
     }
 
 
-def frozen(meta: Mapping[str, Any], methods: Mapping[str, Sequence[Trial]]) -> dict[str, Any]:
+def frozen(meta: TunedSetting, methods: Mapping[str, Sequence[Trial]]) -> TunedFile:
     """The file's content. What was measured with a clock stands apart: all else is the same when it is made again."""
-    content: dict[str, Any] = {"meta": dict(meta), "methods": {}, "measured": {}}
+    content: TunedFile = {"meta": meta, "methods": {}, "measured": {}}
     for name, trials in methods.items():
         leader = best(trials)
         content["methods"][name] = {
@@ -80,16 +140,17 @@ def frozen(meta: Mapping[str, Any], methods: Mapping[str, Sequence[Trial]]) -> d
     return content
 
 
-def merged(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+def merged(path: Path, content: TunedFile) -> TunedFile:
     """The content with the methods that the file has beside them; a file made in another setting is refused."""
     if not path.is_file():
-        return dict(content)
+        return content
     old = _read(path)
-    differing = [name for name in {**old["meta"], **content["meta"]} if old["meta"].get(name) != content["meta"].get(name)]
+    before, now = dict(old["meta"]), dict(content["meta"])
+    differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if differing:
         name = differing[0]
         raise InputError(
-            f"{path} holds methods of {name} {old['meta'].get(name)!r}, not {content['meta'].get(name)!r}: "
+            f"{path} holds methods of {name} {before.get(name)!r}, not {now.get(name)!r}: "
             "tuning is equal with one setting only; remove the file to begin anew"
         )
     return {
@@ -99,7 +160,7 @@ def merged(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_tuned(path: Path, content: Mapping[str, Any]) -> None:
+def write_tuned(path: Path, content: TunedFile) -> None:
     """Write the file: sorted, the same bytes for the same content."""
     text = yaml.safe_dump(dict(content), sort_keys=True, allow_unicode=True, default_flow_style=False)
     with atomic_path(path) as temporary:
@@ -137,7 +198,7 @@ def check_tuned_protocol(protocol: str) -> None:
         )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> TunedFile:
     try:
         content = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -147,4 +208,4 @@ def _read(path: Path) -> dict[str, Any]:
     parts = ("meta", "methods", "measured")
     if not isinstance(content, dict) or not all(isinstance(content.get(part), dict) for part in parts):
         raise InputError(f"{path} is not a file of tuned parameters ({', '.join(parts)}): remove it and run `aru tune` again")
-    return content
+    return cast(TunedFile, content)

@@ -15,7 +15,7 @@ def process_pool(workers: int, preload: Sequence[str] = ()) -> ProcessPoolExecut
     """
     context = multiprocessing.get_context("forkserver")
     if preload:
-        context.set_forkserver_preload(list(preload))
+        context.set_forkserver_preload(["aru.core.rare_collection", *preload])
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
 
 

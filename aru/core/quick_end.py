@@ -1,4 +1,4 @@
-"""A program's quick end.
+"""A program's quick start and end.
 
 Python takes modules apart object by object when it ends. For PyTorch, SciPy and pandas that takes more than a second after
 everything has been said and done, and some four with MLflow and Prefect, so the process is ended as soon as the exit handlers
@@ -9,6 +9,8 @@ import atexit
 import os
 import sys
 from collections.abc import Callable
+
+import aru.core.rare_collection  # noqa: F401 - before all that is slow to import
 
 
 def run_to_a_quick_end(main: Callable[[], object]) -> None:

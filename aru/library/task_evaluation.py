@@ -12,6 +12,7 @@ from aru.core.errors import InputError
 from aru.core.names import SETS
 from aru.core.progress import Progress
 from aru.data.images import ImageSet, Sets
+from aru.metrics.metrics_file import Metrics
 from aru.metrics.task_scores import Score, SetFigure, mean_average_precision, mean_iou, mean_of
 from aru.metrics.task_summary import summarise_task
 from aru.train.tasks import DETECTION, SEGMENTATION, Task, sample_losses
@@ -44,7 +45,7 @@ def evaluate_task(
     resamples: int,
     compute: Compute,
     progress: Progress,
-) -> dict[str, Any]:
+) -> Metrics:
     """The content of metrics.json: losses by set, the task's figures or the caller's `score`, and the attacks on the loss."""
     losses: dict[str, dict[str, np.ndarray]] = {}
     figures: dict[str, dict[str, dict[str, SetFigure]]] = {}

@@ -5,7 +5,6 @@ the accuracy of a classifier, is not measured.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ import torch
 from aru.core.names import RETRAINED, SETS
 from aru.metrics.membership.benchmark_attack import SPLITS, benchmark_mia, forgetting_score
 from aru.metrics.membership.matched import FIGURES, MatchedAttack
+from aru.metrics.metrics_file import Metrics
 from aru.metrics.reference import reference_figures
 from aru.metrics.resampling import (
     MIA_RESAMPLES,
@@ -39,7 +39,7 @@ def summarise_task(
     seed: int,
     resamples: int,
     slow: frozenset[str] = frozenset(),
-) -> dict[str, Any]:
+) -> Metrics:
     """The content of metrics.json for a task of a caller's own.
 
     losses[model][set]: (M,). figures[model][set]: further figures by key; those in `slow` have `SLOW_RESAMPLES` at most.
@@ -63,22 +63,21 @@ def summarise_task(
                     resampled[model][f"{name}/{key}"] = figure(drawn)
     gaps = gaps_to_retrained(models)
     reference = reference_figures(strata["forget"], strata["unseen"])
-    return rounded(
-        {
-            "benchmark": "own data",
-            "protocol": "own",
-            "task": task,
-            "seed": seed,
-            "counts": counts,
-            "people": {name: len(np.unique(groups[name])) for name in SETS},
-            "models": models,
-            "not_measured": missing,
-            "gaps": gaps,
-            "intervals": reaching_figures(intervals(resampled, reference=RETRAINED), models, gaps),
-            "per_class": {},
-            "reference": reference | {"resamples": resamples, "mia_resamples": min(resamples, MIA_RESAMPLES)},
-        }
-    )
+    metrics: Metrics = {
+        "benchmark": "own data",
+        "protocol": "own",
+        "task": task,
+        "seed": seed,
+        "counts": counts,
+        "people": {name: len(np.unique(groups[name])) for name in SETS},
+        "models": models,
+        "not_measured": missing,
+        "gaps": gaps,
+        "intervals": reaching_figures(intervals(resampled, reference=RETRAINED), models, gaps),
+        "per_class": {},
+        "reference": reference | {"resamples": resamples, "mia_resamples": min(resamples, MIA_RESAMPLES)},
+    }
+    return rounded(metrics)
 
 
 def _of_set(losses: np.ndarray, figures: Mapping[str, SetFigure]) -> dict[str, SetFigure]:

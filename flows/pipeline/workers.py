@@ -22,6 +22,7 @@ from typing import Any
 from aru.core.progress import Progress
 
 _PRELOAD = [
+    "aru.core.rare_collection",  # first
     "aru.stages.prepare",
     "aru.stages.train",
     "aru.stages.attack",

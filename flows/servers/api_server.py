@@ -9,6 +9,7 @@ import argparse
 import os
 from pathlib import Path
 
+import aru.core.rare_collection  # noqa: F401 - before all that is slow to import
 from flows.project.environment import prepare_environment
 from flows.project.folder import find_project
 from flows.servers.login import login

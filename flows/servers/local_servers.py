@@ -21,6 +21,7 @@ from flows.servers.login import login
 
 __all__ = [
     "HOST",
+    "UNUSED_SERVICES",
     "Server",
     "answers",
     "check_port",
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 HOST = "127.0.0.1"
-_UNUSED_SERVICES = (
+_UNUSED_NAMES = (
     "CANCELLATION_CLEANUP",
     "CLEANUP_RECONCILER",
     "EVENT_LOGGER",
@@ -51,10 +52,9 @@ _UNUSED_SERVICES = (
     "SCHEDULER",
     "TRIGGERS",
 )
-_BARE = {
-    "PREFECT_SERVER_UI_ENABLED": "false",
-    **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _UNUSED_SERVICES},
-}
+UNUSED_SERVICES = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _UNUSED_NAMES}
+"""Environment of a server that nothing but one command's flows use."""
+_BARE = {"PREFECT_SERVER_UI_ENABLED": "false", **UNUSED_SERVICES}
 
 
 def mlflow_server(root: Path, port: int, *, store: str) -> Server:

@@ -14,6 +14,7 @@ from aru.core.files import file_md5, json_text, read_json
 from aru.core.folders import FOLDERS
 from aru.core.names import MODELS, ORIGINAL, RETRAINED, UNLEARNED
 from aru.reporting.run.results import read_costs
+from aru.train.history import ModelHistory
 from flows.project.git import git_patch
 from flows.project.plan import StageResult
 from flows.project.pseudonyms import load_pseudonyms
@@ -183,9 +184,12 @@ def _curves(run: Run, folder: Path) -> list[Metric]:
     return runs.curves(run, history) if history else []
 
 
-def _history(folder: Path) -> dict[str, Any] | None:
+def _history(folder: Path) -> ModelHistory | None:
     path = folder / "history.json"
-    return read_json(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    history: ModelHistory = read_json(path)
+    return history
 
 
 def _stage_params(params: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

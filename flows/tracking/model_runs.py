@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, Run
 
 from aru.audit.audit_file import AuditRecord
+from aru.train.history import ModelHistory
 from flows.tracking import lineage, runs
 from flows.tracking.audit_tags import audit_metrics, audit_tags
 from flows.tracking.links import models_filter
@@ -41,7 +42,7 @@ def log_model_run(
     *,
     tags: Mapping[str, str],
     data: Mapping[str, Dataset] | None = None,
-    history: Mapping[str, Any] | None = None,
+    history: ModelHistory | None = None,
 ) -> None:
     """A run for one model below the run of its unlearning. data: data sets by name; history: as in history.json."""
     with runs.child_run(client, parent, model, {"kind": "model", "model": model, **tags}) as run:

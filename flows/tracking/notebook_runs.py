@@ -27,6 +27,7 @@ from aru.library.unlearning import Unlearning
 from aru.methods.chosen import flat
 from aru.metrics.people.exposure import ExposedPerson
 from aru.nets.adapted import Adapted, adapt
+from aru.train.history import ModelHistory
 from flows.project.pseudonyms import Pseudonyms, pseudonym_key
 from flows.tracking import audit_runs, registry, runs, store
 from flows.tracking.command_runs import source_tags
@@ -140,7 +141,7 @@ def _log_figures(
             "weights_md5": md5[model],
             NOTE: model_run_note(model, found.get("cost/seconds"), result.method),
         }
-        history = None
+        history: ModelHistory | None = None
         if model == UNLEARNED:
             tags |= {"method": result.method}
             history = {"epochs": result.history}

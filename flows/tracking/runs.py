@@ -14,6 +14,7 @@ from mlflow.entities import Dataset, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 
 from aru.core.errors import InputError
+from aru.train.history import ModelHistory
 from flows.project.process_identity import ProcessIdentity, is_alive, this_process
 
 NOTE = "mlflow.note.content"
@@ -88,7 +89,7 @@ def points(
     return found
 
 
-def curves(run: Run, history: Mapping[str, Any]) -> list[Metric]:
+def curves(run: Run, history: ModelHistory) -> list[Metric]:
     """The rows of history.json as ``train/loss``, ``train/accuracy``, ``train/lr``; a step is an epoch."""
     return [
         point

@@ -51,7 +51,7 @@ def track(root: Path, setting: Setting, found: Mapping[str, Sequence[Trial]], *,
                         client,
                         child,
                         params=runs.flatten({"method": name, **row["parameters"]}),
-                        metrics=runs.points(child, {key: row[key] for key in _FIGURES}),
+                        metrics=runs.points(child, {key: value for key, value in row.items() if key in _FIGURES}),
                     )
         for path in (target, folder / "tuning.json", *sorted((folder / "figures").glob("tuning_*.png"))):
             if path.is_file():
