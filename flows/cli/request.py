@@ -86,11 +86,18 @@ def identify(
 def resolve(
     request: Request,
     not_found: Annotated[
-        bool, typer.Option("--not-found", help="Close it where nothing is found, similar names or not.")
+        bool, typer.Option("--not-found", help="Close it where nothing is found, similar names or look-alikes or not.")
     ] = False,
+    lookalikes: Annotated[
+        bool, typer.Option("--lookalikes", help="Only list who looks like the photo that was sent; nothing goes on record.")
+    ] = False,
+    first: Annotated[int, typer.Option(min=1, help="How many look-alikes.")] = 10,
     as_json: Json = False,
 ) -> None:
     """Find every photo that a request means, and put the finding on record; nothing found closes a checked request."""
+    if lookalikes:
+        _show_lookalikes(request, first, as_json)
+        return
     from flows.requests.ledger.records import operator
     from flows.requests.resolving.recording import resolve_on_record
 
@@ -103,6 +110,32 @@ def resolve(
         return
     _show_found(found)
     _print(done, False)
+
+
+@commands.command()
+def confirm(
+    request: Request,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="FAMILY/PERSON of the list.")] = None,
+    nobody: Annotated[bool, typer.Option("--nobody", help="It is nobody of those who were looked at.")] = False,
+    shown: Annotated[int, typer.Option("--first", min=1, help="How many look-alikes were looked at.")] = 10,
+    remark: Remark = "",
+    as_json: Json = False,
+) -> None:
+    """Say who of the look-alikes is in the photo that was sent, which is on record under your name; or that nobody is."""
+    from flows.requests.ledger.records import operator
+    from flows.requests.resolving import confirming
+    from flows.requests.resolving.lookalikes import LookalikeSearch
+
+    if bool(names) == nobody:
+        raise InputError("say who it is, as `aru request resolve REQUEST --lookalikes` lists them, or --nobody")
+    with _ledger() as (root, ledger), progress_shown("look", quiet=as_json) as progress:
+        seen = confirming.look_alikes(LookalikeSearch(root), ledger, request, progress=progress)
+        found, done = confirming.confirm(
+            root, ledger, request, seen, names or (), shown=shown, actor=operator(), remark=remark, progress=progress
+        )
+    if not as_json:
+        _show_found(found)
+    _print(done, as_json)
 
 
 @commands.command()
@@ -358,6 +391,23 @@ def _show_found(found: "Resolution") -> None:
     from flows.cli.request_console import show_found
 
     show_found(found.found, found.same_people)
+    if found.unseen:
+        print(
+            "the photo that was sent is no copy of any here: `aru request resolve REQUEST --lookalikes` lists who is like it"
+        )
+
+
+def _show_lookalikes(request: str, first: int, as_json: bool) -> None:
+    from flows.cli.request_console import print_json, show_lookalikes
+    from flows.requests.resolving.confirming import look_alikes
+    from flows.requests.resolving.lookalikes import LookalikeSearch
+
+    with _ledger() as (root, ledger), progress_shown("look", quiet=as_json) as progress:
+        found = look_alikes(LookalikeSearch(root), ledger, request, progress=progress)
+    if as_json:
+        print_json({"people": found.people[:first], "model": found.weights_md5, "searched": found.searched})
+    else:
+        show_lookalikes(found, first)
 
 
 def _print(request: "RequestRecord", as_json: bool) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +16,9 @@ from flows.requests.ledger.queries import Counts
 from flows.requests.ledger.records import EventRecord, RequestRecord
 from flows.requests.ledger.states import OPEN
 from flows.requests.resolving.people import Found
+
+if TYPE_CHECKING:
+    from flows.requests.resolving.lookalikes import Lookalikes
 
 _SHOWN = 20  # files of a finding
 
@@ -92,6 +95,16 @@ def show_found(found: Found, same_people: Sequence[str]) -> None:
     )
     if same_people:
         print(f"other requests about the same: {', '.join(same_people)}")
+
+
+def show_lookalikes(found: "Lookalikes", first: int) -> None:
+    """The people most like a photo, a line each, by name: for the console of the machine that has the data."""
+    for one in found.people[:first]:
+        print(printable(f"{one.rank:4}  {one.similarity:+.3f}  {', '.join(one.names)}  {one.paths[0]}"))
+    print(
+        f"{len(found.people)} people were compared; none of this is a finding. Say who it is with "
+        "`aru request confirm REQUEST NAME`, or --nobody"
+    )
 
 
 def warn(text: str) -> None:

@@ -69,6 +69,12 @@ def request_particulars(ledger: Ledger, request: str) -> dict[str, Any]:
         return {row.part: row.photo if row.text is None else _content(row.part, row.text) for row in rows}
 
 
+def particular_parts(ledger: Ledger, request: str) -> set[str]:
+    """Which parts of a request name people: submitted, photo, evidence ..., without what is in them."""
+    with ledger.reading() as session:
+        return set(session.scalars(select(Particular.part).where(Particular.request == request)))
+
+
 def list_requests(
     ledger: Ledger,
     *,
@@ -164,7 +170,7 @@ def _one(session: Session, request: str) -> Request:
 
 
 def _content(part: str, text: str) -> Any:
-    return json.loads(text) if part in ("submitted", "evidence") else text
+    return json.loads(text) if part in ("submitted", "evidence", "confirmed") else text
 
 
 def _parts(names: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -24,8 +24,8 @@ from flows.requests.ledger.states import Action
 from flows.requests.ledger.submission import REMARK
 from flows.requests.ledger.tables import NAME, Event, Particular
 
-EVIDENCE = "evidence"
-"""The particulars that hold by name what a search has found."""
+EVIDENCE, CONFIRMED = "evidence", "confirmed"
+"""The particulars that hold by name what a search has found, and whom a person has confirmed among look-alikes."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,21 @@ class Evidence:
     counts: Mapping[str, int]
     searched: str
     details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """A person's word on look-alikes.
+
+    subjects: the names of those confirmed, of which the history keeps keyed digests; ranks: their places in the list, from 1;
+    shown: how many people were looked at. model: MD5 of the weights that ranked them. searched: the digest of the manifest.
+    """
+
+    subjects: tuple[str, ...]
+    ranks: tuple[int, ...]
+    shown: int
+    model: str
+    searched: str
 
 
 def ask_identity(ledger: Ledger, request: str, *, actor: Actor, remark: str = "", at: datetime | None = None) -> RequestRecord:
@@ -61,6 +76,28 @@ def record_resolution(
 ) -> RequestRecord:
     """Put on record which photos a request means, by keyed digests in the history and by name in the particulars."""
     return _step(ledger, Action.RESOLVE, request, actor=actor, at=at, **_of_evidence(ledger, evidence))
+
+
+def confirm(
+    ledger: Ledger, request: str, confirmation: Confirmation, *, actor: Actor, remark: str = "", at: datetime | None = None
+) -> RequestRecord:
+    """Put on record whom a person has recognized among look-alikes, or that it is nobody; it replaces an earlier word."""
+    return _step(
+        ledger,
+        Action.CONFIRM,
+        request,
+        actor=actor,
+        remark=remark,
+        at=at,
+        data={
+            "subjects": sorted(ledger.digest("subject", name) for name in set(confirmation.subjects)),
+            "ranks": list(confirmation.ranks),
+            "shown": confirmation.shown,
+            "model": confirmation.model,
+            "searched": confirmation.searched,
+        },
+        particulars={CONFIRMED: canonical(sorted(set(confirmation.subjects)))},
+    )
 
 
 def answer_not_found(

@@ -64,6 +64,7 @@ class Action(StrEnum):
     ASK_IDENTITY = "ask_identity"
     IDENTIFY = "identify"
     RESOLVE = "resolve"
+    CONFIRM = "confirm"
     NOT_FOUND = "not_found"
     APPROVE = "approve"
     DENY = "deny"
@@ -111,6 +112,12 @@ TRANSITIONS: dict[Action, Transition] = {
         _PERSON, (State.RECEIVED, State.IDENTITY_UNVERIFIED), State.PENDING, "Somebody has checked who asks, and signs it."
     ),
     Action.RESOLVE: _by(_BOTH, _UNDECIDED, None, "The person's photos were looked for; what was found is put on record."),
+    Action.CONFIRM: _by(
+        _PERSON,
+        (State.RECEIVED, State.IDENTITY_UNVERIFIED, State.PENDING),
+        None,
+        "A person has looked through the look-alikes of the photo that was sent, and said who it is.",
+    ),
     Action.NOT_FOUND: _by(
         _BOTH, (State.PENDING, State.APPROVED, State.SCHEDULED), State.NOT_FOUND, "The search has found nothing."
     ),

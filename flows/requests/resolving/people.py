@@ -17,6 +17,7 @@ from aru.data.subjects import DEFAULT_MERGE, Link, filings, subjects_by_name, su
 
 _COPY = {"bytes": "copy: same bytes", "encoding": "copy: other encoding", "edit": "copy: edited"}
 _SENT = "copy: of the photo that was sent"
+_CONFIRMED = "person: confirmed among look-alikes"
 
 
 @dataclass(frozen=True)
@@ -62,19 +63,23 @@ def find_photos(
     photos: Sequence[str] = (),
     same_photo: Sequence[str] = (),
     sent: str | None = None,
+    confirmed: Sequence[str] = (),
     merge: MergeConfig = DEFAULT_MERGE,
 ) -> Found:
     """Every file of people by name, of photos by path, and of a photo that was sent.
 
     A person's photos are those of all filings of the subject; a photo asked for by path stands for itself and its copies,
     and not for the person. Names are those of `data.forget.subjects` and `data.forget.files`. same_photo: the ids of the
-    photos of which the one that was sent is a copy; sent: its MD5.
+    photos of which the one that was sent is a copy; sent: its MD5. confirmed: names of those whom somebody has recognized in
+    it.
     """
     known, keys = subjects_by_name(manifest), filings(manifest)
     paths = dict(zip(manifest["path"], manifest["photo"], strict=True))
-    wanted = dict.fromkeys(known[normalized_key(name)] for name in subjects if normalized_key(name) in known)
+    recognized = {known[normalized_key(name)] for name in confirmed if normalized_key(name) in known}
+    asked = [known[normalized_key(name)] for name in subjects if normalized_key(name) in known]
+    wanted = dict.fromkeys([*asked, *sorted(recognized)])
     named = {name: path for name in photos if (path := _path(name, paths))}
-    unknown = {name: _meant(name, known) for name in subjects if normalized_key(name) not in known}
+    unknown = {name: _meant(name, known) for name in (*subjects, *confirmed) if normalized_key(name) not in known}
     unknown |= {name: _same_name(name, paths) for name in photos if name not in named}
     rows = manifest.assign(filed=keys)
     owned = rows["subject"].isin(list(wanted))
@@ -84,7 +89,7 @@ def find_photos(
     people = tuple(_person(subject, rows, links) for subject in wanted)
     return Found(
         people,
-        tuple(_matches(hits, set(wanted), set(named.values()), set(same_photo), sent)),
+        tuple(_matches(hits, set(wanted), recognized - set(asked), set(named.values()), set(same_photo), sent)),
         unknown,
         len(manifest),
         int(manifest["subject"].nunique()),
@@ -97,14 +102,16 @@ def _person(subject: str, rows: pd.DataFrame, links: Sequence[Link]) -> Person:
     return Person(subject, names, tuple(sorted(set(rows["filed"][rows["subject"].isin(others)]))))
 
 
-def _matches(hits: pd.DataFrame, people: set[str], named: set[str], same_photo: set[str], sent: str | None) -> Iterator[Match]:
+def _matches(
+    hits: pd.DataFrame, people: set[str], recognized: set[str], named: set[str], same_photo: set[str], sent: str | None
+) -> Iterator[Match]:
     """The files with how each was found; a copy is compared by bytes with those that were asked for directly."""
     direct = hits["subject"].isin(people) | hits["path"].isin(named)
     digests = {*hits["digest"][direct], sent}
     owners = hits.groupby("photo")["subject"].transform("nunique")
     for row, is_direct, several in zip(hits.to_dict("records"), direct, owners > 1, strict=True):
         if is_direct:
-            how = "named" if row["path"] in named else "person"
+            how = "named" if row["path"] in named else _CONFIRMED if row["subject"] in recognized else "person"
         elif row["digest"] in digests:
             how = _COPY["bytes"]
         else:

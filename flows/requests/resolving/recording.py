@@ -17,8 +17,8 @@ def resolve_on_record(
 ) -> tuple[Resolution, RequestRecord]:
     """Look for a request's photos and put the finding on record.
 
-    A checked request of which nothing is found is closed; not where a similar name is there, a slip of the keyboard maybe,
-    unless `close_anyway`.
+    A checked request of which nothing is found is closed; not where a similar name is there, a slip of the keyboard maybe, or
+    where nobody has looked through the look-alikes of a photo that was sent, unless `close_anyway`.
     """
     found = resolve(ledger, root, request, progress=progress)
     done = service.record_resolution(ledger, request, found.evidence, actor=actor)
@@ -30,11 +30,12 @@ def resolve_on_record(
 def approve_on_record(
     root: Path, ledger: Ledger, request: str, *, actor: Actor, remark: str = "", progress: Progress = silent
 ) -> tuple[Resolution, RequestRecord]:
-    """Decide that a request is carried out, on what a search finds now. InputError where only a similar name is there."""
+    """Decide that a request is carried out, on what a search finds now. InputError where there is doubt."""
     next_state(Action.APPROVE, find_request(ledger, request).state, actor.role)  # before the search, which takes time
     found, done = resolve_on_record(root, ledger, request, actor=actor, progress=progress)
     if found.evidence.files:
         done = service.approve(ledger, request, actor=actor, remark=remark)
     elif found.doubtful:
-        raise InputError(f"nothing was found for {request}, and a similar name is there: see `aru request resolve {request}`")
+        why = "its photo is no copy, and nobody has looked at the look-alikes" if found.unseen else "a similar name is there"
+        raise InputError(f"nothing was found for {request}, and {why}: see `aru request resolve {request}`")
     return found, done

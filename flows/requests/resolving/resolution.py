@@ -14,7 +14,7 @@ from aru.core.progress import Progress, silent
 from flows.project.params import PARAMS_FILE, configured
 from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.queries import find_request, request_particulars
-from flows.requests.ledger.service import Evidence, requests_for_same
+from flows.requests.ledger.service import CONFIRMED, Evidence, requests_for_same
 from flows.requests.ledger.submission import PHOTO, SUBMITTED
 from flows.requests.resolving.people import Found, find_photos
 
@@ -26,16 +26,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Resolution:
-    """What was found for a request, as evidence too, and the other requests that are about one of these people."""
+    """What was found for a request, as evidence too, and the other requests that are about one of these people.
+
+    unseen: a photo was sent that is no copy of any here, and nobody has looked through its look-alikes.
+    """
 
     found: Found
     evidence: Evidence
     same_people: list[str]
+    unseen: bool = False
 
     @property
     def doubtful(self) -> bool:
-        """Whether a name is nobody's, and a slip of the keyboard may be why."""
-        return any(self.found.unknown.values())
+        """Whether a name is nobody's, and a slip of the keyboard may be why; or nobody has looked at the look-alikes yet."""
+        return any(self.found.unknown.values()) or self.unseen
 
 
 def resolve(ledger: Ledger, root: Path, request: str, *, progress: Progress = silent) -> Resolution:
@@ -62,10 +66,12 @@ def resolve(ledger: Ledger, root: Path, request: str, *, progress: Progress = si
         photos=asked["photos"],
         same_photo=photos,
         sent=bytes_md5(upload) if upload is not None else None,
+        confirmed=particulars.get(CONFIRMED, ()),
         merge=merge,
     )
     evidence = as_evidence(found, manifest)
-    return Resolution(found, evidence, requests_for_same(ledger, request, evidence.subjects))
+    unseen = upload is not None and not photos and CONFIRMED not in particulars
+    return Resolution(found, evidence, requests_for_same(ledger, request, evidence.subjects), unseen)
 
 
 def people_of(root: Path, benchmark: str, *, progress: Progress = silent) -> "tuple[pd.DataFrame, MergeConfig]":
@@ -90,7 +96,6 @@ def people_of(root: Path, benchmark: str, *, progress: Progress = silent) -> "tu
 
 def as_evidence(found: Found, manifest: "pd.DataFrame") -> Evidence:
     """What the ledger keeps of a search. People go by their filings, which stay when the data change, unlike subject ids."""
-    searched = manifest[["path", "digest", "photo", "subject", "family", "person"]].to_csv(index=False, lineterminator="\n")
     kinds = Counter(match.how for match in found.matches)
     details: dict[str, Any] = {
         "people": [asdict(person) for person in found.people],
@@ -112,6 +117,12 @@ def as_evidence(found: Found, manifest: "pd.DataFrame") -> Evidence:
             "searched people": found.searched_people,
             **{f"by {how}": count for how, count in sorted(kinds.items())},
         },
-        searched=hashlib.sha256(searched.encode()).hexdigest(),
+        searched=searched_digest(manifest),
         details=details,
     )
+
+
+def searched_digest(manifest: "pd.DataFrame") -> str:
+    """The SHA-256 of what was searched: files with their photos and people."""
+    searched = manifest[["path", "digest", "photo", "subject", "family", "person"]].to_csv(index=False, lineterminator="\n")
+    return hashlib.sha256(searched.encode()).hexdigest()

@@ -13,8 +13,8 @@ from aru.core.errors import InputError
 from flows.requests.ledger.ledger import Ledger, LedgerUnavailable, project_ledger
 from flows.requests.ledger.records import NotInLedger
 from flows.requests.ledger.submission import MAX_PHOTO
-from flows.requests.web import queue_pages, request_api
-from flows.requests.web.queue_pages import LoginNeeded
+from flows.requests.web import batch_pages, lookalike_pages, queue_pages, request_api
+from flows.requests.web.page_parts import LoginNeeded, page
 from flows.requests.web.service_state import ServiceState
 from flows.servers.origins import guard
 
@@ -28,8 +28,8 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
 }
 
 
@@ -98,6 +98,8 @@ def make_app(root: Path, ledger: Ledger, *, calls: int = CALLS, window: float = 
     )
     app.state.service = ServiceState(Path(root), ledger)
     app.include_router(request_api.router)
+    app.include_router(batch_pages.router)
+    app.include_router(lookalike_pages.router)  # before the actions of the queue, whose names stand in the same place
     app.include_router(queue_pages.router)
     app.add_middleware(BodyLimit)
     app.add_middleware(RateLimit, calls=calls, window=window)
@@ -115,13 +117,20 @@ def make_app(root: Path, ledger: Ledger, *, calls: int = CALLS, window: float = 
 
     @app.exception_handler(LedgerUnavailable)
     async def unavailable(request: Request, error: LedgerUnavailable) -> Response:
-        return JSONResponse({"detail": str(error)}, 503)
+        return _told(request, str(error), 503)
 
     @app.exception_handler(InputError)
     async def refused(request: Request, error: InputError) -> Response:
-        return JSONResponse({"detail": str(error)}, 404 if isinstance(error, NotInLedger) else 409)
+        return _told(request, str(error), 404 if isinstance(error, NotInLedger) else 409)
 
     return app
+
+
+def _told(request: Request, message: str, status: int) -> Response:
+    """An error for a program, or for the person at a browser."""
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"detail": message}, status)
+    return page("error.html.j2", status=status, message=message)
 
 
 def serve_requests(root: Path, *, port: int = PORT) -> None:

@@ -1,5 +1,6 @@
 """`aru request` from a person's letter to the answer, as typed."""
 
+import getpass
 import hashlib
 import json
 import zipfile
@@ -8,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from aru.nets.models import build, save_model
 from flows.cli import app
 from flows.project.params import activate
 from flows.requests.ledger.ledger import URL_VARIABLE, project_ledger
-from tests.helpers.archives import mufac_archive
+from tests.helpers.archives import jpeg, mufac_archive
 
 HOSTILE = "x'; DROP TABLE requests; -- \x1b[31m"
 
@@ -135,3 +137,49 @@ def test_a_hashed_list_is_matched_and_answered_in_csv(call: Callable[..., tuple[
     assert code == 0 and '"w,F0001/D",open,,R-000001' in text
     assert answer(call(*asked, "--json"))["counts"] == {"open": 1, "not_found": 1, "several": 1}
     assert answer(call("show", "R-000001", "--json"))["request"]["state"] == "pending"
+
+
+def test_who_looks_like_a_sent_photo_is_listed_and_a_person_says_who_it_is(
+    call: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "sent.jpg").write_bytes(jpeg(999, side=8))
+    call("submit", "--upload", str(tmp_path / "sent.jpg"), "--benchmark", "mufac")
+    assert "no model of mufac to look with" in call("resolve", "R-000001", "--lookalikes")[2]
+    save_model(
+        Path("work/mufac/original/model.safetensors"),
+        build("resnet18", 8, resolution=32),
+        name="resnet18",
+        outputs=8,
+        resolution=32,
+    )
+    listed = answer(call("resolve", "R-000001", "--lookalikes", "--first", "3", "--json"))["people"]
+    assert [one["rank"] for one in listed] == [1, 2, 3] and len(listed[0]["paths"]) == 4
+    assert listed[0]["similarity"] >= listed[1]["similarity"] >= listed[2]["similarity"]
+    code, text, _ = call("resolve", "R-000001", "--lookalikes")
+    assert code == 0 and text.count("\n") == 11 and "16 people were compared; none of this is a finding" in text
+    assert [event["action"] for event in answer(call("show", "R-000001", "--json"))["history"]] == ["submit"]
+
+    call("identify", "R-000001")
+    code, text, _ = call("resolve", "R-000001")
+    assert code == 0 and "is no copy of any here" in text and "R-000001  pending" in text, "not closed before anybody looked"
+    assert "nobody has looked at the look-alikes" in call("approve", "R-000001")[2]
+    for arguments in ((), ("F0001/D", "--nobody")):
+        assert "say who it is" in call("confirm", "R-000001", *arguments)[2]
+    assert "nobody in the data is called 'F9/X'" in call("confirm", "R-000001", "F9/X")[2]
+    (name,) = listed[1]["names"]
+    code, text, _ = call("confirm", "R-000001", name)
+    assert code == 0 and f"person: {name}" in text
+    shown = answer(call("show", "R-000001", "--json"))["history"]
+    confirmed = next(event for event in shown if event["action"] == "confirm")
+    assert (confirmed["data"]["ranks"], confirmed["data"]["shown"]) == ([2], 10) and confirmed["who"] == getpass.getuser()
+    assert name not in json.dumps(shown) and len(confirmed["data"]["subjects"]) == 1
+    found = answer(call("resolve", "R-000001", "--json"))["found"]
+    assert {match["path"] for match in found["matches"]} == set(listed[1]["paths"])
+    assert {match["how"] for match in found["matches"]} == {"person: confirmed among look-alikes"}
+    code, text, _ = call("confirm", "R-000001", "--nobody")
+    assert code == 0 and "R-000001  not_found" in text, "the later word counts"
+    assert "confirm is not allowed in the state not_found" in call("confirm", "R-000001", name)[2]
+    assert (
+        "has no photo that was sent"
+        in call("resolve", answer(call("submit", "F0001/D", "--benchmark", "mufac", "--json"))["id"], "--lookalikes")[2]
+    )
