@@ -1,8 +1,10 @@
 """An erasure leaves nothing of a person, wherever it was killed, and everything of the others."""
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,14 +13,18 @@ from aru.core.files import file_md5
 from aru.data.archive import open_archive
 from flows.prediction.served_model import ServedModel
 from flows.project import versioning
-from flows.project.params import configured
-from flows.project.stored_objects import workspace_references
+from flows.project.params import Edit, configured
+from flows.project.stored_objects import Store, workspace_references
+from flows.requests.certificates.contents import Place
+from flows.requests.erasing import data_areas, erasure, record_areas
 from flows.requests.erasing.erasure import Plan, erase, erased_places, planned
 from flows.requests.erasing.places import places_of
 from flows.requests.ledger.ledger import Ledger, project_ledger
 from flows.requests.ledger.records import Actor
 from flows.requests.ledger.submission import Submission, submit
 from flows.requests.ledger.verification import verify_ledger
+from flows.tracking import purge
+from flows.tracking.main_runs import ensure_store
 from flows.tracking.production import in_production
 from tests.helpers import canaries
 
@@ -115,3 +121,72 @@ def test_open_request_and_server_at_work_are_refused_before_anything_is_removed(
         request = submit(ledger, Submission("faces", (canaries.PERSON,)), actor=CLERK).request.id
         with pytest.raises(InputError, match="R-000002 is received: only a closed request is erased"):
             erase(lived, ledger, request, actor=CLERK, agree=lambda plan: None)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+STEPS: list[tuple[object, str]] = [
+    (erasure, "write_journal"),
+    (data_areas, "original_settings"),
+    (Edit, "write"),
+    (data_areas, "write_archive_with"),
+    (versioning, "track_again"),
+    (versioning, "forget_stages"),
+    (data_areas, "remove_path"),
+    (Store, "remove"),
+    (purge, "_remove"),
+    (purge, "_rewrite"),
+    (record_areas, "purge_prefect"),
+    (erasure, "record"),
+    (erasure, "erase_particulars"),
+]
+"""What an erasure does, in its order; with the certificate at the end."""
+
+
+def test_killed_before_and_after_every_step_it_ends_in_the_same_state(
+    lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One project, killed at one step after the other: each attempt goes on from what the ones before it left."""
+    whole, issued = Path(shutil.copytree(lived, tmp_path / "whole")), []
+    with monkeypatch.context() as patch, project_ledger(whole) as ledger:
+        patch.setenv("PREFECT_HOME", str(whole / ".prefect"))
+        ensure_store(whole)
+        expected = carry_out(whole, ledger).places
+
+    def certify(request: str, places: list[Place]) -> None:
+        issued.append((request, places))
+
+    with project_ledger(lived) as ledger:
+        for owner, name in STEPS:
+            for after in (False, True):
+                with monkeypatch.context() as patch, pytest.raises(Killed):
+                    patch.setattr(owner, name, deadly(getattr(owner, name), after=after))
+                    carry_out(lived, ledger, certify)
+        with pytest.raises(Killed):
+            carry_out(lived, ledger, deadly(certify, after=False))
+        assert issued == []
+        assert carry_out(lived, ledger, certify).places == expected == erased_places(ledger, REQUEST)
+        assert issued == [(REQUEST, expected)]
+        carry_out(lived, ledger, certify)
+        assert len(issued) == 1 and verify_ledger(ledger).faults == []
+    assert canaries.found(lived) == {}
+    assert content(lived) == content(whole)
+
+
+def deadly(step: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
+    """A step before or after which the process is killed."""
+
+    def kill(*arguments: Any, **options: Any) -> None:
+        if after:
+            step(*arguments, **options)
+        raise Killed
+
+    return kill
+
+
+def content(root: Path) -> dict[str, str]:
+    """All files but databases and locks, which have times and places in them."""
+    passed = (".db", ".lock", ".git", "btime", "rwlock", "served.jsonl")
+    return {path: digest for path, digest in tree(root).items() if not path.endswith(passed) and not path.startswith(".git/")}
