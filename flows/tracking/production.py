@@ -32,6 +32,8 @@ class Production:
 
 def in_production(root: Path, name: str) -> Production | None:
     """The version that has the alias; None where none has it, or the model is not registered."""
+    if store.is_local(root) and not store.database(root).is_file():  # which a client would make
+        return None
     client = store.client(root)
     try:
         version = client.get_model_version_by_alias(name, PRODUCTION)

@@ -14,8 +14,8 @@ from flows.project.folder import project_lock
 from flows.project.params import PARAMS_FILE
 from flows.requests.certificates.contents import Place
 from flows.requests.erasing.area import Area
-from flows.requests.erasing.places import areas_of, pending
-from flows.requests.erasing.record_areas import LEDGER
+from flows.requests.erasing.places import ERASURE, areas_of, erased_places, pending
+from flows.requests.erasing.record_areas import LEDGER, particulars
 from flows.requests.erasing.target import Target, journal_path, read_journal, target_of, write_journal
 from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.queries import find_request, list_requests, request_history, request_particulars
@@ -27,8 +27,6 @@ from flows.tracking import store
 from flows.tracking.production import in_production
 from flows.tracking.purge import check_unused
 
-ERASURE = "erasure"
-"""What the ledger's record of an erasure has the places under."""
 Certify = Callable[[str, list[Place]], object]
 """Issues the certificate of an erased request, which takes the place of the one of its fulfilment."""
 Agree = Callable[["Plan"], None]
@@ -54,10 +52,8 @@ def planned(root: Path, ledger: Ledger, request: str) -> Plan:
     _check_closed(ledger, request)
     if not request_particulars(ledger, request):
         return Plan(erased_places(ledger, request), {})
-    target = target_of(root, ledger, request)
-    areas = _areas(target, ledger)
-    _check(target, ledger)
-    return _plan(target, areas)
+    target = _target(root, ledger, request)
+    return _plan(request, _areas(request, target, ledger))
 
 
 def erase(root: Path, ledger: Ledger, request: str, *, actor: Actor, agree: Agree, certify: Certify | None = None) -> Plan:
@@ -72,31 +68,23 @@ def erase(root: Path, ledger: Ledger, request: str, *, actor: Actor, agree: Agre
         _check_closed(ledger, request)
         if not request_particulars(ledger, request):
             return _finished(root, ledger, request, certify)
-        target = target_of(root, ledger, request)
-        areas = _areas(target, ledger)
-        _check(target, ledger)
-        plan = _plan(target, areas)
+        target = _target(root, ledger, request)
+        areas = _areas(request, target, ledger)
+        plan = _plan(request, areas)
         agree(plan)
         begun = read_journal(root, request)
         found = {place.name: place.found for place in plan.places}
         for name, count in (begun["found"] if begun else {}).items():
             found[name] = max(count or 0, found.get(name) or 0)
-        write_journal(target, found)
+        write_journal(root, request, found, target)
         for area in areas:
             if area.clear is not None:
                 area.clear()
-        places = [_cleared(area, found.get(area.name)) for area in _areas(target, ledger)]
+        places = [_cleared(area, found.get(area.name)) for area in _areas(request, target, ledger)]
         record(ledger, request, {ERASURE: [place.model_dump() for place in places]}, actor=actor)
         erase_particulars(ledger, request, actor=actor)
         _finished(root, ledger, request, certify)
         return Plan(places, plan.names)
-
-
-def erased_places(ledger: Ledger, request: str) -> list[Place]:
-    """What the record of a request's erasure says was found and done; empty where it has none."""
-    done = [event.data["record"] for event in request_history(ledger, request) if event.action == Action.RECORD]
-    newest = [data[ERASURE] for data in done if ERASURE in data][-1:]
-    return [Place.model_validate(place) for places in newest for place in places]
 
 
 def _finished(root: Path, ledger: Ledger, request: str, certify: Certify | None) -> Plan:
@@ -110,23 +98,31 @@ def _finished(root: Path, ledger: Ledger, request: str, certify: Certify | None)
     return Plan(places, {})
 
 
-def _areas(target: Target, ledger: Ledger) -> list[Area]:
-    areas = areas_of(target, ledger)
-    if find_request(ledger, target.request).state != State.FULFILLED:  # it was not carried out: the photos stay
-        return [area for area in areas if area.name == LEDGER]
-    return areas
+def _target(root: Path, ledger: Ledger, request: str) -> Target | None:
+    """What a fulfilled request is about, checked; None of another closed one, which was not carried out: the photos stay."""
+    if find_request(ledger, request).state != State.FULFILLED:
+        return None
+    target = target_of(root, ledger, request)
+    _check(target, ledger)
+    return target
 
 
-def _plan(target: Target, areas: list[Area]) -> Plan:
-    places = [pending(area, area.look(), target.request) for area in areas]
-    return Plan(places, {area.name: area.names() for area in areas})
+def _areas(request: str, target: Target | None, ledger: Ledger) -> list[Area]:
+    return [particulars(request, ledger)] if target is None else areas_of(target, ledger)
+
+
+def _plan(request: str, areas: list[Area]) -> Plan:
+    return Plan([pending(area, area.look(), request) for area in areas], {area.name: area.names() for area in areas})
 
 
 def _cleared(area: Area, found: int | None) -> Place:
-    left = area.look() if area.clear is not None else 0
-    if left:
-        raise InputError(f"{area.name}: {left} could not be removed, or came meanwhile: run the same command again")
-    done = area.done if found or area.clear is None else "looked through: nothing there"
+    """What is said of a place afterwards. `found`: before; of what is not removed, as it is now."""
+    now = area.look()
+    if area.clear is None and area.name != LEDGER:
+        return Place(name=area.name, kind=area.kind, found=now, done=area.done, stated_by="program")
+    if area.clear is not None and now:
+        raise InputError(f"{area.name}: {now} could not be removed, or came meanwhile: run the same command again")
+    done = area.done if found else "looked through: nothing there"
     return Place(name=area.name, kind=area.kind, found=found, done=done, stated_by="program")
 
 
@@ -137,8 +133,6 @@ def _check_closed(ledger: Ledger, request: str) -> None:
 
 
 def _check(target: Target, ledger: Ledger) -> None:
-    if find_request(ledger, target.request).state != State.FULFILLED:
-        return
     if not (target.root / target.archive).is_file():
         raise InputError(f"{target.archive} is not here, and may hold the photos: `dvc pull` brings it, or erase where it is")
     production = in_production(target.root, target.model)

@@ -1,9 +1,8 @@
 """Every place of a project that can hold a person's data or what was made from it, as a certificate lists them.
 
 `places_of(root, ledger, request)` only looks: it can be called when a request is fulfilled, for the certificate of that
-moment, and at any time until its particulars are erased. Each place says how many files or rows were found and that they are
-there until `aru erase REQUEST`, or why they stay; of an erasure the ledger has the same list with what was done
-(`flows.requests.erasing.erasure.erased_places`).
+moment, and at any time. Each place says how many files or rows were found and that they are there until `aru erase REQUEST`,
+or why they stay. After the erasure (`flows.requests.erasing.erasure`) it is what was found and done, from the ledger.
 """
 
 from pathlib import Path
@@ -14,14 +13,29 @@ from flows.requests.erasing.area import Area
 from flows.requests.erasing.store_areas import stores
 from flows.requests.erasing.target import Target, target_of
 from flows.requests.ledger.ledger import Ledger
+from flows.requests.ledger.queries import request_history, request_particulars
+from flows.requests.ledger.states import Action
+
+ERASURE = "erasure"
+"""What the ledger's record of an erasure has the places under."""
 
 
 def places_of(root: Path, ledger: Ledger, request: str) -> list[Place]:
     """What a request's photos and names are in now, by the particulars on record; nothing is changed.
 
-    Raises InputError where the ledger has no such request, or a file of the project cannot be read.
+    Of an erased request: what was found and done. Raises InputError where the ledger has no such request, its benchmark is not
+    active any more, or a file of the project cannot be read.
     """
+    if not request_particulars(ledger, request):
+        return erased_places(ledger, request)
     return [pending(area, area.look(), request) for area in areas_of(target_of(root, ledger, request), ledger)]
+
+
+def erased_places(ledger: Ledger, request: str) -> list[Place]:
+    """What the record of a request's erasure says was found and done; empty where it has none."""
+    done = [event.data["record"] for event in request_history(ledger, request) if event.action == Action.RECORD]
+    newest = [data[ERASURE] for data in done if ERASURE in data][-1:]
+    return [Place.model_validate(place) for places in newest for place in places]
 
 
 def areas_of(target: Target, ledger: Ledger) -> list[Area]:
@@ -37,7 +51,8 @@ def areas_of(target: Target, ledger: Ledger) -> list[Area]:
         *stores(target),
         record_areas.tracking(target),
         record_areas.scheduler(target),
-        record_areas.particulars(target, ledger),
+        record_areas.particulars(target.request, ledger),
+        record_areas.other_requests(target, ledger),
         data_areas.released(target),
         data_areas.suppression(target),
         record_areas.own_files(target),

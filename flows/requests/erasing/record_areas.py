@@ -14,6 +14,9 @@ from flows.project.params import PARAMS_FILE
 from flows.requests.erasing.area import Area
 from flows.requests.erasing.target import Target, stands_in, stores_of
 from flows.requests.ledger.ledger import Ledger
+from flows.requests.ledger.queries import MAX_PAGE, list_requests, request_particulars
+from flows.requests.ledger.service import requests_for_same
+from flows.requests.ledger.states import State
 from flows.requests.ledger.tables import Particular
 from flows.servers.local_servers import users_own
 from flows.tracking import store
@@ -21,8 +24,8 @@ from flows.tracking.purge import purge_prefect, purge_unforgetful, unforgetful
 
 LEDGER = "ledger of requests"
 """The place whose rows the erasure works by, and removes at its very end."""
-_MOST_COMMITS = 100
-_SKIPPED = frozenset({".git", ".venv", ".dvc", ".prefect", ".aru", "work", "mlruns", "node_modules", "__pycache__"})
+_MOST_COMMITS = 20
+_SKIPPED = frozenset({".git", ".venv", ".dvc", ".prefect", ".aru", "work", "node_modules", "__pycache__"})
 
 
 def tracking(target: Target) -> Area:
@@ -63,15 +66,28 @@ def scheduler(target: Target) -> Area:
     )
 
 
-def particulars(target: Target, ledger: Ledger) -> Area:
+def particulars(request: str, ledger: Ledger) -> Area:
     """What names the person in the ledger. The erasure removes it at its very end, because it is what it works by."""
 
     def rows() -> int:
         with ledger.reading() as session:
-            chosen = select(func.count()).select_from(Particular).where(Particular.request == target.request)
+            chosen = select(func.count()).select_from(Particular).where(Particular.request == request)
             return session.scalar(chosen) or 0
 
     return Area(LEDGER, "derived", rows, None, "particulars, findings and uploads removed; keyed digests stay")
+
+
+def other_requests(target: Target, ledger: Ledger) -> Area:
+    """Requests for the same people whose particulars name them, too: duplicates, and those that were denied or withdrawn."""
+    same = {*requests_for_same(ledger, target.request, target.people)} if target.people else set()
+    same |= {
+        one.id
+        for one in list_requests(ledger, states=[State.DUPLICATE], limit=MAX_PAGE).requests
+        if one.duplicate_of == target.request
+    }
+    named = sorted(one for one in same if request_particulars(ledger, one))
+    done = f"not removed: `aru erase` for each of {', '.join(named)}" if named else "looked through: nothing there"
+    return Area("other requests of the person", "derived", lambda: len(named), None, done)
 
 
 def history(target: Target) -> Area:
@@ -117,13 +133,15 @@ def other_benchmarks(target: Target) -> list[Area]:
 
 def _naming_files(target: Target) -> list[str]:
     words = [word.encode() for word in target.words]
-    stores = [store.objects.resolve() for store in stores_of(target.root)[1].values()]
-    passed = {target.root / PARAMS_FILE, target.root / target.archive, target.root / versioning.LOCK_FILE}
+    passed = {target.root / name for name in (PARAMS_FILE, target.archive, versioning.LOCK_FILE, "mlruns/server.log")}
+    passed |= {store.database(target.root)}
+    elsewhere = [place.objects.resolve() for place in stores_of(target.root)[1].values()]
+    elsewhere.append(target.root / "mlruns" / "artifacts" / target.benchmark)
     return [
         path.relative_to(target.root).as_posix()
         for path in _files(target.root)
         if path not in passed
-        and not any(path.is_relative_to(folder) for folder in stores)
+        and not any(path.is_relative_to(folder) for folder in elsewhere)
         and (any(stands_in(word, os.fsencode(path.name)) for word in words) or _names(path, words))
     ]
 

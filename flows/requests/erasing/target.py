@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from mmap import mmap
 from pathlib import Path
 from typing import Any, TypedDict
 
-from aru.core.config import load_archives
+from aru.core.config import load_archive
 from aru.core.files import bytes_md5
 from aru.data.archive import open_archive
 from aru.data.sources.tables import IMAGE_ENDINGS
@@ -85,15 +86,28 @@ class Target:
 
     def photos(self) -> list[str]:
         """The images of the archive that are among the photos, whatever their names are now."""
-        if not (self.root / self.archive).is_file():
+        path = self.root / self.archive
+        if not path.is_file():
             return []
-        with open_archive(self.root / self.archive) as archive:
-            images = [name for name in archive.names() if name.lower().endswith(IMAGE_ENDINGS)]
-            return [name for name in images if bytes_md5(archive.read(name)) in self.digests]
+        state = path.stat()
+        return [
+            name for name, digest in _images(path, (state.st_ino, state.st_mtime_ns, state.st_size)) if digest in self.digests
+        ]
+
+
+@lru_cache(maxsize=2)
+def _images(path: Path, _: tuple[int, int, int]) -> list[tuple[str, str]]:
+    """(name, MD5) of the images of an archive while its file is the same: several places ask for them."""
+    with open_archive(path) as archive:
+        images = [name for name in archive.names() if name.lower().endswith(IMAGE_ENDINGS)]
+        return [(name, bytes_md5(archive.read(name))) for name in images]
 
 
 def target_of(root: Path, ledger: Ledger, request: str) -> Target:
-    """What a request's particulars say now, and what an erasure that was begun remembers of before. Nothing is changed."""
+    """What a request's particulars say now, and what an erasure that was begun remembers of before. Nothing is changed.
+
+    Raises InputError where its benchmark is not active.
+    """
     root, found = Path(root).resolve(), find_request(ledger, request)
     evidence = request_particulars(ledger, request).get(EVIDENCE) or {"people": [], "matches": []}
     matches: list[dict[str, Any]] = evidence.get("matches", [])
@@ -105,7 +119,7 @@ def target_of(root: Path, ledger: Ledger, request: str) -> Target:
         root,
         request,
         found.benchmark,
-        load_archives(root / PARAMS_FILE)[found.benchmark],
+        Path(load_archive(root / PARAMS_FILE, found.benchmark)).as_posix(),
         tuple(sorted({match["path"] for match in matches})),
         frozenset(match["digest"] for match in matches),
         tuple(sorted({name for person in evidence.get("people", []) for name in person["names"]})),
@@ -190,7 +204,8 @@ def read_journal(root: Path, request: str) -> Journal | None:
     return json.loads(path.read_bytes()) if path.is_file() else None
 
 
-def write_journal(target: Target, found: dict[str, int | None]) -> None:
-    """Remember what is about to go, before anything does."""
-    content = Journal(found=found, known=sorted(target.known), originals=list(target.originals))
-    write_private(journal_path(target.root, target.request), json.dumps(content).encode())
+def write_journal(root: Path, request: str, found: dict[str, int | None], target: Target | None) -> None:
+    """Remember what is about to go, before anything does; of a request that was not carried out the counts alone."""
+    known, originals = (sorted(target.known), list(target.originals)) if target else ([], [])
+    content = Journal(found=found, known=known, originals=originals)
+    write_private(journal_path(root, request), json.dumps(content).encode())

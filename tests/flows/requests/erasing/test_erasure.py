@@ -17,10 +17,11 @@ from flows.project.params import Edit, configured
 from flows.project.stored_objects import Store, workspace_references
 from flows.requests.certificates.contents import Place
 from flows.requests.erasing import data_areas, erasure, record_areas
-from flows.requests.erasing.erasure import Plan, erase, erased_places, planned
-from flows.requests.erasing.places import places_of
+from flows.requests.erasing.erasure import Plan, erase, planned
+from flows.requests.erasing.places import erased_places, places_of
 from flows.requests.ledger.ledger import Ledger, project_ledger
 from flows.requests.ledger.records import Actor
+from flows.requests.ledger.service import mark_duplicate
 from flows.requests.ledger.submission import Submission, submit
 from flows.requests.ledger.verification import verify_ledger
 from flows.tracking import purge
@@ -190,3 +191,19 @@ def content(root: Path) -> dict[str, str]:
     """All files but databases and locks, which have times and places in them."""
     passed = (".db", ".lock", ".git", "btime", "rwlock", "served.jsonl")
     return {path: digest for path, digest in tree(root).items() if not path.endswith(passed) and not path.startswith(".git/")}
+
+
+def test_of_a_request_that_was_not_carried_out_the_ledger_alone_is_erased(lived: Path) -> None:
+    with project_ledger(lived) as ledger:
+        request = submit(ledger, Submission("faces", (canaries.PERSON,), remark=canaries.PERSON), actor=CLERK).request.id
+        duplicates = [place for place in places_of(lived, ledger, REQUEST) if place.name == "other requests of the person"]
+        assert [place.found for place in duplicates] == [0]
+        mark_duplicate(ledger, request, REQUEST, actor=CLERK)
+        duplicates = [place for place in places_of(lived, ledger, REQUEST) if place.name == "other requests of the person"]
+        assert [(place.found, place.done) for place in duplicates] == [(1, "not removed: `aru erase` for each of R-000002")]
+        before = tree(lived)
+        done = erase(lived, ledger, request, actor=CLERK, agree=lambda plan: None)
+        assert [(place.name, place.found) for place in done.places] == [("ledger of requests", 1)]
+        changed = {path for path, digest in tree(lived).items() if before.get(path) != digest}
+        assert changed <= {".aru/requests.db", ".dvc/tmp/aru/flow.lock"}
+        assert carry_out(lived, ledger).left is False and canaries.found(lived) == {}
