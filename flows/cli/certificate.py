@@ -76,6 +76,24 @@ def show_verification(path: Path, keys: Iterable[Path], files: Path | None) -> i
     return 0 if all(one.holds for one in done) else _FAULTY
 
 
+@commands.command("issue")
+def issue_command(
+    request: Annotated[str, typer.Argument(metavar="REQUEST", help="A fulfilled request, as R-000001.")],
+) -> None:
+    """Issue a fulfilled request's certificate where it lacks one, or one in its place: with the time since when the served
+    model has forgotten the person, once a server has reported it."""
+    from flows.project.folder import project_lock
+    from flows.requests.certificates.issuing_for_request import certify
+    from flows.requests.ledger.ledger import project_ledger
+    from flows.requests.ledger.records import operator
+    from flows.requests.processing.certifying import places_now
+
+    root = enter_project()
+    with project_lock(root), project_ledger(root) as ledger:
+        path = certify(root, ledger, request, places_now(root, ledger, request), actor=operator())
+    print(f"{path.relative_to(root)} is the newest certificate of {request}")
+
+
 @commands.command()
 def show(
     path: Annotated[Path, typer.Argument(help="A certificate.")],

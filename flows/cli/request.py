@@ -257,15 +257,20 @@ def show(
 ) -> None:
     """A request with everything that was done."""
     from flows.cli.request_console import print_json, printable, show_history
-    from flows.requests.ledger.queries import find_request, request_history, request_particulars
+    from flows.requests.certificates.issuing import CERTIFICATES
+    from flows.requests.ledger.queries import certificate_on_record, find_request, request_history, request_particulars
 
     with _ledger() as (_, ledger):
         found, history = find_request(ledger, request), request_history(ledger, request)
+        certificate = certificate_on_record(history)
         parts = request_particulars(ledger, request) if particulars else {}
     if as_json:
-        print_json({"request": found, "history": history} | ({"particulars": parts} if particulars else {}))
+        shown = {"request": found, "certificate": certificate, "history": history}
+        print_json(shown | ({"particulars": parts} if particulars else {}))
         return
     _print(found, False)
+    if certificate is not None:
+        print(f"certificate: {CERTIFICATES}/{certificate}")
     show_history(history)
     for part, content in parts.items():
         print(printable(f"{part}: {f'{len(content)} bytes' if isinstance(content, bytes) else content}"))

@@ -182,6 +182,18 @@ def fetch_weights(root: Path, name: str, alias_or_version: str, folder: Path) ->
     return str(version.version), Path(_download(root, version, WEIGHTS, str(folder)))
 
 
+def weights_file(root: Path, name: str, version: str) -> Path | None:
+    """Where the project's own store keeps a version's weights; None where they are elsewhere."""
+    client = store.client(root)
+    folder = store.local_path(client.get_logged_model(_model_id(find_version(client, name, version))).artifact_location)
+    return folder / WEIGHTS if folder is not None else None
+
+
+def version_tags(root: Path, name: str, version: str) -> dict[str, str]:
+    """What the registry says of a version: digests, code, figures."""
+    return dict(find_version(store.client(root), name, version).tags)
+
+
 def names(root: Path) -> list[str]:
     """The registered models of the project; none where it has no store yet."""
     if store.is_local(root) and not store.database(root).is_file():

@@ -31,7 +31,9 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def make_certificate(number: int = 1, previous: str | None = None, *, request: str | None = None) -> Certificate:
+def make_certificate(
+    number: int = 1, previous: str | None = None, *, request: str | None = None, supersedes: str | None = None
+) -> Certificate:
     """A certificate; the file that it names has the content "weights"."""
     tree = Tree.of(sha256(f"photo {place}") for place in range(20))
     matched = (sha256("file of the person"), sha256("pixels of the person"))
@@ -44,6 +46,7 @@ def make_certificate(number: int = 1, previous: str | None = None, *, request: s
     return Certificate(
         number=number,
         previous=previous,
+        supersedes=supersedes,
         ledger=sha256("ledger"),
         issued=TIME + timedelta(days=9),
         request=Asked(

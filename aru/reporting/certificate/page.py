@@ -55,7 +55,7 @@ class Page:
     issued: str
     answer: str
     state: str
-    effective: str
+    effective: str | None
     facts: tuple[Row, ...]
     matched: Table
     places: Table
@@ -89,7 +89,7 @@ def _page(statement: Mapping[str, Any], extension: str) -> Page:
         issued=_time(held["issued"]),
         answer=answer,
         state=state,
-        effective=_time(models["effective_from"]),
+        effective=_time(models["effective_from"]) if models["effective_from"] else None,
         facts=text_rows(_facts(held)),
         matched=Table(
             "What the request was matched to, by keyed hashes",
@@ -129,6 +129,7 @@ def _page(statement: Mapping[str, Any], extension: str) -> Page:
         chain=text_rows(
             [
                 ("Statement before it", _cut(held["previous"]) if held["previous"] else "none, it is the first"),
+                *([("Stands in the place of", _cut(held["supersedes"]))] if held["supersedes"] else []),
                 ("Newest row of the ledger", _cut(held["ledger"])),
                 ("Keys of the hashes", data["keys"]),
                 ("Limits of the audit", f"{_cut(audit['thresholds'])}, fixed {_time(audit['thresholds_fixed_at'])}"),

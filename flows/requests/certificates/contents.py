@@ -152,7 +152,9 @@ class ModelVersions(Part):
     after: Sha256
     released_as: Text
     withdrawn: tuple[Withdrawal, ...]
-    effective_from: AwareDatetime = Field(description="from then on the served model no longer knows the person")
+    effective_from: AwareDatetime | None = Field(
+        description="from then on the served model no longer knows the person; None where no server has reported it yet"
+    )
 
 
 class Cost(Part):
@@ -170,11 +172,33 @@ class File(Part):
     sha256: Sha256
 
 
+class BatchEvidence(Part):
+    """What a certificate says of its batch, gathered when the audit has passed: later runs write over the files it is from.
+
+    The ledger's history keeps it. photos: the list of the data's photo hashes; weights: of the model that is released.
+    """
+
+    data_before: Text
+    data_after: Text
+    keys: Text
+    photos: File
+    photo_root: Sha256
+    code: Code
+    unlearning: Unlearning
+    model_before: Sha256
+    weights: File
+    audit: Audit
+    cost: Cost
+
+
 class Certificate(Part):
     """The answer to one request. No field holds a name, a file name of the archive, or a photo."""
 
     number: int = Field(ge=1, description="of the certificate in its chain, from 1")
     previous: Sha256 | None = Field(description="digest of the statement before it; None for the first")
+    supersedes: Sha256 | None = Field(
+        description="digest of the statement about the same request in whose place this one stands; None for its first"
+    )
     ledger: Sha256 = Field(description="hash of the newest row of the ledger's history when it was issued")
     issued: AwareDatetime
     request: Asked

@@ -37,7 +37,7 @@ def issue(folder: Path, make: Callable[[int, str | None], Certificate], key: Ed2
 
     make: the certificate for a number and the digest of the statement before it. Two processes get two numbers. The public
     key is written beside the certificates. Raises InputError where the newest certificate is not signed by this key or by one
-    whose public key is in the folder, or where its request has a certificate already.
+    whose public key is in the folder, or where its request has a certificate already that it does not name in `supersedes`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,13 +51,28 @@ def issue(folder: Path, make: Callable[[int, str | None], Certificate], key: Ed2
         certificate = make(number, previous)
         if (certificate.number, certificate.previous) != (number, previous):
             raise InputError(f"the certificate has number {certificate.number}, the next one of {folder} has {number}")
-        name = certificate.request.id.replace(":", "-")
-        if taken := [path.name for path in known.values() if path.name.endswith(f"-{name}.json")]:
-            raise InputError(f"request {certificate.request.id} has a certificate already, {taken[0]}")
-        path = folder / f"{number:06d}-{name}.json"
+        if taken := certificates_of(folder, certificate.request.id):
+            payload, _ = signer(read_envelope(taken[-1]), keys.values())
+            if certificate.supersedes != statement_digest(payload):
+                raise InputError(f"request {certificate.request.id} has a certificate already, {taken[-1].name}")
+        path = folder / f"{number:06d}-{_file_name(certificate.request.id)}.json"
         write_public_key(folder / PUBLIC_KEYS / f"{key_id(key.public_key())[:16]}.pem", key.public_key())
         write_json(path, sign(encoded(statement_of(certificate)), key))
     return path
+
+
+def certificates_of(folder: Path, request: str) -> list[Path]:
+    """The certificates of one request, the newest last."""
+    return [path for _, path in sorted(certificate_paths(folder).items()) if path.stem[7:] == _file_name(request)]
+
+
+def number_of(path: Path) -> int:
+    """The number in a certificate's name."""
+    return int(path.name[:6])
+
+
+def _file_name(request: str) -> str:
+    return request.replace(":", "-")
 
 
 def statement_digest(payload: bytes) -> str:

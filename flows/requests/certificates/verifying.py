@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from aru.core.errors import InputError
 from flows.requests.certificates.contents import Certificate, certificate_of, encoded, file_sha256
 from flows.requests.certificates.envelope import read_envelope, signer
-from flows.requests.certificates.issuing import certificate_paths, statement_digest
+from flows.requests.certificates.issuing import certificate_paths, certificates_of, number_of, statement_digest
 from flows.requests.certificates.photo_hashes import proven_absent
 
 
@@ -70,6 +70,7 @@ def verify_certificate(
     _check_absence(done, certificate)
     if chain:
         _check_chain(done, certificate, trusted)
+        _check_others(done, certificate, trusted)
     if root is not None:
         _check_files(done, certificate, Path(root))
     return done
@@ -118,6 +119,28 @@ def _check_chain(done: Verification, certificate: Certificate, keys: Sequence[Ed
             done.add("chain", before == previous, said if before == previous else f"certificate {number - 1} is another one")
     except InputError as error:
         done.add("chain", False, str(error))
+
+
+def _check_others(done: Verification, certificate: Certificate, keys: Sequence[Ed25519PublicKey]) -> None:
+    """That it stands in the place of the one before of its request; one that a later one has replaced says so."""
+    try:
+        same = certificates_of(done.path.parent, certificate.request.id)
+        earlier, later = (
+            [path for path in same if number_of(path) < certificate.number],
+            [path for path in same if number_of(path) > certificate.number],
+        )
+        if certificate.supersedes is not None or earlier:
+            before = statement_digest(signer(read_envelope(earlier[-1]), keys)[0]) if earlier else None
+            if before is None:
+                done.add("supersedes", None, f"the certificate that it replaces is not here: {certificate.supersedes}")
+            else:
+                said = f"stands in the place of {earlier[-1].name}"
+                holds = certificate.supersedes == before
+                done.add("supersedes", holds, said if holds else f"does not name {earlier[-1].name}, of the same request")
+        if later:
+            done.add("superseded", True, f"{later[-1].name} stands in its place")
+    except InputError as error:
+        done.add("supersedes", False, str(error))
 
 
 def _check_files(done: Verification, certificate: Certificate, root: Path) -> None:

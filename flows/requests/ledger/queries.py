@@ -21,9 +21,11 @@ from flows.requests.ledger.records import (
     request_record,
 )
 from flows.requests.ledger.states import OPEN, Action, State
-from flows.requests.ledger.tables import Batch, Event, Particular, Request, Time
+from flows.requests.ledger.tables import Batch, Event, Head, Particular, Request, Time
 
 MAX_PAGE = 1000
+CERTIFICATE = "certificate"
+"""What a `record` in the history of a request names its certificate by."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,35 @@ def released_batches(ledger: Ledger, benchmark: str) -> int:
     with ledger.reading() as session:
         made = (Batch.benchmark == benchmark, Batch.model_after.is_not(None), Batch.model_after != Batch.model_before)
         return session.scalar(select(func.count()).where(*made)) or 0
+
+
+def certificate_on_record(history: Iterable[EventRecord]) -> str | None:
+    """The file name of the newest certificate in the history of a request; None where it has none."""
+    names = [event.data["record"][CERTIFICATE] for event in history if CERTIFICATE in event.data.get("record", {})]
+    return names[-1] if names else None
+
+
+def uncertified_requests(ledger: Ledger, benchmark: str) -> list[RequestRecord]:
+    """The fulfilled requests of a benchmark after whose (last) fulfilment no certificate was put on record."""
+    done = select(Event.request, func.max(Event.seq).label("seq")).where(Event.request.is_not(None)).group_by(Event.request)
+    fulfilled = done.where(Event.action == Action.FULFILL).subquery()
+    certified = done.where(Event.action == Action.RECORD, Event.data.contains(f'"{CERTIFICATE}":', autoescape=True)).subquery()
+    chosen = (
+        select(Request)
+        .join(fulfilled, fulfilled.c.request == Request.id)
+        .outerjoin(certified, certified.c.request == Request.id)
+        .where(Request.state == State.FULFILLED, Request.benchmark == benchmark)
+        .where(certified.c.seq.is_(None) | (certified.c.seq < fulfilled.c.seq))
+        .order_by(Request.id)
+    )
+    with ledger.reading() as session:
+        return [request_record(row) for row in session.scalars(chosen)]
+
+
+def head_hash(ledger: Ledger) -> str:
+    """The hash of the newest row of the history."""
+    with ledger.reading() as session:
+        return session.scalars(select(Head.hash)).one()
 
 
 def _one(session: Session, request: str) -> Request:

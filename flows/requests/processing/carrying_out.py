@@ -11,15 +11,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from aru.audit.audit_file import AuditRecord
 from aru.audit.thresholds import THRESHOLDS_FILE
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.files import file_md5, read_json
 from flows.project.folder import project_lock
 from flows.project.params import PARAMS_FILE
+from flows.requests.certificates.contents import BatchEvidence
+from flows.requests.certificates.issuing_for_request import BATCH_EVIDENCE
 from flows.requests.ledger import batching
 from flows.requests.ledger.ledger import Ledger
-from flows.requests.ledger.queries import batch_history, find_batch, list_requests, released_batches, request_particulars
+from flows.requests.ledger.queries import (
+    batch_history,
+    find_batch,
+    list_requests,
+    released_batches,
+    request_particulars,
+    uncertified_requests,
+)
 from flows.requests.ledger.reasons import Reason
 from flows.requests.ledger.records import Actor, BatchRecord, EventRecord, RequestRecord
 from flows.requests.ledger.service import EVIDENCE
@@ -57,12 +67,21 @@ class Version(Protocol):
     def verdict(self) -> str: ...
 
 
-Run = Callable[[Path, str], Unlearned]
-"""The main flow of a benchmark by params.yaml as it is."""
-Audit = Callable[[Path, str, str], str]
-"""The verdict of an audit of the unlearned model of a benchmark at a level."""
-Suppress = Callable[[Path, str, Ledger, Sequence[str]], None]
-"""Puts the photos and people of these requests of a benchmark on the suppression list."""
+@dataclass(frozen=True)
+class Tools:
+    """What does the work of a batch.
+
+    run: the main flow of a benchmark by params.yaml as it is. audit: the record of an audit of its unlearned model at a level.
+    suppress: puts the photos and people of requests on the suppression list. gather: what certificates will say of a batch of
+    these requests, from the version that passed and its audit, or from None where nothing was trained on. certify: issues the
+    certificate of a fulfilled request.
+    """
+
+    run: Callable[[Path, str], Unlearned]
+    audit: Callable[[Path, str, str], AuditRecord]
+    suppress: Callable[[Path, str, Ledger, Sequence[str]], None]
+    gather: Callable[[Path, BatchRecord, Sequence[str], str | None, AuditRecord | None], BatchEvidence]
+    certify: Callable[[Path, Ledger, str], Path]
 
 
 @dataclass(frozen=True)
@@ -74,29 +93,29 @@ class Done:
     version: str | None
 
 
-def carry_out(
-    root: Path, benchmark: str, ledger: Ledger, *, run: Run, audit: Audit, suppress: Suppress, now: datetime | None = None
-) -> Done | None:
+def carry_out(root: Path, benchmark: str, ledger: Ledger, *, tools: Tools, now: datetime | None = None) -> Done | None:
     """Go on with the batch that is not at its end, else make the next one by the policy and carry that out.
 
-    run, audit: the main flow, and an audit at a level of what it made. suppress: puts the photos and people of requests on
-    the suppression list. Returns None where nothing is to be done now. A fault is put on record and raised; a batch is begun
-    again `retries` times. Raises ProjectBusy where another run works in the project, and InputError where the policy or the
-    thresholds are not as they must be.
+    First and last every fulfilled request without a certificate gets its own. Returns None where nothing is to be done now. A
+    fault is put on record and raised; a batch is begun again `retries` times. Raises ProjectBusy where another run works in
+    the project, and InputError where the policy or the thresholds are not as they must be.
     """
     now = now or datetime.now(UTC)
     with project_lock(root):
         policy = read_policy(root)
+        _issue_certificates(Path(root), benchmark, ledger, tools)
         batch = _unfinished(ledger, benchmark, policy) or _form(ledger, root, benchmark, policy, now)
         if batch is None:
             return None
-        work = _Work(Path(root), benchmark, ledger, policy, batch.id, run, audit, suppress)
+        work = _Work(Path(root), benchmark, ledger, policy, batch.id, tools)
         try:
-            return work.go_on()
+            done = work.go_on()
         except Exception as error:
             if work.state() in (State.SCHEDULED, State.IN_PROGRESS, State.VERIFIED):
                 batching.fail(ledger, batch.id, data={"kind": type(error).__name__}, actor=SCHEDULE)
             raise
+        _issue_certificates(Path(root), benchmark, ledger, tools)
+        return done
 
 
 @dataclass
@@ -108,9 +127,7 @@ class _Work:
     ledger: Ledger
     policy: Policy
     batch: str
-    run: Run
-    audit: Audit
-    suppress: Suppress
+    tools: Tools
 
     def go_on(self) -> Done:
         """Take step after step until the batch is released, or waits for a person."""
@@ -156,25 +173,26 @@ class _Work:
         if (production.version if production else _NONE) != find_batch(self.ledger, self.batch).model_before:
             raise InputError(f"another version went into production while {self.batch} was at work: begin it again")
         requests = [request.id for request in _members(self.ledger, self.batch)]
-        self.suppress(self.root, self.benchmark, self.ledger, requests)
+        self.tools.suppress(self.root, self.benchmark, self.ledger, requests)
         files = self._trained_files()
         if not files:  # nothing of these people was trained on: the model knows nothing of them
-            self._verify({"trained": 0})
+            self._verify({"trained": 0}, requests, None, None)
             return True
         step = self._step(history.attempts)
         settings = [*forget_settings(files), *original_settings(self.root, self.benchmark, name, production)]
         edit = propose_batch(self.root, self.benchmark, settings, step.set)
         remember_step(self.root, self.benchmark, step.set)
         edit.write()
-        published = self.run(self.root, self.benchmark).published
+        published = self.tools.run(self.root, self.benchmark).published
         found: dict[str, Any] = {"step": history.attempts, "version": published.version, "verdict": published.verdict}
+        record: AuditRecord = read_json(self.root / "work" / self.benchmark / "audit" / "audit.json")
         release = load_config(self.root / PARAMS_FILE, self.benchmark).audit.release
         if passes(published.verdict, release) and step.audit != "quick":
-            found["level"] = step.audit
-            found["verdict"] = self.audit(self.root, self.benchmark, step.audit)
+            record = self.tools.audit(self.root, self.benchmark, step.audit)
+            found |= {"level": step.audit, "verdict": record["verdict"]}
         if passes(found["verdict"], release):
             mark_batch(self.root, name, published.version, (production.batch if production else 0) + 1)
-            self._verify(found)
+            self._verify(found, requests, published.version, record)
             return True
         self._escalate(Reason.GATE_FAILED, found)
         return True  # `_begin` says whether another step is left
@@ -194,14 +212,16 @@ class _Work:
         data = {"weights_md5": production.weights_md5, "since": production.since, "release": production.batch}
         batching.fulfill(self.ledger, self.batch, model_after=production.version, data=data, actor=SCHEDULE)
 
-    def _verify(self, found: dict[str, Any]) -> None:
-        """Put the passed audit on record, by the thresholds that were fixed and that it used."""
+    def _verify(self, found: dict[str, Any], requests: Sequence[str], version: str | None, record: AuditRecord | None) -> None:
+        """Put the passed audit on record, by the thresholds that were fixed and that it used, and what certificates need."""
         digest = _thresholds(self.root)
-        if "version" in found:
-            used = read_json(self.root / "work" / self.benchmark / "audit" / "audit.json")["made_from"]["thresholds, MD5"]
+        if record is not None:
+            used = record["made_from"]["thresholds, MD5"]
             if used != file_md5(self.root / THRESHOLDS_FILE):
                 raise InputError(f"{THRESHOLDS_FILE} was changed while {self.batch} was audited: bring the file back")
-        batching.verify(self.ledger, self.batch, thresholds=digest, data=found, actor=SCHEDULE)
+        evidence = self.tools.gather(self.root, find_batch(self.ledger, self.batch), requests, version, record)
+        data = found | {BATCH_EVIDENCE: evidence.model_dump(mode="json")}
+        batching.verify(self.ledger, self.batch, thresholds=digest, data=data, actor=SCHEDULE)
 
     def _escalate(self, reason: Reason, found: dict[str, Any]) -> None:
         batching.escalate(self.ledger, self.batch, reason, data=found, actor=SCHEDULE)
@@ -255,6 +275,12 @@ class _History:
         passed = [event for event in self.events if event.action == Action.VERIFY]
         return passed[-1].data.get("version") if passed else None
 
+    @property
+    def has_evidence(self) -> bool:
+        """Whether it was verified by a version of aru that kept what certificates need."""
+        passed = [event for event in self.events if event.action == Action.VERIFY]
+        return bool(passed) and BATCH_EVIDENCE in passed[-1].data
+
     def waits_for_person(self, policy: Policy) -> bool:
         """Whether the last thing was a fault or an escalation after which the program does not go on by itself."""
         last = self.events[-1]
@@ -291,6 +317,13 @@ def _form(ledger: Ledger, root: Path, benchmark: str, policy: Policy, now: datet
         actor=SCHEDULE,
         at=now,
     )
+
+
+def _issue_certificates(root: Path, benchmark: str, ledger: Ledger, tools: Tools) -> None:
+    """Issue what a kill, or a fault, has kept from being issued, before anything else is done, and what is due now."""
+    for request in uncertified_requests(ledger, benchmark):
+        if request.batch is not None and _History(batch_history(ledger, request.batch)).has_evidence:
+            tools.certify(root, ledger, request.id)
 
 
 def _members(ledger: Ledger, batch: str) -> list[RequestRecord]:

@@ -11,13 +11,15 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
+from aru.audit.audit_file import AuditRecord
 from flows.experiments.audit import audit
 from flows.pipeline.scheduled_runs import main
 from flows.pipeline.unlearn import Outcome, unlearn
 from flows.project.discretion import discreet
 from flows.project.folder import ProjectBusy, find_project
 from flows.requests.ledger.ledger import project_ledger
-from flows.requests.processing.carrying_out import Done, carry_out
+from flows.requests.processing.carrying_out import Done, Tools, carry_out
+from flows.requests.processing.certifying import certify_at_fulfilment, gather_evidence
 from flows.requests.processing.suppressing import suppress_requests
 from flows.servers.parents import end_with_parent
 
@@ -37,12 +39,13 @@ def requests(benchmark: str = "faces", root: Path = Path("."), quiet: bool = Fal
         assert isinstance(outcome, Outcome)  # a state is returned to a deployment's run alone
         return outcome
 
-    def verdict(root: Path, benchmark: str, level: str) -> str:
-        return str(audit("unlearned", benchmark=benchmark, level=level, root=root, quiet=quiet).record["verdict"])
+    def audited(root: Path, benchmark: str, level: str) -> AuditRecord:
+        return audit("unlearned", benchmark=benchmark, level=level, root=root, quiet=quiet).record
 
     try:
         with project_ledger(root) as ledger:
-            return carry_out(root, benchmark, ledger, run=run, audit=verdict, suppress=suppress_requests)
+            tools = Tools(run, audited, suppress_requests, gather_evidence, certify_at_fulfilment)
+            return carry_out(root, benchmark, ledger, tools=tools)
     except ProjectBusy:
         if prefect.runtime.deployment.id is None:
             raise

@@ -139,13 +139,14 @@ async def done(name: str, action: Action, request: Request, state: State_, sessi
 
 
 def _request_page(state: ServiceState, session: Session, name: str, *, message: str = "", status: int = 200) -> HTMLResponse:
-    found = queries.find_request(state.ledger, name)
+    found, history = queries.find_request(state.ledger, name), queries.request_history(state.ledger, name)
     return page(
         "request.html.j2",
         status=status,
         session=session,
         request=found,
-        history=queries.request_history(state.ledger, name),
+        history=history,
+        certificate=queries.certificate_on_record(history),
         actions=[(action, reasons_of(action)) for action in possible(found.state)],
         source=SOURCE,
         meaning=MEANING,

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aru.core.errors import InputError
-from flows.requests.certificates.contents import EXTENSION, certificate_of, encoded, statement_of
+from flows.requests.certificates.contents import EXTENSION, Certificate, certificate_of, encoded, statement_of
 from flows.requests.certificates.envelope import (
     PAYLOAD_TYPE,
     new_key,
@@ -215,6 +215,27 @@ def test_a_request_gets_one_certificate_and_a_foreign_chain_is_not_continued(fol
     rewrite(path, json.loads(payload), Ed25519PrivateKey.generate())
     with pytest.raises(InputError, match="is not among those that are trusted"):
         issue(folder, make_certificate, KEY)
+
+
+def test_a_certificate_in_the_place_of_another_names_it(folder):
+    path, name = first(folder), "R-000001"
+    payload, _ = signer(json.loads(path.read_text()), [PUBLIC])
+
+    def later(number: int, previous: str | None) -> Certificate:
+        return make_certificate(number, previous, request=name, supersedes=statement_digest(payload))
+
+    path = issue(folder, later, KEY)
+    done = verify_folder(folder, [PUBLIC])
+    assert all(one.holds for one in done)
+    assert [check.text for check in done[0].checks if check.name == "superseded"] == [f"{path.name} stands in its place"]
+    assert [check.text for check in done[3].checks if check.name == "supersedes"] == [
+        "stands in the place of 000001-R-000001.json"
+    ]
+    with pytest.raises(InputError, match="has a certificate already, 000004-R-000001.json"):
+        issue(folder, later, KEY)
+    for digest in (None, "0" * 64):
+        rewrite(path, statement_of(make_certificate(4, done[3].certificate.previous, request=name, supersedes=digest)), KEY)
+        assert failed(verify_certificate(path, [PUBLIC])) == ["supersedes"]
 
 
 def test_keys_are_made_once_and_kept_from_others(tmp_path):

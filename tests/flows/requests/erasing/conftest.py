@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aru.audit.audit_file import AuditRecord
 from aru.core.files import file_md5, write_json
 from aru.nets.models import build, save_model
 from aru.stages.runner import run as run_stage
@@ -19,7 +20,8 @@ from flows.requests.ledger.records import Actor
 from flows.requests.ledger.service import identify
 from flows.requests.ledger.states import State
 from flows.requests.ledger.submission import Submission, submit
-from flows.requests.processing.carrying_out import carry_out
+from flows.requests.processing.carrying_out import Tools, carry_out
+from flows.requests.processing.certifying import certify_at_fulfilment, gather_evidence
 from flows.requests.processing.suppressing import suppress_requests
 from flows.requests.resolving.recording import approve_on_record
 from flows.tracking import store
@@ -107,9 +109,7 @@ def _live(tracked_project: Path, root: Path) -> None:
             root,
             "faces",
             ledger,
-            run=_register,
-            audit=lambda *_: "pass",
-            suppress=suppress_requests,
+            tools=Tools(_register, _no_audit, suppress_requests, gather_evidence, certify_at_fulfilment),
             now=datetime.now(UTC) + timedelta(days=8),
         )
         assert done is not None and done.state == State.FULFILLED
@@ -127,6 +127,10 @@ def _run(root: Path) -> None:
     (work / "noise" / "noise.safetensors").write_bytes(canaries.pixels().tobytes())
     canaries.plant(work / "noise" / "parts")
     versioning.commit(root, ["prepare@faces", "attack@faces"])
+
+
+def _no_audit(root: Path, benchmark: str, level: str) -> AuditRecord:
+    raise AssertionError("the policy has no step with a higher level")
 
 
 class _Ran:

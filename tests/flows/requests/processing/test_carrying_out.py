@@ -1,129 +1,26 @@
 """A batch from approval to release: every way through the ledger, and every place where a kill can hit."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
 import pytest
-import yaml
 
-from aru.core.config import load_config
 from aru.core.errors import InputError
-from aru.core.files import file_md5, write_json
-from aru.data.subjects import DEFAULT_MERGE
-from flows.project import versioning
+from aru.core.files import file_md5
+from flows.requests.certificates import issuing, issuing_for_request
 from flows.requests.ledger.batching import decide
-from flows.requests.ledger.ledger import Ledger, open_ledger
-from flows.requests.ledger.queries import batch_history, find_request, list_batches
-from flows.requests.ledger.records import Actor
-from flows.requests.ledger.service import Evidence, approve, identify, record_resolution
+from flows.requests.ledger.queries import batch_history, list_batches
 from flows.requests.ledger.states import Action, State
-from flows.requests.ledger.submission import Submission, submit
 from flows.requests.ledger.verification import verify_ledger
 from flows.requests.processing import carrying_out
-from flows.requests.processing.carrying_out import Done, carry_out
-from flows.tracking import registry, store
+from flows.requests.processing.carrying_out import Done
 from flows.tracking.production import in_production
-from tests.helpers import tracked
+from tests.helpers import batches, tracked
+from tests.helpers.batches import NAME, OPERATOR, Killed, Project, verified
 
-pytest_plugins = ["tests.helpers.tracking_fixtures"]
-NAME = "aru-faces"
-OPERATOR = Actor("operator")
-LATER = timedelta(days=8)
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-@dataclass
-class Version:
-    """A registered version and its audit's verdict."""
-
-    version: str
-    verdict: str
-
-
-@dataclass
-class Ran:
-    """What the main flow returns."""
-
-    published: Version
-
-
-@dataclass
-class Project:
-    """A project with a ledger, and a main flow that registers a version with the next of `verdicts`."""
-
-    root: Path
-    ledger: Ledger
-    verdicts: list[str] = field(default_factory=list)
-    runs: list[dict] = field(default_factory=list)
-    suppressed: list[tuple[str, ...]] = field(default_factory=list)
-    broken: BaseException | None = None
-
-    def ask(self, *rows: int, split: str = "train") -> str:
-        """An approved request for the photos of these rows of the manifest."""
-        photos = tracked.manifest().iloc[list(rows)]
-        request = submit(self.ledger, Submission("faces", photos=tuple(photos["path"])), actor=OPERATOR).request.id
-        matches = [{"path": row.path, "digest": row.digest, "split": split} for row in photos.itertuples()]
-        evidence = Evidence((), tuple(photos["digest"]), {"files": len(photos)}, "0" * 64, {"matches": matches})
-        identify(self.ledger, request, actor=OPERATOR)
-        record_resolution(self.ledger, request, evidence, actor=OPERATOR)
-        approve(self.ledger, request, actor=OPERATOR)
-        return request
-
-    def carry_out(self) -> Done | None:
-        """One turn of the schedule, eight days from now."""
-        return carry_out(
-            self.root,
-            "faces",
-            self.ledger,
-            run=self.run,
-            audit=lambda root, benchmark, level: self.run(root, benchmark).published.verdict,
-            suppress=self.suppress,
-            now=datetime.now(UTC) + LATER,
-        )
-
-    def suppress(self, root: Path, benchmark: str, ledger: Ledger, requests: tuple[str, ...]) -> None:
-        """Stands for the suppression list."""
-        self.suppressed.append(tuple(requests))
-
-    def run(self, root: Path, benchmark: str) -> Ran:
-        """Stands for the main flow: a version with files, the audit's record."""
-        if self.broken is not None:
-            raise self.broken
-        verdict = self.verdicts.pop(0)
-        self.runs.append(load_config(root / "params.yaml", benchmark).model_dump(mode="json"))
-        client = store.client(root)
-        first = client.get_model_version(NAME, "1")
-        with registry.global_uri(store.tracking_uri(root)):
-            made = client.create_model_version(NAME, first.source, first.run_id, tags=first.tags | {"audit.verdict": verdict})
-        record = tracked.audit(verdict) | {"made_from": {"thresholds, MD5": file_md5(root / "thresholds.yaml")}}
-        write_json(root / "work" / "faces" / "audit" / "audit.json", record)
-        return Ran(Version(str(made.version), verdict))
-
-    def state(self, request: str) -> State:
-        """Where a request stands."""
-        return find_request(self.ledger, request).state
-
-    def set_policy(self, **sections: object) -> None:
-        """Sections of requests.yaml, beside those that are there."""
-        path = self.root / "requests.yaml"
-        path.write_text(yaml.safe_dump((yaml.safe_load(path.read_text()) if path.is_file() else {}) | sections))
+pytest_plugins = ["tests.helpers.tracking_fixtures", "tests.helpers.batch_fixtures"]
 
 
 @pytest.fixture
-def project(tracked_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    (tracked_project / "thresholds.yaml").write_text("version: 1\n")
-    monkeypatch.setattr(versioning, "track", lambda root, path: f"{path}.dvc")
-    monkeypatch.setattr(carrying_out, "people_of", lambda root, benchmark: (tracked.manifest(), DEFAULT_MERGE))
-    ledger = open_ledger(f"sqlite:///{tmp_path / 'requests.db'}", b"k" * 32)
-    made = Project(tracked_project, ledger)
-    made.set_policy(suspicion={"of_class": 1.0, "of_training": 1.0, "one_sided": 1.0})
-    yield made
-    ledger.close()
+def project(batch_project: Project) -> Project:
+    return batch_project
 
 
 def test_nothing_is_done_where_nothing_is_due(project: Project) -> None:
@@ -141,6 +38,7 @@ def test_batches_follow_each_other_each_from_the_model_in_production(project: Pr
     assert project.suppressed == [(first, second)]
     assert project.runs[0]["data"]["forget"]["files"] == sorted(tracked.manifest()["path"][:3])
     assert project.runs[0]["model"]["original"] is None  # nothing was in production: the original is the project's own
+    assert [one.request.id for one in verified(project)] == [first, second]
     third = project.ask(5)
     assert project.carry_out() == Done("B-000002", State.FULFILLED, "3")
     assert project.runs[1]["data"]["forget"]["files"] == [tracked.manifest()["path"][5]]
@@ -229,13 +127,20 @@ def test_faults_are_on_record_without_their_words_and_tried_again_so_often(proje
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("place", ["schedule", "start", "suppress", "run", "mark_batch", "verify", "promote", "fulfill"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("schedule", "start", "suppress", "run", "mark_batch", "gather_evidence", "verify", "promote", "fulfill"),
+        *("new_key", "certify_at_fulfilment", "issue", "write_public_key", "record"),
+    ],
+)
 def test_kill_at_every_step_ends_in_one_release(
     project: Project, monkeypatch: pytest.MonkeyPatch, place: str, after: bool
 ) -> None:
-    request = project.ask(0)
+    requests = [project.ask(0), project.ask(1)]
     project.verdicts = ["pass"] * 3
-    owner = next(owner for owner in (project, carrying_out, carrying_out.batching) if hasattr(owner, place))
+    places = (project, carrying_out, carrying_out.batching, batches, issuing_for_request, issuing)
+    owner = next(owner for owner in places if hasattr(owner, place))
     step = getattr(owner, place)
 
     def deadly(*arguments: object, **options: object) -> None:
@@ -248,7 +153,9 @@ def test_kill_at_every_step_ends_in_one_release(
         project.carry_out()
     project.carry_out()
     production = in_production(project.root, NAME)
-    assert project.state(request) == State.FULFILLED
+    assert {project.state(request) for request in requests} == {State.FULFILLED}
+    assert [one.request.id for one in verified(project)] == requests, "one for each, in an unbroken chain"
+    assert [project.certificate(one) for one in requests] == [f"{i:06d}-R-{i:06d}.json" for i in (1, 2)]
     assert production is not None and production.batch == 1
     assert list_batches(project.ledger)[0].model_after == production.version
     assert verify_ledger(project.ledger).faults == []
@@ -259,3 +166,6 @@ def test_photos_that_nothing_was_trained_on_need_no_new_model(project: Project) 
     request = project.ask(0, split="test")
     assert project.carry_out() == Done("B-000001", State.FULFILLED, "none")
     assert project.runs == [] and project.suppressed == [(request,)] and project.state(request) == State.FULFILLED
+    [certificate] = verified(project)
+    assert (certificate.unlearning.method, certificate.audit.level) == ("none", "data alone")
+    assert certificate.models.before == certificate.models.after and certificate.models.withdrawn == ()
