@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from flows.requests.ledger import queries
 from flows.requests.ledger.records import Actor, BatchRecord, EventRecord, RequestRecord
 from flows.requests.ledger.states import Action, State
-from flows.requests.ledger.submission import MAX_NAME, MAX_NAMES, MAX_PHOTO, Submission, submit
+from flows.requests.ledger.submission import MAX_NAME, MAX_NAMES, Submission, submit
 from flows.requests.ledger.verification import Verification, verify_ledger
 from flows.requests.web.access import name_of_token
 from flows.requests.web.acting import Details, act
@@ -33,19 +34,38 @@ def caller(state: State_, credentials: Annotated[HTTPAuthorizationCredentials | 
 
 
 Caller = Annotated[Actor, Depends(caller)]
+
+
+class Refusal(BaseModel):
+    """Why a call was refused, in a sentence."""
+
+    detail: str
+
+
+def _told(text: str) -> dict[str, Any]:
+    return {"description": text, "model": Refusal}
+
+
+def _text(text: str) -> dict[str, Any]:
+    """An answer of what stands before the API: plain text."""
+    return {"description": text, "content": {"text/plain": {"schema": {"type": "string"}}}}
+
+
 router = APIRouter(
     prefix="/api",
     responses={
-        code: {"description": text}
-        for code, text in (
-            (401, "no known token"),
-            (404, "no such request"),
-            (409, "not allowed, or bad input"),
-            (429, "too many calls"),
-            (503, "the ledger does not answer"),
-        )
+        400: _text("the call names another host than 127.0.0.1 or localhost"),
+        401: _told("no known token"),
+        403: _text("a page of another origin calls"),
+        409: _told("not allowed in this state, or bad input"),
+        413: _text("the body is too long"),
+        429: _text("too many calls; Retry-After says in how many seconds to come again")
+        | {"headers": {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}},
+        500: _told("a fault of the program, by its kind alone"),
+        503: _told("the ledger does not answer; nothing was changed"),
     },
 )
+_MISSING: dict[int | str, dict[str, Any]] = {404: _told("no such request")}
 
 
 class Wanted(BaseModel):
@@ -74,7 +94,9 @@ class Counted(BaseModel):
     overdue: int
 
 
-@router.post("/requests", status_code=201, responses={200: {"description": "entered before, with this key"}})
+@router.post(
+    "/requests", status_code=201, responses={200: {"description": "entered before, with this key", "model": RequestRecord}}
+)
 def create(
     wanted: Wanted,
     state: State_,
@@ -90,7 +112,14 @@ def create(
     return done.request
 
 
-@router.post("/uploads", status_code=201, responses={413: {"description": "too long"}})
+@router.post(
+    "/uploads",
+    status_code=201,
+    responses={200: {"description": "entered before, with this key", "model": RequestRecord}},
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
+    },
+)
 async def upload(
     request: Request,
     benchmark: Annotated[Benchmark, Query()],
@@ -100,11 +129,7 @@ async def upload(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=MAX_NAME)] = None,
 ) -> RequestRecord:
     """Enter a request for whoever is in a photo: the image file is the body of the call."""
-    from fastapi.concurrency import run_in_threadpool
-
     content = await request.body()  # its length is limited for all calls
-    if len(content) > MAX_PHOTO:
-        raise HTTPException(413, f"a photo has at most {MAX_PHOTO} bytes")
 
     def enter() -> Any:
         return submit(state.ledger, Submission(benchmark, upload=content or None), actor=actor, key=idempotency_key)
@@ -115,7 +140,7 @@ async def upload(
     return done.request
 
 
-@router.get("/requests")
+@router.get("/requests", responses={404: _told("no such request as `after` names")})
 def listed(
     state: State_,
     actor: Caller,
@@ -129,20 +154,20 @@ def listed(
     return Listed(requests=page.requests, next=page.next)
 
 
-@router.get("/requests/{request}")
+@router.get("/requests/{request}", responses=_MISSING)
 def shown(request: Id, state: State_, actor: Caller) -> RequestRecord:
     """One request."""
     return queries.find_request(state.ledger, request)
 
 
-@router.get("/requests/{request}/history")
+@router.get("/requests/{request}/history", responses=_MISSING)
 def history(request: Id, state: State_, actor: Caller) -> list[EventRecord]:
     """All that was done to a request; without what names people."""
     queries.find_request(state.ledger, request)
     return queries.request_history(state.ledger, request)
 
 
-@router.post("/requests/{request}/{action}")
+@router.post("/requests/{request}/{action}", responses=_MISSING)
 def done(request: Id, action: Action, details: Details, state: State_, actor: Caller) -> RequestRecord:
     """Do an action with a request: identify, resolve, approve, deny, duplicate, extend, cancel, reopen ..."""
     queries.find_request(state.ledger, request)

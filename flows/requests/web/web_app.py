@@ -1,6 +1,8 @@
 """`aru request serve`: the ledger's API and pages on 127.0.0.1, behind a login, limits, and checks of host and origin."""
 
+import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -25,12 +27,40 @@ CALLS, WINDOW = 600, 60.0
 """Calls of one client address in a window of seconds; above it 429."""
 _HEADERS = {
     "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # no-referrer hides the origin of our own forms, too, which are refused then
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
 }
+
+
+class FaultsByKind:
+    """Middleware: 500 for a fault of the program. Of the fault its kind and place are printed, and not its words, which might
+    name somebody."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:  # whatever it is, its words stay here
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            kind = type(error).__name__
+            print(f"{kind} at {Path(frame.filename).name}:{frame.lineno}", file=sys.stderr, flush=True)
+            if scope["type"] != "http" or begun:
+                raise RuntimeError(f"a {kind} after the answer had begun") from None
+            answer = JSONResponse({"detail": f"a fault of the program ({kind}); nothing more is known here"}, 500)
+            answer.headers.update(_HEADERS)
+            await answer(scope, receive, send)
 
 
 class BodyLimit:
@@ -104,6 +134,7 @@ def make_app(root: Path, ledger: Ledger, *, calls: int = CALLS, window: float = 
     app.add_middleware(BodyLimit)
     app.add_middleware(RateLimit, calls=calls, window=window)
     guard(app)
+    app.add_middleware(FaultsByKind)
 
     @app.middleware("http")
     async def headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:

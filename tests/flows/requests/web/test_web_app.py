@@ -197,3 +197,39 @@ def test_person_can_put_an_escalated_request_back(api: TestClient, ledger: Ledge
     batching.escalate(ledger, batch.id, Reason.SUSPICIOUS, actor=Actor("x", Role.SCHEDULE))
     assert api.get("/api/requests", params={"state": "escalated"}).json()["requests"][0]["batch"] == batch.id
     assert api.post(f"/api/requests/{name}/requeue", json={}).json()["state"] == "approved"
+
+
+def test_fault_of_the_program_is_told_by_its_kind_alone(
+    api: TestClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise KeyError("F0001/D")
+
+    monkeypatch.setattr("flows.requests.web.queue_pages.queries.count_requests", broken)
+    answer = api.get("/api/counts")
+    assert (
+        answer.status_code == 500 and "KeyError" in answer.json()["detail"] and answer.headers["cache-control"] == "no-store"
+    )
+    printed = capsys.readouterr()
+    assert "KeyError at test_web_app.py" in printed.err and "F0001" not in printed.err + printed.out + answer.text
+
+
+HOSTILE = ("' OR 1=1 --", "..%2f..%2fparams.yaml", "%00", "<script>alert(1)</script>", "R-000001;DROP TABLE requests")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_words_in_any_place_of_a_page_reach_nothing(browser: TestClient, ledger: Ledger, text: str) -> None:
+    queue = browser.get("/").text
+    form = {"form_word": word(queue), "names": text, "benchmark": "faces", "remark": text, "key": text or "x"}
+    browser.post("/requests", data=form)
+    for path in (f"/?show={text}", f"/?after={text}", f"/requests/{text}", f"/requests/{text}/lookalikes", f"/batches/{text}"):
+        answer = browser.get(path)
+        assert answer.status_code in (404, 405, 409, 422), path
+        assert "<script>" not in answer.text and "benchmarks:" not in answer.text
+    fields = {"form_word": word(queue), "remark": text, "reason": text, "of": text, "days": text, "by": text}
+    for action in ("deny", "duplicate", "extend", "identify", text):
+        answer = browser.post(f"/requests/R-000001/{action}", data=fields)
+        assert answer.status_code in (404, 405, 409, 422), action
+        assert "<script>" not in answer.text
+    assert [event.action for event in request_history(ledger, "R-000001")] == ["submit"]
+    assert verify_ledger(ledger).faults == []
