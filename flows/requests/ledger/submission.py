@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import select
 
@@ -18,6 +18,8 @@ from flows.requests.ledger.tables import NAME, Request
 
 MAX_NAMES, MAX_NAME, MAX_PHOTO = 10_000, 1_000, 30_000_000
 """People or photos of one request, characters of one name, bytes of an uploaded photo."""
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""No request is older: an earlier receipt is a slip."""
 SUBMITTED, PHOTO, REMARK = "submitted", "photo", "remark"
 """The particulars that hold what was submitted, the uploaded photo, and what the operator remarks."""
 
@@ -79,8 +81,8 @@ def submit(
                 )
             return Submitted(request_record(known), created=False)
         came = received or change.at
-        if came.tzinfo is None or came > change.at:
-            raise InputError(f"received {came}: give a time with its zone that is not in the future")
+        if came.tzinfo is None or not EARLIEST <= came <= change.at:
+            raise InputError(f"received {came}: give a time with its zone, from {EARLIEST.year} on and not in the future")
         due = due_date(came, days)
         change.head.requests += 1
         request = Request(id=f"R-{change.head.requests:06d}")

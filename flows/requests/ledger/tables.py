@@ -34,7 +34,7 @@ def time_text(value: datetime) -> str:
     """A time as the ledger writes it, 2026-01-31T09:00:00.000000Z. Raises ValueError for one without a zone."""
     if value.tzinfo is None:
         raise ValueError("a time of the ledger needs its zone")
-    return value.astimezone(UTC).strftime(TIME)
+    return value.astimezone(UTC).strftime(TIME).rjust(len("2026-01-31T09:00:00.000000Z"), "0")  # years before 1000, too
 
 
 class Base(DeclarativeBase):

@@ -54,7 +54,8 @@ def _text(text: str) -> dict[str, Any]:
 router = APIRouter(
     prefix="/api",
     responses={
-        400: _text("the call names another host than 127.0.0.1 or localhost"),
+        400: _told("the body cannot be read; or, as text, the call names another host than 127.0.0.1 or localhost")
+        | {"content": {"text/plain": {"schema": {"type": "string"}}}},
         401: _told("no known token"),
         403: _text("a page of another origin calls"),
         409: _told("not allowed in this state, or bad input"),

@@ -110,6 +110,12 @@ def test_uploaded_photo_is_entered_and_too_long_bodies_are_not(
             {"json": {"benchmark": "faces", "subjects": ["x"], "received": "2999-01-01T00:00:00Z"}},
             409,
         ),
+        (
+            "post",
+            "/api/requests",
+            {"json": {"benchmark": "faces", "subjects": ["x"], "received": "0001-01-01T00:00:00+02:00"}},
+            409,
+        ),
     ],
 )
 def test_bad_input_is_the_callers_fault(api: TestClient, method: str, path: str, options: dict, status: int) -> None:
