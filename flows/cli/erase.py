@@ -33,6 +33,8 @@ def erase(
             return
         plan = carry_out(root, ledger, request, actor=operator(), agree=_agree(root, request, yes=yes))
     _show(plan)
+    if plan.certificate:
+        print(f"{plan.certificate.relative_to(root)} says so")
     if plan.names:
         print("commit params.yaml, dvc.lock, suppression.jsonl and the .dvc files; `dvc push` where a remote has the archive")
     else:

@@ -100,8 +100,8 @@ def hashes_of(root: Path, benchmark: str, rows: pd.DataFrame, keys: Keys) -> Pho
 
 
 def write_list(root: Path, photos: PhotoHashes) -> File:
-    """Write a list of photo hashes beside the certificates, named by its content."""
-    name = f"{CERTIFICATES}/{PHOTOS}/{photos.benchmark}-{photos.root[:16]}.json"
+    """Write a list of photo hashes beside the certificates, named by the data version and the photos: none is written over."""
+    name = f"{CERTIFICATES}/{PHOTOS}/{photos.benchmark}-{photos.data_version[:8]}-{photos.root[:16]}.json"
     write_photo_hashes(root / name, photos)
     return file_of(root, name)
 

@@ -5,7 +5,7 @@ one with the same result; the particulars, by which everything is found, are rem
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aru.core.config import load_archives
@@ -22,23 +22,25 @@ from flows.requests.ledger.queries import find_request, list_requests, request_h
 from flows.requests.ledger.records import Actor
 from flows.requests.ledger.service import EVIDENCE, erase_particulars, record
 from flows.requests.ledger.states import CLOSED, OPEN, Action, State
+from flows.requests.processing.certifying import certify_erased, check_certifiable
 from flows.servers.local_servers import running_api, users_own
 from flows.tracking import store
 from flows.tracking.production import in_production
 from flows.tracking.purge import check_unused
 
-Certify = Callable[[str, list[Place]], object]
-"""Issues the certificate of an erased request, which takes the place of the one of its fulfilment."""
 Agree = Callable[["Plan"], None]
 """Is shown the plan before anything is removed; raises InputError where the answer is no."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an erasure would do: the places with what is in them, and by place the names that only a terminal is shown."""
+    """What an erasure would do, or has done: the places with what was in them, and by place the names that only a terminal is
+    shown. certificate: the one that says so, once all is done.
+    """
 
     places: list[Place]
     names: dict[str, list[str]]
+    certificate: Path | None = None
 
     @property
     def left(self) -> bool:
@@ -56,10 +58,11 @@ def planned(root: Path, ledger: Ledger, request: str) -> Plan:
     return _plan(request, _areas(request, target, ledger))
 
 
-def erase(root: Path, ledger: Ledger, request: str, *, actor: Actor, agree: Agree, certify: Certify | None = None) -> Plan:
+def erase(root: Path, ledger: Ledger, request: str, *, actor: Actor, agree: Agree) -> Plan:
     """List the places of a request, and clear them: of a fulfilled one everywhere, of another closed one in the ledger alone.
 
-    Interrupted anywhere, again it ends in the same state; then there is nothing left. Raises InputError, before anything is
+    A certificate of it then stands in the place of the one of the fulfilment. Interrupted anywhere, again it ends in the same
+    state; then there is nothing left. Raises InputError, before anything is
     removed, for a request that is open, where another one that is open is about the same photos, where another benchmark reads
     the same archive and has not forgotten them, and where MLflow's database or a Prefect server of the project is in use.
     """
@@ -67,7 +70,7 @@ def erase(root: Path, ledger: Ledger, request: str, *, actor: Actor, agree: Agre
     with project_lock(root):
         _check_closed(ledger, request)
         if not request_particulars(ledger, request):
-            return _finished(root, ledger, request, certify)
+            return _finished(root, ledger, request, actor)
         target = _target(root, ledger, request)
         areas = _areas(request, target, ledger)
         plan = _plan(request, areas)
@@ -83,19 +86,18 @@ def erase(root: Path, ledger: Ledger, request: str, *, actor: Actor, agree: Agre
         places = [_cleared(area, found.get(area.name)) for area in _areas(request, target, ledger)]
         record(ledger, request, {ERASURE: [place.model_dump() for place in places]}, actor=actor)
         erase_particulars(ledger, request, actor=actor)
-        _finished(root, ledger, request, certify)
-        return Plan(places, plan.names)
+        return replace(_finished(root, ledger, request, actor), names=plan.names)
 
 
-def _finished(root: Path, ledger: Ledger, request: str, certify: Certify | None) -> Plan:
+def _finished(root: Path, ledger: Ledger, request: str, actor: Actor) -> Plan:
     """After the particulars are gone: the certificate, where it is still missing."""
-    places, journal = erased_places(ledger, request), journal_path(root, request)
-    ledger.forget_deleted()
+    places, journal, certificate = erased_places(ledger, request), journal_path(root, request), None
     if journal.is_file():
-        if certify is not None and find_request(ledger, request).state == State.FULFILLED:
-            certify(request, places)
+        if find_request(ledger, request).state == State.FULFILLED:
+            certificate = certify_erased(root, ledger, request, places, actor=actor)
         journal.unlink()
-    return Plan(places, {})
+    ledger.forget_deleted()
+    return Plan(places, {}, certificate)
 
 
 def _target(root: Path, ledger: Ledger, request: str) -> Target | None:
@@ -145,6 +147,7 @@ def _check(target: Target, ledger: Ledger) -> None:
             f"the benchmark {benchmark} reads {target.archive}, too, and work/{benchmark} is made from it: submit the request "
             f"there as well and carry it out, or remove work/{benchmark} and purge its models (docs/operation.md, Purge)"
         )
+    check_certifiable(target.root, ledger, target.request)
     if store.is_local(target.root):
         check_unused(target.root)
     if not users_own() and running_api(target.root):

@@ -3,8 +3,6 @@
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ from aru.core.files import file_md5, write_json
 from aru.nets.models import build, save_model
 from aru.stages.runner import run as run_stage
 from flows.project import versioning
-from flows.requests.ledger.ledger import Ledger, project_ledger
+from flows.requests.ledger.ledger import project_ledger
 from flows.requests.ledger.queries import list_requests
 from flows.requests.ledger.records import Actor
 from flows.requests.ledger.service import identify
@@ -73,12 +71,6 @@ def lived(lived_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     yield root
 
 
-@contextmanager
-def ledger_of(root: Path) -> Iterator[Ledger]:
-    with project_ledger(root) as ledger:
-        yield ledger
-
-
 def _live(tracked_project: Path, root: Path) -> None:
     shutil.copytree(tracked_project, root, dirs_exist_ok=True)
     ensure_store(root)
@@ -88,7 +80,9 @@ def _live(tracked_project: Path, root: Path) -> None:
     (root / "thresholds.yaml").write_text("version: 1\n")
     shutil.copy(CHECKOUT / "suppression.jsonl", root)
     (root / ".gitignore").write_text("/work/\n/.prefect/\n/mlruns/\n/.aru/\n/data/*.zip\n/remote/\n")
-    (root / "requests.yaml").write_text("suspicion: {of_class: 1.0, of_training: 1.0, one_sided: 1.0}\n")
+    (root / "requests.yaml").write_text(
+        "batching: {wait_days: 0}\nsuspicion: {of_class: 1.0, of_training: 1.0, one_sided: 1.0}\n"
+    )
     data = {"layout": "mufac", "resolution": canaries.SIDE, "forget": {"rows": 2}}
     params = {"benchmarks": {"faces": "data/faces.zip"}, "faces": {"data": data, "model": {"name": tracked.MODEL}}}
     (root / "params.yaml").write_text(json.dumps(params, indent=1))
@@ -110,7 +104,6 @@ def _live(tracked_project: Path, root: Path) -> None:
             "faces",
             ledger,
             tools=Tools(_register, _no_audit, suppress_requests, gather_evidence, certify_at_fulfilment),
-            now=datetime.now(UTC) + timedelta(days=8),
         )
         assert done is not None and done.state == State.FULFILLED
         assert [one.id for one in list_requests(ledger).requests] == ["R-000001"]

@@ -15,7 +15,9 @@ from flows.prediction.served_model import ServedModel
 from flows.project import versioning
 from flows.project.params import Edit, configured
 from flows.project.stored_objects import Store, workspace_references
-from flows.requests.certificates.contents import Place
+from flows.requests.certificates.envelope import read_public_keys
+from flows.requests.certificates.issuing import CERTIFICATES, PUBLIC_KEYS, certificates_of
+from flows.requests.certificates.verifying import verify_folder
 from flows.requests.erasing import data_areas, erasure, record_areas
 from flows.requests.erasing.erasure import Plan, erase, planned
 from flows.requests.erasing.places import erased_places, places_of
@@ -56,8 +58,12 @@ PLANTED = {
 """Where the search finds the canary before: what it passes over, an erasure that leaves it would pass, too."""
 
 
-def carry_out(root: Path, ledger: Ledger, certify: Callable[..., object] | None = None) -> Plan:
-    return erase(root, ledger, REQUEST, actor=CLERK, agree=lambda plan: None, certify=certify)
+def carry_out(root: Path, ledger: Ledger) -> Plan:
+    return erase(root, ledger, REQUEST, actor=CLERK, agree=lambda plan: None)
+
+
+def certificates(root: Path) -> list[str]:
+    return [path.name for path in certificates_of(root / CERTIFICATES, REQUEST)]
 
 
 def tree(root: Path) -> dict[str, str]:
@@ -93,6 +99,7 @@ def test_nothing_of_a_person_is_left_and_all_of_the_others_is(lived: Path) -> No
 
         after = tree(lived)
         assert carry_out(lived, ledger) == planned(lived, ledger, REQUEST) == Plan(places, {})
+        assert places_of(lived, ledger, REQUEST) == places
         assert tree(lived) == after, "a second erasure finds nothing"
     assert others(lived / "data/faces.zip") == photos and len(photos) == 32
     commits = next(place.done for place in places if place.name == "git")
@@ -108,6 +115,21 @@ def test_nothing_of_a_person_is_left_and_all_of_the_others_is(lived: Path) -> No
     kept = {one.path: one.digest for one in workspace_references(lived) if one.path in ("data/faces.zip", model.original)}
     assert len(kept) == 2 and versioning.restore(lived, kept), "what is left is in the cache"
     assert set(versioning.status(lived)) == {"prepare@faces", "attack@faces"}, "the stages have to be computed anew"
+
+
+def test_certificate_of_the_erasure_stands_in_the_place_of_that_of_the_fulfilment(lived: Path) -> None:
+    with project_ledger(lived) as ledger:
+        done = carry_out(lived, ledger)
+    verified = verify_folder(lived / CERTIFICATES, read_public_keys(lived / CERTIFICATES / PUBLIC_KEYS), root=lived)
+    assert [(check.name, check.text) for one in verified for check in one.checks if check.holds is False] == []
+    first, second = (one.certificate for one in verified)
+    assert first is not None and second is not None and done.certificate == verified[1].path
+    assert second.supersedes == second.previous and first.supersedes is None
+    assert list(second.places) == done.places
+    was = {place.name: place for place in first.places}
+    assert was["data/faces.zip"].found == 3 and was["data/faces.zip"].done == f"there until `aru erase {REQUEST}`"
+    assert first.data.after != second.data.after and len(second.data.absent) == 6
+    assert second.models.after == first.models.after
 
 
 def test_open_request_and_server_at_work_are_refused_before_anything_is_removed(
@@ -142,36 +164,32 @@ STEPS: list[tuple[object, str]] = [
     (record_areas, "purge_prefect"),
     (erasure, "record"),
     (erasure, "erase_particulars"),
+    (erasure, "certify_erased"),
 ]
-"""What an erasure does, in its order; with the certificate at the end."""
+"""What an erasure does, in its order."""
 
 
 def test_killed_before_and_after_every_step_it_ends_in_the_same_state(
     lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One project, killed at one step after the other: each attempt goes on from what the ones before it left."""
-    whole, issued = Path(shutil.copytree(lived, tmp_path / "whole")), []
+    whole = Path(shutil.copytree(lived, tmp_path / "whole"))
     with monkeypatch.context() as patch, project_ledger(whole) as ledger:
         patch.setenv("PREFECT_HOME", str(whole / ".prefect"))
         ensure_store(whole)
         expected = carry_out(whole, ledger).places
-
-    def certify(request: str, places: list[Place]) -> None:
-        issued.append((request, places))
 
     with project_ledger(lived) as ledger:
         for owner, name in STEPS:
             for after in (False, True):
                 with monkeypatch.context() as patch, pytest.raises(Killed):
                     patch.setattr(owner, name, deadly(getattr(owner, name), after=after))
-                    carry_out(lived, ledger, certify)
-        with pytest.raises(Killed):
-            carry_out(lived, ledger, deadly(certify, after=False))
-        assert issued == []
-        assert carry_out(lived, ledger, certify).places == expected == erased_places(ledger, REQUEST)
-        assert issued == [(REQUEST, expected)]
-        carry_out(lived, ledger, certify)
-        assert len(issued) == 1 and verify_ledger(ledger).faults == []
+                    carry_out(lived, ledger)
+        done = carry_out(lived, ledger)
+        assert done.places == expected == erased_places(ledger, REQUEST)
+        assert done.certificate is not None and done.certificate.name == certificates(lived)[1]
+        assert carry_out(lived, ledger).certificate is None and len(certificates(lived)) == 2
+        assert verify_ledger(ledger).faults == []
     assert canaries.found(lived) == {}
     assert content(lived) == content(whole)
 
@@ -188,9 +206,9 @@ def deadly(step: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
 
 
 def content(root: Path) -> dict[str, str]:
-    """All files but databases and locks, which have times and places in them."""
-    passed = (".db", ".lock", ".git", "btime", "rwlock", "served.jsonl")
-    return {path: digest for path, digest in tree(root).items() if not path.endswith(passed) and not path.startswith(".git/")}
+    """All files but databases, locks and certificates, which have times and places in them."""
+    ends, begins = (".db", ".lock", "btime", "rwlock"), (".git/", "certificates/0")
+    return {path: digest for path, digest in tree(root).items() if not path.endswith(ends) and not path.startswith(begins)}
 
 
 def test_of_a_request_that_was_not_carried_out_the_ledger_alone_is_erased(lived: Path) -> None:
