@@ -28,7 +28,6 @@ from aru.data.evidence import merge_evidence
 from aru.data.manifest import read_manifest
 from aru.data.own_photos import convert
 from aru.data.sources.found import Columns
-from aru.stages.runner import run
 
 SIDE, PHOTOS_OF_ONE, CLASSES = 64, 10, 4
 PLANTED = 10  # of so many people one has a copy of his first photo as his second one
@@ -157,6 +156,8 @@ def stage(name: str) -> Callable[[int, Path], dict[str, Any]]:
     """A stage of the project folder."""
 
     def measured(count: int, root: Path) -> dict[str, Any]:
+        from aru.stages.runner import run  # imports PyTorch, which an import and the census do without
+
         clock = _Clock()
         run(name, "many", root=root, progress=clock)
         return {"cpu_seconds_of_parts": clock.seconds}

@@ -68,7 +68,9 @@ def correlated_in_blocks(pictures: Pictures, progress: Progress = silent) -> Ite
     random = np.random.default_rng(_SEED)
     hashing = Hashing.of(count, _agreement(pictures, random))
     own = random.normal(size=(CELLS**2, _SIGNS)).astype(np.float32)
-    signatures = np.concatenate([_signature(_describe(pictures, rows, 0), own) for rows in blocks_of(count, _ROWS)])
+    signatures = np.empty((count, _SIGNS // 64), np.uint64)
+    for rows in blocks_of(count, _ROWS):
+        signatures[rows] = _signature(_describe(pictures, rows, 0), own)
     at_once = max(1, TABLE_BYTES // (4 * count + (4 << _bits(count))))
     groups = [min(at_once, hashing.keys - begin) for begin in range(0, hashing.keys, at_once)]
     done, total = 0, len(groups) * len(VIEWS) * count
@@ -115,10 +117,12 @@ class _Table:
 
 
 def _tables(pictures: Pictures, projections: np.ndarray, keys: int) -> list[_Table]:
-    found = np.empty((keys, len(pictures)), np.int32)
+    found = [np.empty(len(pictures), np.int32) for _ in range(keys)]
     for rows in blocks_of(len(pictures), _ROWS):
-        found[:, rows] = _keys(_describe(pictures, rows, 0), projections, keys, _bits(len(pictures)))
-    return [_Table.of(one) for one in found]
+        slots = _keys(_describe(pictures, rows, 0), projections, keys, _bits(len(pictures)))
+        for one, some in zip(found, slots, strict=True):
+            one[rows] = some
+    return [_Table.of(found.pop()) for _ in range(keys)][::-1]  # a key goes when its table is made
 
 
 def _bits(count: int) -> int:

@@ -42,10 +42,17 @@ def read_predictions(path: Path) -> Predictions:
     missing = [name for name in ("role", "targets", "rows") if name not in tensors]
     if missing or "roles" not in meta:
         raise InputError(f"{path} lacks {missing[0] if missing else 'the names of its roles'}: run evaluate again")
-    chosen = {name: tensors["role"] == code for code, name in enumerate(meta["roles"])}
+    chosen = {name: _rows(tensors["role"], code) for code, name in enumerate(meta["roles"])}
     logits: dict[str, dict[str, torch.Tensor]] = {
         model: {name: tensors[f"{model}/logits"][rows] for name, rows in chosen.items()}
         for model in MODELS
         if f"{model}/logits" in tensors
     }
     return Predictions(logits, {name: tensors["targets"][rows] for name, rows in chosen.items()})
+
+
+def _rows(roles: torch.Tensor, code: int) -> slice | torch.Tensor:
+    """The rows of a role: a slice where they follow one another, of which the file is read when they are used."""
+    rows = torch.nonzero(roles == code).flatten()
+    together = len(rows) > 0 and int(rows[-1]) - int(rows[0]) + 1 == len(rows)
+    return slice(int(rows[0]), int(rows[-1]) + 1) if together else rows

@@ -8,24 +8,41 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch.nn import functional as F
 
 from aru.core.errors import InputError
 from aru.metrics.metrics_file import ClassFigures
+
+_BLOCK = 1 << 22  # values that are computed with at once
 
 
 @dataclass(frozen=True)
 class UtilityColumns:
     """What the utility of one model on one set is made of, an image a row.
 
-    `means`: name -> (M,), whose weighted means are figures. `cells`, `hits`: (M, G, Q), whether an image
-    belongs to a cell, and whether it is answered rightly there; a recall is hits over cells. Single label:
-    one group (G) of C classes (Q). Multi-label: a group a label, with the cells 0 and 1.
+    `means`: name -> (M,), whose weighted means are figures. `cell`: (M, G), the number below `cells` of the one cell of each
+    group that an image belongs to; `hit`: (M, G), whether it is answered rightly there. A recall is the share of hits in a
+    cell. Single label: one group (G) of C classes. Multi-label: a group a label, with the cells 0 and 1.
     """
 
     means: dict[str, np.ndarray]
-    cells: np.ndarray
-    hits: np.ndarray
+    cell: np.ndarray
+    hit: np.ndarray
+    cells: int
+
+    def summed(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The weights (R, M) of the images in each cell, and of those among them that are answered rightly: (R, G, cells)."""
+        sums = [
+            np.stack([weights @ self._members(group, values) for group in range(self.cell.shape[1])], axis=1)
+            for values in (np.ones_like(self.hit), self.hit)
+        ]
+        return sums[0], sums[1]
+
+    def _members(self, group: int, values: np.ndarray) -> csr_array:
+        """(M, cells), sparse: of thousands of classes a table of images by classes would fill the memory."""
+        images = len(self.cell)
+        return csr_array((values[:, group], self.cell[:, group], np.arange(images + 1)), shape=(images, self.cells))
 
 
 def per_example_loss(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
@@ -39,8 +56,18 @@ def per_example_loss(logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
     if targets.dim() == 2:
         losses = F.binary_cross_entropy_with_logits(logits, targets.cpu().float(), reduction="none").mean(dim=1)
     else:
-        losses = F.cross_entropy(logits, targets.cpu(), reduction="none")
+        parts = zip(_blocks(logits), targets.cpu().split(_rows_of_block(logits.shape[1])), strict=True)
+        losses = torch.cat([F.cross_entropy(part, truth, reduction="none") for part, truth in parts])
     return losses.numpy()
+
+
+def _rows_of_block(columns: int) -> int:
+    return max(1, _BLOCK // max(1, columns))
+
+
+def _blocks(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The rows in blocks of at most `_BLOCK` values: what is computed of all at once is a multiple of them."""
+    return values.split(_rows_of_block(values.shape[1]))
 
 
 def utility_columns(logits: torch.Tensor, targets: torch.Tensor) -> UtilityColumns:
@@ -63,12 +90,17 @@ def utility_figures(columns: UtilityColumns, weights: np.ndarray) -> dict[str, n
     """
     total = weights.sum(axis=1)
     figures = {name: weights @ column / total for name, column in columns.means.items()}
-    images, groups, cells = columns.cells.shape
-    count = (weights @ columns.cells.reshape(images, -1)).reshape(-1, groups, cells)
-    right = (weights @ columns.hits.reshape(images, -1)).reshape(-1, groups, cells)
-    recall = np.divide(right, count, out=np.zeros_like(right), where=count > 0)
-    figures["balanced_accuracy"] = (recall.sum(axis=2) / (count > 0).sum(axis=2)).mean(axis=1)
+    rows = _rows_of_block(columns.cell.shape[1] * columns.cells)
+    blocks = [_balanced_accuracy(columns, weights[begin : begin + rows]) for begin in range(0, len(weights), rows)]
+    figures["balanced_accuracy"] = np.concatenate(blocks)
     return figures
+
+
+def _balanced_accuracy(columns: UtilityColumns, weights: np.ndarray) -> np.ndarray:
+    count, right = columns.summed(weights)
+    recall = np.divide(right, count, out=np.zeros_like(right), where=count > 0)
+    accuracy: np.ndarray = (recall.sum(axis=2) / (count > 0).sum(axis=2)).mean(axis=1)
+    return accuracy
 
 
 def utility(logits: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
@@ -84,9 +116,8 @@ def utility(logits: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
 
 def per_class(logits: torch.Tensor, targets: torch.Tensor) -> ClassFigures:
     """Accuracy and number of images by class (by label for multi-label targets)."""
-    columns = utility_columns(logits, targets)
-    axis = (0, 2) if targets.dim() == 2 else (0, 1)
-    count, right = columns.cells.sum(axis=axis), columns.hits.sum(axis=axis)
+    sums = utility_columns(logits, targets).summed(np.ones((1, len(targets))))
+    count, right = (each[0].sum(axis=1) if targets.dim() == 2 else each[0, 0] for each in sums)
     return {
         "accuracy": [float(hit / images) if images else None for hit, images in zip(right, count, strict=True)],
         "count": [int(images) for images in count],
@@ -107,7 +138,7 @@ def check_logits(logits: torch.Tensor, targets: torch.Tensor) -> None:
             f"targets run from {int(targets.min())} to {int(targets.max())}, the model has "
             f"{logits.shape[1]} outputs: classes are numbered from 0"
         )
-    bad = int((~torch.isfinite(logits)).sum())
+    bad = sum(int((~torch.isfinite(part)).sum()) for part in _blocks(logits))
     if bad:
         raise InputError(f"{bad} of {logits.numel()} logits are not finite: the model has diverged, lower its rate")
 
@@ -115,15 +146,14 @@ def check_logits(logits: torch.Tensor, targets: torch.Tensor) -> None:
 def _single_label_columns(logits: torch.Tensor, targets: torch.Tensor, loss: np.ndarray) -> UtilityColumns:
     logits, targets = logits.detach().cpu(), targets.cpu()
     correct = (logits.argmax(dim=1) == targets).numpy().astype(np.float64)
-    cells = np.eye(logits.shape[1])[targets.numpy()]
     means = {"accuracy": correct, "loss": loss}
     if logits.shape[1] > 2:
         means["top2_accuracy"] = (logits.topk(2, dim=1).indices == targets[:, None]).any(dim=1).numpy().astype(np.float64)
-    return UtilityColumns(means, cells[:, None, :], (cells * correct[:, None])[:, None, :])
+    return UtilityColumns(means, targets.numpy()[:, None], correct[:, None], logits.shape[1])
 
 
 def _multi_label_columns(logits: torch.Tensor, targets: torch.Tensor, loss: np.ndarray) -> UtilityColumns:
     truth = targets.cpu().numpy() > 0.5
     correct = (logits.detach().cpu().numpy() > 0) == truth
-    cells = np.stack([~truth, truth], axis=2).astype(np.float64)
-    return UtilityColumns({"accuracy": correct.mean(axis=1), "loss": loss}, cells, cells * correct[:, :, None])
+    means = {"accuracy": correct.mean(axis=1), "loss": loss}
+    return UtilityColumns(means, truth.astype(np.int64), correct.astype(np.float64), 2)

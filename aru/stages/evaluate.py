@@ -9,18 +9,21 @@ from aru.data.manifest import read_manifest
 from aru.metrics.summary import summarise
 from aru.stages.inputs import read_model, read_sets
 from aru.stages.job import Job
-from aru.train.loop import predict_sets
+from aru.train.loop import predict_joined
 
 
 def evaluate(job: Job) -> int:
     """Write evaluation/metrics.json and evaluation/predictions.safetensors; returns the number of predictions."""
     sets, config = read_sets(job), job.config
     models = [which for which in MODELS if which != RETRAINED or config.evaluate.retrained]
-    logits: dict[str, dict[str, torch.Tensor]] = {}
+    parts = [getattr(sets, role) for role in SETS]
+    joined: dict[str, torch.Tensor] = {}
     for number, which in enumerate(models):
         model = read_model(job, which)
-        logits[which] = predict_sets(model, {role: getattr(sets, role) for role in SETS}, compute=job.compute)
+        joined[which] = predict_joined(model, parts, compute=job.compute)
         job.progress(number + 1, len(models) + 1, f"evaluate, {which}")
+    counts = [len(part) for part in parts]
+    logits = {which: dict(zip(SETS, values.split(counts), strict=True)) for which, values in joined.items()}
     subject = read_manifest(job.work / "prepared" / "manifest.csv")["subject"].to_numpy()
     metrics = summarise(
         logits,
@@ -33,14 +36,14 @@ def evaluate(job: Job) -> int:
         resamples=config.evaluate.resamples,
     )
     job.progress(len(models) + 1, len(models) + 1, "evaluate, intervals")
-    _write_predictions(job, sets, logits)
+    _write_predictions(job, sets, joined)
     write_json(job.work / "evaluation" / "metrics.json", metrics)
     return len(models) * sum(len(getattr(sets, role)) for role in SETS)
 
 
-def _write_predictions(job: Job, sets: Sets, logits: dict[str, dict[str, torch.Tensor]]) -> None:
+def _write_predictions(job: Job, sets: Sets, logits: dict[str, torch.Tensor]) -> None:
     parts = [getattr(sets, role) for role in SETS]
-    tensors = {f"{which}/logits": torch.cat([logits[which][role] for role in SETS]) for which in logits}
+    tensors = {f"{which}/logits": values for which, values in logits.items()}
     tensors["rows"] = torch.cat([torch.from_numpy(part.rows) for part in parts])
     tensors["role"] = torch.cat([torch.full((len(part),), code, dtype=torch.uint8) for code, part in enumerate(parts)])
     tensors["targets"] = torch.cat([part.targets for part in parts])

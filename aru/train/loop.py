@@ -1,7 +1,8 @@
 """The one loop that trains and fine-tunes, and the one that predicts."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ Loss = Callable[[nn.Module, torch.Tensor, Any], tuple[torch.Tensor, Any]]
 
 _CHECK_EVERY = 20  # batches between looks at the loss, which on a GPU wait for it
 _FEW = 64  # images on which a trained model is tried
+_IN_MEMORY = 256 << 20  # bytes of logits
 
 
 def supervised(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -157,9 +159,34 @@ def predict(
 
 
 def predict_sets(model: nn.Module, sets: Mapping[str, ImageSet], *, compute: Compute) -> dict[str, torch.Tensor]:
-    """Name of a set -> logits as `predict` gives them; the model is copied to the device once for all."""
+    """Name of a set -> logits as `predict` gives them, parts of one tensor; the model is copied to the device once for all."""
+    joined = predict_joined(model, list(sets.values()), compute=compute)
+    return dict(zip(sets, joined.split([len(data) for data in sets.values()]), strict=True))
+
+
+def predict_joined(model: nn.Module, sets: Sequence[ImageSet], *, compute: Compute) -> torch.Tensor:
+    """Logits as `predict` gives them of one set after the other, (M, C).
+
+    Of thousands of classes they are larger than the memory: those of more than `_IN_MEMORY` bytes lie in a file without a name
+    in the system's temporary folder (TMPDIR), which goes with the tensor.
+    """
     placed = compute.placed_copy(model).eval()
-    return {name: predict_placed(placed, data, compute=compute) for name, data in sets.items()}
+    joined, begin = torch.empty(0), 0
+    for data in sets:
+        for part in _batches_of_logits(placed, data, compute, 256):
+            if len(joined) == 0:
+                joined = _room((sum(map(len, sets)), *part.shape[1:]))
+            joined[begin : begin + len(part)] = part
+            begin += len(part)
+    return joined
+
+
+def _room(shape: tuple[int, ...]) -> torch.Tensor:
+    size = math.prod(shape)
+    if size * 4 <= _IN_MEMORY:
+        return torch.empty(shape)
+    with NamedTemporaryFile() as file:
+        return torch.from_file(file.name, shared=True, size=size, dtype=torch.float32).view(shape)
 
 
 def predict_placed(
@@ -167,12 +194,17 @@ def predict_placed(
 ) -> torch.Tensor:
     """Logits as `predict` gives them, of a model that stands on the device (`Compute.place`) in evaluation mode."""
     logits = []
-    with torch.no_grad(), compute.autocast():
-        for positions in torch.arange(len(data)).split(batch_size):
-            images, _ = data.batch(positions, compute.device)
-            logits.append(placed(images).float().cpu())
-            progress(int(positions[-1]) + 1, len(data), "predict")
+    for part in _batches_of_logits(placed, data, compute, batch_size):
+        logits.append(part)
+        progress(sum(map(len, logits)), len(data), "predict")
     return torch.cat(logits)
+
+
+def _batches_of_logits(placed: nn.Module, data: ImageSet, compute: Compute, batch_size: int) -> Iterator[torch.Tensor]:
+    for positions in torch.arange(len(data)).split(batch_size):
+        with torch.no_grad(), compute.autocast():
+            images, _ = data.batch(positions, compute.device)
+            yield placed(images).float().cpu()
 
 
 def check_trained(

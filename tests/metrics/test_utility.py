@@ -1,11 +1,14 @@
 """Utility figures against hand counts and scikit-learn."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 from sklearn import metrics
 from torch.nn import functional as F
 
+import aru.metrics.utility
 from aru.core.errors import InputError
 from aru.metrics.utility import per_class, per_example_loss, utility, utility_columns, utility_figures
 
@@ -33,6 +36,34 @@ def test_agrees_with_scikit_learn() -> None:
     assert figures["top2_accuracy"] == pytest.approx(
         metrics.top_k_accuracy_score(targets, logits.softmax(1), k=2, labels=range(6))
     )
+
+
+def test_of_ten_thousand_classes_no_table_of_images_by_classes_is_made() -> None:
+    random, classes = np.random.default_rng(0), 10_000
+    logits, targets = torch.zeros(400, classes), torch.from_numpy(random.integers(0, classes, 400))
+    right = random.random(400) < 0.6
+    logits[torch.arange(400), torch.where(torch.from_numpy(right), targets, (targets + 1) % classes)] = 1
+    weights = random.integers(0, 3, (60, 400)).astype(float)
+    tracemalloc.start()
+    found = utility_figures(utility_columns(logits, targets), weights)["balanced_accuracy"]
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 24 << 20 < 400 * classes * 8
+    for number in (0, 59):
+        present = [int(label) for label in set(targets.tolist()) if weights[number, targets == label].sum()]
+        recalls = [np.average(right[targets == label], weights=weights[number, targets == label]) for label in present]
+        assert found[number] == pytest.approx(np.mean(recalls), abs=1e-12)
+
+
+def test_losses_and_balanced_accuracy_do_not_depend_on_the_blocks(monkeypatch) -> None:
+    random = torch.Generator().manual_seed(3)
+    logits, targets = torch.randn(70, 9, generator=random), torch.randint(0, 9, (70,), generator=random)
+    weights = np.random.default_rng(0).integers(1, 4, (30, 70)).astype(float)
+    whole = per_example_loss(logits, targets), utility_figures(utility_columns(logits, targets), weights)
+    monkeypatch.setattr(aru.metrics.utility, "_BLOCK", 40)
+    parts = per_example_loss(logits, targets), utility_figures(utility_columns(logits, targets), weights)
+    assert np.array_equal(whole[0], parts[0]) and np.array_equal(whole[0], F.cross_entropy(logits, targets, reduction="none"))
+    assert all(np.array_equal(whole[1][name], parts[1][name]) for name in whole[1])
 
 
 def test_multi_label_averages_over_labels() -> None:

@@ -10,8 +10,9 @@ from aru.core.config import FinetuneConfig, TrainConfig
 from aru.core.errors import InputError, TrainingError
 from aru.methods.aru.finetuning import finetune_loss
 from aru.nets.models import load_weights
+from aru.train import loop
 from aru.train.checkpoint import Checkpoint
-from aru.train.loop import batches_of, fit, predict
+from aru.train.loop import batches_of, fit, predict, predict_joined
 from aru.train.losses import distillation_loss, task_loss
 from tests.helpers.toys import CPU, generator, image_set, same_weights, small_net
 
@@ -126,6 +127,16 @@ def test_predict_equals_a_plain_forward_pass_and_changes_nothing():
     torch.testing.assert_close(logits, before.eval()(images))
     assert model.training and not model.bn1.training and model.bn2.training
     assert same_weights(model, before)
+
+
+@pytest.mark.parametrize("in_memory", [1 << 20, 0])
+def test_sets_predicted_into_one_tensor_also_in_a_file_are_each_sets_logits(monkeypatch, in_memory):
+    monkeypatch.setattr(loop, "_IN_MEMORY", in_memory)
+    model, parts = small_net(), [image_set(9), image_set(4)]
+    joined = predict_joined(model, parts, compute=CPU)
+    assert torch.equal(joined, torch.cat([predict(model, part, compute=CPU) for part in parts]))
+    joined += 1  # of its own, and still there
+    assert joined.shape == (13, joined.shape[1])
 
 
 def test_multilabel_loss_is_the_mean_over_labels():
