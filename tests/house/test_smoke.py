@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -37,7 +38,9 @@ def test_torchvision_has_the_operators_of_this_torch() -> None:
     assert kept.tolist() == [0, 2]
 
 
-def test_the_pages_answer_and_a_scheduled_run_completes(tracked_project: Path, monkeypatch) -> None:
+def test_the_pages_answer_and_a_scheduled_run_completes(tracked_project: Path, prefect_database: Path, monkeypatch) -> None:
+    (tracked_project / ".prefect").mkdir(exist_ok=True)
+    shutil.copy(prefect_database, tracked_project / ".prefect")
     for name, value in QUICK.items():
         monkeypatch.setenv(name, value)
     for name in ("PREFECT_HOME", "PREFECT_RESULTS_LOCAL_STORAGE_PATH", "PREFECT_API_URL"):

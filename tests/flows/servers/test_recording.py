@@ -1,6 +1,7 @@
 """What the server that a command starts for its own flow keeps: without it the page of a run would show no tasks."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -28,7 +29,9 @@ with prefect_api(Path.cwd()):
 """
 
 
-def test_the_task_runs_of_a_flow_are_kept(tmp_path: Path) -> None:
+def test_the_task_runs_of_a_flow_are_kept(tmp_path: Path, prefect_database: Path) -> None:
+    (tmp_path / ".prefect").mkdir()
+    shutil.copy(prefect_database, tmp_path / ".prefect")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
