@@ -31,13 +31,14 @@ class Production:
 
 
 def in_production(root: Path, name: str) -> Production | None:
-    """The version that has the alias; None where none has it, or the model is not registered."""
+    """The version that has the alias; None where none has it, or the model is not registered. Raises StoreUnavailable."""
     if store.is_local(root) and not store.database(root).is_file():  # which a client would make
         return None
     client = store.client(root)
     try:
         version = client.get_model_version_by_alias(name, PRODUCTION)
-    except MlflowException:
+    except MlflowException as error:
+        store.check_absent(error)
         return None
     return Production(str(version.version), version.tags["weights_md5"], batch_of(version), version.tags.get(RELEASED, ""))
 

@@ -150,7 +150,8 @@ def registered(root: Path, run_id: str) -> tuple[str, str] | None:
         return None
     try:
         found = client.get_model_version(tags["model_name"], tags["model_version"])
-    except MlflowException:
+    except MlflowException as error:
+        store.check_absent(error)
         return None
     return (found.name, str(found.version)) if is_whole(root, found) else None
 
@@ -208,6 +209,7 @@ def find_version(client: MlflowClient, name: str, alias_or_version: str) -> Mode
             return client.get_model_version(name, alias_or_version)
         return client.get_model_version_by_alias(name, alias_or_version)
     except MlflowException as error:
+        store.check_absent(error)
         known = ", ".join(model.name for model in client.search_registered_models()) or "none"
         raise InputError(
             f"no registered model {name!r} with version or alias {alias_or_version!r} (registered: {known}): {error.message}"
@@ -293,7 +295,8 @@ def _describe(client: MlflowClient, flow: Run, version: str, entry: Entry) -> No
 def _is_finished(client: MlflowClient, run_id: str) -> bool:
     try:
         return client.get_run(run_id).info.status == "FINISHED"
-    except MlflowException:  # removed by `mlflow gc`
+    except MlflowException as error:  # removed by `mlflow gc`
+        store.check_absent(error)
         return False
 
 
@@ -332,7 +335,8 @@ def _mended(root: Path, version: ModelVersion, entry: Entry) -> bool:
         return True
     try:
         logged = store.client(root).get_logged_model(_model_id(version))
-    except MlflowException:
+    except MlflowException as error:
+        store.check_absent(error)
         return False
     log.info("the files of %s version %s are missing or damaged: written again", version.name, version.version)
     _fill(root, logged, entry)
@@ -355,7 +359,8 @@ def is_whole(root: Path, version: ModelVersion) -> bool:
     """Whether a version's files are there and its weights those that were registered; a server's own store is believed."""
     try:
         logged = store.client(root).get_logged_model(_model_id(version))
-    except MlflowException:
+    except MlflowException as error:
+        store.check_absent(error)
         return False
     folder = store.local_path(logged.artifact_location)
     if folder is None:

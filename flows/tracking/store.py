@@ -21,6 +21,8 @@ from flows.tracking.descriptions import experiment_note
 from flows.tracking.views import overview_tag
 
 _LOCK_SECONDS = 120
+_ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "INVALID_PARAMETER_VALUE"})
+"""The codes of MLflow's errors for what is not there; the last one for an alias."""
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 _PACKAGE = str(Path(mlflow.__file__).parent)
 _checked: set[tuple[Path, int]] = set()
@@ -86,6 +88,22 @@ def preflight(root: Path, benchmark: str) -> None:
             f"variable for the project's own database ({type(error).__name__})"
         ) from error
     _refuse_deleted(found)
+
+
+class StoreUnavailable(InputError):
+    """MLflow's store did not answer: whether something is in it is not known."""
+
+
+def check_absent(error: MlflowException) -> None:
+    """Nothing where the store answered that something is not there. Raises StoreUnavailable where it did not answer.
+
+    The two are not to be confused: a store that is locked for a moment would else have no version in production.
+    """
+    if error.error_code not in _ABSENT:
+        raise StoreUnavailable(
+            f"MLflow's store did not answer ({error.error_code}): look whether its database is locked, its disk full or its "
+            "server down, and try again"
+        ) from error
 
 
 def client(root: Path) -> MlflowClient:

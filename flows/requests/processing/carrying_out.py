@@ -40,7 +40,7 @@ from flows.requests.processing.forming import next_batch
 from flows.requests.processing.policy import Policy, Step, read_policy
 from flows.requests.resolving.resolution import people_of
 from flows.tracking.gate import passes
-from flows.tracking.production import in_production, mark_batch, promote
+from flows.tracking.production import Production, in_production, mark_batch, promote
 from flows.tracking.registry import model_name
 
 SCHEDULE = Actor("schedule", Role.SCHEDULE)
@@ -163,6 +163,7 @@ class _Work:
             return False
         self._check_thresholds()
         production = in_production(self.root, model_name(self.benchmark))
+        self._check_forgotten(production)
         batching.start(self.ledger, self.batch, model_before=production.version if production else _NONE, actor=SCHEDULE)
         return True
 
@@ -230,6 +231,15 @@ class _Work:
         """The usual parameters first, then the steps of the policy; a person's resumption after the last tries that again."""
         steps = (Step(), *self.policy.escalation)
         return steps[min(attempts, len(steps) - 1)]
+
+    def _check_forgotten(self, production: Production | None) -> None:
+        """What is made from a model that remembers released people would bring them back, however its audit ends."""
+        forgotten, released = production.batch if production else 0, released_batches(self.ledger, self.benchmark)
+        if forgotten < released:
+            raise InputError(
+                f"{released} batches of {self.benchmark} were released, and the model in production has forgotten "
+                f"{forgotten}: bring MLflow's store back from a backup, or `aru promote` the version that was released last"
+            )
 
     def _check_thresholds(self) -> None:
         fixed, now = find_batch(self.ledger, self.batch).thresholds, _thresholds(self.root)
