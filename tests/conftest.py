@@ -30,6 +30,7 @@ LONGEST = (
     "audit/test_full.py",
     "audit/test_few_people.py",
     "flows/pipeline/test_flow_interruptions.py",
+    "flows/requests/erasing/test_erasure.py",
     "methods/test_conformance.py",
     "audit/test_small_requests.py",
     "flows/tracking/test_tracking.py",

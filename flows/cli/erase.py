@@ -34,7 +34,7 @@ def erase(
         plan = carry_out(root, ledger, request, actor=operator(), agree=_agree(root, request, yes=yes))
     _show(plan)
     if plan.certificate:
-        print(f"{plan.certificate.relative_to(root)} says so")
+        print(f"certificate: {plan.certificate.relative_to(root)}")
     if plan.names:
         print("commit params.yaml, dvc.lock, suppression.jsonl and the .dvc files; `dvc push` where a remote has the archive")
     else:

@@ -92,11 +92,10 @@ def erase(root: Path, ledger: Ledger, request: str, *, actor: Actor, agree: Agre
 def _finished(root: Path, ledger: Ledger, request: str, actor: Actor) -> Plan:
     """After the particulars are gone: the certificate, where it is still missing."""
     places, journal, certificate = erased_places(ledger, request), journal_path(root, request), None
-    if journal.is_file():
-        if find_request(ledger, request).state == State.FULFILLED:
-            certificate = certify_erased(root, ledger, request, places, actor=actor)
-        journal.unlink()
+    if journal.is_file() and find_request(ledger, request).state == State.FULFILLED:
+        certificate = certify_erased(root, ledger, request, places, actor=actor)
     ledger.forget_deleted()
+    journal.unlink(missing_ok=True)
     return Plan(places, {}, certificate)
 
 

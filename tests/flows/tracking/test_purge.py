@@ -17,7 +17,8 @@ from aru.core.files import file_md5
 from aru.nets.models import build, save_model
 from flows.tracking import audit_runs, lineage, registry, runs, store
 from flows.tracking import main_runs as tracking
-from flows.tracking.purge import main, purge, purge_prefect
+from flows.tracking.production import mark_batch
+from flows.tracking.purge import main, purge, purge_prefect, purge_unforgetful, unforgetful
 from tests.helpers import tracked
 from tests.helpers.flow_fixtures import run_flow
 from tests.helpers.tracked import track
@@ -227,3 +228,19 @@ def test_prefects_records_go_and_the_stages_stay_cached(project: Path, monkeypat
     purge_prefect(project)
     assert not (project / ".prefect").exists()
     assert set(run_flow(project).values()) == {"dvc.lock"}
+
+
+def test_versions_that_have_not_forgotten_a_batch_go_with_all_else_of_the_experiment(tracked_project: Path) -> None:
+    other = another_state(tracked_project)
+    mark_batch(tracked_project, NAME, "2", 1)
+    client, before = store.client(tracked_project), everything(tracked_project)
+    kept = {run.info.run_id for run in runs.children(client, client.get_run(other))} | {other}
+    (tracked_project / "mlruns/artifacts/faces/models/m-nobody").mkdir()
+    found = unforgetful(tracked_project, NAME, 1)
+    assert everything(tracked_project) == before
+    purged = purge_unforgetful(tracked_project, NAME, 1)
+    assert (purged.versions, purged.models, purged.runs) == (1, 1, 13) and found == 1 + 1 + 13 + 1
+    left = client.search_runs([store.experiment_id(tracked_project, "faces")], max_results=1000)
+    assert {run.info.run_id for run in left} == kept and registry.load_registered(tracked_project, NAME, "2")
+    assert unforgetful(tracked_project, NAME, 1) == 0 and purge_unforgetful(tracked_project, NAME, 1).runs == 0
+    assert unforgetful(tracked_project, NAME, 2) == found - 1, "of a later batch that version, too"
