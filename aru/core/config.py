@@ -150,9 +150,11 @@ class ModelConfig(Section):
             check_path(self.original, where="model.original")
         if self.init is not None:
             check_path(self.init, where="model.init")
-        for values in (self.mean or (), self.std or ()):
-            if len(values) not in (0, 1, 3):
+        for values in (self.mean, self.std):
+            if values is not None and len(values) not in (1, 3):
                 raise ValueError(f"mean and std have one number or three, one a channel of RGB; {len(values)} are given")
+        if not all(0 <= value <= 1 for value in self.mean or ()):
+            raise ValueError(f"mean is {list(self.mean or ())}: pixels are from 0 to 1 here, and so is each: divide by 255")
         if any(value <= 0 for value in self.std or ()):
             raise ValueError(f"std is {list(self.std or ())}: each must be greater than 0")
         return self
