@@ -1,4 +1,4 @@
-"""The tables of `docs/models.md`, `tasks.md`, `erasure.md` and `data.md`, from the records beside them and from the code.
+"""The tables of `docs/`: models.md, tasks.md, erasure.md, data.md, results.md; from the records beside them and from the code.
 
     python -m tools.page_tables [FOLDER ...]
 
@@ -13,11 +13,13 @@ from typing import Any, NotRequired, TypedDict
 from aru.core.files import read_json, write_json
 from flows.requests.ledger.reasons import ALLOWED, SOURCE
 from flows.requests.ledger.states import CLOSED, MEANING, OPEN, TRANSITIONS, State
+from tools.headline import headline_table
 
 FOLDER = Path(__file__).parents[1] / "docs"
 NETWORKS, TASKS, LEDGERS = FOLDER / "models.json", FOLDER / "tasks.json", FOLDER / "ledgers.json"
 MANY_PHOTOS = FOLDER / "many_photos.json"
 STEPS = ("build", "train", "attack", "mask", "reset", "finetune", "evaluate", "audit", "original unchanged")
+_PAGES = ("models", "tasks", "erasure", "data", "results")
 _COLUMNS = ("task", "network", "seed")
 
 
@@ -198,13 +200,14 @@ def filled(page: str, name: str, table: str) -> str:
 
 def pages() -> dict[Path, str]:
     """Each page as its records say that it should be."""
-    networks, tasks, erasure, data = (FOLDER / f"{name}.md" for name in ("models", "tasks", "erasure", "data"))
+    networks, tasks, erasure, data, results = (FOLDER / f"{name}.md" for name in _PAGES)
     requests = erasure.read_text(encoding="utf-8")
     tables = {"states": states_table(), "actions": actions_table(), "reasons": reasons_table()}
     for name, table in (tables | {"ledgers": ledgers_table(read_json(LEDGERS))}).items():
         requests = filled(requests, name, table)
     return {
         erasure: requests,
+        results: filled(results.read_text(encoding="utf-8"), "headline", headline_table()),
         data: filled(data.read_text(encoding="utf-8"), "photos", photos_table(read_json(MANY_PHOTOS))),
         networks: filled(networks.read_text(encoding="utf-8"), "networks", networks_table(read_json(NETWORKS))),
         tasks: filled(tasks.read_text(encoding="utf-8"), "tasks", tasks_table(read_json(TASKS))),
