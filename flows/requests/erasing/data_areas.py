@@ -1,6 +1,7 @@
 """The archive, the parameters, and what was made from the photos in work/, models/ and temporary folders."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,18 @@ def _rewrite(target: Target) -> None:
 def _made(target: Target) -> list[Path]:
     """The files below work/BENCHMARK that go."""
     kept = _kept(target)
-    return [path for path in sorted(target.work.rglob("*")) if not path.is_dir() and path not in kept]
+    return [folder / name for folder, names in _folders(target.work) for name in sorted(names) if folder / name not in kept]
+
+
+def _folders(top: Path) -> Iterator[tuple[Path, list[str]]]:
+    """A folder and all below it with the names of their files; also where a folder is a link, as to a larger disk."""
+    seen: set[str] = set()
+    for folder, folders, files in os.walk(top, followlinks=True):
+        if (place := os.path.realpath(folder)) in seen:  # a link to a folder above it
+            folders.clear()
+            continue
+        seen.add(place)
+        yield Path(folder), files
 
 
 def _kept(target: Target) -> set[Path]:
@@ -207,9 +219,9 @@ def _kept(target: Target) -> set[Path]:
 def _remove_made(target: Target) -> None:
     for path in _made(target):
         path.unlink(missing_ok=True)
-    for folder in sorted((path for path in target.work.rglob("*") if path.is_dir()), reverse=True):
-        if not any(folder.iterdir()):
-            folder.rmdir()
+    for folder in sorted((folder for folder, _ in _folders(target.work)), reverse=True):
+        if folder != target.work and not any(folder.iterdir()):
+            folder.unlink() if folder.is_symlink() else folder.rmdir()
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -12,6 +12,7 @@ from aru.core.config import load_archives
 from aru.core.errors import InputError
 from flows.project.folder import project_lock
 from flows.project.params import PARAMS_FILE
+from flows.project.versioning import cache_folders
 from flows.requests.certificates.contents import Place
 from flows.requests.erasing.area import Area
 from flows.requests.erasing.places import ERASURE, areas_of, erased_places, pending
@@ -136,6 +137,9 @@ def _check_closed(ledger: Ledger, request: str) -> None:
 def _check(target: Target, ledger: Ledger) -> None:
     if not (target.root / target.archive).is_file():
         raise InputError(f"{target.archive} is not here, and may hold the photos: `dvc pull` brings it, or erase where it is")
+    archive = target.root / target.archive
+    if archive.is_symlink() and not archive.resolve().is_relative_to(cache_folders(target.root)[0].resolve()):
+        raise InputError(f"{target.archive} is a link, and what it leads to would keep the photos: put the file itself there")
     production = in_production(target.root, target.model)
     if target.trained and (production is None or target.release is None or production.batch < target.release):
         raise InputError(f"no version of {target.model} without the person is in production: `aru promote` it first")

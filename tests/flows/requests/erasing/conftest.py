@@ -65,7 +65,7 @@ def lived_once(tracked_once: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def lived(lived_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of that project to erase in."""
-    root = Path(shutil.copytree(lived_once, tmp_path / "project"))
+    root = Path(shutil.copytree(lived_once, tmp_path / "project", symlinks=True))
     monkeypatch.setenv("PREFECT_HOME", str(root / ".prefect"))
     ensure_store(root)
     yield root
@@ -152,6 +152,10 @@ def _plant(root: Path) -> None:
     """Canaries where a run of months leaves them."""
     for folder in ("shadows/pool", "comparison/cells", "original/checkpoints", "tuning"):
         canaries.plant(root / "work" / "faces" / folder)
+    disk = root / "work" / "faces" / "tuning"  # a link, as to a larger disk
+    (root / "disk" / "of").mkdir(parents=True)
+    disk.rename(root / "disk" / "of" / "tuning")
+    disk.symlink_to("../../disk/of/tuning")
     client = store.client(root)
     first = client.get_model_version("aru-faces", "1")
     client.set_model_version_tag("aru-faces", "1", "note", canaries.FAMILY)

@@ -25,6 +25,7 @@ from flows.requests.ledger.records import Actor
 from flows.requests.ledger.service import mark_duplicate
 from flows.requests.ledger.submission import Submission, submit
 from flows.requests.ledger.verification import verify_ledger
+from flows.requests.resolving.recording import resolve_on_record
 from flows.tracking import purge
 from flows.tracking.main_runs import ensure_store
 from flows.tracking.production import in_production
@@ -52,7 +53,7 @@ PLANTED = {
     "work/faces/original",
     "work/faces/prepared",
     "work/faces/shadows",
-    "work/faces/tuning",
+    "disk/of/tuning",
 }
 """Where the search finds the canary before: what it passes over, an erasure that leaves it would pass, too."""
 
@@ -131,18 +132,60 @@ def test_certificate_of_the_erasure_stands_in_the_place_of_that_of_the_fulfilmen
     assert second.models.after == first.models.after
 
 
-def test_open_request_and_server_at_work_are_refused_before_anything_is_removed(
-    lived: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_would_leave_the_photos_somewhere_is_refused_before_anything_is_removed(
+    lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = tree(lived)
+    before, archive = tree(lived), lived / "data" / "faces.zip"
     with project_ledger(lived) as ledger:
+        params = (lived / "params.yaml").read_text()
+        (lived / "params.yaml").write_text(
+            params.replace('"faces": "data/faces.zip"', '"faces": "data/faces.zip", "b": "data/faces.zip"')
+        )
+        (lived / "work" / "b").mkdir()
+        with pytest.raises(InputError, match="the benchmark b reads data/faces.zip, too"):
+            carry_out(lived, ledger)
+        (lived / "work" / "b").rmdir()
+        (lived / "params.yaml").write_text(params)
+        archive.rename(tmp_path / "elsewhere.zip")
+        with pytest.raises(InputError, match="faces.zip is not here"):
+            carry_out(lived, ledger)
+        archive.symlink_to(tmp_path / "elsewhere.zip")
+        with pytest.raises(InputError, match="faces.zip is a link, and what it leads to would keep the photos"):
+            carry_out(lived, ledger)
+        archive.unlink()
+        (tmp_path / "elsewhere.zip").rename(archive)
         monkeypatch.setattr("flows.requests.erasing.erasure.running_api", lambda root: "http://127.0.0.1:4200/api")
         with pytest.raises(InputError, match="a Prefect server of the project runs: stop"):
             carry_out(lived, ledger)
         assert {path for path, digest in tree(lived).items() if before.get(path) != digest} <= {".dvc/tmp/aru/flow.lock"}
+        monkeypatch.undo()
         request = submit(ledger, Submission("faces", (canaries.PERSON,)), actor=CLERK).request.id
         with pytest.raises(InputError, match="R-000002 is received: only a closed request is erased"):
             erase(lived, ledger, request, actor=CLERK, agree=lambda plan: None)
+        resolve_on_record(lived, ledger, request, actor=CLERK)
+        with pytest.raises(InputError, match="R-000002 is open and about the same photos"):
+            carry_out(lived, ledger)
+
+
+def test_what_cannot_be_reached_or_removed_is_listed(lived: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (lived / ".dvc" / "config.local").write_text("['remote \"cloud\"']\n    url = s3://bucket/x\n")
+    (lived / "letter.txt").write_text(f"of {canaries.PERSON}")
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    (lived / "work" / "b" / "prepared").mkdir(parents=True)
+    shutil.copy(lived / "work" / "faces" / "prepared" / "manifest.csv", lived / "work" / "b" / "prepared")
+    params = (lived / "params.yaml").read_text()
+    (lived / "params.yaml").write_text(
+        params.replace('"faces": "data/faces.zip"', '"faces": "data/faces.zip", "b": "data/b.zip"')
+    )
+    with project_ledger(lived) as ledger:
+        found = {place.name: place for place in places_of(lived, ledger, REQUEST)}
+    assert (
+        found["DVC remote cloud"].found is None
+        and "dvc gc --workspace --cloud --remote cloud" in found["DVC remote cloud"].done
+    )
+    assert found["Prefect"].found is None and found["Prefect"].done.startswith("not reached from here")
+    assert found["benchmark b"].found == 3 and "a request for the benchmark b" in found["benchmark b"].done
+    assert found["other files of the folder"].found == 1
 
 
 class Killed(BaseException):
@@ -173,7 +216,7 @@ def test_killed_before_every_step_it_ends_in_the_same_state(
     lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One project, killed at one step after the other: each attempt goes on from what the ones before it left."""
-    whole = Path(shutil.copytree(lived, tmp_path / "whole"))
+    whole = Path(shutil.copytree(lived, tmp_path / "whole", symlinks=True))
     with monkeypatch.context() as patch, project_ledger(whole) as ledger:
         patch.setenv("PREFECT_HOME", str(whole / ".prefect"))
         ensure_store(whole)
