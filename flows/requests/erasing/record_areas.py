@@ -107,14 +107,9 @@ def history(target: Target) -> Area:
 
 def own_files(target: Target) -> Area:
     """Files of the user's in the folder, and of certificates and logs, in which a name stands: they are not ours to remove."""
-    return Area(
-        "other files of the folder",
-        "derived",
-        lambda: len(_naming_files(target)),
-        None,
-        "not removed: look through the files that `aru erase` names",
-        lambda: _naming_files(target),
-    )
+    found = _naming_files(target)
+    done = "not removed: look through the files that `aru erase` names" if found else "looked through: nothing there"
+    return Area("other files of the folder", "derived", lambda: len(found), None, done, lambda: found)
 
 
 def other_benchmarks(target: Target) -> list[Area]:
