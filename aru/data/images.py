@@ -99,7 +99,7 @@ def load_training(prepared: Path, task: str) -> ImageSet:
             f"{prepared}: training.csv names row {rows[-1]}, images.npy has {len(images)}: run the stage 'prepare' again"
         )
     outputs = outputs_of(read_classes(prepared), task)
-    return ImageSet(images, rows, _targets(table, task), outputs)
+    return ImageSet(images, rows, targets_of(table, task), outputs)
 
 
 def load_images(path: Path, count: int) -> np.ndarray:
@@ -120,7 +120,7 @@ def _open_images(path: Path) -> np.ndarray:
     return images
 
 
-def _targets(table: pd.DataFrame, task: str) -> torch.Tensor:
+def targets_of(table: pd.DataFrame, task: str) -> torch.Tensor:
     """Targets (N,) int64, or (N, L) float32 for the multi-label task, of the rows of a table with label columns."""
     columns = label_columns(task)
     labels = table[list(columns)].to_numpy()
@@ -129,7 +129,7 @@ def _targets(table: pd.DataFrame, task: str) -> torch.Tensor:
 
 def sets_by_role(manifest: pd.DataFrame, images: np.ndarray, task: str, outputs: int) -> Sets:
     """The four sets by the manifest's column `role`; `outputs` is what `aru.data.classes.outputs_of` says of the task."""
-    targets = _targets(manifest, task)
+    targets = targets_of(manifest, task)
     sets: dict[SetName, ImageSet] = {}
     for role in SETS:
         rows = manifest["row"].to_numpy()[(manifest["role"] == role).to_numpy()].astype(np.int64)

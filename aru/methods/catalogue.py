@@ -35,8 +35,7 @@ MODULES = {
 }
 """The name of each method, and the module below `aru.methods` that has it."""
 CONTROLS = tuple(name for name, module in MODULES.items() if module == "aru.controls")
-_REFERENCE = "retrain"
-RUNNABLE = tuple(name for name in MODULES if name not in (*CONTROLS, _REFERENCE))
+RUNNABLE = tuple(name for name in MODULES if name not in CONTROLS)
 """The methods that can be a benchmark's `method`."""
 PEER_MODULES = tuple(dict.fromkeys(f"aru.methods.{MODULES[name]}" for name in RUNNABLE if name != ARU))
 """The modules of those that have the stage `unlearn`."""
@@ -51,8 +50,6 @@ def check_name_of_method(name: str) -> str:
 
 def not_runnable(name: str) -> str:
     """Why a method cannot be a benchmark's `method`; empty where it can."""
-    if name == _REFERENCE:
-        return "it is the reference, which the stage 'retrain' makes: see work/BENCHMARK/retrained/"
     if name in CONTROLS:
         return "it is a control, for comparisons (`aru benchmark`): no model of it is to be released as unlearned"
     return ""

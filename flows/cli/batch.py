@@ -1,11 +1,14 @@
 """`aru batch`: deletion requests carried out together, by the policy of requests.yaml."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.context import enter_project, flow_environment
 from flows.cli.options import Benchmark, Quiet
+
+if TYPE_CHECKING:
+    from flows.requests.processing.batch_figures import Released
 
 commands = typer.Typer(name="batch", help="Carry out approved deletion requests (docs/erasure.md).", no_args_is_help=True)
 
@@ -38,15 +41,34 @@ def run(benchmark: Benchmark = "", quiet: Quiet = False) -> None:
 
 @commands.command("list")
 def list_command() -> None:
-    """Show the newest batches: requests, models before and after."""
+    """Show the newest batches: requests, models before and after, what it cost those who stay, those forgotten earlier."""
     from flows.requests.ledger.ledger import project_ledger
     from flows.requests.ledger.queries import list_batches, list_requests
+    from flows.requests.processing.batch_figures import released_figures
 
     with project_ledger(enter_project()) as ledger:
-        for batch in list_batches(ledger):
+        batches = list_batches(ledger)
+        benchmarks = {batch.benchmark for batch in batches}
+        figures = {one.batch: one for benchmark in benchmarks for one in released_figures(ledger, benchmark)}
+        for batch in batches:
             states = sorted({request.state for request in list_requests(ledger, batch=batch.id, limit=1000).requests})
             models = f"{batch.model_before or '-'} -> {batch.model_after or '-'}"
             print(f"{batch.id}  {batch.created:%Y-%m-%d %H:%M}  {batch.benchmark}  {', '.join(states)}  version {models}")
+            if batch.id in figures:
+                print(f"          {_line(figures[batch.id])}")
+
+
+def _line(released: "Released") -> str:
+    """A batch's figures in one line."""
+    accuracy, earlier = released.figures["accuracy"], released.figures["earlier"]
+    parts = [f"by {released.method}: accuracy " + ", ".join(f"{name} {value:.3f}" for name, value in accuracy.items())]
+    if earlier["auc"] is not None:
+        low, high = earlier["low"], earlier["high"]
+        interval = f" [{low:.3f}, {high:.3f}]" if low is not None and high is not None else ""
+        parts.append(f"forgotten earlier, {earlier['people']} people: AUC {earlier['auc']:.3f}{interval}")
+    if earlier["erased"]:
+        parts.append(f"{earlier['erased']} requests cannot be audited again: erased")
+    return "; ".join(parts)
 
 
 @commands.command()

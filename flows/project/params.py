@@ -112,13 +112,16 @@ def propose(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]], *, 
     settings = _with_code(settings, path.parent)
     named = dict.fromkeys(name for name, _ in settings)
     for name, value in settings:
-        _set(values, name, value)
+        if value is None and name.startswith(SETTINGS):  # a peer method's setting that goes: its preset has the value
+            _unset(values, name)
+        else:
+            _set(values, name, value)
     replaced = _replaced(values, dict(settings)) + _replaced_by_preset(values, dict(settings))
     config = parse_config(plain(values), where=f"{path.name}: {benchmark}")
     checked = config.model_dump(mode="json") | {_UNLEARN: checked_settings(config)}
     changes = [Change(name, before[name], None) for name in replaced]
     for name in named:
-        value, old = _get(checked, name), before.get(name, default(name))
+        value, old = _get(checked, name) if _has(checked, name) else None, before.get(name, default(name))
         if value is None or is_implied(plain(values), name, value, pipeline):
             _unset(values, name)
         else:

@@ -22,12 +22,10 @@ def test_the_names_are_those_of_the_modules() -> None:
         for method in import_module(f"aru.methods.{module}").METHODS
     }
     assert found == MODULES
-    assert set(RUNNABLE) == {*MODULES} - {*CONTROLS, "retrain"} and "nothing" in CONTROLS
+    assert set(RUNNABLE) == {*MODULES} - {*CONTROLS} and "nothing" in CONTROLS
 
 
-@pytest.mark.parametrize(
-    ("name", "why"), [("retrain", "the reference"), ("nothing", "a control"), ("arru", "did you mean 'aru'")]
-)
+@pytest.mark.parametrize(("name", "why"), [("nothing", "a control"), ("arru", "did you mean 'aru'")])
 def test_what_cannot_be_run_is_refused_with_the_reason(name: str, why: str) -> None:
     with pytest.raises(InputError, match=why):
         check_runnable(name)

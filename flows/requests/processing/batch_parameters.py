@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aru.core.config import load_config
 from aru.core.files import atomic_path, file_md5
 from flows.project import versioning
 from flows.project.params import PARAMS_FILE, Edit, load, propose, section
@@ -16,6 +17,8 @@ from flows.tracking.production import Production
 from flows.tracking.registry import fetch_weights
 
 _MODELS = "models"
+RETRAIN = "retrain"
+"""The method that trains again, without everyone forgotten."""
 Settings = Sequence[tuple[str, Any]]
 
 
@@ -39,6 +42,12 @@ def original_settings(root: Path, benchmark: str, name: str, production: Product
             shutil.copyfile(fetch_weights(root, name, production.version, Path(folder))[1], temporary)
     versioning.track(root, file)
     return [("model.original", file), ("model.original_md5", production.weights_md5)]
+
+
+def retraining(root: Path, benchmark: str) -> dict[str, Any]:
+    """The settings that train again by the benchmark's own recipe; a retrained reference beside it would be the same model."""
+    recipe = load_config(root / PARAMS_FILE, benchmark).train.model_dump(mode="json")
+    return {**{f"unlearn.{RETRAIN}.{name}": value for name, value in recipe.items()}, "evaluate.retrained": False}
 
 
 def propose_batch(root: Path, benchmark: str, settings: Settings, step: Mapping[str, Any]) -> Edit:

@@ -34,10 +34,19 @@ from flows.requests.ledger.reasons import Reason
 from flows.requests.ledger.records import Actor, BatchRecord, EventRecord, RequestRecord
 from flows.requests.ledger.service import EVIDENCE
 from flows.requests.ledger.states import Action, Role, State
-from flows.requests.processing.batch_parameters import forget_settings, original_settings, propose_batch, remember_step
+from flows.requests.processing.batch_figures import FIGURES, exceeded
+from flows.requests.processing.batch_parameters import (
+    RETRAIN,
+    forget_settings,
+    original_settings,
+    propose_batch,
+    remember_step,
+    retraining,
+)
 from flows.requests.processing.effects import Effect, predicted_effect
 from flows.requests.processing.forming import next_batch
 from flows.requests.processing.policy import Policy, Step, read_policy
+from flows.requests.processing.rechecking import BatchFigures
 from flows.requests.resolving.resolution import people_of
 from flows.tracking.gate import passes
 from flows.tracking.production import Production, in_production, mark_batch, promote
@@ -46,6 +55,8 @@ from flows.tracking.registry import model_name
 SCHEDULE = Actor("schedule", Role.SCHEDULE)
 _NONE = "none"
 """What the ledger has as the model before the first release."""
+_TRIED_AGAIN = (Reason.GATE_FAILED, Reason.REVERSED)
+"""The escalations after which the program takes the next step by itself."""
 _UNFINISHED = (State.VERIFIED, State.IN_PROGRESS, State.ERROR, State.SCHEDULED, State.ESCALATED)
 """The states of batches that are looked at, in this order: one that only waits for its release goes first."""
 
@@ -72,7 +83,8 @@ class Tools:
     """What does the work of a batch.
 
     run: the main flow of a benchmark by params.yaml as it is. audit: the record of an audit of its unlearned model at a level.
-    suppress: puts the photos and people of requests on the suppression list. gather: what certificates will say of a batch of
+    suppress: puts the photos and people of requests on the suppression list. recheck: the figures of the batch's model, with
+    everybody forgotten earlier. gather: what certificates will say of a batch of
     these requests, from the version that passed and its audit, or from None where nothing was trained on. certify: issues the
     certificate of a fulfilled request.
     """
@@ -80,6 +92,7 @@ class Tools:
     run: Callable[[Path, str], Unlearned]
     audit: Callable[[Path, str, str], AuditRecord]
     suppress: Callable[[Path, str, Ledger, Sequence[str]], None]
+    recheck: Callable[[Path, str, Ledger, str], BatchFigures]
     gather: Callable[[Path, BatchRecord, Sequence[str], str | None, AuditRecord | None], BatchEvidence]
     certify: Callable[[Path, Ledger, str], Path]
 
@@ -180,22 +193,34 @@ class _Work:
             self._verify({"trained": 0}, requests, None, None)
             return True
         step = self._step(history.attempts)
+        if step.set.get("method") == RETRAIN:
+            step = step.model_copy(update={"set": retraining(self.root, self.benchmark) | step.set})
         settings = [*forget_settings(files), *original_settings(self.root, self.benchmark, name, production)]
         edit = propose_batch(self.root, self.benchmark, settings, step.set)
         remember_step(self.root, self.benchmark, step.set)
         edit.write()
         published = self.tools.run(self.root, self.benchmark).published
-        found: dict[str, Any] = {"step": history.attempts, "version": published.version, "verdict": published.verdict}
+        found: dict[str, Any] = {
+            "step": history.attempts,
+            "method": edit.config.method,
+            "version": published.version,
+            "verdict": published.verdict,
+        }
         record: AuditRecord = read_json(self.root / "work" / self.benchmark / "audit" / "audit.json")
         release = load_config(self.root / PARAMS_FILE, self.benchmark).audit.release
         if passes(published.verdict, release) and step.audit != "quick":
             record = self.tools.audit(self.root, self.benchmark, step.audit)
             found |= {"level": step.audit, "verdict": record["verdict"]}
+        reason = Reason.GATE_FAILED
         if passes(found["verdict"], release):
+            found[FIGURES] = self.tools.recheck(self.root, self.benchmark, self.ledger, self.batch)
+            if found[FIGURES]["earlier"]["reversed"]:
+                reason = Reason.REVERSED
+        if passes(found["verdict"], release) and reason != Reason.REVERSED:
             mark_batch(self.root, name, published.version, (production.batch if production else 0) + 1)
             self._verify(found, requests, published.version, record)
             return True
-        self._escalate(Reason.GATE_FAILED, found)
+        self._escalate(reason, found)
         return True  # `_begin` says whether another step is left
 
     def _release(self) -> None:
@@ -228,8 +253,12 @@ class _Work:
         batching.escalate(self.ledger, self.batch, reason, data=found, actor=SCHEDULE)
 
     def _step(self, attempts: int) -> Step:
-        """The usual parameters first, then the steps of the policy; a person's resumption after the last tries that again."""
-        steps = (Step(), *self.policy.escalation)
+        """The usual parameters first, then the steps of the policy; a person's resumption after the last tries that again.
+
+        Where the batches before have used up the budget, the first step trains again.
+        """
+        first = Step(set={"method": RETRAIN}) if exceeded(self.ledger, self.benchmark, self.policy.budget) else Step()
+        steps = (first, *self.policy.escalation)
         return steps[min(attempts, len(steps) - 1)]
 
     def _check_forgotten(self, production: Production | None) -> None:
@@ -276,8 +305,8 @@ class _History:
 
     @property
     def attempts(self) -> int:
-        """How often the gate has held it back."""
-        return sum(event.action == Action.ESCALATE and event.why == Reason.GATE_FAILED for event in self.events)
+        """How often the gate has held it back, for its own people or for those forgotten earlier."""
+        return sum(event.action == Action.ESCALATE and event.why in _TRIED_AGAIN for event in self.events)
 
     @property
     def verified_version(self) -> str | None:
@@ -295,7 +324,7 @@ class _History:
         """Whether the last thing was a fault or an escalation after which the program does not go on by itself."""
         last = self.events[-1]
         if last.action == Action.ESCALATE:
-            return last.why != Reason.GATE_FAILED or self.attempts > len(policy.escalation)
+            return last.why not in _TRIED_AGAIN or self.attempts > len(policy.escalation)
         if last.action == Action.FAIL:
             return sum(event.action == Action.FAIL for event in self.events) > policy.retries
         return False

@@ -46,6 +46,15 @@ class Suspicion(_Section):
     photos: int = Field(20, ge=1, description="photos of the batch below which one_sided is not looked at")
 
 
+class Budget(_Section):
+    """What batches may have cost in all before the next one trains again, without everyone forgotten."""
+
+    accuracy_drop: float = Field(
+        0.1, ge=0, le=1, description="accuracy on retain or test that was lost since the model was last trained"
+    )
+    batches: int = Field(20, ge=1, description="batches unlearned since the model was last trained")
+
+
 class Policy(_Section):
     """The whole file; every section may be left out."""
 
@@ -54,6 +63,7 @@ class Policy(_Section):
         (), description="steps after a failed audit, in order; after the last one a person decides"
     )
     suspicion: Suspicion = Suspicion()
+    budget: Budget = Budget()
     retries: int = Field(2, ge=0, description="how often a batch that stopped by a fault is begun again unasked")
 
 

@@ -20,6 +20,7 @@ from flows.project.folder import ProjectBusy, find_project
 from flows.requests.ledger.ledger import project_ledger
 from flows.requests.processing.carrying_out import Done, Tools, carry_out
 from flows.requests.processing.certifying import certify_at_fulfilment, gather_evidence
+from flows.requests.processing.rechecking import recheck
 from flows.requests.processing.suppressing import suppress_requests
 from flows.servers.parents import end_with_parent
 
@@ -44,7 +45,7 @@ def requests(benchmark: str = "faces", root: Path = Path("."), quiet: bool = Fal
 
     try:
         with project_ledger(root) as ledger:
-            tools = Tools(run, audited, suppress_requests, gather_evidence, certify_at_fulfilment)
+            tools = Tools(run, audited, suppress_requests, recheck, gather_evidence, certify_at_fulfilment)
             return carry_out(root, benchmark, ledger, tools=tools)
     except ProjectBusy:
         if prefect.runtime.deployment.id is None:

@@ -26,6 +26,7 @@ from flows.tracking import store
 from flows.tracking.main_runs import ensure_store
 from tests.helpers import canaries, tracked
 from tests.helpers.archives import mufac_members, write_zip
+from tests.helpers.batches import figures
 from tests.helpers.made_once import made_once
 from tests.helpers.project import CHECKOUT, shell
 
@@ -103,7 +104,7 @@ def _live(tracked_project: Path, root: Path) -> None:
             root,
             "faces",
             ledger,
-            tools=Tools(_register, _no_audit, suppress_requests, gather_evidence, certify_at_fulfilment),
+            tools=Tools(_register, _no_audit, suppress_requests, figures, gather_evidence, certify_at_fulfilment),
         )
         assert done is not None and done.state == State.FULFILLED
         assert [one.id for one in list_requests(ledger).requests] == ["R-000001"]

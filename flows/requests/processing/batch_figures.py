@@ -1,0 +1,53 @@
+"""The figures of released batches, one after the other, as the ledger has them; and whether they have used up the budget."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from flows.requests.ledger.ledger import Ledger
+from flows.requests.ledger.queries import batch_history, list_batches
+from flows.requests.ledger.states import Action
+from flows.requests.processing.batch_parameters import RETRAIN
+from flows.requests.processing.policy import Budget
+from flows.requests.processing.rechecking import BatchFigures, drop
+
+FIGURES = "figures"
+"""What the history of a batch names them by, where its audit has passed."""
+_MOST = 10_000
+
+
+@dataclass(frozen=True)
+class Released:
+    """A released batch: when, by which method, and its figures."""
+
+    batch: str
+    at: datetime
+    method: str
+    figures: BatchFigures
+
+
+def released_figures(ledger: Ledger, benchmark: str) -> list[Released]:
+    """The released batches of a benchmark that have figures, the first one first."""
+    found = []
+    for batch in reversed(list_batches(ledger, limit=_MOST)):
+        if batch.benchmark != benchmark or batch.model_after is None:
+            continue
+        history = batch_history(ledger, batch.id)
+        passed = [event for event in history if event.action == Action.VERIFY and FIGURES in event.data]
+        if passed:
+            last = passed[-1]
+            found.append(Released(batch.id, last.at, last.data["method"], cast(BatchFigures, last.data[FIGURES])))
+    return sorted(found, key=lambda one: one.at)
+
+
+def since_training(released: list[Released]) -> list[Released]:
+    """Those since the model was last trained again, that one included; all where it never was."""
+    trained = [place for place, one in enumerate(released) if one.method == RETRAIN]
+    return released[trained[-1] :] if trained else released
+
+
+def exceeded(ledger: Ledger, benchmark: str, budget: Budget) -> bool:
+    """Whether the batches since the last training have cost more than the budget allows."""
+    own = since_training(released_figures(ledger, benchmark))
+    unlearned = sum(one.method != RETRAIN for one in own)
+    return unlearned >= budget.batches or drop([one.figures for one in own]) > budget.accuracy_drop
