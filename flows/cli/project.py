@@ -35,6 +35,8 @@ def init(
         print(f"  {note}")
     where = "" if done.root == Path.cwd() else f"cd {folder}; "
     print(f"Next:\n  {where}aru data import table PHOTOS.csv --name NAME   # or: aru data make, for drawn faces to try it on")
+    if service is not None:
+        print("  the commands at the top of prefect.yaml, in the environment that `python -m flows.servers.shell` prints")
 
 
 @commands.command()

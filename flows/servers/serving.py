@@ -28,7 +28,8 @@ def serve(
     load_config(root / "params.yaml", benchmark)
     check_cron(cron)
     with servers.terminated_like_interrupted(), servers.prefect_api(root, prefect_port) as api:
-        print(f"{benchmark} runs at {cron!r} ({zone} time). Pages: {api.removesuffix('/api')}/deployments", flush=True)
+        pages = api.removesuffix("api")  # the first page asks for the login; a page below it would be shown empty
+        print(f"{benchmark} runs at {cron!r} ({zone} time). Pages: {pages} (login: .prefect/login)", flush=True)
         process_of_runs = servers.Server(
             "The runner",
             (sys.executable, "-m", runner, str(root), benchmark, cron, zone),

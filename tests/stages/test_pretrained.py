@@ -11,10 +11,12 @@ from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.files import file_md5, load_tensors, read_json
 from aru.nets.models import build
+from aru.shadows.pool import train_shadow
 from aru.stages.runner import run
 from aru.train.from_scratch import fit_from_scratch
 from aru.train.pretrained import read_init
 from tests.helpers.archives import mufac_archive
+from tests.helpers.shadow_pools import plan, store_of
 from tests.helpers.toys import CPU, image_set
 from tests.stages.test_stages import write_params
 
@@ -76,6 +78,17 @@ def test_a_classifier_of_the_same_classes_is_taken_along(project):
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in found.items())
     with pytest.raises(InputError, match="model.init is for the stages train and retrain and for shadow models"):
         fit_from_scratch(image_set(4, side=32), config, "train", seed=0, compute=CPU)
+
+
+def test_shadow_models_start_from_the_file_and_are_others_without_it(project):
+    start_from(project, project / "same_classes.safetensors")
+    config, work = load_config(project / "params.yaml", "small"), project / "work" / "small"
+    (shadow, _) = plan(project, 2)
+    train_shadow(shadow, config, work)
+    trained, pretrained = store_of(project).model(shadow.key), load_tensors(project / "same_classes.safetensors")[0]
+    assert all(torch.equal(trained.state_dict()[name], tensor) for name, tensor in pretrained.items())
+    write_params(project, {"train": NO_TRAINING})
+    assert shadow.key not in {other.key for other in plan(project, 2)}, "a shadow of other first weights is another one"
 
 
 def test_what_is_wrong_with_the_file_is_said_before_work(project):

@@ -66,7 +66,9 @@ def test_the_runs_are_started_by_a_process_that_is_watched(
     monkeypatch.setattr(servers, "launched", lambda server: started.append(server) or nullcontext(Ended()))
     with pytest.raises(SystemExit) as ended:
         serving.serve(tracked_once, benchmark="faces", cron="0 2 * * *", prefect_port=4321)
-    assert ended.value.code == os.EX_TEMPFAIL and "ended by itself, with code 3" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert ended.value.code == os.EX_TEMPFAIL and "ended by itself, with code 3" in said.err
+    assert "Pages: http://127.0.0.1:4321/ (login: .prefect/login)" in said.out, "other pages do not ask for the login"
     (runner,) = started
     assert runner.command[1:5] == ("-m", "flows.pipeline.scheduled_runs", str(tracked_once), "faces")
     assert runner.environment["PREFECT_API_URL"] == "http://127.0.0.1:4321/api", "an in-process server does not schedule"
