@@ -47,6 +47,7 @@ def project_files(root: Path, *, service: str | None = None) -> dict[str, str]:
     return _service_files(service) | {
         "dvc.yaml": pipeline_text(root),
         "params.yaml": _PARAMS,
+        "requests.yaml": _REQUESTS,
         SUPPRESSION_FILE: _nobody(),
         "thresholds.yaml": _limits().read_text(encoding="utf-8"),
         "README.md": _README.format(name=name, installed=INSTALLED),
@@ -73,6 +74,26 @@ def _limits() -> Path:
 
     return find_thresholds(Path(__file__).parent)  # which has none of its own: those of the package
 
+
+_REQUESTS = """\
+# When deletion requests are carried out, and what follows a failed audit (docs/erasure.md, "Batches"). What is here are the
+# defaults: take the # away from a section and its lines to change them.
+# batching:
+#   at_least: 1            # fewer requests wait for others, so that a batch hides who left
+#   at_most: 50            # those due first go first
+#   wait_days: 7           # a batch is made when the oldest approval is so old, or it is full,
+#   before_due_days: 10    # or a time limit is so near: then of fewer than at_least, too
+# suspicion:               # the predicted effect on those who stay, above which a person decides first; 1 switches it off
+#   of_class: 0.5          # share of the training photos of any class that would go
+#   of_training: 0.25      # share of all training photos
+#   one_sided: 0.9         # share of the batch that is of one class, where it has at least
+#   photos: 20             # so many photos
+# escalation: []           # after an audit that did not pass, in order, as in [{set: {method: retrain}, audit: full}]
+# budget:                  # what batches may cost in all before the next one trains again
+#   accuracy_drop: 0.1     # accuracy on retain or test that was lost since the model was last trained
+#   batches: 20            # batches unlearned since then
+# retries: 2               # how often a batch that stopped by a fault is begun again unasked
+"""
 
 _PARAMS = """\
 # What differs from the defaults; `aru params` shows all parameters with values, units, limits and meaning.

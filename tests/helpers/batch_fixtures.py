@@ -40,7 +40,7 @@ def batch_project(
     monkeypatch.setattr(versioning, "track", lambda root, path: f"{path}.dvc")
     shutil.copytree(photographed, tracked_project, dirs_exist_ok=True)
     for module in (carrying_out, resolution):
-        monkeypatch.setattr(module, "people_of", lambda root, benchmark: (manifest(root), DEFAULT_MERGE))
+        monkeypatch.setattr(module, "people_of", lambda root, benchmark, **_: (manifest(root), DEFAULT_MERGE))
     monkeypatch.setattr(certifying, "places_of", lambda root, ledger, request: [PRESENT])
     ledger = open_ledger(f"sqlite:///{tmp_path / 'requests.db'}", b"k" * 32)
     made = Project(tracked_project, ledger)

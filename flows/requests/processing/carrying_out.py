@@ -47,6 +47,7 @@ from flows.requests.processing.effects import Effect, predicted_effect
 from flows.requests.processing.forming import next_batch
 from flows.requests.processing.policy import Policy, Step, read_policy
 from flows.requests.processing.rechecking import BatchFigures
+from flows.requests.resolving.recording import refresh_on_record
 from flows.requests.resolving.resolution import people_of
 from flows.tracking.gate import passes
 from flows.tracking.production import Production, in_production, mark_batch, promote
@@ -342,11 +343,13 @@ def _unfinished(ledger: Ledger, benchmark: str, policy: Policy) -> BatchRecord |
 
 
 def _form(ledger: Ledger, root: Path, benchmark: str, policy: Policy, now: datetime) -> BatchRecord | None:
-    """Make the next batch; thresholds and parameters are fixed by their digests now."""
+    """Make the next batch, of the photos that are found now; thresholds and parameters are fixed by their digests."""
     approved = list_requests(ledger, states=[State.APPROVED], benchmark=benchmark, limit=1000).requests
     chosen = next_batch(approved, policy.batching, now)
     if not chosen:
         return None
+    for request in chosen:
+        refresh_on_record(root, ledger, request, actor=SCHEDULE)
     config = load_config(root / PARAMS_FILE, benchmark).model_dump_json(exclude={"data": {"forget"}})
     return batching.schedule(
         ledger,

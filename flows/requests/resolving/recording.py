@@ -6,7 +6,7 @@ from aru.core.errors import InputError
 from aru.core.progress import Progress, silent
 from flows.requests.ledger import service
 from flows.requests.ledger.ledger import Ledger
-from flows.requests.ledger.queries import find_request
+from flows.requests.ledger.queries import find_request, request_particulars
 from flows.requests.ledger.records import Actor, RequestRecord
 from flows.requests.ledger.states import Action, State, next_state
 from flows.requests.resolving.resolution import Resolution, resolve
@@ -25,6 +25,20 @@ def resolve_on_record(
     if not found.evidence.files and done.state is State.PENDING and (close_anyway or not found.doubtful):
         done = service.answer_not_found(ledger, request, found.evidence, actor=actor)
     return found, done
+
+
+def refresh_on_record(root: Path, ledger: Ledger, request: str, *, actor: Actor) -> bool:
+    """Look for an approved request's photos again, and put the finding on record where other files are found than before.
+
+    So photos that were imported since the approval are forgotten, too. Where nothing is found any more the finding on record
+    stays, by which it was approved. Returns whether the finding has changed.
+    """
+    found = resolve(ledger, root, request)
+    known = {match["digest"] for match in request_particulars(ledger, request).get(service.EVIDENCE, {}).get("matches", ())}
+    if not found.evidence.files or known == {*found.evidence.files}:
+        return False
+    service.record_resolution(ledger, request, found.evidence, actor=actor)
+    return True
 
 
 def approve_on_record(

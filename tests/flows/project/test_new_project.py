@@ -10,6 +10,8 @@ import yaml
 from aru.core.config import load_config, parse_config
 from aru.core.errors import InputError
 from aru.core.source_code import PACKAGE, ROOT
+from aru.data.suppression.keyed_hashes import new_keys, write_keys
+from aru.data.suppression.suppression_list import SuppressionList, subject_entry, write_list
 from aru.stages.code_record import INSTALLED, check_code_record, installed_code, record_path
 from flows.project import versioning
 from flows.project.new_project import make_project
@@ -18,6 +20,7 @@ from flows.project.plan import plan
 from flows.project.shipped import shipped, shipped_section
 from flows.project.sparse_params import differing
 from flows.project.stage_code import StageCode
+from flows.requests.certificates.envelope import new_key
 from flows.servers.doctor import examine
 
 
@@ -166,3 +169,24 @@ def test_files_of_the_repository_are_found() -> None:
     assert shipped("dvc.yaml").is_file() and shipped_section("benchmarks") is None
     with pytest.raises(InputError, match=r"lacks no-such-file"):
         shipped("no-such-file")
+
+
+def test_the_doctor_misses_the_keys_that_the_list_and_the_certificates_need(project: Path) -> None:
+    def of(what: str) -> tuple[str, str]:
+        [found] = [finding for finding in examine(project, project) if finding.what == what]
+        return found.state, found.found
+
+    assert of("suppression key")[0] == of("signing key")[0] == "ok"
+    keys = new_keys()
+    write_list(project / "suppression.jsonl", SuppressionList((subject_entry("A", keys),), keys.id))
+    (project / "certificates").mkdir()
+    (project / "certificates" / "000001-R-000001.json").write_text("{}")
+    for what in ("suppression key", "signing key"):
+        state, found = of(what)
+        assert state == "fail" and "does not exist" in found
+    write_keys(project / ".aru" / "suppression.key", keys)
+    new_key(project / ".aru" / "certificates.key").public_key()
+    assert of("suppression key")[0] == of("signing key")[0] == "ok"
+    (project / ".aru" / "certificates.key").chmod(0o644)
+    write_keys(project / ".aru" / "suppression.key", new_keys())
+    assert "can be read by others" in of("signing key")[1] and "was made under the keys" in of("suppression key")[1]

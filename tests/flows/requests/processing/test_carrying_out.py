@@ -4,16 +4,18 @@ import pytest
 
 from aru.core.errors import InputError
 from aru.core.files import file_md5
+from aru.data.subjects import DEFAULT_MERGE
 from flows.requests.certificates import issuing, issuing_for_request
 from flows.requests.ledger.batching import decide
-from flows.requests.ledger.queries import batch_history, list_batches
+from flows.requests.ledger.queries import batch_history, list_batches, request_history
 from flows.requests.ledger.states import Action, State
 from flows.requests.ledger.verification import verify_ledger
 from flows.requests.processing import carrying_out
 from flows.requests.processing.carrying_out import Done
+from flows.requests.resolving import resolution
 from flows.tracking.production import in_production
 from tests.helpers import batches, tracked
-from tests.helpers.batches import NAME, OPERATOR, Killed, Project, verified
+from tests.helpers.batches import NAME, OPERATOR, Killed, Project, manifest, verified
 
 pytest_plugins = ["tests.helpers.tracking_fixtures", "tests.helpers.batch_fixtures"]
 
@@ -169,3 +171,17 @@ def test_photos_that_nothing_was_trained_on_need_no_new_model(project: Project) 
     [certificate] = verified(project)
     assert (certificate.unlearning.method, certificate.audit.level) == ("none", "data alone")
     assert certificate.models.before == certificate.models.after and certificate.models.withdrawn == ()
+
+
+def test_photos_that_came_after_the_approval_are_forgotten_too(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = project.ask(0)
+    copied = manifest(project.root).copy()
+    copied.loc[5, ["photo", "note"]] = [copied.loc[0, "photo"], "edit"]  # found since to be a copy
+    for module in (carrying_out, resolution):
+        monkeypatch.setattr(module, "people_of", lambda root, benchmark, **_: (copied, DEFAULT_MERGE))
+    project.verdicts = ["pass"]
+    project.carry_out()
+    assert project.runs[0]["data"]["forget"]["files"] == sorted(copied["path"][[0, 5]])
+    assert [event.action for event in request_history(project.ledger, request)].count(Action.RESOLVE) == 2
+    [certificate] = verified(project)
+    assert len([match for match in certificate.matched if match.kind == "digest"]) == 2

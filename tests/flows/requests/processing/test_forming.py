@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aru.core.errors import InputError
+from flows.project.shipped import project_files
 from flows.requests.ledger.records import RequestRecord
 from flows.requests.ledger.states import State
 from flows.requests.processing.effects import predicted_effect
@@ -105,3 +107,12 @@ def test_policy_is_read_or_refused_with_the_name_of_what_is_wrong(tmp_path: Path
         path.write_text(text)
         with pytest.raises(InputError, match=message):
             read_policy(tmp_path)
+
+
+def test_policy_of_a_new_project_shows_the_defaults(tmp_path: Path) -> None:
+    """Each line that is commented out is the default."""
+    text = project_files(tmp_path)["requests.yaml"]
+    (tmp_path / "requests.yaml").write_text(text)
+    assert read_policy(tmp_path) == Policy()
+    shown = yaml.safe_load("".join(line[2:] for line in text.splitlines(keepends=True)[2:]))
+    assert shown == Policy().model_dump(mode="json")
