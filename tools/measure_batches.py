@@ -134,6 +134,7 @@ def draw(out: Path, picture: Path) -> None:
         below.axhline(rows[0]["earlier"]["limit"], color="#D55E00", linewidth=1, label="limit")
         below.set_ylabel("AUC of the loss")
         below.set_xlabel("batch")
+        below.set_xticks(numbers)
         below.legend()
         return figure
 
