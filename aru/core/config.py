@@ -300,17 +300,17 @@ def parse_config(values: dict[str, Any], *, where: str) -> Config:
 
 def load_params(path: Path) -> dict[str, Config]:
     """Read `params.yaml`: the checked configuration of every active benchmark, in the file's order."""
-    return _configs(_read(path), path)
+    return _configs(read_parameters(path), path)
 
 
 def load_archives(path: Path) -> dict[str, str]:
     """The archives of the active benchmarks, relative to the project folder."""
-    return _archives(_read(path), path)
+    return _archives(read_parameters(path), path)
 
 
 def load_archive(path: Path, benchmark: str) -> Path:
     """The archive of one active benchmark."""
-    content = _read(path)
+    content = read_parameters(path)
     archives = _archives(content, path)
     _check_active(content, benchmark, list(archives), path)
     return Path(archives[benchmark])
@@ -318,7 +318,7 @@ def load_archive(path: Path, benchmark: str) -> Path:
 
 def load_config(path: Path, benchmark: str) -> Config:
     """Read one active benchmark's configuration; an unknown name is answered with the nearest known one."""
-    content = _read(path)
+    content = read_parameters(path)
     configs = _configs(content, path)
     _check_active(content, benchmark, list(configs), path)
     return configs[benchmark]
@@ -369,7 +369,8 @@ def check_parameter(name: str) -> str:
     return name
 
 
-def _read(path: Path) -> Any:
+def read_parameters(path: Path) -> Any:
+    """The content of params.yaml as plain values; raises InputError where the file is missing or is no YAML."""
     try:
         return parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -12,7 +12,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import CommentToken
 from yaml import YAMLError as PlainYAMLError
 
-from aru.core.config import FORGET_OPTIONS, SETTINGS, Config, check_parameter, parse_config
+from aru.core.config import FORGET_OPTIONS, SETTINGS, Config, check_parameter, parse_config, read_parameters
 from aru.core.errors import InputError
 from aru.core.method_lists import LISTS
 from aru.core.name_rules import TAKEN, check_name, check_path
@@ -160,7 +160,7 @@ def edit(path: Path, benchmark: str, settings: Sequence[tuple[str, Any]]) -> lis
 
 def configured(path: Path, benchmark: str) -> Config:
     """The checked parameters of a benchmark, active or not."""
-    return parse_config(plain(section(load(path), benchmark, path)), where=f"{path.name}: {benchmark}")
+    return parse_config(section(read_parameters(path), benchmark, path), where=f"{path.name}: {benchmark}")
 
 
 def activate(path: Path, benchmark: str, archive: str) -> bool:
