@@ -87,11 +87,12 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     from flows.cli.console import show_findings
     from flows.project.environment import prepare_environment
     from flows.project.folder import project_at
+    from flows.requests.key_findings import examine_keys
     from flows.servers.doctor import examine
 
     root = project_at(Path.cwd())
     prepare_environment(root or Path.cwd())
-    found = examine(root, Path.cwd())
+    found = [*examine(root, Path.cwd()), *(examine_keys(root) if root is not None else ())]
     if json:
         print(json_format.dumps([finding._asdict() for finding in found], indent=1))
     else:

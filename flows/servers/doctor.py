@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 
 from aru.core.config import load_params
 from aru.core.errors import InputError
-from aru.core.names import SUPPRESSION_FILE
 from aru.core.source_code import PACKAGE
 from aru.stages.code_record import INSTALLED, code_source, installed_code
 from flows.project import versioning
@@ -44,39 +43,9 @@ def examine(root: Path | None, folder: Path) -> list[Finding]:
     if root is None:
         checks.append(_no_project)
     else:
-        for check in (_ports, _repository, _remotes, _versions, _parameters, _locks, _keys, _rights):
+        for check in (_ports, _repository, _remotes, _versions, _parameters, _locks, _rights):
             checks.append(lambda check=check: check(root))  # type: ignore[misc]  # mypy infers no type for the default
     return [finding for check in checks for finding in check()]
-
-
-def _keys(root: Path) -> Iterator[Finding]:
-    """The keys of the suppression list and of certificates, where there is something that needs them."""
-    from aru.data.suppression.keyed_hashes import key_path, read_keys
-    from aru.data.suppression.suppression_list import read_list
-    from flows.requests.certificates.envelope import private_key_path, read_private_key
-    from flows.requests.certificates.issuing import CERTIFICATES, certificate_paths
-
-    def of_list() -> str | None:
-        suppressed = read_list(root / SUPPRESSION_FILE)
-        if suppressed.entries:
-            suppressed.check(read_keys(key_path(root)))
-            return f"of the {len(suppressed.entries)} entries of {SUPPRESSION_FILE}"
-        return read_keys(key_path(root)).id if key_path(root).exists() else None
-
-    def of_certificates() -> str | None:
-        path = private_key_path(root)
-        if not path.exists() and not certificate_paths(root / CERTIFICATES):
-            return None
-        read_private_key(path)
-        return str(path)
-
-    for what, look in (("suppression key", of_list), ("signing key", of_certificates)):
-        try:
-            found = look()
-        except InputError as error:
-            yield Finding(what, "fail", str(error), "bring the file back from where you keep it, readable by you alone")
-        else:
-            yield Finding(what, "ok", found or "made when the first request is carried out")
 
 
 def _no_project() -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from flows.project.shipped import shipped, shipped_section
 from flows.project.sparse_params import differing
 from flows.project.stage_code import StageCode
 from flows.requests.certificates.envelope import new_key
+from flows.requests.key_findings import examine_keys
 from flows.servers.doctor import examine
 
 
@@ -173,7 +174,7 @@ def test_files_of_the_repository_are_found() -> None:
 
 def test_the_doctor_misses_the_keys_that_the_list_and_the_certificates_need(project: Path) -> None:
     def of(what: str) -> tuple[str, str]:
-        [found] = [finding for finding in examine(project, project) if finding.what == what]
+        [found] = [finding for finding in examine_keys(project) if finding.what == what]
         return found.state, found.found
 
     assert of("suppression key")[0] == of("signing key")[0] == "ok"
