@@ -257,3 +257,17 @@ def test_store_that_does_not_answer_is_not_an_empty_one(project: Project, monkey
     monkeypatch.setattr(MlflowClient, "get_model_version_by_alias", raising(DOWN))
     with pytest.raises(StoreUnavailable, match="did not answer"):
         in_production(project.root, NAME)
+
+
+def test_version_that_went_into_production_meanwhile_ends_the_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = project.ask(0)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(project, "suppress", raising(Killed()))
+        project.carry_out()
+    promote(project.root, NAME, "1", release="pass")
+    project.verdicts = ["pass"]
+    with pytest.raises(InputError, match="another version went into production while B-000001 was at work"):
+        project.carry_out()
+    assert project.state(request) == State.ERROR and project.runs == []
+    goes_on(project, request)
+    assert list_batches(project.ledger)[0].model_before == "1"
