@@ -21,6 +21,7 @@ from flows.project.params import PARAMS_FILE
 from flows.requests.certificates.contents import BatchEvidence
 from flows.requests.certificates.issuing_for_request import BATCH_EVIDENCE
 from flows.requests.ledger import batching
+from flows.requests.ledger.event_content import fault_kind
 from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.queries import (
     batch_history,
@@ -126,7 +127,7 @@ def carry_out(root: Path, benchmark: str, ledger: Ledger, *, tools: Tools, now: 
             done = work.go_on()
         except Exception as error:
             if work.state() in (State.SCHEDULED, State.IN_PROGRESS, State.VERIFIED):
-                batching.fail(ledger, batch.id, data={"kind": type(error).__name__}, actor=SCHEDULE)
+                batching.fail(ledger, batch.id, data={"kind": fault_kind(error)}, actor=SCHEDULE)
             raise
         _issue_certificates(Path(root), benchmark, ledger, tools)
         return done

@@ -100,12 +100,12 @@ def used(ledger: Ledger) -> Ledger:
     """A ledger with a batch that was released, one that failed, a denied and an erased request."""
     first, second, third = (approved(ledger, name) for name in ("F1/D", "F2/D", "F3/D"))
     batch = batching.schedule(ledger, [first, second], thresholds=SHA, parameters=SHA, actor=SCHEDULE, at=NOON)
-    batching.start(ledger, batch.id, model_before="faces/3", actor=SCHEDULE)
-    batching.verify(ledger, batch.id, thresholds=SHA, data={"audit": SHA}, actor=SCHEDULE)
-    batching.fulfill(ledger, batch.id, model_after="faces/4", data={}, actor=SCHEDULE)
+    batching.start(ledger, batch.id, model_before="3", actor=SCHEDULE)
+    batching.verify(ledger, batch.id, thresholds=SHA, data={"step": 0, "version": "4", "verdict": "pass"}, actor=SCHEDULE)
+    batching.fulfill(ledger, batch.id, model_after="4", data={}, actor=SCHEDULE)
     service.erase_particulars(ledger, second, actor=SCHEDULE)
     other = batching.schedule(ledger, [third], thresholds=SHA, parameters=SHA, actor=SCHEDULE)
-    batching.start(ledger, other.id, model_before="faces/4", actor=SCHEDULE)
+    batching.start(ledger, other.id, model_before="4", actor=SCHEDULE)
     batching.fail(ledger, other.id, data={"kind": "OSError"}, actor=SCHEDULE)
     denied = submit(ledger, Submission("faces", ("F4/D",), upload=b"photo"), actor=CLERK, key="4").request.id
     service.deny(ledger, denied, Reason.LEGAL_CLAIMS, actor=CLERK, remark="a court")
@@ -284,18 +284,18 @@ def test_a_batch_is_fixed_before_and_moves_as_a_whole(ledger: Ledger) -> None:
     service.postpone(ledger, third, Reason.TOO_FEW, actor=SCHEDULE)
     assert find_request(ledger, third).batch is None and find_request(ledger, third).state is State.APPROVED
     with pytest.raises(InputError, match="start is done by the schedule"):
-        batching.start(ledger, batch, model_before="m/1", actor=CLERK)
-    assert [row.id for row in batching.start(ledger, batch, model_before="m/1", actor=SCHEDULE)] == [first]
+        batching.start(ledger, batch, model_before="1", actor=CLERK)
+    assert [row.id for row in batching.start(ledger, batch, model_before="1", actor=SCHEDULE)] == [first]
     with pytest.raises(InputError, match="audit with those fixed for it"):
         batching.verify(ledger, batch, thresholds="1" * 64, data={}, actor=SCHEDULE)
     with pytest.raises(InputError, match="fulfill is not allowed in the state in_progress"):
-        batching.fulfill(ledger, batch, model_after="m/2", data={}, actor=SCHEDULE)
+        batching.fulfill(ledger, batch, model_after="2", data={}, actor=SCHEDULE)
     batching.escalate(ledger, batch, Reason.GATE_FAILED, actor=SCHEDULE)
-    batching.start(ledger, batch, model_before="m/1", actor=SCHEDULE)
+    batching.start(ledger, batch, model_before="1", actor=SCHEDULE)
     batching.verify(ledger, batch, thresholds=SHA, data={}, actor=SCHEDULE)
-    batching.fulfill(ledger, batch, model_after="m/2", data={}, actor=SCHEDULE)
+    batching.fulfill(ledger, batch, model_after="2", data={}, actor=SCHEDULE)
     with pytest.raises(InputError, match="no request of B-000001 is left for start"):
-        batching.start(ledger, batch, model_before="m/2", actor=SCHEDULE)
+        batching.start(ledger, batch, model_before="2", actor=SCHEDULE)
     assert find_request(ledger, second).state is State.CANCELED
     batching.escalate(ledger, batch, Reason.REVERSED, actor=SCHEDULE)
     assert service.requeue(ledger, first, actor=CLERK).batch is None

@@ -196,9 +196,9 @@ def test_a_list_is_answered_as_the_ledger_stands_and_again_later(manifest: pd.Da
     service.record_resolution(ledger, gone, as_evidence(find_photos(manifest, subjects=["F1/D"]), manifest), actor=CLERK)
     service.approve(ledger, gone, actor=CLERK, at=NOON + timedelta(days=1))
     batch = batching.schedule(ledger, [gone], thresholds=SHA, parameters=SHA, actor=SCHEDULE).id
-    batching.start(ledger, batch, model_before="m/1", actor=SCHEDULE)
+    batching.start(ledger, batch, model_before="1", actor=SCHEDULE)
     batching.verify(ledger, batch, thresholds=SHA, data={}, actor=SCHEDULE)
-    batching.fulfill(ledger, batch, model_after="m/2", data={}, actor=SCHEDULE)
+    batching.fulfill(ledger, batch, model_after="2", data={}, actor=SCHEDULE)
     service.erase_particulars(ledger, gone, actor=CLERK)
     later = ask(manifest[~manifest["subject"].eq("S00000")])
     assert {name: (answer.outcome, answer.code) for name, answer in later.items()} == {
