@@ -98,7 +98,7 @@ def tuning_people(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) ->
     if count < 10:
         raise InputError(
             f"{len(people)} people have training photos: setting {TUNING_SHARE:.0%} aside leaves {count} for "
-            "tuning, at least 10 are needed"
+            "tuning, at least 10 are needed: bring in more people, or compare under protocol official with the defaults"
         )
     chosen = np.random.default_rng(_PEOPLE_SEED).permutation(people)[:count].tolist()
     side = dict(zip(manifest["subject"], split_groups(manifest, merge), strict=True))

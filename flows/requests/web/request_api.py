@@ -42,7 +42,7 @@ class Refusal(BaseModel):
     detail: str
 
 
-def _told(text: str) -> dict[str, Any]:
+def _refusal(text: str) -> dict[str, Any]:
     return {"description": text, "model": Refusal}
 
 
@@ -54,19 +54,19 @@ def _text(text: str) -> dict[str, Any]:
 router = APIRouter(
     prefix="/api",
     responses={
-        400: _told("the body cannot be read; or, as text, the call names another host than 127.0.0.1 or localhost")
+        400: _refusal("the body cannot be read; or, as text, the call names another host than 127.0.0.1 or localhost")
         | {"content": {"text/plain": {"schema": {"type": "string"}}}},
-        401: _told("no known token"),
+        401: _refusal("no known token"),
         403: _text("a page of another origin calls"),
-        409: _told("not allowed in this state, or bad input"),
+        409: _refusal("not allowed in this state, or bad input"),
         413: _text("the body is too long"),
         429: _text("too many calls; Retry-After says in how many seconds to come again")
         | {"headers": {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}},
-        500: _told("a fault of the program, by its kind alone"),
-        503: _told("the ledger does not answer; nothing was changed"),
+        500: _refusal("a fault of the program, by its kind alone"),
+        503: _refusal("the ledger does not answer; nothing was changed"),
     },
 )
-_MISSING: dict[int | str, dict[str, Any]] = {404: _told("no such request")}
+_MISSING: dict[int | str, dict[str, Any]] = {404: _refusal("no such request")}
 
 
 class Wanted(BaseModel):
@@ -141,7 +141,7 @@ async def upload(
     return done.request
 
 
-@router.get("/requests", responses={404: _told("no such request as `after` names")})
+@router.get("/requests", responses={404: _refusal("no such request as `after` names")})
 def listed(
     state: State_,
     actor: Caller,

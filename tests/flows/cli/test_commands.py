@@ -46,7 +46,6 @@ REFUSED = {
     "unknown stage": (["run", "--refresh", "trian"], "unknown stage 'trian'"),
     "unknown method": (["run", "--method", "scrubb"], "unknown method 'scrubb'; did you mean 'scrub'"),
     "a control": (["run", "--method", "nothing"], "it is a control, for comparisons"),
-    "the reference": (["run", "--method", "retrain"], "it is the reference, which the stage 'retrain' makes"),
     "unknown setting": (
         ["run", "--method", "scrub", "--set", "unlearn.scrub.epoch=1"],
         "unknown parameter 'epoch'; did you mean 'epochs'",

@@ -30,7 +30,6 @@ from tests.helpers.batches import figures
 from tests.helpers.made_once import made_once
 from tests.helpers.project import CHECKOUT, shell
 
-pytest_plugins = ["tests.helpers.tracking_fixtures"]
 CLERK = Actor("clerk")
 STAGES = """
 stages:

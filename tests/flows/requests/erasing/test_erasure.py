@@ -31,6 +31,8 @@ from flows.tracking.main_runs import ensure_store
 from flows.tracking.production import in_production
 from tests.helpers import canaries
 
+pytest_plugins = ["tests.helpers.tracking_fixtures"]
+
 REQUEST, CLERK = "R-000001", Actor("clerk")
 PLANTED = {
     ".aru/failure.txt",
