@@ -25,6 +25,7 @@ GROUPS = (
     "suppression",
     "batch",
     "erase",
+    "demo",
     "method_table",
 )
 """The files of this package that hold commands, in the order of the help; each offers them as `commands`."""

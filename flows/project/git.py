@@ -1,6 +1,7 @@
 """What git says about the code that made a run; a repository for a new project."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from aru.core.errors import InputError
@@ -46,6 +47,15 @@ def make_repository(root: Path) -> None:
         ) from None
     if done.returncode:
         raise InputError(f"git made no repository in {root}: {done.stderr.strip()}")
+
+
+def commit_files(root: Path, files: Sequence[str], message: str) -> None:
+    """Commit these files, in the name of this program and without hooks. Raises InputError where git refuses."""
+    author = ("-c", "user.name=aru", "-c", "user.email=aru@localhost", "-c", "commit.gpgsign=false")
+    for command in (("add", "--force", "--", *files), (*author, "commit", "-q", "--no-verify", "-m", message)):
+        done = subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise InputError(f"git refused to commit in {root}: {done.stderr.strip()}")
 
 
 def identity(root: Path) -> str:

@@ -31,6 +31,7 @@ PIPELINE_FILE, LOCK_FILE = "dvc.yaml", "dvc.lock"
 EMBEDDED_FILE, EMBEDDED_REMOTE = "data.dvc", "embedded"  # of the archive that comes with the project
 NO_PLACE = "/dev/null/store-has-no-place-yet-see-docs-operation.md"
 STORE = "store"  # the remote of all that is made of people's photos; it has no place until the owner names one
+_NOWHERE = "/dev/null/"
 _ONE_AT_A_TIME = RLock()
 
 
@@ -80,6 +81,23 @@ def remotes(root: Path) -> dict[str, str]:
         places = {name: str(values["url"]) for name, values in repo.config["remote"].items()}
         default = repo.config["core"].get("remote")
     return places | ({"": default} if default else {})
+
+
+def folder_remotes(root: Path) -> dict[str, str]:
+    """Those of the remotes that are folders of this machine and have a place."""
+    places = remotes(root)
+    return {name: place for name, place in places.items() if name and "://" not in place and not place.startswith(_NOWHERE)}
+
+
+def isolate(root: Path) -> None:
+    """Give a project a cache inside of it, and take their places from remotes that are folders.
+
+    So that DVC's settings of the user or of the machine lead it to nothing that others use.
+    """
+    names = folder_remotes(root)
+    with _opened(root) as repo, repo.config.edit("local") as settings:
+        settings["cache"] |= {"dir": str(Path(root).resolve() / ".dvc" / "cache"), "type": "reflink,copy"}
+        settings["remote"] |= {name: {"url": NO_PLACE} for name in names}
 
 
 def declared(root: Path) -> list[Stage]:
