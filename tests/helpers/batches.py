@@ -32,10 +32,6 @@ OPERATOR = Actor("operator")
 PRESENT = Place(name="data/faces.zip", kind="archive", found=1, done="present, not erased", stated_by="program")
 
 
-class Killed(BaseException):
-    """The process ends here."""
-
-
 @dataclass
 class Version:
     """A registered version and its audit's verdict."""

@@ -3,7 +3,6 @@
 import hashlib
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,6 +29,7 @@ from flows.tracking import purge
 from flows.tracking.main_runs import ensure_store
 from flows.tracking.production import in_production
 from tests.helpers import canaries
+from tests.helpers.killing import killed_at
 
 pytest_plugins = ["tests.helpers.tracking_fixtures"]
 
@@ -190,10 +190,6 @@ def test_what_cannot_be_reached_or_removed_is_listed(lived: Path, monkeypatch: p
     assert found["other files of the folder"].found == 1
 
 
-class Killed(BaseException):
-    """The process ends here."""
-
-
 STEPS: list[tuple[object, str]] = [
     (erasure, "write_journal"),
     (data_areas, "original_settings"),
@@ -226,8 +222,7 @@ def test_killed_before_every_step_it_ends_in_the_same_state(
 
     with project_ledger(lived) as ledger:
         for owner, name in STEPS:
-            with monkeypatch.context() as patch, pytest.raises(Killed):
-                patch.setattr(owner, name, kill)
+            with killed_at(owner, name):
                 carry_out(lived, ledger)
         done = carry_out(lived, ledger)
         assert done.places == expected == erased_places(ledger, REQUEST)
@@ -236,11 +231,6 @@ def test_killed_before_every_step_it_ends_in_the_same_state(
         assert verify_ledger(ledger).faults == []
     assert canaries.found(lived) == {}
     assert content(lived) == content(whole)
-
-
-def kill(*_: Any, **__: Any) -> None:
-    """Stands for a step that the process does not live to see."""
-    raise Killed
 
 
 def content(root: Path) -> dict[str, str]:

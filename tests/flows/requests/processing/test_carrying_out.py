@@ -15,7 +15,8 @@ from flows.requests.processing.carrying_out import Done
 from flows.requests.resolving import resolution
 from flows.tracking.production import in_production
 from tests.helpers import batches, tracked
-from tests.helpers.batches import NAME, OPERATOR, Killed, Project, manifest, verified
+from tests.helpers.batches import NAME, OPERATOR, Project, manifest, verified
+from tests.helpers.killing import Killed, killed_at
 
 pytest_plugins = ["tests.helpers.tracking_fixtures", "tests.helpers.batch_fixtures"]
 
@@ -136,22 +137,12 @@ def test_faults_are_on_record_without_their_words_and_tried_again_so_often(proje
         *("new_key", "certify_at_fulfilment", "issue", "write_public_key", "record"),
     ],
 )
-def test_kill_at_every_step_ends_in_one_release(
-    project: Project, monkeypatch: pytest.MonkeyPatch, place: str, after: bool
-) -> None:
+def test_kill_at_every_step_ends_in_one_release(project: Project, place: str, after: bool) -> None:
     requests = [project.ask(0), project.ask(1)]
     project.verdicts = ["pass"] * 3
     places = (project, carrying_out, carrying_out.batching, batches, issuing_for_request, issuing)
     owner = next(owner for owner in places if hasattr(owner, place))
-    step = getattr(owner, place)
-
-    def deadly(*arguments: object, **options: object) -> None:
-        if after:
-            step(*arguments, **options)
-        raise Killed
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(owner, place, deadly)
+    with killed_at(owner, place, after=after):
         project.carry_out()
     project.carry_out()
     production = in_production(project.root, NAME)

@@ -30,7 +30,8 @@ from flows.tracking import production as production_module
 from flows.tracking.production import RELEASED, in_production, promote
 from flows.tracking.store import StoreUnavailable, client
 from tests.helpers import batches
-from tests.helpers.batches import NAME, Killed, Project
+from tests.helpers.batches import NAME, Project
+from tests.helpers.killing import killed_at
 
 pytest_plugins = ["tests.helpers.tracking_fixtures", "tests.helpers.batch_fixtures"]
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -175,22 +176,12 @@ def test_two_runs_never_work_at_once(project: Project) -> None:
 
 @pytest.mark.parametrize("place", ["run", "escalate"])
 @pytest.mark.parametrize("after", [False, True])
-def test_failed_gate_never_releases_wherever_the_run_is_killed(
-    project: Project, monkeypatch: pytest.MonkeyPatch, place: str, after: bool
-) -> None:
+def test_failed_gate_never_releases_wherever_the_run_is_killed(project: Project, place: str, after: bool) -> None:
     project.set_policy(escalation=[{"set": {"finetune.epochs": 9}}])
     request = project.ask(0)
     project.verdicts = ["fail"] * 8
     owner = next(owner for owner in (project, carrying_out.batching) if hasattr(owner, place))
-    step = getattr(owner, place)
-
-    def deadly(*arguments: object, **options: object) -> None:
-        if after:
-            step(*arguments, **options)
-        raise Killed
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(owner, place, deadly)
+    with killed_at(owner, place, after=after):
         project.carry_out()
     for _ in range(3):
         project.carry_out()
@@ -259,10 +250,9 @@ def test_store_that_does_not_answer_is_not_an_empty_one(project: Project, monkey
         in_production(project.root, NAME)
 
 
-def test_version_that_went_into_production_meanwhile_ends_the_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_version_that_went_into_production_meanwhile_ends_the_run(project: Project) -> None:
     request = project.ask(0)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(project, "suppress", raising(Killed()))
+    with killed_at(project, "suppress"):
         project.carry_out()
     promote(project.root, NAME, "1", release="pass")
     project.verdicts = ["pass"]
