@@ -9,6 +9,7 @@ import pandas as pd
 
 from aru.audit.audit_file import AuditRecord
 from aru.audit.thresholds import THRESHOLDS_FILE
+from aru.audit.verdicts import Verdict
 from aru.core.config import load_archive, load_config
 from aru.core.errors import InputError
 from aru.core.names import FORGET, SUPPRESSION_FILE
@@ -43,6 +44,12 @@ from flows.tracking.registry import fetch_weights, model_name, version_tags, wei
 PHOTOS = "photos"
 """The folder beside the certificates that holds the lists of photo hashes."""
 _RETRAIN = "retrain"
+_WHY: dict[Verdict, str] = {
+    "pass": "the audit, by limits fixed beforehand, found no more of the forgotten than they allow",
+    "inconclusive": "the audit, by limits fixed beforehand, neither found more of the forgotten than they allow nor ruled it "
+    "out; the project releases such models (audit.release: not-failed)",
+}
+"""Why a model that was not trained again was released; one that failed never is."""
 _ASIDE = {"train"}
 """The stages whose cost is not the batch's."""
 
@@ -73,7 +80,7 @@ def gather(
         photos=write_list(root, photos),
         photo_root=photos.root,
         code=_code(root, name, version),
-        unlearning=_unlearning(root, batch, version),
+        unlearning=_unlearning(root, batch, record),
         model_before=before,
         weights=weights,
         audit=_audit(root, batch, record),
@@ -148,17 +155,13 @@ def _code(root: Path, name: str, version: str | None) -> Code:
     return Code(version=tags.get("aru_version", installed), commit=commit, changed=dirty == "true")
 
 
-def _unlearning(root: Path, batch: BatchRecord, version: str | None) -> Unlearning:
-    if version is None:
+def _unlearning(root: Path, batch: BatchRecord, record: AuditRecord | None) -> Unlearning:
+    if record is None:
         return Unlearning(
             method="none", why_not_retraining="no photo of the request was trained on", parameters={}, batch=batch.id
         )
     config = load_config(root / PARAMS_FILE, batch.benchmark)
-    why = (
-        "it was trained again, without the forgotten"
-        if config.method == _RETRAIN
-        else "the audit, by limits fixed beforehand, found no more of the forgotten than they allow"
-    )
+    why = "it was trained again, without the forgotten" if config.method == _RETRAIN else _WHY[record["verdict"]]
     values = load_pseudonyms(root, batch.benchmark).content(parameters(config).model_dump(mode="json"))
     return Unlearning(method=config.method, why_not_retraining=why, parameters=values, batch=batch.id)
 

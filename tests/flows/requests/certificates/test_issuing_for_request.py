@@ -7,6 +7,7 @@ import pytest
 
 from aru.core.errors import InputError
 from flows.prediction.served_log import log_served
+from flows.project.params import PARAMS_FILE, propose
 from flows.requests.certificates.contents import Place
 from flows.requests.certificates.issuing_for_request import certify
 from flows.requests.ledger.verification import verify_ledger
@@ -15,6 +16,19 @@ from tests.helpers.batches import NAME, OPERATOR, PRESENT, Project, manifest, ve
 
 pytest_plugins = ["tests.helpers.tracking_fixtures", "tests.helpers.batch_fixtures"]
 ERASED = Place(name="data/faces.zip", kind="archive", found=1, done="erased", stated_by="program")
+
+
+@pytest.mark.parametrize(
+    "verdict, why",
+    [("pass", "found no more of the forgotten than they allow"), ("inconclusive", "neither found more of the forgotten")],
+)
+def test_certificate_says_why_the_model_was_released(batch_project: Project, verdict: str, why: str) -> None:
+    propose(batch_project.root / PARAMS_FILE, "faces", [("audit.release", "not-failed")]).write()
+    batch_project.ask(0)
+    batch_project.verdicts = [verdict]
+    batch_project.carry_out()
+    [certificate] = verified(batch_project)
+    assert (certificate.audit.verdict, why in certificate.unlearning.why_not_retraining) == (verdict, True)
 
 
 def take_out(root: Path, path: str) -> None:
