@@ -51,6 +51,7 @@ def demonstrate(root: Path, benchmark: str, folder: Path | None, *, say: Say, co
         copy_project(root, benchmark, target)
         changed = ", ".join(f"{name} is {str(value).lower()}" for name, value in SETTINGS)
         say(f"in it {changed}, and by requests.yaml two requests make a batch, which after a failed audit is trained again")
+        say("the model that `aru run` has trained is its model.original, which no batch trains again")
         people = choose_volunteers(target, benchmark)
         tell(target, benchmark, people, marks_of(target, benchmark, people), say=say, command=command)
     return target
@@ -159,6 +160,7 @@ class _Story:
         self.say(f"  aru request show {requests[0]}      # what was done, without names")
         self.say(f"  {', '.join(pages)}: the certificates, to read and print")
         self.say(f"  aru serve-model --benchmark {self.benchmark}    # the released model answers")
+        self.say("the copy has photos of others: remove the folder when you have seen it")
 
     def _aru(self, *arguments: str) -> str:
         """Run a command, shown with what it prints; StepFailed unless it ends with exit code 0."""

@@ -109,6 +109,8 @@ def _make(folder: Path, empty_store: Path) -> None:
     (root / ".aru").mkdir()
     (root / ".aru" / "pseudonyms.key").write_text("of the owner")
     run_stage("prepare", "faces", root=root, progress=lambda *_: None)
+    (root / "work" / "faces" / "original").mkdir()
+    (root / "work" / "faces" / "original" / "model.safetensors").write_bytes(b"weights")
     figures = root / "work" / "faces" / "report" / "figures"
     figures.mkdir(parents=True)
     (figures / "loss.svg").write_text("<svg/>")

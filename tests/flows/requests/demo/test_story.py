@@ -93,6 +93,7 @@ def test_the_steps_are_the_commands_of_a_user(root: Path) -> None:
     assert "accuracy on retain: 0.900 before, 0.850 after" in text and "accuracy on test" not in text
     assert "in 2 places\n    work/of-R-000001.csv\n    work/of-R-000002.csv" in text and "in 0 places" in text
     assert f"cd {root}" in text and "aru request serve" in text
+    assert said[-1].endswith("remove the folder when you have seen it")
 
 
 @pytest.mark.parametrize(
