@@ -13,7 +13,6 @@ from pathlib import Path
 
 from aru.core.config import Config, load_archive
 from aru.core.errors import InputError
-from aru.core.files import file_md5
 from aru.core.names import SUPPRESSION_FILE
 from aru.core.source_code import PACKAGE
 from aru.data.suppression.suppression_list import read_list
@@ -113,9 +112,7 @@ def copy_project(root: Path, benchmark: str, folder: Path) -> Path:
     for name, lines in IGNORED.items():
         (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / POLICY_FILE).write_text(POLICY, encoding="utf-8")
-    settings = [*SETTINGS, *(_trained_original(root, benchmark, folder) if config.model.original is None else [])]
-    propose(folder / PARAMS_FILE, benchmark, settings).write()
-    weights += [str(value) for name, value in settings if name == "model.original"]
+    propose(folder / PARAMS_FILE, benchmark, SETTINGS).write()
     tracked = [versioning.track(folder, path) for path in (archive, *weights)]
     copy_store(root, folder, benchmark)
     commit_files(
@@ -123,18 +120,6 @@ def copy_project(root: Path, benchmark: str, folder: Path) -> Path:
     )
     _check_apart(folder)
     return folder
-
-
-def _trained_original(root: Path, benchmark: str, folder: Path) -> list[tuple[str, str]]:
-    """Make the model that the project has trained a file of the copy, and the settings by which it is the original.
-
-    Else the first batch would train it again where the suppression list takes a look-alike photo of somebody else along.
-    """
-    trained, file = root / "work" / benchmark / "original" / "model.safetensors", f"models/{benchmark}.safetensors"
-    if not trained.is_file():
-        return []
-    _copy(trained, folder / file)
-    return [("model.original", file), ("model.original_md5", file_md5(trained))]
 
 
 def _own_code(root: Path, config: Config) -> list[str]:

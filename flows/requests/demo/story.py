@@ -51,7 +51,6 @@ def demonstrate(root: Path, benchmark: str, folder: Path | None, *, say: Say, co
         copy_project(root, benchmark, target)
         changed = ", ".join(f"{name} is {str(value).lower()}" for name, value in SETTINGS)
         say(f"in it {changed}, and by requests.yaml two requests make a batch, which after a failed audit is trained again")
-        say("the model that `aru run` has trained is its model.original, which no batch trains again")
         people = choose_volunteers(target, benchmark)
         tell(target, benchmark, people, marks_of(target, benchmark, people), say=say, command=command)
     return target

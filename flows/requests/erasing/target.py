@@ -21,6 +21,7 @@ from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.queries import batch_history, find_request, request_particulars
 from flows.requests.ledger.service import EVIDENCE
 from flows.requests.ledger.states import Action
+from flows.requests.processing.batch_parameters import batch_originals
 from flows.tracking.production import in_production
 from flows.tracking.registry import model_name
 
@@ -129,7 +130,7 @@ def target_of(root: Path, ledger: Ledger, request: str) -> Target:
     before = read_journal(root, request)
     originals = {
         f"models/{found.benchmark}.safetensors",
-        f"models/{found.benchmark}-production.safetensors",
+        *batch_originals(found.benchmark),
         *(before["originals"] if before else []),
         *filter(None, [configured(root / PARAMS_FILE, found.benchmark).model.original]),
     }

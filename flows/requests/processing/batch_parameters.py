@@ -9,6 +9,7 @@ from typing import Any
 
 from aru.core.config import load_config
 from aru.core.files import atomic_path, file_md5
+from aru.core.folders import FOLDERS
 from flows.project import versioning
 from flows.project.params import PARAMS_FILE, Edit, load, propose, section
 from flows.project.private import private_folder, write_private
@@ -20,6 +21,11 @@ _MODELS = "models"
 RETRAIN = "retrain"
 """The method that trains again, without everyone forgotten."""
 Settings = Sequence[tuple[str, Any]]
+
+
+def batch_originals(benchmark: str) -> tuple[str, str]:
+    """The files that batches make the original: the model that the project has trained, then the one in production."""
+    return f"{_MODELS}/{benchmark}-trained.safetensors", f"{_MODELS}/{benchmark}-production.safetensors"
 
 
 def forget_settings(files: Sequence[str]) -> list[tuple[str, Any]]:
@@ -34,7 +40,7 @@ def original_settings(root: Path, benchmark: str, name: str, production: Product
     """
     if production is None:
         return []
-    file = f"{_MODELS}/{benchmark}-production.safetensors"
+    file = batch_originals(benchmark)[1]
     target = Path(root) / file
     target.parent.mkdir(exist_ok=True)
     if not target.is_file() or file_md5(target) != production.weights_md5:
@@ -42,6 +48,25 @@ def original_settings(root: Path, benchmark: str, name: str, production: Product
             shutil.copyfile(fetch_weights(root, name, production.version, Path(folder))[1], temporary)
     versioning.track(root, file)
     return [("model.original", file), ("model.original_md5", production.weights_md5)]
+
+
+def trained_original_settings(root: Path, benchmark: str) -> list[tuple[str, Any]]:
+    """The settings that make the model that the project has trained its original, as a file in models/ that DVC tracks.
+
+    For a first batch: what the suppression list takes along, as somebody's photo that looks like one of theirs, changes the
+    training data, and the batch would begin by training another original. None where the original is a file already, or none
+    was trained.
+    """
+    trained = Path(root) / "work" / benchmark / FOLDERS["train"] / "model.safetensors"
+    if load_config(root / PARAMS_FILE, benchmark).model.original is not None or not trained.is_file():
+        return []
+    file = batch_originals(benchmark)[0]
+    target = Path(root) / file
+    target.parent.mkdir(exist_ok=True)
+    with atomic_path(target) as temporary:
+        shutil.copyfile(trained, temporary)
+    versioning.track(root, file)
+    return [("model.original", file), ("model.original_md5", file_md5(target))]
 
 
 def retraining(root: Path, benchmark: str) -> dict[str, Any]:

@@ -43,6 +43,7 @@ from flows.requests.processing.batch_parameters import (
     propose_batch,
     remember_step,
     retraining,
+    trained_original_settings,
 )
 from flows.requests.processing.effects import Effect, predicted_effect
 from flows.requests.processing.forming import next_batch
@@ -197,7 +198,12 @@ class _Work:
         step = self._step(history.attempts)
         if step.set.get("method") == RETRAIN:
             step = step.model_copy(update={"set": retraining(self.root, self.benchmark) | step.set})
-        settings = [*forget_settings(files), *original_settings(self.root, self.benchmark, name, production)]
+        original = (
+            trained_original_settings(self.root, self.benchmark)
+            if production is None
+            else original_settings(self.root, self.benchmark, name, production)
+        )
+        settings = [*forget_settings(files), *original]
         edit = propose_batch(self.root, self.benchmark, settings, step.set)
         remember_step(self.root, self.benchmark, step.set)
         edit.write()

@@ -40,7 +40,12 @@ def test_batches_follow_each_other_each_from_the_model_in_production(project: Pr
     assert {project.state(first), project.state(second)} == {State.FULFILLED}
     assert project.suppressed == [(first, second)]
     assert project.runs[0]["data"]["forget"]["files"] == sorted(tracked.manifest()["path"][:3])
-    assert project.runs[0]["model"]["original"] is None  # nothing was in production: the original is the project's own
+    trained = file_md5(project.root / "work" / "faces" / "original" / "model.safetensors")
+    begun = project.runs[0][
+        "model"
+    ]  # nothing was in production: the original is the project's own, whatever changes beside it
+    assert (begun["original"], begun["original_md5"]) == ("models/faces-trained.safetensors", trained)
+    assert file_md5(project.root / begun["original"]) == trained
     assert [one.request.id for one in verified(project)] == [first, second]
     third = project.ask(5)
     assert project.carry_out() == Done("B-000002", State.FULFILLED, "3")
