@@ -8,6 +8,8 @@ from aru.core.errors import InputError
 from flows.cli import app
 from flows.requests.demo import story
 
+pytest_plugins = ["tests.helpers.tracking_fixtures"]
+
 
 @pytest.mark.parametrize(
     ("error", "code", "words"),

@@ -18,7 +18,6 @@ from tests.helpers.archives import mufac_members, write_zip
 from tests.helpers.made_once import made_once
 from tests.helpers.project import CHECKOUT
 
-pytest_plugins = ["tests.helpers.tracking_fixtures"]
 STAGES = """
 stages:
   prepare:

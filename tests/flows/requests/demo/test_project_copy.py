@@ -16,6 +16,8 @@ from flows.requests.erasing.target import stores_of
 from flows.requests.processing.policy import read_policy
 from tests.flows.requests.demo.conftest import Place, contents
 
+pytest_plugins = ["tests.helpers.tracking_fixtures"]
+
 
 def test_the_copy_has_what_stages_read_and_wrote_and_no_link(place: Place) -> None:
     copied = contents(place.copy)

@@ -10,6 +10,8 @@ from flows.requests.demo.story import Say, StepFailed, run_aru, tell
 from flows.requests.demo.traces import Marks
 from flows.requests.demo.volunteers import Volunteer
 
+pytest_plugins = ["tests.helpers.tracking_fixtures"]
+
 PEOPLE = (Volunteer("F0001/M", ("train/F0001_M_1.jpg",), (3,)), Volunteer("F0002/D", ("train/F0002_D_1.jpg",), (5,)))
 MARKS = Marks((b"F0001_M_1.jpg", b"F0002_D_1.jpg"), (), ())
 Answer = Callable[[Path, Sequence[str], Say], int]

@@ -14,6 +14,8 @@ from flows.requests.demo.traces import marks_of, search
 from flows.requests.demo.volunteers import choose_volunteers
 from tests.flows.requests.demo.conftest import Place
 
+pytest_plugins = ["tests.helpers.tracking_fixtures"]
+
 
 def test_what_is_there_is_found_in_every_form(place: Place, tmp_path: Path) -> None:
     people = choose_volunteers(place.copy, "faces")

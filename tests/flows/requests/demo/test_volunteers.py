@@ -10,6 +10,8 @@ from flows.project.git import commit_files
 from flows.requests.demo.volunteers import choose_volunteers
 from tests.flows.requests.demo.conftest import Place
 
+pytest_plugins = ["tests.helpers.tracking_fixtures"]
+
 
 def test_two_people_who_are_kept_the_same_each_time_and_named_in_no_file(place: Place) -> None:
     chosen = choose_volunteers(place.copy, "faces")
