@@ -9,12 +9,18 @@ from aru.audit.quick import quick
 from aru.audit.standard import REFERENCE_ITSELF, standard
 from aru.audit.thresholds import Level
 from aru.audit.verdicts import Found, NotRun
+from aru.compute.reading import placed_once
 from aru.core.names import RETRAINED
 from aru.core.progress import Progress, silent
 
 
 def measure(case: Case, level: Level, audited: AuditedModel, *, progress: Progress = silent) -> tuple[Found, Details]:
     """The measurements of a level by criterion, and the details of the page."""
+    with placed_once(case.models.values()):
+        return _measured(case, level, audited, progress)
+
+
+def _measured(case: Case, level: Level, audited: AuditedModel, progress: Progress) -> tuple[Found, Details]:
     found, details = quick(case)
     further: dict[str, Table] = {}
     progress(1, 2, "audit, quick")

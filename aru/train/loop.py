@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.compute.reading import to_read
 from aru.core.config import TrainConfig
 from aru.core.errors import InputError, TrainingError
 from aru.core.progress import Progress, silent
@@ -155,7 +156,7 @@ def predict(
     model: nn.Module, data: ImageSet, *, compute: Compute, batch_size: int = 256, progress: Progress = silent
 ) -> torch.Tensor:
     """Logits (M, C) float32 on the CPU, BatchNorm and dropout in evaluation mode; the model is left as it was, and where."""
-    return predict_placed(compute.placed_copy(model).eval(), data, compute=compute, batch_size=batch_size, progress=progress)
+    return predict_placed(to_read(model, compute), data, compute=compute, batch_size=batch_size, progress=progress)
 
 
 def predict_sets(model: nn.Module, sets: Mapping[str, ImageSet], *, compute: Compute) -> dict[str, torch.Tensor]:
@@ -170,7 +171,7 @@ def predict_joined(model: nn.Module, sets: Sequence[ImageSet], *, compute: Compu
     Of thousands of classes they are larger than the memory: those of more than `_IN_MEMORY` bytes lie in a file without a name
     in the system's temporary folder (TMPDIR), which goes with the tensor.
     """
-    placed = compute.placed_copy(model).eval()
+    placed = to_read(model, compute)
     joined, begin = torch.empty(0), 0
     for data in sets:
         for part in _batches_of_logits(placed, data, compute, 256):

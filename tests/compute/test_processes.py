@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.processes import alive, ended
 from tests.helpers.project import CHECKOUT
 
 PARENT = """
@@ -20,12 +20,6 @@ with process_pool(1) as pool:
 """
 
 
-def alive(pid: int) -> bool:
-    """Whether the process is there and not a zombie that nobody has waited for."""
-    status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_busy_workers_end_with_their_parent(end: signal.Signals) -> None:
@@ -35,7 +29,4 @@ def test_busy_workers_end_with_their_parent(end: signal.Signals) -> None:
         assert alive(worker)
         parent.send_signal(end)
         parent.wait()
-    deadline = time.monotonic() + 30
-    while alive(worker) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not alive(worker)
+    assert ended(worker)

@@ -13,11 +13,12 @@ from scipy.special import logsumexp
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.compute.reading import to_read
 from aru.core.errors import InputError
 from aru.data.images import ImageSet
 from aru.metrics.utility import check_logits
 from aru.nets.models import classifier
-from aru.train.loop import predict
+from aru.train.loop import predict_placed
 from aru.train.losses import task_loss
 
 Formula = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -73,11 +74,11 @@ def gradient_norm(model: nn.Module, data: ImageSet, *, compute: Compute, batch_s
     image, is differentiated image by image, from the logits back to it. The model is left as it was.
     Shape: result (M,) float64. Nasr et al. 2019 (IEEE S&P) find the last layers' gradients to tell most.
     """
-    layer = model.get_submodule(classifier(model))
-    inputs: list[torch.Tensor] = []
+    placed, inputs = to_read(model, compute), list[torch.Tensor]()
+    layer = placed.get_submodule(classifier(placed))
     handle = layer.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0].detach().float().cpu()))
     try:
-        logits = predict(model, data, compute=compute, batch_size=batch_size)
+        logits = predict_placed(placed, data, compute=compute, batch_size=batch_size)
     finally:
         handle.remove()
     hidden = torch.cat(inputs)

@@ -9,12 +9,12 @@ from torch.utils.hooks import RemovableHandle
 from torchvision.models import SwinTransformer
 
 from aru.compute.device import Compute
-from aru.compute.modes import preserved_modes
+from aru.compute.reading import to_read
 from aru.core.errors import InputError
 from aru.data.images import ImageSet
 from aru.nets.blocks import blocks
 from aru.nets.models import classifier
-from aru.train.loop import predict
+from aru.train.loop import predict_placed
 
 Reduce = Callable[[torch.Tensor], torch.Tensor]
 """What is kept of a batch of outputs: (B, ...) -> (B, K)."""
@@ -57,6 +57,7 @@ def activations(
     `reduce` sees maps channels-first, also those of networks that hold them otherwise: Swin Transformers, and what timm says
     of its own by `output_fmt`. Of a layer that returns several tensors the first counts.
     """
+    model = to_read(model, compute)
     modules = _modules(model, layers)
     channels_last = _channels_last(model)
     kept: dict[str, list[torch.Tensor]] = {name: [] for name in modules}
@@ -68,7 +69,7 @@ def activations(
         )
 
     with _watched(model, (module.register_forward_hook(storing(name)) for name, module in modules.items())):
-        predict(model, data, compute=compute)
+        predict_placed(model, data, compute=compute)
     if layers is None:
         kept = {name: parts for name, parts in kept.items() if sum(map(len, parts)) == len(data)}
     for name, parts in kept.items():
@@ -82,13 +83,13 @@ def activations(
 
 def penultimate(model: nn.Module, data: ImageSet, *, compute: Compute) -> torch.Tensor:
     """What the classifier sees of every image: (M, K) float32 on the CPU; the model is left as it was."""
-    kept: list[torch.Tensor] = []
+    model, kept = to_read(model, compute), list[torch.Tensor]()
 
     def keep(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         kept.append(inputs[0].detach().flatten(1).to("cpu", torch.float32, copy=True))
 
     with _watched(model, [model.get_submodule(classifier(model)).register_forward_pre_hook(keep)]):
-        predict(model, data, compute=compute)
+        predict_placed(model, data, compute=compute)
     if sum(map(len, kept)) != len(data):
         raise InputError(
             f"{classifier(model)}, taken for the classifier of {type(model).__name__}, saw {sum(map(len, kept))} inputs of "
@@ -134,11 +135,10 @@ def _modules(model: nn.Module, layers: Sequence[str] | None) -> dict[str, nn.Mod
 
 @contextmanager
 def _watched(model: nn.Module, handles: Iterable[RemovableHandle]) -> Iterator[None]:
-    """Take the hooks off again and give the modules their modes back, also where a hook refuses what it sees."""
+    """Take the hooks off again, also where a hook refuses what it sees."""
     hooked = list(handles)
     try:
-        with preserved_modes(model):
-            yield
+        yield
     finally:
         for handle in hooked:
             handle.remove()

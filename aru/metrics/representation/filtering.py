@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.compute.reading import to_read
 from aru.core.seeds import generator
 from aru.data.images import ImageSet
 from aru.metrics.utility import utility_columns
@@ -56,7 +57,7 @@ def filter_sensitivity(
     Shape: subjects (M,), the person of every image, or None.
     """
 
-    placed = {name: compute.placed_copy(model).eval() for name, model in models.items()}
+    placed = {name: to_read(model, compute) for name, model in models.items()}
 
     def accuracy(make: Callable[[], Alter]) -> Accuracy:
         right = {}

@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from aru.core.errors import InputError
 from flows.cli import pages
 from flows.servers import local_servers as servers
 from flows.servers.local_servers import Server
+from tests.helpers.processes import alive, ended
 
 pytest_plugins = ["tests.helpers.tracking_fixtures"]
 FAMILY = """
@@ -38,14 +38,6 @@ def free_port() -> int:
 
 def server(folder: Path, code: str, port: int) -> Server:
     return Server("Tiny", (sys.executable, "-c", code), {}, f"http://127.0.0.1:{port}/", folder / "server.log")
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; a zombie whose parent has not looked yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.parametrize(
@@ -85,10 +77,7 @@ def test_a_server_is_up_inside_the_block_and_gone_with_its_children_after_it(tmp
         family = [int(pid) for pid in pids.read_text().split()]
         assert all(alive(pid) for pid in family)
         raise KeyboardInterrupt
-    deadline = time.monotonic() + 10
-    while any(alive(pid) for pid in family) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any(alive(pid) for pid in family)
+    assert ended(*family)
     servers.check_port(port, option="--prefect-port")
 
 

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
@@ -14,7 +13,8 @@ import pytest
 
 from flows.servers import launching
 from flows.servers.launching import Server, answers, kept_up, launched, wait_until_up
-from tests.flows.cli.test_pages import alive, free_port
+from tests.flows.cli.test_pages import free_port
+from tests.helpers.processes import alive, ended, wait_for
 from tests.helpers.project import CHECKOUT
 
 SERVER = """
@@ -44,13 +44,6 @@ PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {RUN!
 HERE = {"PYTHONPATH": str(CHECKOUT)}
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not what() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return what()
-
-
 @pytest.fixture
 def tiny(tmp_path: Path) -> Server:
     """A server that answers in a moment, and leaves the id of its process."""
@@ -76,7 +69,7 @@ def test_a_server_that_is_killed_is_there_again_and_gone_with_the_block(tiny: Se
             os.kill(first, signal.SIGKILL)
             assert wait_for(lambda: pid(tmp_path) != first and answers(tiny.health))
             second = pid(tmp_path)
-    assert not alive(first) and not alive(second)
+    assert ended(first, second)
     assert (tmp_path / "tiny.old.log").exists(), "what the first one had said"
 
 
@@ -169,7 +162,7 @@ def test_all_that_a_killed_command_had_started_ends(on_sigterm: str) -> None:
         grandchild = int(command.stdout.readline())
         assert alive(grandchild)
         command.kill()
-    assert wait_for(lambda: not alive(grandchild), seconds=30)
+    assert ended(grandchild)
 
 
 @pytest.mark.parametrize("scheduled", [True, False])

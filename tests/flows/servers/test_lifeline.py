@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.servers import lifeline
-from tests.flows.cli.test_pages import alive
+from tests.helpers.processes import ended
 
 CHILD = """
 import os, pathlib, signal, subprocess, sys, time
@@ -40,7 +40,7 @@ def test_it_ends_the_command_and_its_children_when_stdin_closes(tmp_path: Path) 
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(30) == -signal.SIGKILL  # its own group is killed last, itself with it
-    assert not any(alive(pid) for pid in family)
+    assert ended(*family)
 
 
 def test_the_commands_exit_code_is_its_own() -> None:
