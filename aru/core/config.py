@@ -22,6 +22,8 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+Schedule = Literal["constant", "step", "cosine", "epoch-cosine", "onecycle"]
+"""Of a learning rate: cosine moves at every step, epoch-cosine along the same curve at the end of every epoch."""
 FORGET_OPTIONS = ("rows", "subjects", "files", "draw")
 """The parameters of data.forget that say who or what is forgotten; one of them is given, or `subjects` and `files`."""
 
@@ -169,7 +171,7 @@ class TrainConfig(Section):
     lr: float = Field(0.01, gt=0, description="learning rate; the highest one of the schedule")
     momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
     weight_decay: float = Field(0.0, ge=0, description="of all weights, a step")
-    schedule: Literal["constant", "step", "cosine", "onecycle"] = Field("step", description="of the learning rate")
+    schedule: Schedule = Field("step", description="of the learning rate")
     milestones: tuple[int, ...] = Field((10, 20), description="epochs after which step multiplies lr by gamma")
     gamma: float = Field(0.1, gt=0, le=1, description="what step multiplies lr by")
     augment: bool = Field(True, description="MUFAC's flips, affine maps and colour jitter")
@@ -179,7 +181,7 @@ class FinetuneConfig(TrainConfig):
     """Stage 3, on the retain set alone."""
 
     epochs: int = Field(5, ge=0, le=10_000, description="passes over the retain images")
-    schedule: Literal["constant", "step", "cosine", "onecycle"] = Field("cosine", description="of the learning rate")
+    schedule: Schedule = Field("cosine", description="of the learning rate")
     distillation: float = Field(0.0, ge=0, le=1, description="weight of the KL divergence to the original model")
     temperature: float = Field(4.0, gt=0, description="of the distillation")
 

@@ -75,7 +75,14 @@ METHODS = (
         {
             "benchmark": AdvancedNegGradConfig(),
             "deepunlearn": AdvancedNegGradConfig(
-                epochs=10, batch_size=256, lr=0.01, momentum=0.9, retain_weight=0.95, forget_weight=0.05, batchnorm="eval"
+                epochs=10,
+                batch_size=256,
+                lr=0.01,
+                momentum=0.9,
+                retain_weight=0.95,
+                forget_weight=0.05,
+                augment=False,
+                batchnorm="eval",
             ),
         },
         accepts=("loss",),

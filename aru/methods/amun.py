@@ -18,15 +18,16 @@ from aru.train.descent import DescentConfig, Step, counter, descend, finish, stu
 from aru.train.finite import require_finite
 from aru.train.loop import batches_of
 from aru.train.losses import task_loss
-from aru.train.optimizers import make_optimizer
+from aru.train.optimizers import make_optimizer, set_lr
 
 
 class AmunConfig(DescentConfig):
-    """The source's: PGD in L2 from 0.04, ten epochs at 0.01."""
+    """The source's: PGD in L2 from 0.04, ten epochs from 0.01, a tenth of it in each that follows."""
 
     epochs: int = Field(10, ge=0, le=10_000)
     batch_size: int = Field(128, ge=2, le=8192)
     weight_decay: float = Field(5e-4, ge=0)
+    decay: float = Field(0.1, gt=0, le=1, description="factor of lr after every epoch")
     eps: float = Field(0.04, gt=0, description="first radius in L2; doubled for the images whose label holds")
     steps: int = Field(50, ge=1, le=10_000, description="for each radius, of size radius / 10")
     doublings: int = Field(13, ge=0, le=30, description="then an image whose label still holds goes without a neighbour")
@@ -45,8 +46,11 @@ def unlearn(
     result = student(model, compute, batchnorm=config.batchnorm)
     count = len(clean) + len(adversarial)
 
+    optimizer = make_optimizer(result.parameters(), config)
+
     def steps() -> Iterator[Step]:
-        for _ in range(config.epochs):
+        for epoch in range(config.epochs):
+            set_lr(optimizer, config.lr * config.decay**epoch)
             for positions in batches_of(count, config.batch_size, random):
                 known, made = positions[positions < len(clean)], positions[positions >= len(clean)] - len(clean)
                 images, targets = load(clean, known, generator=random, compute=compute, augmented=config.augment)
@@ -55,7 +59,7 @@ def unlearn(
 
     descend(
         steps(),
-        make_optimizer(result.parameters(), config),
+        optimizer,
         compute=compute,
         generator=random,
         step_done=counter(progress, config.epochs * passes(count, config.batch_size), "amun"),

@@ -80,7 +80,7 @@ METHODS = (
         "arXiv 2205.08096; 2410.01276",
         {
             "paper": BadTeacherConfig(),
-            "deepunlearn": BadTeacherConfig(epochs=10, lr=0.01, retain_share=1.0),
+            "deepunlearn": BadTeacherConfig(epochs=10, lr=0.01, retain_share=1.0, augment=False),
         },
         multilabel=False,
         check=drawable,

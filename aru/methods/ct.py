@@ -1,13 +1,11 @@
 """CT, convolution transpose: every kernel is mirrored on its diagonal, then fine-tuned."""
 
-from typing import Literal
-
 import torch
 from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
-from aru.core.config import TrainConfig
+from aru.core.config import Schedule, TrainConfig
 from aru.core.errors import InputError
 from aru.core.names import RETAIN
 from aru.core.progress import Progress, silent
@@ -26,7 +24,8 @@ class CtConfig(TrainConfig):
     epochs: int = Field(3, ge=0, le=10_000)
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(5e-4, ge=0)
-    schedule: Literal["constant", "step", "cosine", "onecycle"] = "cosine"
+    schedule: Schedule = "epoch-cosine"
+    augment: bool = Field(False, description="MUFAC's flips, affine maps and colour jitter")
 
 
 def unlearn(

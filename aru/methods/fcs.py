@@ -25,7 +25,8 @@ class FcsConfig(Section):
 
     epochs: int = Field(8, ge=0, le=10_000, description="of a forget round and a retain round each")
     batch_size: int = Field(256, ge=2, le=8192, description="of retain, in the retain rounds")
-    forget_batch_size: int = Field(64, ge=2, le=8192, description="of forget, and of retain beside it")
+    forget_batch_size: int = Field(64, ge=2, le=8192, description="of forget")
+    contrast_batch_size: int = Field(256, ge=1, le=8192, description="of retain, beside forget in the forget rounds")
     momentum: float = Field(0.9, ge=0, lt=1)
     uniform_lr: float = Field(5e-3, gt=0, description="of the first stage")
     forget_lr: float = Field(3e-4, gt=0, description="of the forget rounds, at their start")
@@ -33,7 +34,7 @@ class FcsConfig(Section):
     retain_lr: float = Field(4e-3, gt=0, description="of the retain rounds: 0.001 batch_size / 64")
     retain_weight_decay: float = Field(1e-2, ge=0)
     temperature: float = Field(1.15, gt=0)
-    augment: bool = Field(True, description="MUFAC's flips, affine maps and colour jitter")
+    augment: bool = Field(False, description="MUFAC's flips, affine maps and colour jitter")
 
 
 def unlearn(
@@ -46,7 +47,7 @@ def unlearn(
     random = generator(seed, "fcs")
     options: BatchOptions = {"generator": random, "compute": compute, "augmented": config.augment}
     forget_steps = passes(len(sets.forget), config.forget_batch_size)
-    rounds = min(forget_steps, passes(len(sets.retain), config.forget_batch_size))
+    rounds = min(forget_steps, passes(len(sets.retain), config.contrast_batch_size))
     total = forget_steps + config.epochs * (rounds + passes(len(sets.retain), config.batch_size))
     step_done = counter(progress, total, "fcs")
 
@@ -64,7 +65,7 @@ def unlearn(
     def push(epoch: int) -> Iterator[Step]:
         pairs = zip(
             shuffled(sets.forget, config.forget_batch_size, **options),
-            shuffled(sets.retain, config.forget_batch_size, **options),
+            shuffled(sets.retain, config.contrast_batch_size, **options),
             strict=False,
         )
         for number, ((images, _), (others, _)) in enumerate(pairs):

@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
-from aru.core.config import TrainConfig
+from aru.core.config import Schedule, TrainConfig
 from aru.core.names import RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
@@ -24,7 +24,7 @@ class FinetuneMethodConfig(TrainConfig):
     epochs: int = Field(2, ge=0, le=10_000)
     lr: float = Field(1e-3, gt=0)
     momentum: float = Field(0.0, ge=0, lt=1, description="sgd only")
-    schedule: Literal["constant", "step", "cosine", "onecycle"] = "constant"
+    schedule: Schedule = "constant"
     batchnorm: Literal["train", "eval"] = Field("eval", description="eval keeps the original's statistics")
 
 
@@ -55,18 +55,28 @@ def unlearn(
     return finish(result)
 
 
+_STARTING_KIT = FinetuneMethodConfig(
+    epochs=5,
+    batch_size=128,
+    lr=0.1,
+    momentum=0.9,
+    weight_decay=5e-4,
+    schedule="epoch-cosine",
+    augment=False,
+    batchnorm="train",
+)
+
 METHODS = (
     Method(
         "finetune",
         FinetuneMethodConfig,
         unlearn,
         (RETAIN,),
-        "arXiv 2311.02240; NeurIPS 2023 starting kit",
+        "arXiv 2311.02240; NeurIPS 2023 starting kit; 2410.01276",
         {
             "benchmark": FinetuneMethodConfig(),
-            "starting-kit": FinetuneMethodConfig(
-                epochs=5, momentum=0.9, weight_decay=5e-4, schedule="cosine", batchnorm="train"
-            ),
+            "starting-kit": _STARTING_KIT,
+            "deepunlearn": _STARTING_KIT.model_copy(update={"batch_size": 256}),
         },
         accepts=("loss",),
     ),

@@ -18,7 +18,7 @@ Gradients = dict[str, torch.Tensor]
 
 
 class GradientOptions(TypedDict):
-    """The keyword arguments of `mean_gradient` and `importance`.
+    """The keyword arguments of `summed_gradient` and `importance`.
 
     text: what `progress` is called with. task: has the loss; without it that of classification.
     """
@@ -30,11 +30,14 @@ class GradientOptions(TypedDict):
     task: NotRequired[Task]
 
 
-def mean_gradient(model: nn.Module, data: ImageSet, **options: Unpack[GradientOptions]) -> Gradients:
-    """The gradient of the mean loss over `data` with respect to every parameter, by name."""
+def summed_gradient(model: nn.Module, data: ImageSet, **options: Unpack[GradientOptions]) -> Gradients:
+    """The sum over the batches of the gradient of each batch's mean loss, by parameter: SalUn's (arXiv 2310.12508).
+
+    An image of a last batch that is smaller weighs more than another.
+    """
     total: Gradients = {}
-    for count, gradients in batch_gradients(model, data, **options):
-        _add(total, {name: gradient * (count / len(data)) for name, gradient in gradients.items()})
+    for gradients in batch_gradients(model, data, **options):
+        _add(total, gradients)
     return total
 
 
@@ -43,7 +46,7 @@ def importance(model: nn.Module, data: ImageSet, **options: Unpack[GradientOptio
     (arXiv 2308.07707) and SFRon (arXiv 2409.19732) compute it."""
     total: Gradients = {}
     batches = 0
-    for _, gradients in batch_gradients(model, data, **options):
+    for gradients in batch_gradients(model, data, **options):
         _add(total, {name: gradient.square() for name, gradient in gradients.items()})
         batches += 1
     return {name: value / batches for name, value in total.items()}
@@ -58,8 +61,8 @@ def batch_gradients(
     progress: Progress,
     text: str,
     task: Task = CLASSIFICATION,
-) -> Iterator[tuple[int, Gradients]]:
-    """For each batch, in the set's order: its size, and the gradient of its mean loss.
+) -> Iterator[Gradients]:
+    """For each batch, in the set's order, the gradient of its mean loss.
 
     A copy of the model in evaluation mode answers, on images that are not augmented. Raises TrainingError where the loss
     is not finite.
@@ -72,7 +75,7 @@ def batch_gradients(
             loss = task.step(placed, images, targets)[0]
         require_finite(loss, "the model's loss on its own training images", ": train the original again")
         values = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True, materialize_grads=True)
-        yield len(positions), dict(zip(parameters, values, strict=True))
+        yield dict(zip(parameters, values, strict=True))
         progress(int(positions[-1]) + 1, len(data), text)
 
 

@@ -1,13 +1,11 @@
 """KDE: the first convolution and the classifier start anew and are taught by the original."""
 
-from typing import Literal
-
 import torch
 from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
-from aru.core.config import TrainConfig
+from aru.core.config import Schedule, TrainConfig
 from aru.core.errors import InputError
 from aru.core.names import RETAIN
 from aru.core.progress import Progress, silent
@@ -28,7 +26,8 @@ class KdeConfig(TrainConfig):
     epochs: int = Field(3, ge=0, le=10_000)
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(5e-4, ge=0)
-    schedule: Literal["constant", "step", "cosine", "onecycle"] = "cosine"
+    schedule: Schedule = "epoch-cosine"
+    augment: bool = Field(False, description="MUFAC's flips, affine maps and colour jitter")
     warmup_epochs: int = Field(3, ge=0, le=10_000, description="of pure distillation, at a constant warmup_lr")
     warmup_lr: float = Field(9e-4, gt=0)
     temperature: float = Field(5.0, gt=0)

@@ -1,5 +1,7 @@
 """CF-k and EU-k: only the last k blocks learn again, from where they stand or from scratch."""
 
+from typing import Literal
+
 import torch
 from pydantic import Field
 from torch import nn
@@ -14,7 +16,7 @@ from aru.methods.method import NOT_DRAWN, Method, drawable
 from aru.nets.blocks import frozen_modules, last_blocks
 from aru.nets.fresh import fresh
 from aru.train.descent import finish, student, with_frozen_statistics
-from aru.train.loop import fit
+from aru.train.loop import Loss, fit
 from aru.train.tasks import CLASSIFICATION, Task
 
 
@@ -22,9 +24,14 @@ class LastBlocksConfig(TrainConfig):
     """How many blocks learn, and how; the classifier is the first block counted (`aru.nets.blocks`)."""
 
     epochs: int = Field(10, ge=0, le=10_000)
-    weight_decay: float = Field(0.1, ge=0)
-    milestones: tuple[int, ...] = Field((5, 8, 9), description="epochs after which step multiplies lr by gamma")
+    batch_size: int = Field(256, ge=2, le=8192)
+    momentum: float = Field(0.0, ge=0, lt=1, description="sgd only")
+    milestones: tuple[int, ...] = Field((6, 9, 10), description="epochs after which step multiplies lr by gamma")
     blocks: int = Field(2, ge=1, le=1000, description="the last so many blocks are trained, the rest frozen")
+    anchor: float = Field(0.05, ge=0, description="weight of the trained weights' squared distance to where they start")
+    batchnorm: Literal["trained", "train", "eval"] = Field(
+        "eval", description="whose statistics move: the trained blocks', those of all, none (nor does dropout act)"
+    )
 
 
 def catastrophic_forgetting(
@@ -37,7 +44,8 @@ def catastrophic_forgetting(
     progress: Progress = silent,
     task: Task = CLASSIFICATION,
 ) -> nn.Module:
-    """CF-k: theta = (theta_frozen, theta_k), theta_k <- theta_k - lr grad CE(D_r) (arXiv 2201.06640)."""
+    """CF-k: theta = (theta_frozen, theta_k), theta_k <- theta_k - lr grad [CE(D_r) + anchor ||theta_k - theta_k,start||^2]
+    (arXiv 2201.06640; the penalty is Deep Unlearn's, 2410.01276)."""
     return _train_last(
         student(model, compute), sets, config, seed=seed, compute=compute, progress=progress, text="cf-k", task=task
     )
@@ -77,18 +85,33 @@ def _train_last(
     model.requires_grad_(False)
     for module in trained:
         module.requires_grad_(True)
+    held = {"trained": frozen_modules(model, trained), "train": [], "eval": list(model.modules())}[config.batchnorm]
     fit(
         model,
         sets.retain,
         config,
         generator=generator(seed, text),
         compute=compute,
-        loss=with_frozen_statistics(frozen_modules(model, trained), task.step),
+        loss=with_frozen_statistics(held, anchored(model, config.anchor, task.step)),
         task=task,
         progress=progress,
         text=text,
     )
     return finish(model)
+
+
+def anchored(model: nn.Module, weight: float, loss: Loss) -> Loss:
+    """`loss` and `weight` times the squared distance of the trainable parameters to what they are now."""
+    if weight == 0:
+        return loss
+    starts = [(parameter, parameter.detach().clone()) for parameter in model.parameters() if parameter.requires_grad]
+
+    def held(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        value, outputs = loss(model, images, targets)
+        distance = torch.stack([(parameter.float() - start).square().sum() for parameter, start in starts]).sum()
+        return value + weight * distance, outputs
+
+    return held
 
 
 METHODS = (
@@ -99,8 +122,10 @@ METHODS = (
         (RETAIN,),
         "arXiv 2201.06640; 2311.02240; 2410.01276",
         {
-            "benchmark": LastBlocksConfig(blocks=3, epochs=2, lr=1e-3, momentum=0.0, weight_decay=0.0, schedule="constant"),
-            "deepunlearn": LastBlocksConfig(),
+            "benchmark": LastBlocksConfig(
+                blocks=3, epochs=2, batch_size=64, lr=1e-3, anchor=0.0, batchnorm="train", schedule="constant"
+            ),
+            "deepunlearn": LastBlocksConfig(augment=False),
         },
         accepts=("loss",),
     ),

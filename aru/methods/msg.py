@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -31,6 +32,8 @@ class MsgConfig(DescentConfig):
 
     lr: float = Field(1e-3, gt=0, description="reached after a linear warm-up over half the epochs")
     weight_decay: float = Field(5e-4, ge=0)
+    augment: bool = Field(False, description="MUFAC's flips, affine maps and colour jitter")
+    measured: Literal["train", "eval"] = Field("train", description="BatchNorm's mode while gradients are measured")
     ratio: float = Field(0.3, ge=0, le=1, description="share of every convolution's weights that is drawn anew")
     kept_factor: float = Field(0.1, ge=0, le=1, description="of the gradients of a convolution's other weights")
 
@@ -96,10 +99,19 @@ def smallest(
     compute: Compute,
     task: Task = CLASSIFICATION,
 ) -> Mask:
-    """Per layer the weights to be drawn anew: exactly round(ratio n) of each convolution, none of other layers."""
+    """Per layer the weights to be drawn anew: exactly round(ratio n) of each convolution, none of other layers.
+
+    A lone image has no statistics of its own: BatchNorm measures it in evaluation mode.
+    """
     names = convolutions(model)
-    measure = MaskConfig(unit="weight", select="smallest", ratio=config.ratio, batch_size=config.batch_size)
     alike = sample(sets.retain, len(sets.forget), generator=generator)
+    measure = MaskConfig(
+        unit="weight",
+        select="smallest",
+        ratio=config.ratio,
+        batchnorm=config.measured if min(len(alike), len(sets.forget)) > 1 else "eval",
+        batch_size=config.batch_size,
+    )
     kept, lost = (gradients(model, data, measure, compute=compute, task=task) for data in (alike, sets.forget))
     scores = {name: (kept[name] - lost[name]).abs() for name in names}
     nothing = {name: torch.zeros(weight.shape, dtype=torch.bool) for name, weight in unit_weights(model).items()}

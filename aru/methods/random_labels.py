@@ -1,6 +1,7 @@
-"""Random labels: learn wrong labels for the forget set beside the right ones for retain."""
+"""Random labels: learn drawn labels for the forget set beside the right ones for retain."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -24,15 +25,16 @@ class RandomLabelsConfig(DescentConfig):
     epochs: int = Field(10, ge=0, le=10_000)
     batch_size: int = Field(256, ge=2, le=8192)
     redraw: bool = Field(True, description="draw the labels anew for every epoch, or once")
+    labels: Literal["any", "others"] = Field("any", description="drawn evenly from all, or from all but the true one")
 
 
 def unlearn(
     model: nn.Module, sets: Sets, config: RandomLabelsConfig, *, seed: int, compute: Compute, progress: Progress = silent
 ) -> nn.Module:
-    """Minimise CE over D_r and {(x, y'): x in D_f, y' uniform, y' != y} (Golatkar et al. 2020; arXiv 2410.01276)."""
+    """Minimise CE over D_r and {(x, y'): x in D_f, y' uniform} (Golatkar et al. 2020; arXiv 2410.01276)."""
     result = student(model, compute, batchnorm=config.batchnorm)
     random = generator(seed, "random-labels")
-    steps = wrong_label_steps(result, sets, config, generator=random, compute=compute)
+    steps = drawn_label_steps(result, sets, config, generator=random, compute=compute)
     descend(
         steps,
         make_optimizer(result.parameters(), config),
@@ -48,15 +50,16 @@ def total_steps(sets: Sets, config: RandomLabelsConfig) -> int:
     return config.epochs * passes(len(sets.retain) + len(sets.forget), config.batch_size)
 
 
-def wrong_label_steps(
+def drawn_label_steps(
     model: nn.Module, sets: Sets, config: RandomLabelsConfig, *, generator: torch.Generator, compute: Compute
 ) -> Iterator[Step]:
-    """The steps over retain as it is and forget with wrong labels, shuffled together."""
-    wrong = relabelled(sets.forget, generator=generator)
+    """The steps over retain as it is and forget with drawn labels, shuffled together."""
+    own = config.labels == "any"
+    drawn = relabelled(sets.forget, generator=generator, own=own)
     for epoch in range(config.epochs):
         if config.redraw and epoch > 0:
-            wrong = relabelled(sets.forget, generator=generator)
-        mixed = joined(sets.retain, wrong)
+            drawn = relabelled(sets.forget, generator=generator, own=own)
+        mixed = joined(sets.retain, drawn)
         for images, targets in shuffled(
             mixed, config.batch_size, generator=generator, compute=compute, augmented=config.augment
         ):
@@ -70,6 +73,6 @@ METHODS = (
         unlearn,
         (FORGET, RETAIN),
         "arXiv 1911.04933; 2410.01276",
-        {"deepunlearn": RandomLabelsConfig()},
+        {"deepunlearn": RandomLabelsConfig(augment=False)},
     ),
 )

@@ -12,9 +12,9 @@ from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
-from aru.methods.importance import Gradients, mean_gradient
+from aru.methods.importance import Gradients, summed_gradient
 from aru.methods.method import Method
-from aru.methods.random_labels import RandomLabelsConfig, total_steps, wrong_label_steps
+from aru.methods.random_labels import RandomLabelsConfig, drawn_label_steps, total_steps
 from aru.train.descent import Step, counter, descend, finish, student
 from aru.train.optimizers import make_optimizer
 
@@ -24,7 +24,6 @@ class SalUnConfig(RandomLabelsConfig):
 
     lr: float = Field(0.013, gt=0)
     weight_decay: float = Field(5e-4, ge=0)
-    redraw: bool = Field(False, description="draw the labels anew for every epoch, or once")
     share: float = Field(0.5, gt=0, le=1, description="of all weights, those of the largest gradients, that may move")
 
 
@@ -38,14 +37,16 @@ def unlearn(
 
     Frozen weights are put back after every step, so that momentum and weight decay do not move them either.
     """
-    gradient = mean_gradient(model, sets.forget, batch_size=config.batch_size, compute=compute, progress=silent, text="salun")
+    gradient = summed_gradient(
+        model, sets.forget, batch_size=config.batch_size, compute=compute, progress=silent, text="salun"
+    )
     mask = saliency(gradient, config.share)
     result = student(model, compute, batchnorm=config.batchnorm)
     random = generator(seed, "salun")
     hold = projection(result, mask)
 
     def steps() -> Iterator[Step]:
-        for step in wrong_label_steps(result, sets, config, generator=random, compute=compute):
+        for step in drawn_label_steps(result, sets, config, generator=random, compute=compute):
             yield replace(step, grad_hook=lambda: mask_gradients(result, mask))
 
     descend(
@@ -96,7 +97,7 @@ METHODS = (
         "arXiv 2310.12508; 2410.01276",
         {
             "paper": SalUnConfig(),
-            "deepunlearn": SalUnConfig(lr=0.01, momentum=0.0, weight_decay=0.0, redraw=True),
+            "deepunlearn": SalUnConfig(lr=0.01, momentum=0.0, weight_decay=0.0, augment=False),
         },
     ),
 )

@@ -1,5 +1,8 @@
 """SSD, selective synaptic dampening: weights that matter far more to the forget set than to all are shrunk, no training."""
 
+import math
+from typing import Literal
+
 import torch
 from pydantic import Field
 from torch import nn
@@ -16,9 +19,14 @@ from aru.train.tasks import CLASSIFICATION, Task
 
 
 class SsdConfig(Section):
-    """The paper's, for a ResNet18."""
+    """The adaptive form's (arXiv 2402.10098) by default, which acts at any share of forget."""
 
-    alpha: float = Field(10.0, gt=0, description="a weight is dampened where its importance ratio is above this")
+    selection: Literal["adaptive", "alpha"] = Field(
+        "adaptive", description="how many weights are dampened: a share that the forget share gives, or by alpha"
+    )
+    alpha: float = Field(
+        10.0, gt=0, description="a weight is dampened where its importance ratio is above this; for alpha alone"
+    )
     lam: float = Field(1.0, gt=0, description="strength: the factor is min(lam F_D / F_f, 1)")
     batch_size: int = Field(64, ge=1, le=8192, description="images whose mean gradient is squared")
 
@@ -35,7 +43,10 @@ def unlearn(
 ) -> nn.Module:
     """theta_i <- theta_i min(lam F_D,i / F_f,i, 1) where F_f,i > alpha F_D,i (arXiv 2308.07707).
 
-    F_D and F_f are the importances over forget and retain together, and over forget alone. Nothing is random.
+    F_D and F_f are the importances over forget and retain together, and over forget alone. Nothing is random. F_D holds
+    forget's batches, so that no ratio is above the number of all batches by that of forget's: at a forget share of 15 % an
+    alpha of 10 selects nothing. With selection ``adaptive`` alpha is the ratio's percentile 100 - ln(1 + 100 |D_f| / |D|)
+    (arXiv 2402.10098).
     """
     options: GradientOptions = {
         "batch_size": config.batch_size,
@@ -46,17 +57,27 @@ def unlearn(
     }
     of_all, of_forget = importance(model, sets.train, **options), importance(model, sets.forget, **options)
     result = compute.placed_copy(model)
-    dampen(result, of_all, of_forget, config)
+    alpha = config.alpha
+    if config.selection == "adaptive":
+        alpha = adaptive_alpha(of_all, of_forget, len(sets.forget) / len(sets.train))
+    dampen(result, of_all, of_forget, alpha=alpha, lam=config.lam)
     return finish(result)
 
 
 @torch.no_grad()
-def dampen(model: nn.Module, of_all: Gradients, of_forget: Gradients, config: SsdConfig) -> None:
+def dampen(model: nn.Module, of_all: Gradients, of_forget: Gradients, *, alpha: float, lam: float) -> None:
     """Shrink the selected parameters in place; the others are not touched by a bit."""
     for name, parameter in model.named_parameters():
-        selected = of_forget[name] > config.alpha * of_all[name]
-        factor = (config.lam * of_all[name] / of_forget[name]).clamp(max=1)
+        selected = of_forget[name] > alpha * of_all[name]
+        factor = (lam * of_all[name] / of_forget[name]).clamp(max=1)
         parameter.copy_(torch.where(selected, parameter * factor, parameter))
+
+
+def adaptive_alpha(of_all: Gradients, of_forget: Gradients, forget_share: float) -> float:
+    """The ratio that ln(1 + 100 forget_share) percent of all weights are above, ties aside; 0 / 0 counts as 0."""
+    ratios = torch.cat([(of_forget[name] / value).nan_to_num(nan=0.0).flatten() for name, value in of_all.items()])
+    above = min(len(ratios) - 1, int(math.log1p(100 * forget_share) / 100 * len(ratios)))
+    return float(ratios.kthvalue(len(ratios) - above).values)
 
 
 METHODS = (
@@ -65,8 +86,8 @@ METHODS = (
         SsdConfig,
         unlearn,
         (FORGET, RETAIN),
-        "arXiv 2308.07707",
-        {"paper": SsdConfig()},
+        "arXiv 2308.07707; 2402.10098",
+        {"adaptive": SsdConfig(), "paper": SsdConfig(selection="alpha", batch_size=128)},
         deterministic=True,
         accepts=("loss",),
     ),

@@ -1,5 +1,6 @@
 """UNSIR: learn noise that stands for the opposite of the forget set, impair with it, repair on retain."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Literal
 
@@ -14,7 +15,7 @@ from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
-from aru.train.batches import BatchOptions, passes, shuffled
+from aru.train.batches import Batch, BatchOptions, endless, passes, shuffled
 from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
 from aru.train.losses import task_loss
 from aru.train.optimizers import OptimizerOptions, make_optimizer
@@ -27,6 +28,7 @@ class UnsirConfig(DescentConfig):
     lr: float = Field(1e-3, gt=0)
     momentum: float = Field(0.0, ge=0, lt=1, description="sgd only")
     batchnorm: Literal["train", "eval"] = Field("eval", description="BatchNorm's mode throughout")
+    least_steps: int = Field(0, ge=0, le=10_000, description="of an impairing epoch, both sets begun again where they end")
     objective: Literal["outputs", "labels"] = Field("outputs", description="what the noise is driven away from")
     noise_steps: int = Field(5, ge=1, le=10_000)
     noise_lr: float = Field(0.01, gt=0, description="of the noise's Adam")
@@ -47,13 +49,21 @@ def unlearn(
     random = generator(seed, "unsir")
     options: BatchOptions = {"generator": random, "compute": compute, "augmented": config.augment}
     size = config.batch_size
-    impairing = config.epochs * min(passes(len(sets.retain), size), passes(len(sets.forget), size))
-    step_done = counter(progress, impairing + config.repair_epochs * passes(len(sets.retain), size), "unsir")
+    impairing = min(passes(len(sets.retain), size), passes(len(sets.forget), size))
+    step_done = counter(
+        progress,
+        config.epochs * max(impairing, config.least_steps) + config.repair_epochs * passes(len(sets.retain), size),
+        "unsir",
+    )
+
+    def pairs() -> Iterator[tuple[Batch, Batch]]:
+        whole = impairing >= config.least_steps
+        retain, forget = ((shuffled if whole else endless)(data, size, **options) for data in (sets.retain, sets.forget))
+        return itertools.islice(zip(retain, forget, strict=False), None if whole else config.least_steps)
 
     def impair() -> Iterator[Step]:
         for _ in range(config.epochs):
-            pairs = zip(shuffled(sets.retain, size, **options), shuffled(sets.forget, size, **options), strict=False)
-            for (images, targets), (forget_images, forget_targets) in pairs:
+            for (images, targets), (forget_images, forget_targets) in pairs():
                 noise = learn_noise(result, forget_images, forget_targets, config, generator=random)
                 wanted = forget_targets if config.objective == "labels" else targets
                 count = min(len(noise), len(wanted))
@@ -114,6 +124,7 @@ METHODS = (
                 lr=0.02,
                 repair_lr=0.01,
                 batchnorm="train",
+                least_steps=32,
                 objective="labels",
                 noise_steps=40,
                 noise_lr=0.1,

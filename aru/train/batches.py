@@ -64,15 +64,16 @@ def sample(data: ImageSet, count: int, *, generator: torch.Generator) -> ImageSe
     return data.take(torch.randperm(len(data), generator=generator)[:count].numpy())
 
 
-def relabelled(data: ImageSet, *, generator: torch.Generator) -> ImageSet:
-    """The same images, each with a label drawn uniformly from all labels but its own.
+def relabelled(data: ImageSet, *, generator: torch.Generator, own: bool = False) -> ImageSet:
+    """The same images, each with a label drawn uniformly from all labels but its own; with `own` from all.
 
-    For the multi-label task a label is the whole vector: one of the other 2^L - 1.
+    For the multi-label task a label is the whole vector: one of the other 2^L - 1, or of all 2^L.
     """
+    least = 0 if own else 1
     if data.targets.is_floating_point():
         labels = data.targets.shape[1]
-        pattern = torch.randint(1, 2**labels, (len(data), 1), generator=generator)
+        pattern = torch.randint(least, 2**labels, (len(data), 1), generator=generator)
         flips = (pattern >> torch.arange(labels)) & 1
         return replace(data, targets=(data.targets - flips).abs())
-    shift = torch.randint(1, data.outputs, (len(data),), generator=generator)
+    shift = torch.randint(least, data.outputs, (len(data),), generator=generator)
     return replace(data, targets=(data.targets + shift) % data.outputs)

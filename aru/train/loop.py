@@ -241,6 +241,10 @@ def _scheduler(optimizer: torch.optim.Optimizer, config: TrainConfig, batches: i
         return schedulers.MultiStepLR(optimizer, [epoch * batches for epoch in config.milestones], config.gamma)
     if config.schedule == "cosine":
         return schedulers.CosineAnnealingLR(optimizer, steps)
+    if config.schedule == "epoch-cosine":
+        return schedulers.LambdaLR(
+            optimizer, lambda step: (1 + math.cos(math.pi * (step // batches) / max(1, config.epochs))) / 2
+        )
     if config.schedule == "onecycle":
         return schedulers.OneCycleLR(optimizer, config.lr, total_steps=steps + 1)
     return schedulers.ConstantLR(optimizer, factor=1.0)

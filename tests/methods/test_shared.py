@@ -101,23 +101,26 @@ def test_a_sample_is_without_replacement():
     assert len(sample(image_set(5), 12, generator=generator())) == 5
 
 
-def test_wrong_labels_are_uniform_over_all_but_the_own():
+@pytest.mark.parametrize("own", [False, True])
+def test_drawn_labels_are_uniform_over_all_or_all_but_the_own(own):
     data = image_set(4000, side=1, outputs=5)
-    wrong = relabelled(data, generator=generator())
-    shift = (wrong.targets - data.targets) % 5
-    counts = torch.bincount(shift, minlength=5)
-    assert counts[0] == 0 and (counts[1:] - 1000).abs().max() < 110  # four standard deviations
-    assert np.array_equal(wrong.rows, data.rows)
+    drawn = relabelled(data, generator=generator(), own=own)
+    counts = torch.bincount((drawn.targets - data.targets) % 5, minlength=5)
+    expected = torch.tensor([800] * 5 if own else [0] + [1000] * 4)
+    assert (counts - expected).abs().max() < 110 and (counts[0] > 0) == own  # four standard deviations
+    assert np.array_equal(drawn.rows, data.rows)
 
 
-def test_wrong_label_vectors_are_uniform_over_all_but_the_own():
+@pytest.mark.parametrize("own", [False, True])
+def test_drawn_label_vectors_are_uniform_over_all_or_all_but_the_own(own):
     data = image_set(2100, side=1, outputs=3)
     vectors = (torch.rand(2100, 3, generator=generator(1)) < 0.5).float()
-    wrong = relabelled(type(data)(data.images, data.rows, vectors, 3), generator=generator()).targets
+    wrong = relabelled(type(data)(data.images, data.rows, vectors, 3), generator=generator(), own=own).targets
     flips = ((wrong - vectors).abs() @ torch.tensor([1.0, 2.0, 4.0])).long()
     counts = torch.bincount(flips, minlength=8)
     assert set(wrong.unique().tolist()) == {0.0, 1.0}
-    assert counts[0] == 0 and (counts[1:] - 300).abs().max() < 66
+    expected = torch.tensor([262.5] * 8 if own else [0] + [300] * 7)
+    assert (counts - expected).abs().max() < 66 and (counts[0] > 0) == own
 
 
 def test_cosine_runs_from_the_value_to_the_least():

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,7 +10,7 @@ from aru.core.errors import InputError
 from aru.core.progress import silent
 from aru.core.seeds import generator as stream
 from aru.methods import amun, ct, fcs, kde, msg, sfron, ssd
-from aru.methods.importance import importance, mean_gradient
+from aru.methods.importance import importance, summed_gradient
 from aru.methods.registry import METHODS
 from aru.nets.models import build
 from aru.train.loop import predict
@@ -38,13 +39,15 @@ def test_importance_is_the_mean_squared_batch_gradient():
     options = {"batch_size": 4, "compute": CPU, "progress": silent, "text": ""}
     for value, expected in zip(importance(model, data, **options).values(), naive_importance(model, data, 4), strict=True):
         assert torch.allclose(value, expected, rtol=1e-4, atol=1e-9)
-    for value, expected in zip(mean_gradient(model, data, **options).values(), gradient(model, data), strict=True):
-        assert torch.allclose(value, expected, rtol=1e-4, atol=1e-6)
+    # of 11 images in batches of 4, 4 and 3: three means, each of weight one
+    means = [gradient(model, data.take(np.arange(*ends))) for ends in ((0, 4), (4, 8), (8, 11))]
+    for value, *parts in zip(summed_gradient(model, data, **options).values(), *means, strict=True):
+        assert torch.allclose(value, sum(parts), rtol=1e-4, atol=1e-6)
 
 
 def test_ssd_dampens_what_exceeds_alpha_by_exactly_the_ratio():
     model, given = small_net(), sets()
-    result = run("ssd", given, alpha=1.5, lam=0.8, batch_size=4)
+    result = run("ssd", given, selection="alpha", alpha=1.5, lam=0.8, batch_size=4)
     of_all, of_forget = naive_importance(model, given.train, 4), naive_importance(model, given.forget, 4)
     selected = 0
     for before, after, every, lost in zip(model.parameters(), result.parameters(), of_all, of_forget, strict=True):
@@ -58,15 +61,14 @@ def test_ssd_dampens_what_exceeds_alpha_by_exactly_the_ratio():
 def test_ssd_never_makes_a_weight_larger():
     weight = torch.nn.Linear(3, 1, bias=False)
     before = weight.weight.detach().clone()
-    config = METHODS["ssd"].configure(alpha=2.0, lam=10.0)
-    ssd.dampen(weight, {"weight": torch.ones(1, 3)}, {"weight": torch.tensor([[1.0, 5.0, 20.0]])}, config)
+    ssd.dampen(weight, {"weight": torch.ones(1, 3)}, {"weight": torch.tensor([[1.0, 5.0, 20.0]])}, alpha=2.0, lam=10.0)
     assert torch.allclose(weight.weight / before, torch.tensor([[1.0, 1.0, 0.5]]))
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.3, 1.0])
 def test_msg_marks_exactly_the_smallest_gradients_of_each_convolution(ratio):
     model, given = small_net(), sets(forget=6, retain=6)  # of equal size: the sample of retain is all of it
-    config = METHODS["msg"].configure(ratio=ratio)
+    config = METHODS["msg"].configure(ratio=ratio, measured="eval")
     mask = msg.smallest(model, given, config, generator=generator(), compute=CPU)
     slopes = {
         name: kept - lost

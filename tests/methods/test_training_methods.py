@@ -75,7 +75,7 @@ def test_finetune_of_the_benchmark_freezes_the_statistics(batchnorm, frozen):
 
 @pytest.mark.parametrize("name", ["cf-k", "eu-k"])
 def test_all_but_the_last_blocks_are_bit_equal_statistics_included(name):
-    model, result = small_net(), run(name, epochs=2, blocks=2, batch_size=8)
+    model, result = small_net(), run(name, preset="deepunlearn", epochs=2, blocks=2, batch_size=8)
     for part in ("conv1", "bn1", "conv2", "bn2"):
         assert same_weights(getattr(model, part), getattr(result, part)), part
     assert not torch.equal(model.hidden.weight, result.hidden.weight) and not torch.equal(model.fc.bias, result.fc.bias)

@@ -39,7 +39,7 @@ def test_the_global_generator_neither_matters_nor_moves():
     assert same_weights(one, other) and torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("schedule", ["constant", "step", "cosine", "onecycle"])
+@pytest.mark.parametrize("schedule", ["constant", "step", "cosine", "epoch-cosine", "onecycle"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_training_learns(optimizer, schedule):
     config = TrainConfig(epochs=12, batch_size=8, lr=0.02, optimiser=optimizer, schedule=schedule, augment=False)

@@ -1,0 +1,37 @@
+"""The settings that the published tables were made by can still be named, and docs/methods.md names them."""
+
+import json
+import re
+
+import pytest
+
+from aru.comparison.choices import parse_choice
+from aru.core.config import Config
+from aru.methods.registry import CONTROLS
+from tests.helpers.tuned import CHECKOUT
+
+NAMED = dict(
+    re.findall(
+        r"^\| `([\w-]+)` \| `(\S+)` \|$",
+        (CHECKOUT / "docs" / "methods.md").read_text(encoding="utf-8").partition("## The settings of the published tables")[2],
+        re.MULTILINE,
+    )
+)
+OWN = {"aru", "retrain", *CONTROLS}  # of the benchmark's own sections
+
+
+@pytest.mark.parametrize("folder", ["mufac-32px-clean", "mufac-32px-official", "mufac-32px-resnet50", "mufac-32px-vit"])
+def test_the_published_defaults_are_the_named_settings(folder: str) -> None:
+    rows = json.loads((CHECKOUT / "docs" / folder / "records.json").read_text(encoding="utf-8"))
+    published = {row["method"]: row["config"] for row in rows if row["variant"] == "default" and row["method"] not in OWN}
+    assert published
+    for method, values in published.items():
+        config = parse_choice(NAMED.get(method, method), Config(data={})).parameters.model_dump(mode="json")
+        assert {name: config[name] for name in values if name in config} == values, method
+
+
+def test_each_named_setting_differs_from_the_default() -> None:
+    assert len(NAMED) == 10
+    for method, choice in NAMED.items():
+        named, default = (parse_choice(text, Config(data={})) for text in (choice, method))
+        assert named.method == method and named.parameters != default.parameters
