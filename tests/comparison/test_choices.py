@@ -49,7 +49,7 @@ def test_every_entry_of_the_ablation_is_valid_and_different(config):
     "text, message",
     [
         ("scrup", "did you mean 'scrub'"),
-        ("scrub:paper", "no preset 'paper'"),
+        ("scrub:papr", "no preset 'papr'"),
         ("aru:none", "no preset 'none'"),
         ("aru{mask.rato=0.3}", "unknown parameter"),
         ("aru{mask.ratio=3}", "less than or equal to 1"),
