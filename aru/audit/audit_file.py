@@ -1,7 +1,7 @@
 """The content of audit.json: criteria with what was found, and details beside them. `aru.audit.record` makes it."""
 
 from collections.abc import Mapping
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from aru.audit.thresholds import Level
 from aru.audit.verdicts import Power, Verdict
@@ -46,6 +46,35 @@ class Details(TypedDict):
     further: NotRequired[Further]
 
 
+class NearnessFigures(TypedDict):
+    """Where a model stands between its references, 0 at the retrained models and 1 at the original, with its interval over
+    people; None where the two are alike. p_retrained, p_original: exact p-values of being nearer to either."""
+
+    position: float | None
+    interval: list[float] | None
+    p_retrained: float
+    p_original: float
+
+
+Answer = Literal["retrained", "original", "undecided"]
+
+
+class Relative(TypedDict, total=False):
+    """The test of three samples, or why there is none: which references the model is nearer to, with an error of `error` at
+    most; of all figures together and one by one. references: retrained models. people: by set. complete: whether the
+    permutations are all there are."""
+
+    not_run: str
+    answer: Answer
+    error: float
+    references: int
+    people: dict[str, int]
+    overall: NearnessFigures
+    figures: dict[str, NearnessFigures]
+    permutations: int
+    complete: bool
+
+
 class CriterionRow(TypedDict):
     """A criterion, its limits and what was found; of one that was tested the figure, of another one why it was not.
 
@@ -85,10 +114,11 @@ class About(TypedDict):
 
 
 class AuditRecord(About):
-    """The content of audit.json."""
+    """The content of audit.json. relative: not in records of earlier versions."""
 
     level: Level
     verdict: Verdict
+    relative: NotRequired[Relative]
     criteria: list[CriterionRow]
     not_asked: list[HigherCriterion]
     images: dict[str, int]

@@ -33,6 +33,7 @@ class Case:
     forgotten people alone); `acquainted` is how many were left out for that, and the manifest has no rows of them.
     resamples, seed: of the bootstrap.
     losses[model][set] (M,): of a task other than classification, which has no logits; None for a classifier.
+    references[number][set] (M, C): what further retrained models answer to the forget and the unseen set.
     """
 
     models: Mapping[str, nn.Module]
@@ -44,6 +45,7 @@ class Case:
     resamples: int
     seed: int
     losses: Losses | None = None
+    references: Sequence[Mapping[str, torch.Tensor]] = ()
 
     @property
     def targets(self) -> dict[str, torch.Tensor]:
@@ -92,11 +94,13 @@ def make_case(
     roles: Sequence[str] = SETS,
     logits: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
     losses: Losses | None = None,
+    references: Sequence[Mapping[str, torch.Tensor]] = (),
 ) -> Case:
     """Leave acquaintances out of the unseen set and let the models answer to the sets of these roles, unseen among them.
 
     logits: answers to all sets that are known. losses: of every model on the forget and the unseen set, for a task other than
-    classification, whose models answer nothing here. Few unseen images, or none, are no error: what cannot be measured on
+    classification, whose models answer nothing here. references: logits of further retrained models, of the forget and the
+    unseen set. Few unseen images, or none, are no error: what cannot be measured on
     them is not tested, and says so.
     """
     unseen = manifest[manifest["role"] == UNSEEN]
@@ -123,6 +127,7 @@ def make_case(
         resamples,
         seed,
         None if losses is None else {name: {**own, "unseen": own["unseen"][kept]} for name, own in losses.items()},
+        [{**one, UNSEEN: one[UNSEEN][torch.from_numpy(kept)]} for one in references],
     )
 
 

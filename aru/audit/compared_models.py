@@ -7,6 +7,7 @@ protocol, whose draws leave the tuning people out, can be audited at every level
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from aru.audit import quick
@@ -16,6 +17,7 @@ from aru.audit.case import AUDITED, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
 from aru.audit.record import audit_record
+from aru.audit.references import other_references
 from aru.audit.thresholds import THRESHOLDS_FILE, Level, Thresholds, read_thresholds
 from aru.comparison.cell import CellRecord, open_store
 from aru.comparison.choices import parse_choice, parse_choices
@@ -140,6 +142,7 @@ def record_of(
         resamples=config.evaluate.resamples,
         seed=config.runtime.seed,
         roles=quick.QUICK_SETS if level == "quick" else SETS,
+        references=_references(trio, config, work, level),
     )
     audited = audited_model(trio, config, work)
     measurements, details = measure(case, level, replace(audited, method=method or audited.method), progress=progress)
@@ -152,6 +155,12 @@ def audited_model(trio: Trio, config: Config, work: Path) -> AuditedModel:
     name = RETRAINED if task.key == trio.retrained.key else task.label
     made = as_typed(task.choice.method, task.choice.variant) if isinstance(task, MethodTask) else None
     return AuditedModel(name, task.benchmark, config, work, None if made == "nothing" else made, draw=task.draw)
+
+
+def _references(trio: Trio, config: Config, work: Path, level: Level) -> list[dict[str, torch.Tensor]]:
+    """What the retrained models answer that are not among the case's own."""
+    there = {trio.audited.key} | (set() if level == "quick" else {trio.retrained.key})
+    return other_references(trio.audited.benchmark, config, work, trio.audited.draw, without=there)
 
 
 def _models(trio: Trio, store: Store[CellRecord], level: Level) -> dict[str, nn.Module]:

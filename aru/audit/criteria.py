@@ -16,6 +16,7 @@ COMPARED = (
 """Those of the level quick that hold forget images to unseen ones."""
 QUICK = (*COMPARED, "test_accuracy", "weights", "likeness")
 STANDARD = (
+    "relative",
     "attack_gap",
     "forget_gap",
     "test_gap",

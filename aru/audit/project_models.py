@@ -1,9 +1,11 @@
 """Audits of the project's own models, and of any other weights for the same benchmark."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from aru.audit import quick
 from aru.audit.audit_file import AuditRecord
@@ -12,10 +14,12 @@ from aru.audit.case import AUDITED, Case, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
 from aru.audit.record import audit_record
+from aru.audit.references import other_references
 from aru.audit.standard import GROUPS
 from aru.audit.texts import imported_note
 from aru.audit.thresholds import THRESHOLDS_FILE, Level, read_thresholds
 from aru.comparison.choices import parse_choice
+from aru.comparison.draws import Draw
 from aru.compute.device import make_compute
 from aru.core.config import Config, load_config
 from aru.core.errors import InputError
@@ -48,9 +52,13 @@ def project_record(
     config, work, limits = load_config(root / "params.yaml", benchmark), root / "work" / benchmark, root / THRESHOLDS_FILE
     thresholds = read_thresholds(limits, KNOWN).on(benchmark)
     paths = {AUDITED: Path(weights), ORIGINAL: model_path(work, ORIGINAL)}
-    if level != "quick" and config.evaluate.retrained and model_path(work, RETRAINED).is_file():
+    if config.evaluate.retrained and model_path(work, RETRAINED).is_file():
         paths[RETRAINED] = model_path(work, RETRAINED)
-    case = _case(paths, config, work, quick.QUICK_SETS if level == "quick" else SETS)
+    official = (
+        config.evaluate.retrained and config.data.protocol == "official"
+    )  # a comparison's clean draws are of fewer people
+    references = other_references(benchmark, config, work, Draw("official")) if official else []
+    case = _case(paths, config, work, quick.QUICK_SETS if level == "quick" else SETS, references)
     audited = AuditedModel(name, benchmark, config, work, _method(paths[AUDITED], work), interclass)
     found, details = measure(case, level, audited, progress=progress)
     if GROUPS in details.get("further", {}):
@@ -74,7 +82,9 @@ def model_path(work: Path, which: str) -> Path:
     return Path(work) / which / "model.safetensors"
 
 
-def _case(paths: dict[str, Path], config: Config, work: Path, roles: Sequence[str]) -> Case:
+def _case(
+    paths: dict[str, Path], config: Config, work: Path, roles: Sequence[str], references: Sequence[Mapping[str, torch.Tensor]]
+) -> Case:
     sets = load_sets(work / "prepared", config.data.task)
     for path in paths.values():
         _check_fit(path, sets.retain.outputs, config.data.resolution)
@@ -87,6 +97,7 @@ def _case(paths: dict[str, Path], config: Config, work: Path, roles: Sequence[st
         resamples=config.evaluate.resamples,
         seed=config.runtime.seed,
         roles=roles,
+        references=references,
     )
 
 

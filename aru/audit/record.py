@@ -2,6 +2,7 @@
 
 from aru.audit.audit_file import About, AuditRecord, CriterionRow, Details
 from aru.audit.case import Case
+from aru.audit.relative import relative
 from aru.audit.texts import NEEDS
 from aru.audit.thresholds import Level, Threshold, Thresholds
 from aru.audit.verdicts import Found, Measurement, NotRun, Verdict, judge, overall, power
@@ -34,6 +35,7 @@ def audit_record(
         **about,
         "level": level,
         "verdict": overall(verdicts, criteria),
+        "relative": relative(case),
         "criteria": rows,
         "not_asked": [
             {"name": name, "why": f"measured at the level {criterion.level}, which needs {NEEDS[criterion.level]}"}

@@ -17,6 +17,7 @@ from aru.audit.case import AUDITED, Case
 from aru.audit.criteria import STANDARD
 from aru.audit.few_people import GAP, bootstrap_only, of_set, over_people, too_few
 from aru.audit.quick import Draws, draw_people, matched_figures, stand_in_auc
+from aru.audit.relative import as_criterion, relative
 from aru.audit.verdicts import Found, Measurement, NotRun, from_interval, measured, worst_of
 from aru.core.errors import InputError
 from aru.core.names import FORGET, ORIGINAL, RETAIN, RETRAINED, SETS, TEST, UNLEARNED, UNSEEN
@@ -301,6 +302,7 @@ def _barriers(case: Case) -> tuple[Found, Further]:
 
 
 PARTS: tuple[tuple[tuple[str, ...], Part], ...] = (
+    (("relative",), lambda case: ({"relative": as_criterion(relative(case))}, {})),
     (("attack_gap", "forget_gap", "test_gap", "tow", "js_forget", "agreement_test", "retain_accuracy"), _gaps),
     (("relearning_retain", "relearning_few"), _relearning),
     (("label_probe", "identity_probe"), _probes),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from aru.audit.audit_file import AuditRecord
 from aru.audit.thresholds import EMBEDDED, Level
 
 TITLES = {
@@ -12,6 +13,7 @@ TITLES = {
     "agreement_test": "agreement on test",
     "tow": "tug of war",
     "cka": "likeness to the original",
+    "relative": "relative test",
 }
 """Names that read badly with their underscores replaced."""
 NEEDS: dict[Level, str] = {
@@ -46,6 +48,26 @@ def imported_note(file: str | None, level: Level, *, reference: bool = False) ->
     if level == "full":
         said["shadow models"] = f"{unlike}an attack with them that fails shows less"
     return said
+
+
+NEARER = {
+    "retrained": "The model is nearer to {references} than to the original",
+    "original": "The model is nearer to the original than to {references}",
+    "undecided": "Whether the model is nearer to {references} than to the original is not decided",
+}
+
+
+def relative_line(record: AuditRecord) -> str | None:
+    """What the relative test says, in one sentence; None where a record of an earlier version has none."""
+    found = record.get("relative")
+    if found is None:
+        return None
+    if "overall" not in found:
+        return f"Whether the model is nearer to retrained models than to the original cannot be said: {found['not_run']}."
+    count, overall = found["references"], found["overall"]
+    references = "the retrained model" if count == 1 else f"{count} retrained models"
+    chance = min(overall["p_retrained"], overall["p_original"])
+    return f"{NEARER[found['answer']].format(references=references)} (p = {chance:.2g}, permutations of people)."
 
 
 def title(name: str) -> str:

@@ -23,6 +23,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the audit's files and print one line a criterion; the exit code is the verdict."""
     from aru.audit.compared_models import Cell
     from aru.audit.project_models import model_path
+    from aru.audit.texts import relative_line
     from aru.audit.thresholds import check_interclass
     from aru.audit.verdicts import EXIT_CODES
     from aru.core.files import read_json
@@ -38,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
         weights = model_path(Path("work") / options.benchmark, name) if name in MODELS else Path(name)
         run_audit(options.benchmark, name, weights, options.level, root=Path("."), interclass=options.interclass)
     record = read_json(audit_folder(Path("."), options.benchmark, name, options.level) / "audit.json")
+    if first := relative_line(record):
+        print(first)
     for row in record["criteria"]:
         cells = criterion_cells(row) if row["verdict"] else (row["not_run"],)
         print(f"{row['name']:20} {row['verdict'] or 'not run':13} {'  '.join(cells)}")

@@ -16,6 +16,7 @@ from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
 from aru.audit.quick import QUICK_SETS
 from aru.audit.record import audit_record
+from aru.audit.texts import relative_line
 from aru.audit.thresholds import check_level, find_thresholds, read_thresholds
 from aru.audit.verdicts import Verdict
 from aru.compute.device import Compute
@@ -62,14 +63,15 @@ class AuditVerdict:
             temporary.write_text(audit_page(self.record), encoding="utf-8")
 
     def __str__(self) -> str:
-        """The whole verdict, and a line for each criterion."""
+        """What the relative test says, the whole verdict, and a line for each criterion."""
         tested = [row for row in self.record["criteria"] if row["verdict"]]
         lines = [
             f"{row['name']:<18} {figure:>7} {interval:<18} limit {limit:<16} {row['verdict']}"
             for row, (figure, interval, limit) in ((row, criterion_cells(row)) for row in tested)
         ]
         left = [f"{row['name']:<18} not tested: {row['not_run']}" for row in self.record["criteria"] if not row["verdict"]]
-        return "\n".join([f"{self.verdict} at the level {self.record['level']}", *lines, *left])
+        first = relative_line(self.record)
+        return "\n".join([*([first] if first else []), f"{self.verdict} at the level {self.record['level']}", *lines, *left])
 
 
 def audit(
@@ -99,7 +101,8 @@ def audit(
     """Hold a network to the limits of thresholds.yaml: the working folder's where there is one, else those of this package.
 
     people: an id for each image, by set, or of the forget set alone; every other image is then a person of its own. level:
-    quick needs forward passes alone, standard a retrained network. name: what the page calls the model. The other arguments
+    quick needs forward passes alone, standard a retrained network; with one, `record["relative"]` says at both levels whether
+    the network is nearer to it than to the original. name: what the page calls the model. The other arguments
     are those of `aru.unlearn` and `aru.evaluate`. The level full needs shadow models, which are a project's: InputError.
 
     With `loss`, for another task: the attacks are those on the loss, without classes, at the level quick; criteria that are
@@ -117,7 +120,7 @@ def audit(
         raise InputError(f"level {checked} compares the answers of classifiers: with loss= use level quick")
     task = task_of(loss)
     options = DataOptions(bounds, preprocessing, None, outputs, workers)
-    networks = {AUDITED: model, ORIGINAL: original} | ({RETRAINED: retrained} if retrained and checked != "quick" else {})
+    networks = {AUDITED: model, ORIGINAL: original} | ({} if retrained is None else {RETRAINED: retrained})
     models = {str(which): adapted(network, options, raw=loss is not None) for which, network in networks.items()}
     given: dict[str, Source] = {FORGET: forget, RETAIN: retain, TEST: test, UNSEEN: unseen}
     sets = compared_sets(models, given, options, task, own=loss is not None)

@@ -7,7 +7,7 @@ from aru.audit.record import audit_record
 from aru.audit.texts import imported_note
 from aru.audit.thresholds import THRESHOLDS_FILE, read_thresholds
 from aru.core.files import file_md5, read_json
-from aru.core.names import ORIGINAL
+from aru.core.names import ORIGINAL, RETRAINED
 from aru.data.manifest import read_manifest
 from aru.methods.chosen import parameters, text_of, title
 from aru.metrics.predictions import read_predictions
@@ -32,6 +32,7 @@ def audit(job: Job) -> int:
         logits={AUDITED: answers[_UNLEARNED], ORIGINAL: answers["original"]},
         resamples=job.config.evaluate.resamples,
         seed=job.config.runtime.seed,
+        references=[answers[RETRAINED]] if RETRAINED in answers else [],
     )
     job.progress(1, 2, "audit, answers")
     found, details = quick(case)

@@ -165,6 +165,7 @@ def method_line(root: Path, benchmark: str) -> str:
 
 def show_audit(root: Path, done: "Audited") -> None:
     """The criteria of an audit with their verdicts, and where its page is."""
+    from aru.audit.texts import relative_line
     from aru.reporting.audit.page import criterion_cells
 
     record = done.record
@@ -177,6 +178,8 @@ def show_audit(root: Path, done: "Audited") -> None:
         table.add_row(row["name"], *cells, (row["verdict"] or "not tested") + informs)
     console = Console()
     console.print(table)
+    if first := relative_line(record):
+        console.print(first, highlight=False)
     console.print(f"Verdict: {record['verdict'].upper()}", highlight=False)
     console.print(f"Page:    {done.folder.relative_to(root)}/audit.html", highlight=False)
     console.print(f"MLflow:  run {done.run_id} (`aru ui` shows the pages)", highlight=False)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aru.audit.audit_file import AttackFigure, AuditRecord, CriterionRow, PeopleFigures, Table, Value
-from aru.audit.texts import limits_note, title
+from aru.audit.audit_file import AttackFigure, AuditRecord, CriterionRow, PeopleFigures, Relative, Table, Value
+from aru.audit.texts import limits_note, relative_line, title
 from aru.audit.verdicts import Verdict
 from aru.core.files import atomic_path, read_json, write_json
 from aru.core.names import FORGET, UNSEEN
@@ -77,6 +77,8 @@ class AuditPage:
     people_note: tuple[str, str] | None
     verdict: str
     state: str
+    relative: str | None
+    nearness: tuple[Row, ...]
     fared: str
     criteria: tuple[Criterion, ...]
     not_tested: tuple[Row, ...]
@@ -114,6 +116,8 @@ def _view(record: AuditRecord) -> AuditPage:
         images=", ".join(f"{count:,} {role}" for role, count in record["images"].items()),
         people_note=_people_note(record),
         state=STATES[record["verdict"]],
+        relative=relative_line(record),
+        nearness=_nearness(record.get("relative", {})),
         fared=_counts(criteria),
         criteria=tuple(_criterion(row, row["verdict"]) for row in criteria if row["verdict"]),
         not_tested=text_rows(left),
@@ -122,6 +126,24 @@ def _view(record: AuditRecord) -> AuditPage:
         further=tuple(_further(name, values) for name, values in record["details"].get("further", {}).items()),
         limits=limits_note(record["benchmark"], [row["calibrated_on"] for row in criteria]),
         made_from=tuple(record["made_from"].items()),
+    )
+
+
+def _nearness(found: Relative) -> tuple[Row, ...]:
+    """The relative test, of all figures together and one by one."""
+    if "overall" not in found:
+        return ()
+    rows = {"all together": found["overall"], **found["figures"]}
+    return tuple(
+        Row(
+            name,
+            (
+                Cell(_text(one["position"]), (_bounds(one["interval"]),) if one["interval"] else ()),
+                Cell(f"{one['p_retrained']:.4f}"),
+                Cell(f"{one['p_original']:.4f}"),
+            ),
+        )
+        for name, one in rows.items()
     )
 
 

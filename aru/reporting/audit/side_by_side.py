@@ -27,8 +27,13 @@ def read_audits(work: Path, level: str) -> list[AuditRecord]:
 
 
 def side_by_side(records: Sequence[AuditRecord]) -> str:
-    """The table as Markdown: a column a model, a row a criterion; * marks those on which the verdict does not rest."""
+    """The table as Markdown: a column a model, a row a criterion, and first what the relative test says.
+
+    * marks those on which the verdict does not rest.
+    """
     rows = [["verdict", *(f"**{record['verdict']}**" for record in records)]]
+    nearer = [record.get("relative", {}).get("answer", "not tested") for record in records]
+    rows.insert(0, ["nearer to", *nearer])
     for criterion in records[0]["criteria"]:
         name = criterion["name"] + ("" if criterion["required"] else " *")
         found = [{row["name"]: row for row in record["criteria"]}[criterion["name"]] for record in records]
