@@ -79,8 +79,8 @@ def prefect_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def prefect_server(prefect_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One temporary Prefect server; without the heartbeat thread, whose joining takes a second a flow."""
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    """One temporary Prefect server; without the heartbeat thread, whose joining takes a second a flow, and without logs."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
     folder = tmp_path_factory.mktemp("server")
@@ -88,7 +88,9 @@ def prefect_server(prefect_database: Path, tmp_path_factory: pytest.TempPathFact
     with ExitStack() as stack:
         with patch("prefect.testing.utilities.mkdtemp", return_value=str(folder)), patch.dict(os.environ, UNUSED_SERVICES):
             stack.enter_context(prefect_test_harness(server_startup_timeout=180))
-        stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
+        stack.enter_context(
+            temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_TO_API_ENABLED: False})
+        )
         yield
 
 

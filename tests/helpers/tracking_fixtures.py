@@ -8,6 +8,7 @@ import pytest
 
 from flows.tracking.store import ensure_store
 from tests.helpers import tracked
+from tests.helpers.exported_once import exported_once  # noqa: F401 - for every test of these
 from tests.helpers.made_once import made_once
 from tests.helpers.stores import make_store
 

@@ -159,13 +159,14 @@ def test_only_names_change_in_a_yaml_file(text: str, name: str) -> None:
 def test_prefect_keeps_no_word_of_a_failure(project: Path) -> None:
     from prefect.client.orchestration import get_client
     from prefect.logging.handlers import APILogWorker
+    from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
     def broken(stage: str, *arguments: object) -> None:
         if stage == "prepare":
             raise InputError(WORDS, detail=[f"F0001/{FILE} ends too soon"])
         run_stage(stage, *arguments)  # type: ignore[arg-type]
 
-    with pytest.raises(InputError, match=FILE):
+    with pytest.raises(InputError, match=FILE), temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: True}):
         run_flow(project, stage=broken, refresh=("prepare",))
     APILogWorker.drain_all(timeout=20)
     with get_client(sync_client=True) as client:
