@@ -1,0 +1,3 @@
+"""What tests of audits share."""
+
+from tests.helpers.passed_once import networks_pass_once  # noqa: F401 - for every test here
