@@ -11,6 +11,7 @@ from aru.core.config import Config, Section
 from aru.core.errors import InputError
 from aru.core.safe_yaml import parse_yaml
 from aru.methods.aru.presets import PRESETS
+from aru.methods.chosen import PRESET
 from aru.methods.registry import CONTROLS, METHODS, find
 
 _ARU = frozenset({"aru", *CONTROLS}) - {"nothing"}
@@ -32,7 +33,8 @@ def parse_choices(text: str, config: Config, tuned: Mapping[str, Mapping[str, An
 
     ``scrub``: its default parameters. ``scrub:deepunlearn``: a preset. ``aru{mask.ratio=0.3,attack.noise=random}``: changed
     parameters. ``all``, ``peers``, ``controls``, ``ablation``: several at once. With `tuned` (method -> changed
-    parameters) every plain name takes these, and one without an entry is an InputError.
+    parameters, of the preset that its key ``preset`` names) every plain name takes these, and one without an entry is an
+    InputError.
     """
     found: dict[tuple[str, str], Choice] = {}
     for item in [*REFERENCES, *_expanded(text)]:
@@ -45,7 +47,7 @@ def parse_choice(text: str, config: Config, tuned: Mapping[str, Mapping[str, Any
     """One choice, as `parse_choices` describes it."""
     head, brace, changes = text.partition("{")
     name, colon, preset = head.strip().partition(":")
-    method = find(name)
+    find(name)  # an unknown name is told first
     if brace and not changes.endswith("}"):
         raise InputError(f"{text!r} has no closing brace: write it as {name}{{epochs=3}}")
     if tuned is not None and not colon and not brace and name not in REFERENCES:
@@ -54,14 +56,16 @@ def parse_choice(text: str, config: Config, tuned: Mapping[str, Mapping[str, Any
                 f"there are no tuned parameters of {name!r}: run `aru tune --methods {name}` first; tuned are "
                 f"{', '.join(tuned) or 'none'}"
             )
-        return Choice(name, "tuned", method.configure(None, **_base(name, config, None, tuned[name])))
+        changed = dict(tuned[name])
+        return Choice(name, "tuned", _configured(name, config, changed.pop(PRESET, None), changed))
     values = dict(_setting(part, text) for part in _split(changes[:-1])) if brace else {}
     variant = ",".join(f"{key}={value}" for key, value in values.items())
     label = ":".join(part for part in (preset, variant) if part) or "default"
-    parameters = method.configure(
-        preset if colon and name not in _ARU else None, **_base(name, config, preset or None, nested(values))
-    )
-    return Choice(name, label, parameters)
+    return Choice(name, label, _configured(name, config, preset if colon else None, nested(values)))
+
+
+def _configured(name: str, config: Config, preset: str | None, changes: Mapping[str, Any]) -> Section:
+    return find(name).configure(preset if name not in _ARU else None, **_base(name, config, preset or None, changes))
 
 
 def _base(name: str, config: Config, preset: str | None, changes: Mapping[str, Any]) -> dict[str, Any]:

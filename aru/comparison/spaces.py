@@ -1,16 +1,19 @@
-"""What tuning may change: the decisive parameters of every method, each with a range.
+"""What tuning may change: the decisive parameters of every method, each with a range; and the settings its sources published.
 
 Which parameters decide is what docs/methods.md names; learning rates and lengths are every method's. Lengths are short,
-1 to 3 passes over retain, because the same cost cap holds for all.
+1 to 3 passes over retain, because the same cost cap holds for all. Published settings are tried as they are.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from aru.comparison.choices import REFERENCES
+from aru.comparison.choices import REFERENCES, parse_choice
 from aru.core.config import Config
 from aru.core.errors import InputError
+from aru.methods.chosen import PRESET
 from aru.methods.registry import find
+
+_OURS = ("best",)
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,18 @@ _ARU: Space = {
 }
 _NO_ATTACK = {name: range_ for name, range_ in _ARU.items() if not name.startswith("attack.")}
 
+_LAST_BLOCKS: Space = {
+    "epochs": _EPOCHS,
+    "blocks": Int(1, 4),
+    "momentum": Choices((0.0, 0.9)),
+    "batchnorm": Choices(("trained", "train", "eval")),
+}
+_LABELS: Space = {"redraw": Choices((True, False)), "labels": Choices(("any", "others"))}
+
 SPACES: dict[str, Space] = {
     "finetune": {"lr": _rate(1e-4, 1e-1), "epochs": _EPOCHS, "momentum": Choices((0.0, 0.9)), "batchnorm": _MODES},
-    "cf-k": {"lr": _rate(1e-4, 1e-1), "epochs": _EPOCHS, "blocks": Int(1, 4)},
-    "eu-k": {"lr": _rate(1e-3, 1e-1), "epochs": _EPOCHS, "blocks": Int(1, 4)},
+    "cf-k": {"lr": _rate(1e-4, 1e-1), **_LAST_BLOCKS},
+    "eu-k": {"lr": _rate(1e-3, 1e-1), **_LAST_BLOCKS},
     "neggrad": {"lr": _rate(1e-6, 1e-2), "epochs": _EPOCHS, "batchnorm": _MODES},
     "advanced-neggrad": {"lr": _rate(1e-4, 3e-2), "epochs": _EPOCHS, "forget_weight": _rate(0.01, 1.0), "batchnorm": _MODES},
     "unsir": {
@@ -101,14 +112,18 @@ SPACES: dict[str, Space] = {
         "repair_epochs": _EPOCHS,
         "noise_lr": _rate(3e-3, 3e-1),
         "noise_steps": Choices((5, 20, 40)),
+        "least_steps": Choices((0, 32)),
         "objective": Choices(("outputs", "labels")),
     },
     "scrub": {
         "lr": _rate(1e-4, 3e-2),
         "epochs": _EPOCHS,
         "forget_epochs": _EPOCHS,
-        "alpha": _rate(0.03, 3.0),
+        "first": Choices(("retain", "forget")),
+        "momentum": Choices((0.0, 0.9)),
+        "alpha": _rate(0.001, 3.0),
         "temperature": Choices((1.0, 2.0, 4.0)),
+        "reference_error": Choices((None, 0.2, 0.4, 0.6)),
     },
     "bad-teacher": {
         "lr": _rate(1e-5, 1e-2),
@@ -116,11 +131,17 @@ SPACES: dict[str, Space] = {
         "retain_share": Float(0.3, 1.0),
         "temperature": Choices((1.0, 2.0, 4.0)),
     },
-    "random-labels": {"lr": _rate(1e-3, 1e-1), "epochs": _EPOCHS, "redraw": Choices((True, False))},
+    "random-labels": {"lr": _rate(1e-3, 1e-1), "epochs": _EPOCHS, **_LABELS},
     "l1-sparse": {"lr": _rate(1e-3, 1e-1), "epochs": _EPOCHS, "alpha": _rate(1e-5, 2e-3)},
-    "salun": {"lr": _rate(1e-3, 1e-1), "epochs": _EPOCHS, "share": Float(0.1, 0.9), "redraw": Choices((True, False))},
-    "ssd": {"alpha": _rate(1.0, 100.0), "lam": _rate(0.1, 10.0)},
-    "msg": {"lr": _rate(3e-4, 1e-1), "epochs": _EPOCHS, "ratio": Float(0.05, 0.9), "kept_factor": _rate(0.01, 1.0)},
+    "salun": {"lr": _rate(1e-3, 1e-1), "epochs": _EPOCHS, "share": Float(0.1, 0.9), **_LABELS},
+    "ssd": {"selection": Choices(("adaptive", "alpha")), "alpha": _rate(1.0, 100.0), "lam": _rate(0.1, 10.0)},
+    "msg": {
+        "lr": _rate(3e-4, 1e-1),
+        "epochs": _EPOCHS,
+        "measured": _MODES,
+        "ratio": Float(0.05, 0.9),
+        "kept_factor": _rate(0.01, 1.0),
+    },
     "ct": {"lr": _rate(3e-4, 1e-1), "epochs": _EPOCHS, "weight_decay": _rate(1e-5, 1e-2)},
     "kde": {
         "lr": _rate(3e-4, 1e-1),
@@ -142,7 +163,13 @@ SPACES: dict[str, Space] = {
         "threshold": _rate(0.3, 10.0),
         "every": Choices((1, 2, 5, 10)),
     },
-    "amun": {"lr": _rate(1e-3, 1e-1), "epochs": _EPOCHS, "steps": Choices((5, 10, 50)), "use_retain": Choices((True, False))},
+    "amun": {
+        "lr": _rate(1e-3, 1e-1),
+        "epochs": _EPOCHS,
+        "decay": Choices((0.1, 1.0)),
+        "steps": Choices((5, 10, 50)),
+        "use_retain": Choices((True, False)),
+    },
     "gli": {
         "lr": _rate(1e-4, 3e-2),
         "epochs": _EPOCHS,
@@ -186,3 +213,18 @@ def space_of(method: str, config: Config) -> Space:
     """The method's space for this benchmark's task; independent labels have no softmax to distil."""
     multilabel = config.data.multilabel
     return {name: range_ for name, range_ in SPACES[method].items() if not (multilabel and name == "finetune.distillation")}
+
+
+def published(method: str, config: Config) -> list[dict[str, Any]]:
+    """What the first trials of a method change: nothing, and then each setting that its sources published and that differs.
+
+    A change is ``{"preset": NAME}``. ARU's own preset `best` is this project's, found on published people: it is not tried.
+    """
+    found: list[dict[str, Any]] = [{}]
+    seen = [parse_choice(method, config).parameters]
+    for preset in find(method).presets:
+        parameters = parse_choice(f"{method}:{preset}", config).parameters
+        if preset not in _OURS and parameters not in seen:
+            found.append({PRESET: preset})
+            seen.append(parameters)
+    return found

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 import yaml
 
@@ -17,6 +17,7 @@ from aru.core.errors import InputError
 from aru.core.files import atomic_path
 from aru.core.safe_yaml import parse_yaml
 from aru.data.manifest import read_manifest
+from aru.methods.chosen import PRESET
 from aru.methods.registry import find
 
 _HEADER = "# Written by `aru tune`; read by `aru benchmark --parameters tuned`. No parameters: the defaults were best.\n"
@@ -52,8 +53,12 @@ class TunedSetting(TypedDict):
 
 
 class TunedMethod(TypedDict):
-    """The best trial of a method; parameters None where no trial had a score, empty where the defaults were best."""
+    """The best trial of a method; parameters None where no trial had a score, empty where the defaults were best.
 
+    base: the defaults that the parameters change, those of them that are others by now.
+    """
+
+    base: NotRequired[dict[str, Any]]
     parameters: dict[str, Any] | None
     score: float | None
     score_of_defaults: float | None
@@ -178,14 +183,20 @@ def load_tuned(path: Path) -> dict[str, dict[str, Any]]:
         parameters = entry.get("parameters", ()) if isinstance(entry, dict) else ()
         if not (parameters is None or isinstance(parameters, dict)):
             raise InputError(f"{path}: {name} has no parameters: run `aru tune --methods {name}` again")
+        base = entry.get("base", {}) if isinstance(entry, dict) else {}
+        if not isinstance(base, dict):
+            raise InputError(f"{path}: base of {name} is {base!r}: give the parameters that the tuned ones change, or none")
+        find(name).configure(**nested(base))
         for key, value in (parameters or {}).items():
+            if key == PRESET and value in find(name).presets:
+                continue
             if key not in SPACES.get(name, {}) or not SPACES[name][key].holds(value):
                 raise InputError(
                     f"{path}: {name} has {key} = {value!r}, which is not in the space of its tuning "
                     "(aru/comparison/spaces.py): remove the file and tune again"
                 )
         if parameters is not None:
-            found[name] = nested(parameters)
+            found[name] = nested({**base, **parameters})
     return found
 
 

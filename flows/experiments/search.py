@@ -4,6 +4,7 @@ The sampler is seeded and gets the same scores in the same order, so that a sear
 parameters again, and finds its results in the comparison's store.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
@@ -11,12 +12,12 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import Trial as Asked
 from optuna.trial import create_trial
 
-from aru.comparison.choices import parse_choice
-from aru.comparison.spaces import Choices, Int, Range, Space, space_of
+from aru.comparison.choices import nested, parse_choice
+from aru.comparison.spaces import Choices, Int, Range, Space, published, space_of
 from aru.comparison.trials import WORST, Outcome, Setting
 from aru.comparison.tuning import Trial
 from aru.compute.keys import digest
-from aru.core.config import Config
+from aru.core.config import Config, Section
 
 _RANDOM_TRIALS = 4
 """Trials drawn at random before the sampler (tree-structured Parzen estimator, Bergstra et al. 2011) learns from them."""
@@ -25,8 +26,9 @@ _RANDOM_TRIALS = 4
 class Search:
     """One method's trials, each asked for after the one before was reported.
 
-    Trial 0 is the defaults as they are. Where these lie outside the space (many are longer than the cap allows), trial 1
-    is the point of the space nearest to them. A trial without a score counts as the worst, so that the search turns away.
+    The first trials are the defaults and every other published setting as they are; a search has these at least. Where the
+    defaults lie outside the space (many are longer than the cap allows), the next trial is the point of the space nearest to
+    them. A trial without a score counts as the worst, so that the search turns away.
     """
 
     def __init__(self, method: str, setting: Setting, config: Config) -> None:
@@ -35,9 +37,10 @@ class Search:
         self.method, self.setting = method, setting
         self.trials: list[Trial] = []
         self._ranges = {name: _distribution(range_) for name, range_ in space.items()}
-        defaults = _defaults(method, config, space)
+        self._published = published(method, config)
+        self._points = [_point(method, config, change, space) for change in self._published]
+        defaults = _values(parse_choice(method, config).parameters, space)
         self._start = {name: _nearest(range_, defaults[name]) for name, range_ in space.items()}
-        self._inside = self._start == defaults
         self._asked: Asked | None = None
         seed = int(digest([setting.seed, method])[:8], 16)
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM_TRIALS)
@@ -46,13 +49,19 @@ class Search:
     @property
     def done(self) -> bool:
         """Whether it had all its trials."""
-        return len(self.trials) >= self.setting.trials
+        return len(self.trials) >= max(self.setting.trials, len(self._published))
+
+    @property
+    def at_published(self) -> bool:
+        """Whether the trial that was asked for, or is next, is a published setting: no cap ends it."""
+        return len(self.trials) < len(self._published)
 
     def ask(self) -> dict[str, Any]:
-        """The dotted parameters of the next trial; none for the first."""
-        if not self.trials:
-            return {}
-        if len(self.trials) == 1 and not self._inside:
+        """The dotted parameters of the next trial, or the preset that it is; none for the first."""
+        number = len(self.trials)
+        if self.at_published:
+            return dict(self._published[number])
+        if number == len(self._published) and self._points[0] is None:
             self._study.enqueue_trial(self._start)
         self._asked = self._study.ask(self._ranges)
         return {name: self._asked.params[name] for name in sorted(self._ranges)}
@@ -60,12 +69,13 @@ class Search:
     def tell(self, outcome: Outcome) -> Trial:
         """What came of the parameters that were asked for last."""
         score = WORST if outcome.score is None else outcome.score
-        parameters = {}
         if self._asked is not None:
             parameters = {name: self._asked.params[name] for name in sorted(self._ranges)}
             self._study.tell(self._asked, score)
-        elif self._inside:
-            self._study.add_trial(create_trial(params=self._start, distributions=self._ranges, value=score))
+        else:
+            parameters, point = dict(self._published[len(self.trials)]), self._points[len(self.trials)]
+            if point is not None:
+                self._study.add_trial(create_trial(params=point, distributions=self._ranges, value=score))
         self.trials.append(Trial(parameters, outcome))
         return self.trials[-1]
 
@@ -78,9 +88,17 @@ def _distribution(range_: Range) -> BaseDistribution:
     return FloatDistribution(range_.low, range_.high, log=range_.log)
 
 
-def _defaults(method: str, config: Config, space: Space) -> dict[str, Any]:
-    """The default values of the parameters of the space."""
-    values = parse_choice(method, config).parameters.model_dump(mode="json")
+def _point(method: str, config: Config, change: Mapping[str, Any], space: Space) -> dict[str, Any] | None:
+    """The point of the space that a published setting is; None where it is none: beyond a bound, or apart in what is fixed."""
+    parameters = parse_choice(method, config, {method: change}).parameters
+    values = _values(parameters, space)
+    inside = all(range_.holds(values[name]) for name, range_ in space.items())
+    return values if inside and parse_choice(method, config, {method: nested(values)}).parameters == parameters else None
+
+
+def _values(parameters: Section, space: Space) -> dict[str, Any]:
+    """The values of the parameters of the space."""
+    values = parameters.model_dump(mode="json")
     found = {}
     for name in space:
         value: Any = values

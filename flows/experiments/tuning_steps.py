@@ -1,5 +1,6 @@
 """The steps of tuning, with Prefect (`flows.experiments.tuning`) and without (`flows.experiments.plain_tuning`)."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ def run_searches(
 ) -> None:
     """Run the trials of several searches, one trial of a search at a time: it learns from every trial before the next.
 
+    A published setting is run to its end whatever it costs; the caps are for what the search asks for.
+
     submit: starts the job of a trial elsewhere, which leaves its results in the comparison's store, and returns its future.
     over: whether no further trial is to be started; trials that run are waited for. stop: called on an interrupt.
     """
@@ -43,15 +46,18 @@ def run_searches(
         changes = nested(search.ask())
         return search, trial_tasks(search.setting, config, work / "prepared", search.method, changes, len(search.trials))
 
+    def caps_for(search: Search) -> Mapping[Draw, float]:
+        return dict.fromkeys(caps, math.inf) if search.at_published else caps
+
     def start(running: tuple[Search, list[MethodTask]]) -> Pending:
         search, tasks = running
         label = f"{search.method} {len(search.trials)}"
-        return submit(Job(label, label, "aru.comparison.trials:run_trial", (tasks, caps, config, work)))
+        return submit(Job(label, label, "aru.comparison.trials:run_trial", (tasks, caps_for(search), config, work)))
 
     def settle(running: tuple[Search, list[MethodTask]], future: Any) -> None:
         future.result()
         search, tasks = running
-        trial = search.tell(run_trial(tasks, caps, config, work))  # read from the store: nothing is computed here
+        trial = search.tell(run_trial(tasks, caps_for(search), config, work))  # read from the store: nothing is computed here
         on_trial(search, trial)
         if not search.done:
             waiting.insert(0, search)

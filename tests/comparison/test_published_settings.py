@@ -6,6 +6,7 @@ import re
 import pytest
 
 from aru.comparison.choices import parse_choice
+from aru.comparison.tuning import load_tuned
 from aru.core.config import Config
 from aru.methods.registry import CONTROLS
 from tests.helpers.tuned import CHECKOUT
@@ -17,6 +18,7 @@ NAMED = dict(
         re.MULTILINE,
     )
 )
+IDLE = {"cf-k": {"milestones": [6, 9, 10]}}  # under a constant rate
 OWN = {"aru", "retrain", *CONTROLS}  # of the benchmark's own sections
 
 
@@ -27,7 +29,18 @@ def test_the_published_defaults_are_the_named_settings(folder: str) -> None:
     assert published
     for method, values in published.items():
         config = parse_choice(NAMED.get(method, method), Config(data={})).parameters.model_dump(mode="json")
-        assert {name: config[name] for name in values if name in config} == values, method
+        assert {name: config[name] for name in values if name in config} == values | IDLE.get(method, {}), method
+
+
+def test_the_tuned_parameters_are_those_of_the_published_tables() -> None:
+    # changes of the defaults of then, which the file names where they are others by now
+    rows = json.loads((CHECKOUT / "docs" / "mufac-32px-clean" / "records.json").read_text(encoding="utf-8"))
+    published = {row["method"]: row["config"] for row in rows if row["variant"] == "tuned" and row["method"] not in OWN}
+    tuned = load_tuned(CHECKOUT / "tuned" / "mufac.yaml")
+    assert len(published) > 15 and set(published) <= set(tuned)
+    for method, values in published.items():
+        config = parse_choice(method, Config(data={}), tuned).parameters.model_dump(mode="json")
+        assert {name: config[name] for name in values if name in config} == values | IDLE.get(method, {}), method
 
 
 def test_each_named_setting_differs_from_the_default() -> None:

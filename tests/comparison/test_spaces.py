@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from aru.comparison.choices import REFERENCES, nested
-from aru.comparison.spaces import SPACES, Choices, Float, Int, space_of, tunable
+from aru.comparison.choices import REFERENCES, nested, parse_choice
+from aru.comparison.spaces import SPACES, Choices, Float, Int, published, space_of, tunable
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.methods.registry import METHODS, find
@@ -37,6 +37,15 @@ def test_every_corner_of_every_space_is_within_the_methods_limits(method: str) -
             assert all(value_at(parameters, name) == value for name, value in values.items())
             seen += 1
     assert seen >= 4
+
+
+@pytest.mark.parametrize("method", SPACES)
+def test_every_published_setting_is_tried(method: str) -> None:
+    tried = [parse_choice(method, FACES, {method: change}).parameters for change in published(method, FACES)]
+    assert tried[0] == parse_choice(method, FACES).parameters
+    presets = [name for name in find(method).presets if name != "best"]  # this project's own
+    assert all(parse_choice(f"{method}:{name}", FACES).parameters in tried for name in presets)
+    assert len(tried) <= len(presets) + 1 and all(one not in tried[:number] for number, one in enumerate(tried))
 
 
 def value_at(values: Any, name: str) -> Any:

@@ -59,6 +59,15 @@ def test_the_frozen_file_is_what_a_comparison_reads(tmp_path: Path) -> None:
         parse_choices("amun", FACES, tuned)
 
 
+def test_a_published_setting_or_the_defaults_of_then_can_be_what_is_frozen(tmp_path: Path) -> None:
+    path = tmp_path / "tuned.yaml"
+    scrub, salun = "scrub: {parameters: {preset: paper}}", "salun: {base: {augment: false}, parameters: {lr: 0.05}}"
+    path.write_text(f"{{meta: {{}}, measured: {{}}, methods: {{{scrub}, {salun}}}}}")
+    tuned = load_tuned(path)
+    assert parse_choice("scrub", FACES, tuned).parameters == parse_choice("scrub:paper", FACES).parameters
+    assert parse_choice("salun", FACES, tuned).parameters == parse_choice("salun{lr=0.05,augment=false}", FACES).parameters
+
+
 def test_methods_tuned_in_one_setting_come_together_and_others_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "faces.yaml"
     write_tuned(path, merged(path, frozen(META, {"ssd": TRIALS["ssd"]})))
@@ -88,6 +97,9 @@ def test_only_the_clean_protocol_takes_tuned_parameters(protocol: str) -> None:
         ("{meta: {}, measured: {}, methods: {ssd: {parameters: [alpha]}}}", "ssd has no parameters"),
         ("{meta: {}, measured: {}, methods: {ssd: {parameters: {batch_size: 3}}}}", "batch_size = 3"),
         ("{meta: {}, measured: {}, methods: {ssd: {parameters: {alpha: 0.1}}}}", "alpha = 0.1"),
+        ("{meta: {}, measured: {}, methods: {ssd: {parameters: {preset: papr}}}}", "preset = 'papr'"),
+        ("{meta: {}, measured: {}, methods: {ssd: {base: 3, parameters: {}}}}", "base of ssd is 3"),
+        ("{meta: {}, measured: {}, methods: {ssd: {base: {alhpa: 3}, parameters: {}}}}", "did you mean 'alpha'"),
         ("{meta: {}, measured: {}, methods: {nothing: {parameters: {alpha: 0.1}}}}", "alpha = 0.1"),
     ],
 )
