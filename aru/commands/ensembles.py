@@ -15,10 +15,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--draw", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=64, help="training seeds that are looked for")
     parser.add_argument("--unlearn-seeds", type=int, default=64, help="unlearning seeds that are looked for")
+    parser.add_argument("--cuts", choices=("every", "competition"), default="every", help="thresholds of epsilon's estimate")
+    parser.add_argument("--edge", choices=("closed", "open"), default="closed", help="of KLoM's last bin")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the figures and write work/BENCHMARK/comparison/ensembles/METHOD-PROTOCOL-draw-N.json."""
+    """Print the figures and write work/BENCHMARK/comparison/ensembles/METHOD-PROTOCOL-draw-N.json.
+
+    Cuts and edge that are not ours stand in the file's name.
+    """
     from aru.comparison.ensembles import EnsembleRequest, ensemble_figures, format_ensembles
     from aru.core.config import load_config
     from aru.core.files import write_json
@@ -31,7 +36,9 @@ def run(options: argparse.Namespace) -> int:
     request = EnsembleRequest(**{field.name: getattr(options, field.name) for field in fields(EnsembleRequest)})
     found = ensemble_figures(request, config, work)
     safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in options.method)
-    path = work / "comparison" / "ensembles" / f"{safe}-{options.protocol}-draw-{options.draw}.json"
+    chosen = [value for value in (options.cuts, options.edge) if value not in ("every", "closed")]
+    name = "-".join([safe, options.protocol, "draw", str(options.draw), *chosen])
+    path = work / "comparison" / "ensembles" / f"{name}.json"
     write_json(path, rounded(found))
     print("\n".join([*format_ensembles(found), f"written to {path}"]))
     return 0

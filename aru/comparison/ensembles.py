@@ -24,18 +24,25 @@ from aru.core.config import Config
 from aru.core.errors import InputError
 from aru.core.names import FORGET, SETS
 from aru.data.manifest import read_manifest
-from aru.metrics.distance.klom import LEAST_ORACLES, KlomFigures, ensemble_margins, klom_figures
+from aru.metrics.distance.klom import LEAST_ORACLES, Edge, KlomFigures, ensemble_margins, klom_figures
+from aru.metrics.membership.epsilon import Cuts
 from aru.metrics.membership.epsilon_figures import EpsilonFigures, epsilon_figures
 from aru.metrics.membership.signals import logit_confidence
 
 FEW_MODELS, FEW_BINS, BINS = 32, 10, 20
 """Below so many models a side KLoM takes 10 bins: with 20 its null is far from 0 (`aru.metrics.distance.klom.klom`)."""
+CUTS = {"every": "every cut", "competition": "the competition's cuts"}
+EDGES = {"closed": "last bin closed", "open": "last bin open, as in public code"}
 OF_TRAINING, OF_UNLEARNING = "training and unlearning", "unlearning of one original"
 
 
 @dataclass(frozen=True)
 class EnsembleRequest:
-    """method: as a comparison takes it. seeds, unlearn_seeds: how many of each are looked for in the store."""
+    """method: as a comparison takes it. seeds, unlearn_seeds: how many of each are looked for in the store.
+
+    cuts: of epsilon's estimate (`epsilon_estimates`); edge: of KLoM's last bin (`klom`). Public code has `competition` and
+    `open`.
+    """
 
     benchmark: str
     method: str
@@ -43,6 +50,8 @@ class EnsembleRequest:
     draw: int = 0
     seeds: int = 64
     unlearn_seeds: int = 64
+    cuts: Cuts = "every"
+    edge: Edge = "closed"
 
 
 class EnsembleFigures(TypedDict):
@@ -109,6 +118,7 @@ def ensemble_figures(request: EnsembleRequest, config: Config, work: Path) -> En
             resamples=config.evaluate.resamples,
             seed=seed,
             bins=bins,
+            edge=request.edge,
         )
     phi = [np.stack([logit_confidence(logits[FORGET], sets.forget.targets) for logits in side]) for side in sides]
     return {
@@ -119,7 +129,9 @@ def ensemble_figures(request: EnsembleRequest, config: Config, work: Path) -> En
         "randomness": randomness,
         "unlearned": [task.key for task in unlearned],
         "retrained": [task.key for task in retrained],
-        "epsilon": epsilon_figures(phi[0], phi[1], subject.reindex(sets.forget.rows).to_numpy(dtype=str), seed=seed),
+        "epsilon": epsilon_figures(
+            phi[0], phi[1], subject.reindex(sets.forget.rows).to_numpy(dtype=str), seed=seed, cuts=request.cuts
+        ),
         "klom": klom,
     }
 
@@ -138,16 +150,17 @@ def format_ensembles(found: EnsembleFigures) -> list[str]:
     """The figures as lines of text."""
     epsilon, person = found["epsilon"], found["epsilon"]["person"]
     image, request = epsilon["image"], epsilon["request"]
+    edge = EDGES[found["klom"][FORGET]["edge"]]
     confidence = f"{100 * epsilon['confidence']:.0f} %"
     lines = [
         f"{found['method']} on {found['benchmark']}, {found['protocol']} draw {found['draw']}: "
         f"{len(found['unlearned'])} unlearned and {len(found['retrained'])} retrained models, independent by "
         f"{found['randomness']}",
-        f"epsilon, estimate: mean {image['estimate_mean']:.3f} (largest measurable "
+        f"epsilon, estimate ({CUTS[image['cuts']]}): mean {image['estimate_mean']:.3f} (largest measurable "
         f"{image['estimate_largest_measurable']:.3f}), forgetting quality {image['forgetting_quality']:.3f}",
         f"epsilon, {confidence} lower bound: request {request['bound']:.3f} (largest measurable "
         f"{request['largest_measurable']:.3f}), people above 0: {100 * person['bound_above_zero']:.1f} %",
-        f"{'KLoM':8} {'matched':>8} {'null':>8} {'excess':>8}  95 % interval over people",
+        f"{'KLoM':8} {'matched':>8} {'null':>8} {'excess':>8}  95 % interval over people ({edge})",
     ]
     for role, figures in found["klom"].items():
         bounds = figures["excess"]["interval"]

@@ -85,15 +85,22 @@ def test_the_command_finds_what_unlearned_models_remember_and_nothing_else(
 ) -> None:
     monkeypatch.chdir(tuning_project)
     fill(tuning_project, seeds=12, remembered=remembered)
-    assert main(["ensembles", "toy", "--method", "finetune", "--seeds", "16", "--unlearn-seeds", "2"]) == 0
-    result = read_json(tuning_project / "work" / "toy" / "comparison" / "ensembles" / "finetune-official-draw-0.json")
+    public = ["--cuts", "competition", "--edge", "open"] if found else []
+    assert main(["ensembles", "toy", "--method", "finetune", "--seeds", "16", "--unlearn-seeds", "2", *public]) == 0
+    name = "finetune-official-draw-0-competition-open.json" if found else "finetune-official-draw-0.json"
+    result = read_json(tuning_project / "work" / "toy" / "comparison" / "ensembles" / name)
+    said = capsys.readouterr().out
+    assert ("the competition's cuts" in said and "last bin open" in said) == found
+    assert (result["epsilon"]["image"]["cuts"], result["klom"]["test"]["edge"]) == (
+        ("competition", "open") if found else ("every", "closed")
+    )
     assert len(result["unlearned"]) == len(result["retrained"]) == 12 and result["randomness"] == OF_TRAINING
     assert list(result["klom"]) == list(SETS)
     assert (result["epsilon"]["request"]["bound"] > 0) == found
     excess = {role: figures["excess"]["mean"] for role, figures in result["klom"].items()}
     assert (excess.pop("forget") > 3) == found
     assert max(map(abs, excess.values())) < 1.5  # 12 models and a few images leave that much to chance
-    assert "12 unlearned and 12 retrained models" in capsys.readouterr().out
+    assert "12 unlearned and 12 retrained models" in said
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,22 @@ def test_klom_is_the_naive_one(bins: int) -> None:
     assert klom(unlearned, oracle, bins=bins) == pytest.approx(expected)
 
 
+def test_an_open_edge_leaves_each_image_s_largest_margin_out() -> None:
+    rng = np.random.default_rng(1)
+    unlearned, oracle = rng.normal(1, 2, (12, 30)), rng.normal(0, 1, (17, 30))
+    expected = []
+    for one, other in zip(unlearned.T, oracle.T, strict=True):
+        top = max(one.max(), other.max())
+        edges = np.linspace(min(one.min(), other.min()), top, 11)
+        p, q = (np.histogram(side[side < top], edges)[0] / (side < top).sum() for side in (one, other))
+        q = np.where(p > 0, np.maximum(q, 1e-5), q)
+        expected.append(sum(a * np.log(a / b) for a, b in zip(p, q / q.sum(), strict=True) if a > 0))
+    assert klom(unlearned, oracle, bins=10, edge="open") == pytest.approx(expected)
+    assert klom(np.full((4, 1), 3.5), np.full((4, 1), 3.5), edge="open") == pytest.approx(0)
+    with pytest.raises(InputError, match="closed or open"):
+        klom(unlearned, oracle, edge="right")
+
+
 def test_klom_is_bounded_and_zero_for_equal_histograms() -> None:
     margins = np.random.default_rng(0).normal(size=(30, 5))
     assert klom(margins, margins[::-1]) == pytest.approx(0)

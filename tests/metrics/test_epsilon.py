@@ -82,6 +82,41 @@ def test_the_estimate_is_the_naive_one(seed: int) -> None:
     assert epsilon_estimates(retrained, unlearned) == pytest.approx(epsilon_estimates(unlearned, retrained))
 
 
+def scorer_epsilon(unlearned: np.ndarray, retrained: np.ndarray, delta: float = 1e-5) -> float:
+    """By the competition's grid: 100 thresholds a unit, and for a double one every left end within 2 of the narrower width."""
+    narrow, wide = sorted((unlearned, retrained), key=np.ptp)
+    low, high = sorted((unlearned, retrained), key=np.median)
+    both = np.concatenate((unlearned, retrained))
+    rates = [
+        ((low >= cut).mean(), (high < cut).mean())
+        for cut in np.linspace(both.min(), both.max(), math.ceil(100 * np.ptp(both)))
+    ]
+    least, most = narrow.max() - 2, narrow.max() + 2
+    for right in np.linspace(least, most, math.ceil(100 * (most - least))):
+        lefts = np.linspace(right - np.ptp(narrow) - 2, right - np.ptp(narrow) + 2, 400)[:, None]
+        within = [((lefts <= side) & (side <= right)).mean(axis=1) for side in (wide, narrow)]
+        rates += list(zip(within[0], 1 - within[1], strict=True))
+    fpr, fnr = np.array(rates).T
+    if ((fpr == 0) & (fnr == 0)).any():
+        return CAP
+    kept = (fpr > 0) & (fnr > 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sides = np.log(1 - delta - fpr[kept]) - np.log(fnr[kept]), np.log(1 - delta - fnr[kept]) - np.log(fpr[kept])
+        return float(np.clip(np.nanmax(sides), 0, CAP))
+
+
+def test_the_competition_s_cuts_are_the_scorer_s_and_find_less() -> None:
+    rng = np.random.default_rng(3)
+    unlearned, retrained = rng.normal(0.5, 1.5, (9, 4)), rng.normal(0, 1, (13, 4))
+    found = epsilon_estimates(unlearned, retrained, cuts="competition")
+    assert found == pytest.approx([scorer_epsilon(unlearned[:, image], retrained[:, image]) for image in range(4)])
+    null = rng.normal(size=(64, 20)), rng.normal(size=(64, 20))
+    every, grid = epsilon_estimates(*null), epsilon_estimates(*null, cuts="competition")
+    assert (grid <= every + 1e-9).all() and forgetting_quality(grid, 64) > 1.5 * forgetting_quality(every, 64)
+    with pytest.raises(InputError, match="every or competition"):
+        epsilon_estimates(*null, cuts="grid")
+
+
 @pytest.mark.parametrize("epsilon", [0.5, 1.0, 2.0])
 def test_the_estimate_of_many_coins(epsilon: float) -> None:
     found = epsilon_estimates(*coins(np.random.default_rng(0), epsilon, (20_000, 20_000), 3))

@@ -69,6 +69,7 @@ def test_many_more_unseen_images_do_not_pass_for_knowledge() -> None:
     assert direct_attack(forget, unseen) == pytest.approx(900 / 960, abs=0.01)  # "unseen", always
     assert benchmark_mia(forget, unseen) == pytest.approx(0.5, abs=0.15)
     assert len(attack_indices(60, 900)[1]) == 60
+    assert benchmark_mia(forget, unseen, cut="forget") == direct_attack(forget, unseen)  # the notebooks' own
 
 
 @pytest.mark.parametrize("case, expected", [("nothing to find", 0.5), ("memorised", 0.93), ("apart", 1.0)])

@@ -61,6 +61,22 @@ def test_lira_is_the_loop(kind: str, pooled: bool) -> None:
     assert found == pytest.approx(naive_lira(signals, kind, pooled), rel=1e-9)
 
 
+@pytest.mark.parametrize("fixed", [False, True])
+def test_lira_as_the_paper_s_code_has_it(fixed: bool) -> None:
+    """Medians; deviations with n, each example's own or one of all signals of members; offline a likelihood, two-sided."""
+    signals, variance = pool(1.5, models=9, examples=40, spread=2), "official-fixed" if fixed else "official"
+    columns = list(zip(signals.shadows.T, signals.seen.T, signals.target, strict=True))
+    every = [np.concatenate([one[seen == side] for one, seen, _ in columns]).std() for side in (False, True)]
+    online, offline = [], []
+    for one, seen, target in columns:
+        held, never = one[seen], one[~seen]
+        wide = (every[1], every[1]) if fixed else (held.std(), never.std())
+        online.append(norm.logpdf(target, np.median(held), wide[0]) - norm.logpdf(target, np.median(never), wide[1]))
+        offline.append(-norm.logpdf(target, np.median(never), every[0] if fixed else never.std()))
+    assert lira_online(signals, variance=variance) == pytest.approx(online)
+    assert lira_offline(signals, variance=variance) == pytest.approx(offline)
+
+
 def test_the_variance_is_that_of_the_right_side() -> None:
     """Members vary ten times less: a variance taken from the other side would turn the answer."""
     signals = pool(0.0, models=200, examples=300, in_spread=0.1)
@@ -295,6 +311,21 @@ def test_iam_is_the_loop(law: str) -> None:
     assert iam(signals, original, law=law) == pytest.approx(naive_iam(signals, original, law), rel=1e-9)
 
 
+def test_iam_s_shared_deviation_is_over_shadows_and_examples() -> None:
+    signals = pool(3.0, models=6, examples=40)
+    signals.seen[:] = False
+    original = signals.target + 3
+    expected, steps = np.zeros(40), np.linspace(0, 1, STEPS + 1)
+    for a, weight in pairwise(steps):
+        signal = signals.shadows + a * (original - signals.shadows)
+        expected += weight * norm.cdf(signals.target, signal.mean(axis=0), signal.std())
+    found = iam(signals, original, deviation="shared")
+    assert found == pytest.approx(expected / steps[1:].sum(), rel=1e-9)
+    assert found.mean() != pytest.approx(iam(signals, original).mean(), abs=0.01)
+    with pytest.raises(InputError, match="example or shared"):
+        iam(signals, original, deviation="all")
+
+
 def test_iam_of_one_shadow_takes_the_spread_over_examples() -> None:
     signals = pool(3.0, models=1, examples=50)
     signals.seen[:] = False
@@ -324,7 +355,7 @@ def test_iam_orders_what_is_left_of_the_fit(models: int) -> None:
     [
         (lambda one: iam(one, np.ones(3)), "fit the target"),
         (lambda one: iam(one, one.target, law="beta"), "normal or gumbel"),
-        (lambda one: lira_online(one, variance="fixed"), "auto, example or pooled"),
+        (lambda one: lira_online(one, variance="fixed"), "auto, example, pooled, official"),
     ],
 )
 def test_unknown_choices_are_named(call, words: str) -> None:

@@ -5,7 +5,7 @@ logit minus the logsumexp of the others.
 """
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ import torch
 from aru.core.errors import InputError
 from aru.metrics.membership.signals import margin
 from aru.stats.intervals import draw_counts, interval
+
+Edge = Literal["closed", "open"]
 
 BINS = 20
 CLIP = 100.0
@@ -41,6 +43,7 @@ class KlomFigures(TypedDict):
 
     models: dict[str, int]
     bins: int
+    edge: Edge
     all_models: Summary
     matched: Summary
     null: Summary
@@ -53,7 +56,13 @@ def ensemble_margins(logits: Sequence[torch.Tensor], targets: torch.Tensor) -> n
 
 
 def klom(
-    unlearned: np.ndarray, oracle: np.ndarray, *, bins: int = BINS, clip: float = CLIP, floor: float = FLOOR
+    unlearned: np.ndarray,
+    oracle: np.ndarray,
+    *,
+    bins: int = BINS,
+    clip: float = CLIP,
+    floor: float = FLOOR,
+    edge: Edge = "closed",
 ) -> np.ndarray:
     """KL divergence, in nats, of the unlearned margins' histogram from the oracles', image by image.
 
@@ -67,14 +76,17 @@ def klom(
         10 bins    0.15   0.26   0.67   1.92   4.34
 
     So a value says nothing without its null, see `klom_figures`, and below 32 models a side 10 bins are the better
-    choice.
+    choice. edge: of the last bin. `open` leaves every image's largest margin out, as public code does (N = 32, 20 bins, under
+    the null: about .05 less).
     Shape: (U, M) and (R, M), finite; result (M,).
     """
     unlearned, oracle = _checked(unlearned, oracle, bins)
+    if edge not in ("closed", "open"):
+        raise InputError(f"edge is {edge!r}: choose closed or open")
     unlearned, oracle = (np.clip(margins, -clip, clip) for margins in (unlearned, oracle))
     low = np.minimum(unlearned.min(axis=0), oracle.min(axis=0))
     width = np.maximum(unlearned.max(axis=0), oracle.max(axis=0)) - low
-    p, q = (_histogram(margins - low, width, bins) for margins in (unlearned, oracle))
+    p, q = (_histogram(margins - low, width, bins, edge) for margins in (unlearned, oracle))
     q = np.where(p > 0, np.maximum(q, floor), q)
     q = q / q.sum(axis=1, keepdims=True)
     ratio = np.divide(p, q, out=np.ones_like(p), where=p > 0)
@@ -89,6 +101,7 @@ def klom_figures(
     resamples: int,
     seed: int,
     bins: int = BINS,
+    edge: Edge = "closed",
     splits: int = SPLITS,
 ) -> KlomFigures:
     """KLoM of one set of images with its null: mean, 95th and 99th percentile over the images.
@@ -108,14 +121,15 @@ def klom_figures(
     for _ in range(splits):
         one, other = rng.permutation(len(oracle))[: 2 * half].reshape(2, half)
         drawn = rng.permutation(len(unlearned))[:half]
-        matched.append(klom(unlearned[drawn], oracle[other], bins=bins))
-        null.append(klom(oracle[one], oracle[other], bins=bins))
+        matched.append(klom(unlearned[drawn], oracle[other], bins=bins, edge=edge))
+        null.append(klom(oracle[one], oracle[other], bins=bins, edge=edge))
     excess = np.mean(matched, axis=0) - np.mean(null, axis=0)
     counts = draw_counts(len(excess), groups, resamples=resamples, rng=np.random.default_rng([seed, 1]))
     return {
         "models": {"unlearned": len(unlearned), "retrained": len(oracle), "half": half},
         "bins": bins,
-        "all_models": _summary([klom(unlearned, oracle, bins=bins)]),
+        "edge": edge,
+        "all_models": _summary([klom(unlearned, oracle, bins=bins, edge=edge)]),
         "matched": _summary(matched),
         "null": _summary(null),
         "excess": {"mean": float(excess.mean()), "interval": interval(counts @ excess / counts.sum(axis=1))},
@@ -129,12 +143,14 @@ def _summary(values: Sequence[np.ndarray]) -> Summary:
     return {"mean": mean, "p95": p95, "p99": p99}
 
 
-def _histogram(offset: np.ndarray, width: np.ndarray, bins: int) -> np.ndarray:
-    """Shares of every image's margins by bin, the last one closed. Shape: (N, M), (M,); result (M, bins)."""
+def _histogram(offset: np.ndarray, width: np.ndarray, bins: int, edge: Edge) -> np.ndarray:
+    """Shares of every image's margins by bin, with an open edge of those below it. Shape: (N, M), (M,); result (M, bins)."""
     models, images = offset.shape
     share = np.divide(offset, width, out=np.zeros_like(offset), where=width > 0)
     place = np.minimum((share * bins).astype(np.int64), bins - 1) + bins * np.arange(images)
-    return np.bincount(place.reshape(-1), minlength=images * bins).reshape(images, bins) / models
+    inside = (share < 1).reshape(-1) if edge == "open" else np.ones(models * images, dtype=bool)
+    counts = np.bincount(place.reshape(-1)[inside], minlength=images * bins).reshape(images, bins)
+    return counts / (np.maximum(1, counts.sum(axis=1, keepdims=True)) if edge == "open" else models)
 
 
 def _checked(unlearned: np.ndarray, oracle: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,18 +7,25 @@ the models prove is in `epsilon_bound`.
 """
 
 import math
+from typing import Literal
 
 import numpy as np
 
 from aru.core.errors import InputError
 
+Cuts = Literal["every", "competition"]
+
 DELTA = 1e-5
 CAP = 50.0
 PEAKED = 0.01
 BUCKET = 0.5
+GRID = 100  # thresholds of the scorer for each unit of phi
+REACH = 2.0  # how far beyond the narrower range the scorer's double thresholds go
 
 
-def epsilon_estimates(unlearned: np.ndarray, retrained: np.ndarray, *, delta: float = DELTA) -> np.ndarray:
+def epsilon_estimates(
+    unlearned: np.ndarray, retrained: np.ndarray, *, delta: float = DELTA, cuts: Cuts = "every"
+) -> np.ndarray:
     """The competition's epsilon of every image, in [0, 50].
 
     Shape: phi = log p_y - log(1 - p_y) of (U, M) unlearned and (R, M) retrained models, finite; result (M,).
@@ -26,12 +33,17 @@ def epsilon_estimates(unlearned: np.ndarray, retrained: np.ndarray, *, delta: fl
     FPR)). A single threshold gives the higher side to the ensemble of the higher median; a double one gives what lies
     between to the ensemble of the narrower range. Thresholds with one kind of error and none of the other say that
     there are too few models and are left out; with no error at all, or where one range is below 1 % of the other,
-    epsilon is 50. It is 0 where no threshold is left. The scorer tries a grid of thresholds; here every cut between two
-    margins is tried, so that the value is the scorer's or above it.
+    epsilon is 50. It is 0 where no threshold is left.
+
+    cuts: the thresholds that are tried. `every`, each cut between two margins, so that the value is the scorer's or above it:
+    not to be compared with published ones. `competition`, the scorer's grid, 100 for a unit of phi; a double threshold is the
+    narrower range and up to 2 more or less on each side. Its time grows with the spread of phi.
     """
+    if cuts not in ("every", "competition"):
+        raise InputError(f"cuts is {cuts!r}: choose every or competition")
     unlearned, retrained = check_ensembles(unlearned, retrained)
     pairs = zip(unlearned.T, retrained.T, strict=True)
-    return np.array([_image_epsilon(one, other, delta) for one, other in pairs])
+    return np.array([_image_epsilon(one, other, delta, cuts) for one, other in pairs])
 
 
 def largest_estimate(models: int) -> float:
@@ -64,12 +76,15 @@ def check_ensembles(unlearned: np.ndarray, retrained: np.ndarray) -> tuple[np.nd
     return unlearned, retrained
 
 
-def _image_epsilon(unlearned: np.ndarray, retrained: np.ndarray, delta: float) -> float:
+def _image_epsilon(unlearned: np.ndarray, retrained: np.ndarray, delta: float, cuts: Cuts) -> float:
     narrow, wide = sorted((unlearned, retrained), key=np.ptp)
     if np.ptp(narrow) < PEAKED * np.ptp(wide):
         return CAP
     low, high = sorted((unlearned, retrained), key=np.median)
-    rates = [_single(high, low), _double(narrow, wide)]
+    if cuts == "competition":
+        rates = [_single(high, low, _single_grid(high, low)), _inside(narrow, wide, *_double_grid(narrow))]
+    else:
+        rates = [_single(high, low), _double(narrow, wide)]
     false_positive, false_negative = (np.concatenate(side) for side in zip(*rates, strict=True))
     if ((false_positive == 0) & (false_negative == 0)).any():
         return CAP
@@ -88,9 +103,10 @@ def epsilon_of(false_positive: np.ndarray, false_negative: np.ndarray, delta: fl
     return np.log(np.maximum(1.0, np.maximum(one, other)))
 
 
-def _single(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """FPR and FNR of "at or above t", t every value."""
-    cuts = np.unique(np.concatenate((positive, negative)))
+def _single(positive: np.ndarray, negative: np.ndarray, cuts: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """FPR and FNR of "at or above t", t every value, or each of the cuts."""
+    if cuts is None:
+        cuts = np.unique(np.concatenate((positive, negative)))
     below_positive, below_negative = (np.searchsorted(np.sort(side), cuts) / len(side) for side in (positive, negative))
     return 1 - below_negative, below_positive
 
@@ -104,4 +120,29 @@ def _double(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.
         values = np.sort(side)
         below, upto = (np.searchsorted(values, cuts, side=edge) / len(side) for edge in ("left", "right"))
         inside.append(upto[last] - below[first])
+    return inside[1], 1 - inside[0]
+
+
+def _single_grid(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
+    """The scorer's single thresholds: over the common range, ends included."""
+    both = np.concatenate((positive, negative))
+    return np.linspace(both.min(), both.max(), math.ceil(np.ptp(both) * GRID))
+
+
+def _double_grid(positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The scorer's double thresholds, left and right ends, `positive` being of the narrower range."""
+    width = np.ptp(positive)
+    low, high = positive.min() + width - REACH, positive.max() + REACH
+    right = np.linspace(low, high, math.ceil((high - low) * GRID))
+    left = right[:, None] - width + np.linspace(-REACH, REACH, math.ceil(2 * REACH * GRID))
+    return left.reshape(-1), np.repeat(right, left.shape[1])
+
+
+def _inside(positive: np.ndarray, negative: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """FPR and FNR of "from left to right, both included"."""
+    inside = []
+    for side in (positive, negative):
+        values = np.sort(side)
+        count = np.searchsorted(values, right, side="right") - np.searchsorted(values, left, side="left")
+        inside.append(np.maximum(count, 0) / len(side))
     return inside[1], 1 - inside[0]

@@ -5,7 +5,14 @@ from typing import TypedDict
 import numpy as np
 
 from aru.core.errors import InputError
-from aru.metrics.membership.epsilon import DELTA, check_ensembles, epsilon_estimates, forgetting_quality, largest_estimate
+from aru.metrics.membership.epsilon import (
+    DELTA,
+    Cuts,
+    check_ensembles,
+    epsilon_estimates,
+    forgetting_quality,
+    largest_estimate,
+)
 from aru.metrics.membership.epsilon_bound import CONFIDENCE, largest_bound, lower_bounds
 
 WORST = 10
@@ -15,6 +22,7 @@ class ImageEpsilon(TypedDict):
     """Over the images: how many, the estimate, and the share of them whose bound is above 0."""
 
     images: int
+    cuts: Cuts
     estimate_mean: float
     estimate_largest_measurable: float
     forgetting_quality: float
@@ -64,8 +72,9 @@ def epsilon_figures(
     seed: int,
     confidence: float = CONFIDENCE,
     delta: float = DELTA,
+    cuts: Cuts = "every",
 ) -> EpsilonFigures:
-    """The competition's estimate and, what counts, lower bounds, each beside the largest that could be measured.
+    """The competition's estimate by these cuts and, what counts, lower bounds, each beside the largest that could be measured.
 
     Shape: phi of the forget images under (U, M) unlearned and (R, M) retrained models; subjects (M,).
 
@@ -83,7 +92,7 @@ def epsilon_figures(
     people, person = np.unique(np.asarray(subjects), return_inverse=True)
     sizes = len(unlearned), len(retrained)
     sides = [_person_means(scores, person, len(people)) for scores in (unlearned, retrained)]
-    estimates = epsilon_estimates(unlearned, retrained, delta=delta)
+    estimates = epsilon_estimates(unlearned, retrained, delta=delta, cuts=cuts)
     together = 1 - (1 - confidence) / len(people)
     worst = lower_bounds(*sides, seed=seed, confidence=together, delta=delta)
     alone = lower_bounds(*sides, seed=seed, confidence=confidence, delta=delta)
@@ -98,6 +107,7 @@ def epsilon_figures(
         "delta": delta,
         "image": {
             "images": len(estimates),
+            "cuts": cuts,
             "estimate_mean": float(estimates.mean()),
             "estimate_largest_measurable": largest_estimate(min(sizes)),
             "forgetting_quality": forgetting_quality(estimates, min(sizes)),

@@ -15,9 +15,10 @@ from aru.metrics.shadow_attacks.shadow_signals import LEAST, PoolSignals, check_
 STEPS = 99
 
 Law = Literal["normal", "gumbel"]
+Deviation = Literal["example", "shared"]
 
 
-def iam(signals: PoolSignals, original: np.ndarray, *, law: Law = "normal") -> np.ndarray:
+def iam(signals: PoolSignals, original: np.ndarray, *, law: Law = "normal", deviation: Deviation = "example") -> np.ndarray:
     """Share of the way from unseen to fitted, in [0, 1]: near 1 still fitted, near 0 forgotten.
 
     For 99 values of a in [0, 1), s_a = s_out + a (s_original - s_out) is the signal of a model that fits the example
@@ -26,8 +27,10 @@ def iam(signals: PoolSignals, original: np.ndarray, *, law: Law = "normal") -> n
     one to compare with, and one below it tells of over-unlearning.
 
     signals: shadows that saw an example are not used; target, the unlearned model. original: (M,). The signal grows
-    with the fit: phi with the law `normal`, -log(loss) with `gumbel` (by moments). The deviation is pooled as in LiRA
-    with fewer than 32 unseen shadows; where an example has but one, it is the deviation of s_a over all examples.
+    with the fit: phi with the law `normal`, -log(loss) with `gumbel` (by moments). deviation: `example`, of the shadows
+    around their mean, pooled as in LiRA with fewer than 32 unseen ones; `shared`, the default of the authors' code, that of
+    s_a over shadows and examples together, which differences between examples make wide. Where an example has but one
+    shadow, it is the shared one.
     Shape: result (M,). Raises InputError where an example has no shadow that never saw it.
     """
     shadows, seen, target = check_pool(signals, seen=0, unseen=1)
@@ -36,14 +39,16 @@ def iam(signals: PoolSignals, original: np.ndarray, *, law: Law = "normal") -> n
         raise InputError(f"the original's signals {original.shape} must be finite and fit the target's {target.shape}")
     if law not in ("normal", "gumbel"):
         raise InputError(f"law is {law!r}: choose normal or gumbel")
-    lone = bool(((~seen).sum(axis=0) < LEAST).any())
+    if deviation not in ("example", "shared"):
+        raise InputError(f"deviation is {deviation!r}: choose example or shared")
+    shared = deviation == "shared" or bool(((~seen).sum(axis=0) < LEAST).any())
     mean = np.where(seen, 0, shadows).sum(axis=0) / (~seen).sum(axis=0)
-    deviation = None if lone else gaussians(shadows, ~seen, "auto")[1]
+    own = None if shared else gaussians(shadows, ~seen, "auto")[1]
     weights = np.arange(1, STEPS + 1) / STEPS
     score = np.zeros(len(target))
     for weight in weights:
         a = weight - 1 / STEPS
-        scale = (shadows + a * (original - shadows))[~seen].std() if lone else (1 - a) * deviation
+        scale = (shadows + a * (original - shadows))[~seen].std() if shared else (1 - a) * own
         score += weight * _cdf(target, mean + a * (original - mean), scale, law)
     return score / weights.sum()
 

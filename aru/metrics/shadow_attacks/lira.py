@@ -16,21 +16,28 @@ def lira_online(signals: PoolSignals, *, variance: Variance = "auto") -> np.ndar
 
     Mean and deviation of each side come from that side's own shadows. variance: `example`, each example's own;
     `pooled`, one a side, the deviations of all examples from their own means; `auto`, pooled where a side has fewer
-    than 32 shadows. Shape: result (M,). Raises InputError where an example has fewer than 2 shadows on a side.
+    than 32 shadows; `official`, `official-fixed`, as the paper's code does it, whose fixed deviation of both sides is that of
+    the shadows that saw the example. Shape: result (M,). Raises InputError where an example has fewer than 2 shadows on a
+    side.
     """
     shadows, seen, target = check_pool(signals, seen=LEAST, unseen=LEAST)
-    held = norm.logpdf(target, *gaussians(shadows, seen, variance))
-    return held - norm.logpdf(target, *gaussians(shadows, ~seen, variance))
+    held_mean, held_deviation = gaussians(shadows, seen, variance)
+    mean, deviation = gaussians(shadows, ~seen, variance)
+    if variance == "official-fixed":
+        deviation = held_deviation
+    return norm.logpdf(target, held_mean, held_deviation) - norm.logpdf(target, mean, deviation)
 
 
 def lira_offline(signals: PoolSignals, *, variance: Variance = "auto") -> np.ndarray:
     """-log Pr[Z > target], Z ~ N(mu_out, s_out): how hard the target is to explain by not having seen the example.
 
     Nats; the order is that of the paper's 1 - Pr[Z > target], which rounds to 1 eight deviations out. Shadows that
-    saw the example are not used. Shape: result (M,).
+    saw the example are not used. With `official` and `official-fixed` it is -log N(target; mu_out, s_out), as in the paper's
+    code: a target far below its shadows counts as a member, too. Shape: result (M,).
     """
     shadows, seen, target = check_pool(signals, seen=0, unseen=LEAST)
-    return -norm.logsf(target, *gaussians(shadows, ~seen, variance))
+    law = norm.logpdf if variance in ("official", "official-fixed") else norm.logsf
+    return -law(target, *gaussians(shadows, ~seen, variance))
 
 
 def u_lira(signals: PoolSignals, *, variance: Variance = "auto") -> np.ndarray:

@@ -1,7 +1,7 @@
 """The signals of a pool of shadow models, and which of them saw which example: what the per-example attacks read."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -14,7 +14,7 @@ FEW = 32
 SMALLEST_DEVIATION = 1e-3
 """Of an example, as a share of the pooled one: two shadows that agree by chance would make it certain."""
 
-Variance = Literal["auto", "example", "pooled"]
+Variance = Literal["auto", "example", "pooled", "official", "official-fixed"]
 
 
 class PoolSignals(NamedTuple):
@@ -56,10 +56,16 @@ def gaussians(shadows: np.ndarray, chosen: np.ndarray, variance: Variance) -> tu
     """Mean and standard deviation (n - 1) of every example over the chosen shadows, 2 or more of each.
 
     variance: `example`, each example's own; `pooled`, one for all, the deviations of all examples from their own
-    means; `auto`, pooled where an example has fewer than 32 chosen shadows. Shape: (K, M) each; result (M,), (M,).
+    means; `auto`, pooled where an example has fewer than 32 chosen shadows. `official` and `official-fixed` are those of
+    LiRA's public code: medians in place of means, deviations with n, each example's own, or one over all signals, whatever
+    their example. Shape: (K, M) each; result (M,), (M,).
     """
-    if variance not in ("auto", "example", "pooled"):
-        raise InputError(f"variance is {variance!r}: choose auto, example or pooled")
+    if variance not in get_args(Variance):
+        raise InputError(f"variance is {variance!r}: choose {', '.join(get_args(Variance))}")
+    if variance in ("official", "official-fixed"):
+        kept = np.where(chosen, shadows, np.nan)
+        spread = np.nanstd(kept, axis=0) if variance == "official" else np.full(shadows.shape[1], np.nanstd(kept))
+        return np.nanmedian(kept, axis=0), spread + np.finfo(np.float64).tiny
     count = chosen.sum(axis=0)
     mean = np.where(chosen, shadows, 0).sum(axis=0) / count
     squares = (np.where(chosen, shadows - mean, 0) ** 2).sum(axis=0)
