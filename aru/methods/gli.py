@@ -14,6 +14,7 @@ from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
+from aru.methods.perturbed import climbed
 from aru.train.batches import Batch, BatchOptions, endless, passes, shuffled
 from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
 from aru.train.losses import task_loss
@@ -75,16 +76,14 @@ def guided(model: nn.Module, retain: Batch, forget: torch.Tensor, config: GliCon
         retain: (B, 3, H, W) in [0, 1] and targets; forget: (B, 3, H, W) in [0, 1]; result: (B, 3, H, W) in [0, 1].
     """
     images, targets = retain
-    noise = torch.zeros_like(images)
     with torch.no_grad():
         away = model(forget).float()
-    for _ in range(config.noise_steps):
-        noise = noise.detach().requires_grad_(True)
-        outputs = model((images + noise).clamp(0, 1))
-        gain = functional.mse_loss(outputs.float(), away) - weight * task_loss(outputs, targets)
-        (slope,) = torch.autograd.grad(gain, noise)
-        noise = noise + config.noise_step_size * slope.sign()
-    return (images + noise.detach()).clamp(0, 1)
+
+    def gain(moved: torch.Tensor) -> torch.Tensor:
+        outputs = model(moved)
+        return functional.mse_loss(outputs.float(), away) - weight * task_loss(outputs, targets)
+
+    return climbed(images, gain, steps=config.noise_steps, step_size=config.noise_step_size)
 
 
 METHODS = (

@@ -64,7 +64,10 @@ def saliency(gradient: Gradients, share: float) -> Mask:
     """True for the int(share * n) weights of the largest |gradient| over the whole model; ties go to the lower index."""
     flat = torch.cat([value.abs().flatten() for value in gradient.values()])
     marked = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
-    marked[flat.argsort(descending=True, stable=True)[: int(share * len(flat))]] = True
+    if count := int(share * len(flat)):
+        least = flat.topk(count, sorted=False).values.min()
+        marked = flat > least
+        marked[(flat == least).nonzero().flatten()[: count - int(marked.sum())]] = True
     parts = marked.split([value.numel() for value in gradient.values()])
     return {name: part.view(value.shape) for (name, value), part in zip(gradient.items(), parts, strict=True)}
 

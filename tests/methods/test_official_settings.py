@@ -28,8 +28,10 @@ NOT_AUGMENTED = {
     "ct": ("paper",),
     "kde": ("paper",),
     "fcs": ("paper",),
+    "dlfd": ("paper",),
+    "a-amu": ("release", "logarithms"),
 }
-"""Presets whose official code trains on the images as they are: the starting kit's, and Deep Unlearn's but EU-k."""
+"""Presets whose official code trains on the images as they are: the starting kit's, Deep Unlearn's but EU-k, two others'."""
 
 
 def test_presets_augment_where_their_source_does() -> None:

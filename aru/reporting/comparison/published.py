@@ -54,8 +54,8 @@ MUFAC = (
     Published("SCRUB", "scrub", 0.5984, 0.1415, 0.6577, BENCHMARK, ("original",)),
     Published("Advanced NegGrad", "advanced-neggrad", 0.5633, 0.0953, 0.6863, BENCHMARK, ("original",)),
     Published("GLI", "gli", 0.5685, 0.0305, 0.7538, GLI, ("stops on evaluation",), "(.5445, .0007, .7716)"),
-    Published("PIU-FR, stage 2", None, 0.587, 0.015, 0.779, PIU_FR, ("own unseen",), digits=3),
-    Published("DLFD", None, 0.6197, 0.0279, 0.7819, DLFD, ("own recipe",)),
+    Published("PIU-FR, stage 2", "piu-fr", 0.587, 0.015, 0.779, PIU_FR, ("own unseen",), digits=3),
+    Published("DLFD", "dlfd", 0.6197, 0.0279, 0.7819, DLFD, ("own recipe",)),
     Published("LoTUS: original", None, 0.54, None, None, LOTUS, ("cleaned",), "forget accuracy .88", 2),
     Published("LoTUS: retrained", None, 0.56, None, None, LOTUS, ("cleaned",), "forget accuracy .47", 2),
     Published("SFTC: original", None, None, None, None, SFTC, ("other recipe",), "unseen accuracy .604"),
@@ -85,9 +85,9 @@ _MUCAC_FIGURES = (  # a line a method, a column a task
 _CONSTANT = (0.1762, 0.5549, 0.1733)
 _OTHERS = {
     "multilabel": (Published("GLI", "gli", 0.9108, 0.0032, 0.9522, GLI, ("own cut",)),),
-    "male": (Published("PIU-FR", None, 0.984, 0.026, 0.966, PIU_FR, digits=3),),
-    "smiling": (Published("PIU-FR", None, 0.950, 0.002, 0.973, PIU_FR, digits=3),),
-    "young": (Published("PIU-FR", None, 0.907, 0.004, 0.950, PIU_FR, digits=3),),
+    "male": (Published("PIU-FR", "piu-fr", 0.984, 0.026, 0.966, PIU_FR, digits=3),),
+    "smiling": (Published("PIU-FR", "piu-fr", 0.950, 0.002, 0.973, PIU_FR, digits=3),),
+    "young": (Published("PIU-FR", "piu-fr", 0.907, 0.004, 0.950, PIU_FR, digits=3),),
 }
 
 
