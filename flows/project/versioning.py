@@ -5,9 +5,10 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import chdir, contextmanager
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import getitem
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -109,8 +110,9 @@ def declared(root: Path) -> list[Stage]:
 @lru_cache(maxsize=4)
 def _resolved(root: Path, texts: tuple[str, ...]) -> tuple[Stage, ...]:
     """The stages while both files have these texts: DVC takes half a second to resolve them, and a command asks twice."""
+    files: dict[str, Any] = {}
     with _opened(root) as repo:
-        return tuple(_stage(stage) for stage in _pipeline(repo))
+        return tuple(_stage(stage, files) for stage in _pipeline(repo))
 
 
 def locked(root: Path) -> dict[str, Locked]:
@@ -267,22 +269,30 @@ def _pipeline(repo: "Repo") -> list["PipelineStage"]:
     return [stage for stage in repo.index.stages if isinstance(stage, PipelineStage)]
 
 
-def _stage(stage: "PipelineStage") -> Stage:
+def _stage(stage: "PipelineStage", files: dict[str, Any]) -> Stage:
     from dvc.dependency import ParamsDependency
 
-    files = [dep for dep in stage.deps if not isinstance(dep, ParamsDependency)]
+    paths = [dep for dep in stage.deps if not isinstance(dep, ParamsDependency)]
     return Stage(
         name=stage.name.split("@")[0],
         address=stage.name,
         cmd=stage.cmd,
-        deps=tuple(sorted(dep.def_path for dep in files)),
-        params={dep.def_path: _values(dep, stage.name) for dep in stage.params},
+        deps=tuple(sorted(dep.def_path for dep in paths)),
+        params={dep.def_path: _values(dep, stage.name, files) for dep in stage.params},
         outs=tuple(sorted(out.def_path for out in stage.outs)),
     )
 
 
-def _values(dep: Any, address: str) -> dict[str, Any]:
-    values = dep.read_params()
+def _values(dep: Any, address: str, files: dict[str, Any]) -> dict[str, Any]:
+    """The values of a stage's parameters; `files` keeps what is read: DVC itself parses the file again for each stage."""
+    from dvc.utils.serialize import load_path
+
+    if dep.def_path not in files:
+        files[dep.def_path] = load_path(dep.fs_path, dep.fs) if dep.exists else {}
+    values = {}
+    for name in dep.params:
+        with suppress(LookupError, TypeError):
+            values[name] = reduce(getitem, name.split("."), files[dep.def_path])
     if missing := sorted(set(dep.params) - set(values)):
         raise InputError(
             f"stage {address} needs the parameter {missing[0]!r}, which {dep.def_path} does not have: `aru code` adds it"

@@ -52,7 +52,10 @@ def test_settings_are_read_by_the_method_and_a_preset_takes_their_place(file: Pa
         ([("unlearn.scrub.epochs", 0.5)], "scrub: epochs = 0.5"),
         ([("unlearn.scrubb.epochs", 1)], "unknown method 'scrubb'; did you mean 'scrub'"),
         ([("unlearn.nothing.x", 1)], "it is a control"),
-        ([("unlearn.scrub.preset", 7)], "unlearn.scrub.preset = 7: give the name of a preset: benchmark, deepunlearn"),
+        (
+            [("unlearn.scrub.preset", 7)],
+            "unlearn.scrub.preset = 7: give the name of a preset: benchmark, paper, scrubv2, deepunlearn",
+        ),
         ([("method", "reset-all")], "it is a control"),
         ([("unlearn.aru.steps", 1)], "attack, mask, reset and finetune"),
     ],
