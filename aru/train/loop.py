@@ -60,7 +60,7 @@ def fit(
     compute.place(model)
     constants = not_finite(model.state_dict())
     optimizer = make_optimizer(model.parameters(), config)
-    batches = math.ceil(len(data) / config.batch_size)
+    batches = len(chunks(torch.arange(len(data)), config.batch_size))
     scheduler = _scheduler(optimizer, config, batches)
     parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
     history = checkpoint.restore(parts, generator) if checkpoint else []

@@ -47,6 +47,22 @@ def test_training_learns(optimizer, schedule):
     assert history[-1]["loss"] < history[0]["loss"] and len(history) == 12 and not model.training
 
 
+def test_a_schedule_counts_the_batches_that_there_are() -> None:
+    """Of 9 images in batches of 8 the lone last one joins the first batch: an epoch is one step, not two."""
+    reports: list[tuple[int, int, str]] = []
+    config = TrainConfig(epochs=4, batch_size=8, milestones=(2,), augment=False)
+    history = fit(
+        small_net(),
+        image_set(9),
+        config,
+        generator=generator(),
+        compute=CPU,
+        progress=lambda *call: reports.append(call),
+    )
+    assert [row["lr"] for row in history] == pytest.approx([0.01, 0.01, 0.001, 0.001])
+    assert [call[:2] for call in reports] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
 def test_an_interrupted_training_ends_in_the_same_weights(tmp_path):
     whole, whole_history = trained()
 
