@@ -7,6 +7,7 @@ from torch import nn
 from aru.methods import sharp_minmax
 from aru.methods.importance import summed_gradient
 from aru.methods.registry import METHODS
+from aru.train.losses import task_loss
 from tests.helpers.toys import CPU, sets, small_net
 from tests.methods.test_training_methods import ONE_STEP, assert_moved, gradient, run, statistics
 
@@ -30,6 +31,23 @@ def test_each_weight_learns_or_unlearns(unlearning):
     result = run("sharp-minmax", given, sharpness=0.0, **shared)
     both = zip(mask.values(), gradient(model, given.retain), gradient(model, given.forget), strict=True)
     assert_moved(model, result, [0.05 * torch.where(part, 0.1 * lost, -0.9 * kept) for part, kept, lost in both])
+
+
+def test_retain_is_learnt_where_it_is_flat_and_forget_unlearnt_where_it_is_sharp():
+    model, given = small_net(), sets()
+    changes = {"unlearning": "largest", "radius": 0.5, "sharpness": 0.7, "retain_weight": 0.6, "lr": 0.05} | ONE_STEP
+    config = METHODS["sharp-minmax"].configure(**changes)
+
+    def found(data, weight, sign):
+        images, targets = data.batch(torch.arange(len(data)), CPU.device)
+        first = {name: weight * value for name, value in zip(names, gradient(model, data), strict=True)}
+        return sharp_minmax.sharpened(model, first, lambda: weight * task_loss(model(images), targets), config, sign=sign)
+
+    names = [name for name, _ in model.named_parameters()]
+    flat, sharp = found(given.retain, 0.6, 1), found(given.forget, -0.4, -1)
+    mask = sharp_minmax.unlearning_weights(forget_gradient(model, given), config)
+    result = run("sharp-minmax", given, **changes)
+    assert_moved(model, result, [-0.05 * torch.where(mask[name], sharp[name], flat[name]) for name in names])
 
 
 class Bowl(nn.Module):

@@ -286,8 +286,8 @@ def test_l1_sparse_takes_the_subgradient_step():
 
 
 def test_salun_marks_the_largest_gradients_exactly():
-    values = {"a": torch.tensor([[0.5, -3.0], [0.1, 2.0]]), "b": torch.tensor([-2.0, 0.0, 1.0])}
-    mask = salun.saliency(values, 0.5)  # three of seven
+    values = {"a": torch.tensor([[0.5, -3.0], [0.1, 2.0]]), "b": torch.tensor([-2.0, 0.0, 2.0])}
+    mask = salun.saliency(values, 0.5)  # three of seven; ties go to the lower index
     assert mask["a"].tolist() == [[False, True], [False, True]] and mask["b"].tolist() == [True, False, False]
 
 
