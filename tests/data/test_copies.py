@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aru.core.progress import silent
 from aru.data import copies, hashed_pairs, thumbnails
 from aru.data.alignment import Window, align, cell_means, reoriented
 from aru.data.copies import SIDE, constant_pictures, find_copies
 from aru.data.decoding import decode_photo
+from aru.data.descriptors import MIN_CORRELATION, VIEWS, descriptors
 from aru.data.hashed_pairs import Hashing
 from aru.data.photos import photo_ids, thumbnail
 from tests.helpers.archives import jpeg
@@ -116,6 +118,20 @@ def test_blocks_find_the_pairs_that_a_comparison_of_all_finds(many, monkeypatch)
     steps: list[tuple[int, int]] = []
     assert find_copies(many, lambda done, total, text: steps.append((done, total))) == of_all
     assert all(done <= total for done, total in steps) and max(steps)[0] == max(steps)[1] > len(many) * 20
+
+
+@pytest.mark.parametrize("alike", [1.0, 0.1], ids=["unlike", "nearly the same"])
+def test_the_bound_of_a_correlation_misses_no_pair(many, alike):
+    pictures = (128 + alike * (many.astype(float) - 128) + (1 - alike) * (many[0].astype(float) - 128)).astype(np.uint8)
+    plain, expected = descriptors(pictures, VIEWS[0]), set()
+    for view, window in enumerate(VIEWS):
+        correlation = descriptors(pictures, window) @ plain.T
+        np.fill_diagonal(correlation, 0)
+        near = np.abs(correlation - MIN_CORRELATION) < 1e-5  # there the order of the additions decides
+        expected |= {(first, second, view) for first, second in np.argwhere((correlation > MIN_CORRELATION) & ~near)}
+    found = {tuple(row) for rows in copies._correlated_of_all(pictures, silent) for row in rows[:, :3].astype(int)}
+    assert expected <= found and len(found) < len(expected) + 3
+    assert len(expected) > (30 if alike == 1 else pictures.shape[0] ** 2)
 
 
 def test_keys_are_as_many_as_the_limit_needs_and_longer_where_pictures_are_alike():
