@@ -12,6 +12,8 @@ folder.
 """
 
 import argparse
+import contextlib
+import io
 import os
 import shutil
 import subprocess
@@ -184,8 +186,14 @@ def _first(options: argparse.Namespace) -> None:
 
 
 def _second(options: argparse.Namespace) -> None:
-    """Join the halves, decode by the carried manifest, measure the pace, run the plan, and pack up what is new."""
+    """Join the halves, decode by the carried manifest, measure the pace, run the plan, and pack up what is new.
+
+    All in this process: PyTorch takes seconds to be imported, and the machine is lent for minutes.
+    """
+    os.environ |= _environment(options.keep)
+    sys.path[1:1] = os.environ["PYTHONPATH"].split(os.pathsep)  # the packages that were carried
     project = make_project(options.keep, options.benchmark)
+    out = _out().resolve()
     for file in (CARRIED / "second").glob("part-*.zip"):
         shutil.copy(file, options.keep)
     prepared = project / "work" / options.benchmark / "prepared"
@@ -193,12 +201,15 @@ def _second(options: argparse.Namespace) -> None:
     shutil.copy(CARRIED / "second" / "manifest.csv", prepared)
     parts = [str(path) for path in sorted(options.keep.glob("part-*.zip"))]
     if not (prepared / "images.npy").is_file():
-        _run(["aru", "unpack", options.benchmark, *parts], project, options.keep)
+        _run(["unpack", options.benchmark, *parts], project)
     if options.pace_seconds > 0:
-        pace = [sys.executable, str(CODE / "tools" / "gpu_pace.py"), options.benchmark, str(options.pace_seconds)]
-        with open(_out() / "pace.json", "w", encoding="utf-8") as figures:
-            subprocess.run(pace, cwd=project, env=_environment(options.keep), stdout=figures, check=True)
-        print((_out() / "pace.json").read_text(encoding="utf-8"))
+        from tools import gpu_pace
+
+        said = io.StringIO()
+        with contextlib.chdir(project), contextlib.redirect_stdout(said):
+            gpu_pace.main(options.benchmark, options.pace_seconds)
+        (out / "pace.json").write_text(said.getvalue(), encoding="utf-8")
+        print(said.getvalue())
     arguments = list(PLANS[options.plan])
     for name in ("methods", "seeds"):
         if value := getattr(options, name):
@@ -206,7 +217,6 @@ def _second(options: argparse.Namespace) -> None:
     try:
         _run(
             [
-                "aru",
                 "compare",
                 options.benchmark,
                 *arguments,
@@ -216,10 +226,9 @@ def _second(options: argparse.Namespace) -> None:
                 str(options.minutes),
             ],
             project,
-            options.keep,
         )
     finally:
-        for file in pack_results(project / "work" / options.benchmark / "comparison" / "cells", _out()):
+        for file in pack_results(project / "work" / options.benchmark / "comparison" / "cells", out):
             print(f"{file.name}: {file.stat().st_size} bytes")
 
 
@@ -280,12 +289,15 @@ def _merge(options: argparse.Namespace) -> None:
     print(f"{new} results are new in {store.folder.relative_to(ROOT)}")
 
 
-def _run(command: list[str], project: Path, keep: Path) -> None:
+def _run(command: list[str], project: Path) -> None:
+    from aru.__main__ import main as aru
+
     began = time.monotonic()
-    done = subprocess.run([sys.executable, "-m", *command], cwd=project, env=_environment(keep), check=False)
-    print(f"{' '.join(command[:2])}: exit code {done.returncode}, {time.monotonic() - began:.0f} s", flush=True)
-    if done.returncode:
-        raise SystemExit(done.returncode)
+    with contextlib.chdir(project):
+        code = aru(command)
+    print(f"aru {command[0]}: exit code {code}, {time.monotonic() - began:.0f} s", flush=True)
+    if code:
+        raise SystemExit(code)
 
 
 def _environment(keep: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ from aru.core.config import Config, load_config
 from aru.stages.runner import run as run_stage
 from flows.experiments.search import Search
 from tests.helpers.archives import mufac_archive
+from tests.helpers.own_network import own_network
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SETTING = Setting("toy", trials=3, cap=50.0)  # one epoch of retraining is quickly outdone
@@ -31,13 +32,14 @@ TRIALS = {
 """Trials as a search leaves them: one improved, one over the cap, one failed, one method that never came to an end."""
 
 
-def make(root: Path) -> Path:
-    """A project folder whose originals are there and in which nothing was tuned."""
+def make(root: Path, network: str | None = None) -> Path:
+    """A project folder whose originals are there and in which nothing was tuned; without a network's name a tiny one."""
     mufac_archive(root / "data" / "toy.zip", families=36, photos=6, splits=(0.9, 0.95))
     toy = yaml.safe_load((CHECKOUT / "params.yaml").read_text())["faces"]
     toy["data"].update(resolution=24, forget={"rows": 24})
-    toy["model"].update(name="shufflenet_v2_x0_5")
+    toy["model"] = {"name": network} if network else own_network(root)
     toy["train"].update(epochs=1)
+    toy["attack"].update(steps=2)
     toy["runtime"].update(device="cpu")
     (root / "params.yaml").write_text(yaml.safe_dump({"benchmarks": {"toy": "data/toy.zip"}, "toy": toy}))
     shutil.copy(CHECKOUT / "dvc.yaml", root)

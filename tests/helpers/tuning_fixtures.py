@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from aru.nets.own_code import use_project_code
 from tests.helpers import tuned
 from tests.helpers.made_once import made_once
 
@@ -12,7 +13,9 @@ from tests.helpers.made_once import made_once
 @pytest.fixture(scope="session")
 def tuning_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder whose originals are there and in which nothing was tuned; tests only copy it."""
-    return made_once(tmp_path_factory, "tuning-once", tuned.make)
+    root = made_once(tmp_path_factory, "tuning-once", tuned.make)
+    use_project_code(root)
+    return root
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def bare(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small prepared benchmark."""
-    return make(tmp_path_factory.mktemp("prepared"))
+    return make(tmp_path_factory.mktemp("prepared"), "shufflenet_v2_x0_5")
 
 
 def test_a_comparison_on_a_bare_machine_comes_back_into_the_store(prepared, bare, tmp_path, monkeypatch, capsys):
