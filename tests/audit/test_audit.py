@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -258,30 +259,32 @@ def test_without_a_reference_the_standard_level_says_what_is_missing(tmp_path):
     assert set(found) == set(STANDARD) and all("run the stage `retrain`" in one.why for one in found.values())
 
 
-def make_pool(model: nn.Module, shadows: int = 8) -> Pool:
+def make_pool(model: nn.Module) -> Pool:
     """Shadow models of random halves of the small problem's people, and what they answer."""
+    sets = audited.sets()
+    parts = (sets.forget, sets.unseen, sets.test)
+    targets = torch.cat([part.targets for part in parts])
+    roles = np.repeat(["forget", "unseen", "test"], [len(part) for part in parts])
+    subjects, logits, seen = shadow_answers()
+    return Pool([], Photos(roles, subjects, targets), logits, seen, answers(model, parts), answers(original(), parts))
+
+
+@cache
+def shadow_answers() -> tuple[np.ndarray, torch.Tensor, np.ndarray]:
+    """Who is on the photos of forget, unseen and test (M,), what 8 shadows answer (8, M, C), and whom they saw (8, M)."""
     sets, table = audited.sets(), audited.manifest()
     people = np.unique(table.loc[table["role"].isin(("forget", "retain")), "subject"])
     parts = (sets.forget, sets.unseen, sets.test)
     subjects = table["subject"].to_numpy()[np.concatenate([part.rows for part in parts])]
     logits, seen = [], []
-    for number in range(shadows):
+    for number in range(8):
         half = np.random.default_rng([9, number // 2]).permutation(people)[: len(people) // 2]
         mine = half if number % 2 else np.setdiff1d(people, half)
         chosen = np.isin(table["subject"].to_numpy()[sets.train.rows], mine)
         shadow = audited.trained(sets.train.take(np.flatnonzero(chosen)), 50 + number)
         logits.append(answers(shadow, parts))
         seen.append(np.isin(subjects, mine))
-    targets = torch.cat([part.targets for part in parts])
-    roles = np.repeat(["forget", "unseen", "test"], [len(part) for part in parts])
-    return Pool(
-        [],
-        Photos(roles, subjects, targets),
-        torch.stack(logits),
-        np.stack(seen),
-        answers(model, parts),
-        answers(original(), parts),
-    )
+    return subjects, torch.stack(logits), np.stack(seen)
 
 
 @dataclasses.dataclass

@@ -26,6 +26,7 @@ from aru.stages.model_audit import audit_cell, audit_folder
 from aru.stages.runner import run
 from flows.experiments.audit import find_compared
 from tests.helpers.archives import mufac_archive
+from tests.helpers.own_network import own_network
 from tests.stages.test_stages import write_params
 
 MODELS = 8
@@ -37,7 +38,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a comparison on the clean protocol that kept its weights, and shadows unlearned by one method."""
     root = tmp_path_factory.mktemp("compared")
     mufac_archive(root / "data" / "small.zip", families=40)
-    write_params(root, {"train": {"epochs": 1, "batch_size": 16}})
+    write_params(root, {"model": own_network(root), "train": {"epochs": 1, "batch_size": 16}})
     run("prepare", "small", root=root)
     config, work = load_config(root / "params.yaml", "small"), root / "work" / "small"
     plan = make_plan(

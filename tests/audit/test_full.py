@@ -6,22 +6,25 @@ from pathlib import Path
 import pytest
 
 from aru.__main__ import main
-from aru.audit import known_bad, levels
+from aru.audit import known_bad, levels, standard
 from aru.audit.criteria import FULL, QUICK, STANDARD
 from aru.audit.project_models import model_path
 from aru.audit.verdicts import EXIT_CODES, NotRun
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.files import file_md5, read_json
+from aru.metrics.relearning.relearn import RelearnConfig
 from aru.nets.models import build, save_model
 from aru.shadows.build import Build, PoolRequest
 from aru.shadows.pool import drop_weights, open_pool
 from aru.stages.model_audit import audit_folder, run_audit
 from aru.stages.runner import run
 from tests.helpers.archives import mufac_archive
+from tests.helpers.own_network import OWN_NETWORK, own_network
 from tests.stages.test_stages import write_params
 
 MODELS = 6
+SHORT = {"train": {"epochs": 1, "batch_size": 16}, "attack": {"steps": 1, "batch_size": 20}, "finetune": {"epochs": 1}}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with its three models and six shadows, those that saw the forgotten unlearned; never changed by a test."""
     root = tmp_path_factory.mktemp("audited")
     mufac_archive(root / "data" / "small.zip", families=15)
-    write_params(root, {"train": {"epochs": 1, "batch_size": 16}, "data": {"forget": {"rows": 20}}})  # five people
+    write_params(root, SHORT | {"model": own_network(root), "data": {"forget": {"rows": 20}}})  # five people
     for stage in ("prepare", "train", "attack", "mask", "finetune", "retrain"):
         run(stage, "small", root=root)
     pool = Build(PoolRequest(MODELS, unlearn="aru"), load_config(root / "params.yaml", "small"), root / "work" / "small")
@@ -60,7 +63,10 @@ def rows_of(record: dict) -> dict[str, dict]:
     return {row["name"]: row for row in record["criteria"]}
 
 
-def test_the_full_level_measures_everything_and_leaves_the_model_as_it_was(project: Path) -> None:
+def test_the_full_level_measures_everything_and_leaves_the_model_as_it_was(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standard, "RelearnConfig", lambda: RelearnConfig(measured=(0, 1, 2)))  # 64 steps take seconds
     weights = model_path(project / "work" / "small", "unlearned")
     before = file_md5(weights)
     record = record_of(project, "unlearned", "full", interclass=True)
@@ -110,7 +116,8 @@ def test_dropped_weights_do_not_matter_and_stale_shadows_do(project: Path) -> No
     for shadow in pool.shadows:
         drop_weights(open_pool(work), shadow.key)
     assert rows_of(record_of(project, "unlearned", "full"))["u_lira"]["verdict"]
-    write_params(project, {"train": {"epochs": 1, "batch_size": 32}})
+    changes = {"model": own_network(project), "train": {"epochs": 1, "batch_size": 32}}
+    write_params(project, SHORT | changes)
     rows = rows_of(record_of(project, "unlearned", "full"))
     assert "stale" in rows["rmia"]["not_run"] and "aru shadows build --benchmark small" in rows["rmia"]["not_run"]
 
@@ -128,7 +135,7 @@ def test_a_model_of_another_benchmark_is_refused(
     audited: Path, tmp_path: Path, outputs: int, resolution: int, message: str
 ) -> None:
     path = tmp_path / "other.safetensors"
-    save_model(path, build("shufflenet_v2_x0_5", outputs), name="shufflenet_v2_x0_5", outputs=outputs, resolution=resolution)
+    save_model(path, build(OWN_NETWORK, outputs), name=OWN_NETWORK, outputs=outputs, resolution=resolution)
     with pytest.raises(InputError, match=message):
         record_of(audited, str(path), "quick", weights=path)
 
@@ -155,6 +162,6 @@ def test_a_command_says_whether_known_bad_models_fail_on_ones_own_data(
     assert [line[:20].strip() for line in lines] == [*few, "all of them fail"]
     assert [line[21:34].strip() for line in lines[:-1]] == ["fail", "fail"]
     assert "likeness 1.000 fail  weights 0.000 fail" in lines[1]
-    monkeypatch.setattr(known_bad, "KNOWN_BAD", {"fresh": lambda model, *_: build("shufflenet_v2_x0_5", 8, seed=5)})
+    monkeypatch.setattr(known_bad, "KNOWN_BAD", {"fresh": lambda model, *_: build(OWN_NETWORK, 8, seed=5)})
     assert main(["known-bad", "small"]) == 3 and "not failed: fresh" in capsys.readouterr().out
     assert main(["known-bad", "other"]) == 2

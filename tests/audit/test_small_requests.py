@@ -15,6 +15,7 @@ from aru.shadows.build import Build, PoolRequest
 from aru.stages.model_audit import audit_folder, run_audit
 from aru.stages.runner import run
 from tests.helpers.archives import mufac_archive
+from tests.helpers.own_network import own_network
 from tests.stages.test_stages import write_params
 
 REQUESTS = {
@@ -28,7 +29,8 @@ def answered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """A project in which all stages have run for a request, with six shadow models."""
     root = tmp_path_factory.mktemp("answered")
     mufac_archive(root / "data" / "small.zip", families=15, photos=3)
-    write_params(root, {"train": {"epochs": 1, "batch_size": 16}, "finetune": {"epochs": 1}, "data": REQUESTS[request.param]})
+    short = {"train": {"epochs": 1, "batch_size": 16}, "finetune": {"epochs": 1}}
+    write_params(root, short | {"model": own_network(root), "data": REQUESTS[request.param]})
     for stage in stages_of(ARU):
         run(stage, "small", root=root)
     if request.param == "one photo":  # a clean pool needs people set aside for tuning, whom this archive has not
