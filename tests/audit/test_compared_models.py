@@ -193,7 +193,7 @@ def test_audits_stand_beside_each_other_without_anybodys_id(
     assert main(["side-by-side", "small", "--level", "quick"]) == 0
     shown = capsys.readouterr().out
     assert all(record["model"].replace("_", "\\_") in shown and record["verdict"] in shown for record in records)
-    assert shown.count("\n") == 3 + len(records[0]["criteria"])
+    assert shown.count("\n") == 4 + len(records[0]["criteria"])  # names, a line, what a model is nearer to, the verdict
     exposed = {person["id"] for record in records for person in record["details"]["people"]["most_exposed"]}
     assert exposed and not any(name in shown for name in exposed)
     assert main(["side-by-side", "other"]) == 2
