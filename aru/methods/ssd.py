@@ -44,9 +44,9 @@ def unlearn(
     """theta_i <- theta_i min(lam F_D,i / F_f,i, 1) where F_f,i > alpha F_D,i (arXiv 2308.07707).
 
     F_D and F_f are the importances over forget and retain together, and over forget alone. Nothing is random. F_D holds
-    forget's batches, so that no ratio is above the number of all batches by that of forget's: at a forget share of 15 % an
-    alpha of 10 selects nothing. With selection ``adaptive`` alpha is the ratio's percentile 100 - ln(1 + 100 |D_f| / |D|)
-    (arXiv 2402.10098).
+    F_f: where forget's batches are among all, no ratio is above the number of all by that of forget's, and at a forget share
+    of 15 % an alpha of 10 selects hardly anything. With selection ``adaptive`` alpha is the ratio's percentile
+    100 - ln(1 + 100 |D_f| / |D|) (arXiv 2402.10098).
     """
     options: GradientOptions = {
         "batch_size": config.batch_size,
