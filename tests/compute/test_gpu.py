@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from aru.audit import standard
 from aru.audit.audited_model import AuditedModel
@@ -100,19 +101,18 @@ def test_every_method_runs_on_the_device_and_leaves_the_model_as_it_was(gpu, nam
     assert (state(model), {parameter.device.type for parameter in model.parameters()}) == (before, places)
 
 
-def test_an_audit_measures_on_the_device_what_it_measures_on_the_cpu(gpu, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def audited_models() -> dict[str, nn.Module]:
+    """Trained before there is a device: under a pretended one it takes four times as long."""
+    return {AUDITED: audited.retrained(0), ORIGINAL: audited.original(), RETRAINED: audited.retrained(1)}
+
+
+def test_an_audit_measures_on_the_device_what_it_measures_on_the_cpu(audited_models, gpu, tmp_path, monkeypatch):
     monkeypatch.setattr(standard, "RelearnConfig", lambda: RelearnConfig(measured=(0, 1, 2, 4)))  # 64 steps take seconds
     config = load_config(ROOT / "params.yaml", "faces")
     found = {}
     for place, compute in (("cpu", CPU), ("gpu", gpu)):
-        models = {
-            name: copy.deepcopy(model)
-            for name, model in (
-                (AUDITED, audited.retrained(0)),
-                (ORIGINAL, audited.original()),
-                (RETRAINED, audited.retrained(1)),
-            )
-        }
+        models = copy.deepcopy(audited_models)
         people = audited.manifest().drop(columns="true")
         case = make_case(models, audited.sets(), people, compute=compute, resamples=20, seed=0)
         found[place], _ = measure(case, "standard", AuditedModel("unlearned", "toy", config, tmp_path, method="aru"))

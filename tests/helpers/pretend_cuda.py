@@ -108,6 +108,8 @@ def _dispatch(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     here = bool(ours) or (device is not None and torch.device(device).type == "cuda")
     if function is torch.ops.aten.copy_.default:
         here = isinstance(args[0], OnDevice)
+    if not ours and not here:
+        return function(*args, **kwargs)
     if device is not None:
         kwargs = kwargs | {"device": torch.device("cpu")}
     args, kwargs = tree_map_only(OnDevice, lambda tensor: tensor.held, (args, kwargs))
