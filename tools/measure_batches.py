@@ -19,12 +19,14 @@ import yaml
 
 from aru.core.files import read_json, write_json
 from aru.data.manifest import read_manifest
+from aru.reporting.figure_style import write_png
 from flows.requests.ledger.ledger import Ledger, project_ledger
 from flows.requests.ledger.queries import batch_history, list_batches, list_requests
 from flows.requests.ledger.records import Actor
 from flows.requests.ledger.service import identify
 from flows.requests.ledger.states import CLOSED, Action
 from flows.requests.ledger.submission import Submission, submit
+from flows.requests.processing.batch_curves import draw_curves
 from flows.requests.processing.batch_figures import released_figures
 from flows.requests.resolving.recording import approve_on_record
 
@@ -101,46 +103,6 @@ def _aru(folder: Path, *words: str) -> None:
     subprocess.run([Path(sys.executable).with_name("aru"), *words], cwd=folder, check=True)
 
 
-def draw(out: Path, picture: Path) -> None:
-    """The curves, a batch on the horizontal axis: accuracy, and what the loss gives away of those forgotten earlier."""
-    from matplotlib.figure import Figure
-
-    from aru.reporting.figure_style import write_png
-
-    rows = read_json(out)["batches"]
-    numbers = np.arange(1, len(rows) + 1)
-
-    def made() -> Figure:
-        figure = Figure(figsize=(8, 5.5), layout="constrained")
-        above, below = figure.subplots(2, 1, sharex=True)
-        for name, dash in (("retain", "solid"), ("test", "dashed"), ("unseen", "dotted")):
-            above.plot(numbers, [row["accuracy"][name] for row in rows], linestyle=dash, marker="o", markersize=3, label=name)
-        above.set_ylabel("accuracy")
-        above.legend()
-        known = [
-            (number, row["earlier"]) for number, row in zip(numbers, rows, strict=True) if row["earlier"]["auc"] is not None
-        ]
-        places, values = [number for number, _ in known], [earlier for _, earlier in known]
-        below.plot(places, [one["auc"] for one in values], marker="o", markersize=3, label="forgotten earlier")
-        bounded = [(place, one) for place, one in known if one["low"] is not None]
-        below.fill_between(
-            [place for place, _ in bounded],
-            [one["low"] for _, one in bounded],
-            [one["high"] for _, one in bounded],
-            alpha=0.2,
-            label="95 %",
-        )
-        below.plot(numbers, [row["retained_auc"] for row in rows], linestyle="dashed", label="who stays")
-        below.axhline(rows[0]["earlier"]["limit"], color="#D55E00", linewidth=1, label="limit")
-        below.set_ylabel("AUC of the loss")
-        below.set_xlabel("batch")
-        below.set_xticks(numbers)
-        below.legend()
-        return figure
-
-    write_png(made, picture)
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("places", nargs=2, type=Path)
@@ -148,6 +110,7 @@ if __name__ == "__main__":
     parser.add_argument("--draw", action="store_true")
     given = parser.parse_args()
     if given.draw:
-        draw(*given.places)
+        figures, picture = given.places
+        write_png(lambda: draw_curves(read_json(figures)["batches"]), picture)
     else:
         main(given.places[0].resolve(), given.places[1].resolve(), given.batches)

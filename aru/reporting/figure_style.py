@@ -6,7 +6,7 @@ version, so the same numbers give the same bytes.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ STYLE: Any = {
 }
 
 
-def write_png(draw: Callable[[], Figure], path: Path) -> None:
+def write_png(draw: Callable[[], Figure], path: Path | BinaryIO) -> None:
     """Write the figure that `draw` makes, drawn in `STYLE`; pyplot's state and the process's style stay as they are."""
     with matplotlib.rc_context(STYLE):
         draw().savefig(path, format="png", metadata={"Software": None})

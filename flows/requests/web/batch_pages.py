@@ -1,6 +1,10 @@
 """The page of a batch: its requests, what was done, and the decision of a person where it waits for one."""
 
+import base64
+import json
 from datetime import UTC, datetime
+from functools import lru_cache
+from io import BytesIO
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,6 +15,8 @@ from aru.core.errors import InputError
 from flows.requests.ledger import batching, queries
 from flows.requests.ledger.records import Actor
 from flows.requests.ledger.states import MEANING, OPEN, State
+from flows.requests.processing.batch_curves import draw_curves
+from flows.requests.processing.batch_figures import released_figures
 from flows.requests.web.access import Session
 from flows.requests.web.page_parts import Browser, State_, check_form, form_fields, page
 from flows.requests.web.service_state import ServiceState
@@ -37,9 +43,21 @@ async def decided(name: str, request: Request, state: State_, session: Browser) 
     return RedirectResponse(f"/batches/{name}", 303)
 
 
+@lru_cache(maxsize=8)
+def _curves(figures: str) -> str:
+    """The figures of batches, as JSON, drawn: a data URI. The newest are kept, since a drawing takes half a second."""
+    from aru.reporting.figure_style import write_png
+
+    png = BytesIO()
+    write_png(lambda: draw_curves(json.loads(figures)), png)
+    return f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
+
+
 def _batch_page(state: ServiceState, session: Session, name: str, *, message: str = "", status: int = 200) -> HTMLResponse:
     batch = queries.find_batch(state.ledger, name)
     requests = queries.list_requests(state.ledger, batch=name, limit=queries.MAX_PAGE).requests
+    released = released_figures(state.ledger, batch.benchmark)
+    up_to = next((place + 1 for place, one in enumerate(released) if one.batch == name), 0)
     open_states = {request.state for request in requests} & OPEN
     return page(
         "batch.html.j2",
@@ -49,6 +67,8 @@ def _batch_page(state: ServiceState, session: Session, name: str, *, message: st
         requests=requests,
         history=queries.batch_history(state.ledger, name),
         waits=bool(open_states) and open_states <= _DECIDED,
+        released=released[:up_to],
+        curves=_curves(json.dumps([one.figures for one in released[:up_to]])) if up_to else None,
         meaning=MEANING,
         message=message,
         now=datetime.now(UTC),

@@ -23,6 +23,7 @@ _TEMPLATES = Environment(
 )
 _STYLES = (Path(reporting.__file__).parent / "static" / "page.css", Path(__file__).parent / "templates" / "pages.css")
 _TEMPLATES.globals["style"] = "".join(path.read_text(encoding="utf-8") for path in _STYLES)
+_TEMPLATES.filters["decimal"] = lambda value: "not measured" if value is None else f"{value:.3f}"
 _TEMPLATES.filters["words"] = lambda code: str(code).replace("_", " ")
 State_ = Annotated[ServiceState, Depends(state_of)]
 

@@ -1,16 +1,21 @@
 """The page of a batch, what the queue says is running, and a person's decision."""
 
+import base64
 import re
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from flows.project.folder import project_lock
 from flows.requests.ledger import batching
 from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.queries import batch_history
 from flows.requests.ledger.reasons import Reason
+from tests.helpers.batches import figures
 from tests.helpers.ledgers import NOON, SCHEDULE, SHA, approved
 from tests.helpers.request_service import word
 
@@ -71,3 +76,31 @@ def test_person_decides_on_a_batch_once_it_waits(browser: TestClient, ledger: Le
     last = batch_history(ledger, batch)[-1]
     assert (last.who, last.data) == ("officer", {"decision": "carry out", "set": {}})
     assert browser.get("/batches/B-000009").status_code == 404
+
+
+def released(ledger: Ledger, person: str, version: int, **options: Any) -> str:
+    """A batch of one person that was released, with made-up figures."""
+    batch = scheduled(ledger, person)
+    found = figures(Path(), "faces", ledger, batch, **options)
+    batching.start(ledger, batch, model_before=str(version - 1), actor=SCHEDULE)
+    batching.verify(ledger, batch, thresholds=SHA, data={"method": "aru", "figures": found}, actor=SCHEDULE)
+    batching.fulfill(ledger, batch, model_after=str(version), data={}, actor=SCHEDULE)
+    return batch
+
+
+def test_page_of_a_released_batch_shows_how_the_model_has_drifted_up_to_it(browser: TestClient, ledger: Ledger) -> None:
+    first = released(ledger, "F1/D", 2, retain=0.7)
+    second = released(ledger, "F2/D", 3, retain=0.65, reversed_=True)
+    page = browser.get(f"/batches/{second}").text
+    picture = re.search(
+        r'<img class="panels" src="data:image/png;base64,([^"]+)" width="(\d+)" height="(\d+)" alt="[^"]+"', page
+    )
+    assert picture is not None
+    width, height = Image.open(BytesIO(base64.b64decode(picture[1]))).size
+    assert abs(width / height - int(picture[2]) / int(picture[3])) < 0.01
+    text = plain(page)
+    assert f"{first} aru 0.700 0.600 0.500 [0.400, 0.600] 1, 0 0.600" in text
+    assert f"{second} aru 0.650 0.600 0.500 [0.400, 0.600] known again 1, 0 0.600" in text
+    earlier = plain(browser.get(f"/batches/{first}").text)
+    assert f"{first} aru 0.700" in earlier and second not in earlier
+    assert "from batch to batch" not in browser.get(f"/batches/{scheduled(ledger, 'F3/D')}").text
