@@ -72,8 +72,8 @@ def benchmark(
 def tune(
     benchmark: Benchmark = "",
     methods: Annotated[str, typer.Option(help="Names with commas, or all.")] = "all",
-    trials: Annotated[int, typer.Option(help="Trials of each method; the first is its defaults.")] = 10,
-    cap: Annotated[float, typer.Option(help="Most CPU seconds of a trial, as a share of retraining's.")] = 0.25,
+    trials: Annotated[int, typer.Option(help="Trials of each method; the first are its published settings.")] = 10,
+    cap: Annotated[float, typer.Option(help="Most CPU seconds of a searched trial, as a share of retraining's.")] = 0.25,
     draws: Annotated[int, typer.Option(help="Draws of tuning people to forget.")] = 1,
     seeds: Annotated[int, typer.Option(help="Training seeds on each draw.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the search, and the first training seed.")] = 0,
@@ -81,7 +81,7 @@ def tune(
     budget: Budget = None,
     quiet: Quiet = False,
 ) -> None:
-    """Search every method's parameters on people set apart: equal trials, equal cost. Freezes them in tuned/BENCHMARK.yaml."""
+    """Search every method's parameters on people set apart: equal trials, equal caps. Freezes them in tuned/BENCHMARK.yaml."""
     from aru.comparison.spaces import tunable
     from aru.comparison.trials import Setting
     from aru.core.config import load_config

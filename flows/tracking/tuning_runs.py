@@ -15,9 +15,10 @@ from flows.tracking.runs import NOTE
 
 _FIGURES = ("score", "best", "cpu_seconds", "spent_cpu_seconds")
 _NOTE = (
-    "Every method had the same number of trials and the same cap on each, a share of retraining's CPU seconds. `score` "
-    "is the objective on the tuning people, who are in no draw of the clean protocol; no retrained model is part of it. "
-    "Trial 0 is the defaults. A trial without a score says why in its tag `state`."
+    "Every method had the same number of trials: its defaults, its other published settings (`preset`), both whole, then the "
+    "search's, each with the same cap, a share of retraining's CPU seconds. `score` is the objective on the tuning people, "
+    "who are in no draw of the clean protocol; no retrained model is part of it. A trial without a score says why in its tag "
+    "`state`."
 )
 
 
