@@ -1,8 +1,10 @@
 """The comparison flow: what it computes, finds again and leaves in MLflow, on each of its runners."""
 
 import json
+import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +12,10 @@ from aru.comparison.cell import open_store
 from aru.core.errors import InputError
 from flows.tracking import comparison_runs, runs, store
 from tests.helpers.compared import made_record, made_records
+from tests.helpers.plans import compute_all, plan_of
+
+if TYPE_CHECKING:
+    from flows.experiments.benchmark import Request
 
 pytest_plugins = ["tests.helpers.tracking_fixtures", "tests.helpers.tuning_fixtures"]
 
@@ -86,22 +92,17 @@ def test_a_budget_that_is_over_says_so_and_the_next_run_goes_on(project, prefect
 
 @pytest.fixture(scope="module")
 def computed_plainly(tuning_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of cells of a comparison that was run without Prefect."""
-    from aru.__main__ import main
-
-    root = shutil.copytree(tuning_once, tmp_path_factory.mktemp("plain") / "project")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        assert main(["compare", "toy", "--methods", "ssd", "--workers", "1"]) == 0
+    """The folder of cells of a comparison that was computed in this process, without Prefect."""
+    root = Path(shutil.copytree(tuning_once, tmp_path_factory.mktemp("plain") / "project"))
+    compute_all(root, plan_of(root, "ssd"))
     return open_store(root / "work" / "toy").folder
 
 
-@pytest.mark.parametrize("runner", ["threads", "processes", "dask"])
-def test_all_runners_make_the_same(project, prefect_server, computed_plainly, runner):
-    from flows.experiments.benchmark import Request, compare
+def assert_the_same(project: Path, request: "Request", computed_plainly: Path) -> None:
+    """A comparison that nothing of is there yet answers in the bytes of one without Prefect."""
+    from flows.experiments.benchmark import compare
 
-    done = compare(Request("toy", "ssd", seeds=1, runner=runner, workers=1), root=project, quiet=True)
-    assert done.computed == 4
+    assert compare(request, root=project, quiet=True).computed == 4
     kept = open_store(project / "work" / "toy")
     records = {record["method"]: record["key"] for record in map(kept.record, kept.keys()) if record["protocol"] == "official"}
     for key in (records["ssd"], records["retrain"]):
@@ -109,22 +110,37 @@ def test_all_runners_make_the_same(project, prefect_server, computed_plainly, ru
         assert (kept.folder / name).read_bytes() == (computed_plainly / name).read_bytes()
 
 
-def test_a_cluster_that_is_there_already_does_the_work(prefect_server, tmp_path):
+def test_a_worker_process_makes_the_same(project, prefect_server, computed_plainly):
+    from flows.experiments.benchmark import Request
+
+    assert_the_same(project, Request("toy", "ssd", seeds=1, runner="threads", workers=1), computed_plainly)
+
+
+def test_a_cluster_that_is_there_already_makes_the_same(project, prefect_server, computed_plainly):
     from distributed import LocalCluster
+
+    from flows.experiments.benchmark import Request
+
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None
+    ) as cluster:  # a worker in this process, where all is imported
+        request = Request("toy", "ssd", seeds=1, runner="dask", workers=1, dask_address=cluster.scheduler_address)
+        assert_the_same(project, request, computed_plainly)
+
+
+@pytest.mark.parametrize("runner", ["processes", "dask"])
+def test_other_runners_tasks_have_a_process_of_their_own(prefect_server, tmp_path, runner):
     from prefect import flow
 
     from flows.experiments.jobs import do_here, task_runner
     from flows.pipeline.workers import Work
 
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+    @flow(task_runner=task_runner(runner, 1))
+    def elsewhere() -> None:
+        do_here.submit("who does it", Work("", "tests.helpers.process_id:write", (tmp_path / "pid",))).result()
 
-        @flow(task_runner=task_runner("dask", 1, cluster.scheduler_address))
-        def on_the_cluster() -> None:
-            do_here.submit("who does it", Work("", "tests.helpers.process_id:write", (tmp_path / "pid",))).result()
-
-        on_the_cluster()
-        workers = [nanny.process.pid for nanny in cluster.workers.values()]
-    assert int((tmp_path / "pid").read_text()) in workers
+    elsewhere()
+    assert int((tmp_path / "pid").read_text()) != os.getpid()
 
 
 @pytest.mark.parametrize(
