@@ -22,6 +22,7 @@ from aru.data.sources.found import Columns
 from aru.metrics.people.subgroups import find_bystanders, named_group
 from aru.stages.runner import run
 from tests.helpers.archives import jpeg, write_zip
+from tests.helpers.own_network import own_network
 from tests.helpers.own_photos import folder, photos
 from tests.stages.test_stages import CHECKOUT, SMALL
 
@@ -49,6 +50,7 @@ def write_params(root: Path, task: str, **changes) -> None:
     section = yaml.safe_load((CHECKOUT / "params.yaml").read_text())["faces"]
     for name, values in SMALL.items():
         section[name] |= values
+    section["model"] = own_network(root)
     section["data"] |= {"layout": "table", "task": task, "protocol": "clean", "forget": {"draw": 3}}
     for name, values in changes.items():
         section[name] |= values
@@ -94,7 +96,7 @@ def test_every_kind_of_label_is_prepared_under_both_protocols_and_learnt_for_an_
         assert all(len(getattr(sets, role)) for role in ("forget", "retain", "test", "unseen"))
         assert sets.train.outputs == outputs
     run("train", "own", root=tmp_path)
-    assert len(load_file(work / "original" / "model.safetensors")["fc.bias"]) == outputs
+    assert len(load_file(work / "original" / "model.safetensors")["8.bias"]) == outputs
     history = read_json(work / "original" / "history.json")["epochs"]
     assert len(history) == 1 and math.isfinite(history[0]["loss"])
     groups = find_bystanders(read_manifest(work / "prepared" / "manifest.csv"), "retain").groups
