@@ -1,11 +1,14 @@
 """The content of audit.json: criteria with what was found, and details beside them. `aru.audit.record` makes it."""
 
 from collections.abc import Mapping
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict, final
 
 from aru.audit.thresholds import Level
 from aru.audit.verdicts import Power, Verdict
+from aru.metrics.people.bystander_exposure import Rise
 from aru.metrics.people.exposure import ExposedPerson
+from aru.metrics.relearning.re_recognition import ReRecognition
+from aru.metrics.representation.same_person import Verification
 
 Value = float | list[float] | None
 """A figure or an interval; None where it is not known."""
@@ -20,6 +23,53 @@ class AttackFigure(TypedDict):
 
     figure: float | None
     interval: list[float]
+
+
+@final
+class Reason(TypedDict):
+    """Why a figure is not there."""
+
+    not_run: str
+
+
+class MoreExposed(TypedDict):
+    """A retained person: mean LiRA score of the photos before and after, in nats, and whether the rise stands out."""
+
+    id: str
+    photos: int
+    before: float
+    after: float
+    probability: float
+    stands_out: bool
+
+
+@final
+class RetainedExposure(TypedDict):
+    """How easily LiRA finds retained people before and after unlearning.
+
+    auc: model -> group -> AUC against unseen photos; rise: reference -> group, how much higher the audited model's is. people:
+    by group. standing_out: retained people whose exposure rose more than strangers' scores moved, of so many `tested`, of whom
+    the surest whose scores rose are listed; 0 are tested where there are too few strangers.
+    """
+
+    auc: dict[str, dict[str, float]]
+    rise: dict[str, dict[str, Rise]]
+    people: dict[str, int]
+    shadows: int
+    tested: int
+    standing_out: int
+    more_exposed: list[MoreExposed]
+
+
+class ChangeFigures(TypedDict):
+    """AUCs of an attack that has two models: forgotten photos against unseen ones of their class, and by person."""
+
+    photos: AttackFigure
+    people: AttackFigure
+
+
+BothModels = dict[str, dict[str, ChangeFigures]]
+"""Model -> signal -> AUCs: `audited` and `retrained` beside the original, and the `original` alone."""
 
 
 class StandingOut(TypedDict, total=False):
@@ -39,11 +89,19 @@ class PeopleFigures(StandingOut):
 
 
 class Details(TypedDict):
-    """attacks: signal -> `auc` and `tpr`. further: of the levels standard and full."""
+    """attacks: signal -> `auc` and `tpr`. further: of the levels standard and full.
+
+    Reported and not judged, and not in records of earlier versions: both_models from the level quick on, re_recognition and
+    same_person (set -> verification) from standard on, retained of full.
+    """
 
     attacks: dict[str, dict[str, AttackFigure]]
     people: PeopleFigures
     further: NotRequired[Further]
+    both_models: NotRequired[BothModels]
+    re_recognition: NotRequired[ReRecognition | Reason]
+    same_person: NotRequired[dict[str, Verification | Reason]]
+    retained: NotRequired[RetainedExposure | Reason]
 
 
 class NearnessFigures(TypedDict):

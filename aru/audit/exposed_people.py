@@ -1,13 +1,18 @@
-"""Who is found: the share of the forgotten people at few false accusations, and the most exposed of them."""
+"""Who is found: the share of the forgotten people at few false accusations, and the most exposed of them.
+
+And of the people who stay, who became more exposed.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from aru.audit.audit_file import PeopleFigures
+from aru.audit.audit_file import MoreExposed, PeopleFigures
 from aru.audit.few_people import auc_over_people
 from aru.audit.verdicts import Measurement, NotRun
+from aru.metrics.membership.plain_attacks import class_ranks
 from aru.metrics.people.exposure import most_exposed, people_scores
+from aru.metrics.people.individuals import individuals
 from aru.stats.intervals import interval
 from aru.stats.roc import clopper_pearson, tpr_at_fpr
 
@@ -53,6 +58,40 @@ def people_found(
         share,
         {"forgotten": len(found.ids), "unseen": len(others.ids), "most_exposed": most_exposed(found, count=EXPOSED)},
     )
+
+
+def more_exposed(
+    before: np.ndarray,
+    after: np.ndarray,
+    people: np.ndarray,
+    unseen: tuple[np.ndarray, np.ndarray],
+    unseen_people: np.ndarray,
+) -> tuple[list[MoreExposed], int]:
+    """Whose scores rose, and more than strangers' did, the surest first, at most `EXPOSED`; and how many stand out.
+
+    The rise of each photo is ranked among the rises of unseen photos; a person stands out by the mean rank, Holm's procedure
+    over all of them (`aru.metrics.people.individuals`). Shape: before, after and people (M,); unseen, both (U,), and their
+    people. Raises InputError where there are too few strangers to say how scores move by chance.
+    """
+    rise, strange = after - before, unseen[1] - unseen[0]
+    strata = np.zeros(len(rise), dtype=np.int64), np.zeros(len(strange), dtype=np.int64)
+    ranks = [class_ranks(side, stratum, strange, strata[1]) for side, stratum in zip((rise, strange), strata, strict=True)]
+    found = individuals(ranks[0], people, ranks[1], unseen_people)
+    person = np.searchsorted(found.ids, people)
+    photos = np.bincount(person)
+    means = [np.bincount(person, weights=scores) / photos for scores in (before, after)]
+    order = [row for row in np.lexsort((found.ids, -found.mean, found.probability)) if means[1][row] > means[0][row]][:EXPOSED]
+    return [
+        {
+            "id": str(found.ids[row]),
+            "photos": int(photos[row]),
+            "before": float(means[0][row]),
+            "after": float(means[1][row]),
+            "probability": float(found.probability[row]),
+            "stands_out": bool(found.found[row]),
+        }
+        for row in order
+    ], int(found.found.sum())
 
 
 def _with_interval(share: float, drawn: np.ndarray, people: int) -> Measurement:

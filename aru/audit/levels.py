@@ -2,10 +2,12 @@
 
 from aru.audit.audit_file import Details, Table
 from aru.audit.audited_model import AuditedModel
+from aru.audit.beside_retrained import report_beside_retrained
 from aru.audit.case import Case
 from aru.audit.criteria import STANDARD
 from aru.audit.full import full
 from aru.audit.quick import quick
+from aru.audit.retained_people import report_retained
 from aru.audit.standard import REFERENCE_ITSELF, standard
 from aru.audit.thresholds import Level
 from aru.audit.verdicts import Found, NotRun
@@ -30,9 +32,11 @@ def _measured(case: Case, level: Level, audited: AuditedModel, progress: Progres
         else:
             more, tables = standard(case, progress=progress)
             found, further = found | more, further | tables
+        report_beside_retrained(case, details, progress=progress)
         details["further"] = further
     if level == "full":
         more, tables = full(case, audited, progress=progress)
         found, further = found | more, further | tables
+        report_retained(case, audited, details)
         details["further"] = further
     return found, details

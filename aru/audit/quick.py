@@ -57,14 +57,14 @@ def quick(case: Case) -> tuple[Found, Details]:
 def _compared(case: Case, draws: Draws) -> tuple[Found, Details]:
     """All that holds forget images to unseen ones."""
     signals = attack_signals(case)
-    found = {name: _matched(case, sides, draws) for name, sides in signals.items()}
-    people = _people(case, signals["loss"])
+    found = {name: matched_attack(case, sides, draws) for name, sides in signals.items()}
+    people = found_by_person(case, signals["loss"])
     alone, one_by_one = _one_by_one(case)
     of_answers: Found = dict.fromkeys(("combined", "uniformity"), NotRun(NO_ANSWERS))
     if case.losses is None:
         of_answers = {
             "combined": _combined(case, signals, draws),
-            "uniformity": _matched(case, _entropies(case), draws)["auc"],
+            "uniformity": matched_attack(case, _entropies(case), draws)["auc"],
         }
     measurements = {
         "forgetting": found["loss"]["auc"],
@@ -76,11 +76,12 @@ def _compared(case: Case, draws: Draws) -> tuple[Found, Details]:
         "individuals": alone,
         **of_answers,
     }
-    attacks = {name: {key: _attack_figure(one) for key, one in figures.items()} for name, figures in found.items()}
+    attacks = {name: {key: attack_figure(one) for key, one in figures.items()} for name, figures in found.items()}
     return measurements, {"attacks": attacks, "people": {**people.details, **one_by_one}}
 
 
-def _attack_figure(found: Measurement | NotRun) -> AttackFigure:
+def attack_figure(found: Measurement | NotRun) -> AttackFigure:
+    """A measurement as the audit's file has it."""
     bounds = found.interval if isinstance(found, Measurement) else None
     return {"figure": found.figure, "interval": list(bounds or ())}
 
@@ -98,7 +99,7 @@ def draw_people(case: Case) -> Draws:
 def attack_signals(case: Case) -> dict[str, Sides]:
     """What plain attackers see of forget and unseen images, higher for members: name -> ((F,), (U,))."""
     if case.losses is not None:
-        return {"loss": _loss_scores(case, AUDITED)}
+        return {"loss": loss_scores(case, AUDITED)}
     logits, targets = case.logits[AUDITED], case.targets
     found: dict[str, Sides] = {
         name: (signal(logits[FORGET], targets[FORGET]), signal(logits[UNSEEN], targets[UNSEEN]))
@@ -126,7 +127,8 @@ def weights(case: Case) -> Measurement:
     return Measurement(apart["relative"] or 0.0, None, exact="the weights themselves")
 
 
-def _matched(case: Case, scores: Sides, draws: Draws) -> Found:
+def matched_attack(case: Case, scores: Sides, draws: Draws) -> Found:
+    """Class-matched AUC and TPR at 1 % FPR of an attack's scores as `auc` and `tpr`, with their intervals over people."""
     try:
         auc, tpr = matched_figures(case, scores, draws)
     except InputError as error:
@@ -155,9 +157,9 @@ def matched_figures(case: Case, scores: Sides, draws: Draws) -> Sides:
     return found["auc"], found["tpr_at_1pct_fpr"]
 
 
-def _people(case: Case, scores: Sides) -> PeopleFound:
+def found_by_person(case: Case, scores: Sides) -> PeopleFound:
     """Who is found by the ranks of the scores among unseen images of the same class."""
-    ranks = _ranks(case, scores)
+    ranks = ranks_among_unseen(case, scores)
     try:
         return people_found(
             ranks[0], case.people(FORGET), ranks[1], case.people(UNSEEN), resamples=case.resamples, seed=case.seed
@@ -169,7 +171,7 @@ def _people(case: Case, scores: Sides) -> PeopleFound:
 def _remaining(case: Case, draws: Draws) -> Measurement | NotRun:
     """What is left of the original's gap in the loss attack; who never saw anybody has no gap, so that nobody can stand in."""
     try:
-        aucs = [matched_figures(case, _loss_scores(case, name), draws)[0] for name in (AUDITED, ORIGINAL)]
+        aucs = [matched_figures(case, loss_scores(case, name), draws)[0] for name in (AUDITED, ORIGINAL)]
     except InputError as error:
         return NotRun(str(error))
     return bootstrap_only(case, np.nan, lambda: remaining(*aucs), within=(-np.inf, np.inf))
@@ -178,12 +180,12 @@ def _remaining(case: Case, draws: Draws) -> Measurement | NotRun:
 def _combined(case: Case, signals: Mapping[str, Sides], draws: Draws) -> Measurement | NotRun:
     """Class-matched AUC of all signals in one attack, that of the answers' evenness among them."""
     forget, unseen = _entropies(case)
-    ranks = [_ranks(case, sides) for sides in (*signals.values(), (-forget, -unseen))]
+    ranks = [ranks_among_unseen(case, sides) for sides in (*signals.values(), (-forget, -unseen))]
     try:
         scores = combined_scores(ranks, (case.people(FORGET), case.people(UNSEEN)), seed=case.seed)
     except InputError as error:
         return NotRun(str(error))
-    return _matched(case, scores, draws)["auc"]
+    return matched_attack(case, scores, draws)["auc"]
 
 
 def _one_by_one(case: Case) -> tuple[Measurement | NotRun, StandingOut]:
@@ -191,7 +193,7 @@ def _one_by_one(case: Case) -> tuple[Measurement | NotRun, StandingOut]:
     people = (case.people(FORGET), case.people(UNSEEN))
     found = []
     for name in (AUDITED, ORIGINAL):
-        ranks = _ranks(case, _loss_scores(case, name))
+        ranks = ranks_among_unseen(case, loss_scores(case, name))
         try:
             found.append(individuals(ranks[0], people[0], ranks[1], people[1]))
         except InputError as error:
@@ -211,14 +213,15 @@ def _one_by_one(case: Case) -> tuple[Measurement | NotRun, StandingOut]:
     ), counts
 
 
-def _loss_scores(case: Case, model: str) -> Sides:
+def loss_scores(case: Case, model: str) -> Sides:
+    """What the loss attack sees of forget and unseen images, higher for members. Shape: ((F,), (U,))."""
     if case.losses is not None:
         return -case.losses[model][FORGET], -case.losses[model][UNSEEN]
     forget, unseen = (-per_example_loss(case.logits[model][role], case.targets[role]) for role in (FORGET, UNSEEN))
     return forget, unseen
 
 
-def _ranks(case: Case, scores: Sides) -> Sides:
+def ranks_among_unseen(case: Case, scores: Sides) -> Sides:
     """Ranks of both sides' scores among the unseen images of the class."""
     strata: dict[str, np.ndarray] = {role: case.strata(role) for role in (FORGET, UNSEEN)}
     forget, unseen = (

@@ -1,6 +1,7 @@
 """The audit as a record: what was measured, held to the limits, and what was not tested."""
 
 from aru.audit.audit_file import About, AuditRecord, CriterionRow, Details
+from aru.audit.before_and_after import both_models
 from aru.audit.case import Case
 from aru.audit.relative import relative
 from aru.audit.texts import NEEDS
@@ -47,7 +48,7 @@ def audit_record(
         "unseen_left_out": case.acquainted,
         "resamples": case.resamples,
         "thresholds_version": thresholds.version,
-        "details": details,
+        "details": {**details, "both_models": both_models(case)},
     }
     if case.without_person:
         record["images_without_person"] = case.without_person

@@ -15,7 +15,7 @@ from aru.audit import standard as standard_module
 from aru.audit.audited_model import AuditedModel
 from aru.audit.case import make_case
 from aru.audit.criteria import FULL, KNOWN, QUICK, STANDARD
-from aru.audit.exposed_people import people_found
+from aru.audit.exposed_people import more_exposed, people_found
 from aru.audit.full import Pool, offline_attacks
 from aru.audit.levels import measure
 from aru.audit.quick import answer_entropy, quick
@@ -246,7 +246,7 @@ def beside() -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize("model", ["original", "reset", "again"])
 def test_what_remembers_fails_beside_the_retrained_model(beside, model):
-    for name in ("attack_gap", "forget_gap", "relearning_retain", "relearning_few", "label_probe"):
+    for name in ("relative", "attack_gap", "forget_gap", "relearning_retain", "relearning_few", "label_probe"):
         assert beside[model][name] == "fail", name
 
 
@@ -398,6 +398,20 @@ def test_the_interval_of_the_share_of_people_is_honest_where_none_or_one_is_foun
     assert none.figure == 0 and none.interval[0] == 0 and none.interval[1] == pytest.approx(0.0881, abs=1e-3)
     one = people_found(np.full(5, 9.0), np.zeros(5), rng.normal(size=200), people + 100, resamples=100, seed=0).share
     assert one.figure == 1 and one.interval[0] == pytest.approx(0.025, abs=1e-3), "one person proves little"
+
+
+def test_who_became_more_exposed_is_named_and_nobody_falsely():
+    rng = np.random.default_rng(0)
+    people, strangers = np.repeat([f"p{number:02d}" for number in range(30)], 8), np.repeat(np.arange(40), 8)
+    before, unseen = rng.normal(1, 1, 240), rng.normal(size=320)
+    moved = before + rng.normal(0, 0.2, 240), unseen + rng.normal(0, 0.2, 320)
+    listed, standing_out = more_exposed(before, moved[0], people, (unseen, moved[1]), strangers)
+    assert standing_out == 0 and len(listed) <= 10 and all(one["after"] > one["before"] for one in listed)
+    raised = moved[0] + 2.0 * (people == "p07")
+    listed, standing_out = more_exposed(before, raised, people, (unseen, moved[1]), strangers)
+    first = listed[0]
+    assert standing_out == 1 and first["stands_out"] and (first["id"], first["photos"]) == ("p07", 8)
+    assert first["after"] - first["before"] == pytest.approx(2.0, abs=0.3)
 
 
 def test_a_part_that_can_not_be_measured_says_why_and_stops_nothing(monkeypatch):

@@ -74,7 +74,16 @@ def test_the_full_level_measures_everything_and_leaves_the_model_as_it_was(
     assert set(rows) == {*QUICK, *STANDARD, *FULL}
     assert {name for name in FULL if rows[name]["verdict"]} == set(FULL), {name: rows[name].get("not_run") for name in FULL}
     assert all(0 <= rows[name]["figure"] <= 1 for name in ("u_lira", "lira_offline", "rmia", "worst_people"))
-    assert record["details"]["further"]["Shadow models"]["shadow models"] == MODELS
+    details = record["details"]
+    assert details["further"]["Shadow models"]["shadow models"] == MODELS
+    assert (
+        set(details["retained"]["auc"]) == {"original", "unlearned", "retrained"} and details["retained"]["shadows"] == MODELS
+    )
+    assert set(details["retained"]["rise"]["original"]) == set(details["retained"]["people"]) >= {"all"}
+    assert len(details["re_recognition"]["radii"]) == 5 and "models" in details["same_person"]["forget"]
+    page = (audit_folder(project, "small", "unlearned", "full") / "audit.html").read_text()
+    for heading in ("Retained people under LiRA", "Recognised again", "One person on two photos", "With the original in hand"):
+        assert heading in page
     assert file_md5(weights) == before and record["made_from"]["audited model, MD5"] == before
 
 

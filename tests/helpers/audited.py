@@ -1,6 +1,7 @@
 """A small unlearning problem with people, and models of it that are known to be good or bad, trained in a second each."""
 
 import copy
+import dataclasses
 from functools import cache
 
 import numpy as np
@@ -150,3 +151,21 @@ def case_of(
     models = {AUDITED: model, ORIGINAL: beside if beside is not None else original()}
     models |= {RETRAINED: reference} if reference is not None else {}
     return make_case(models, sets(), manifest().drop(columns="true"), compute=CPU, resamples=resamples, seed=0)
+
+
+def answered_case(*, resamples: int = 20, **memory: float) -> Case:
+    """A case of networks that nobody trained, whose answers are made up: by so much each knows forget labels better.
+
+    memory: of `audited`, `original` and, where it is given, `retrained`. All have the same photos to find hard, and a taste of
+    their own in people and photos.
+    """
+    case = case_of(network(0), beside=network(1), reference=network(2) if RETRAINED in memory else None, resamples=resamples)
+    shared = {role: np.random.default_rng(number).normal(0, 1, len(case.targets[role])) for number, role in enumerate(PEOPLE)}
+    logits = {}
+    for number, (name, more) in enumerate(memory.items()):
+        rng, logits[name] = np.random.default_rng([9, number]), {}
+        for role, hard in shared.items():
+            own = rng.normal(0, 0.5, PEOPLE[role]).repeat(PHOTOS) + rng.normal(0, 0.5, len(hard))
+            margin = torch.from_numpy(hard + own + more * (role == "forget"))
+            logits[name][role] = F.one_hot(case.targets[role], CLASSES) * margin[:, None]
+    return dataclasses.replace(case, logits=logits)

@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aru.audit.audit_file import AttackFigure, AuditRecord, CriterionRow, PeopleFigures, Relative, Table, Value
+from aru.audit.audit_file import AttackFigure, AuditRecord, CriterionRow, PeopleFigures, Table, Value
 from aru.audit.texts import limits_note, relative_line, title
 from aru.audit.verdicts import Verdict
 from aru.core.files import atomic_path, read_json, write_json
 from aru.core.names import FORGET, UNSEEN
 from aru.data.census import PEOPLE_ARE_CLASSES, WITHOUT_PERSON
+from aru.reporting.audit.reported import MINUS, Reported, nearness, number, reported
 from aru.reporting.rendering import render
 from aru.reporting.view import Cell, Row, text_rows
 
 STATES: Mapping[Verdict | None, str] = {"pass": "good", "fail": "bad", "inconclusive": "open", None: "open"}
-MINUS = "\N{MINUS SIGN}"
 
 
 def write_audit(folder: Path, record: AuditRecord) -> None:
@@ -79,6 +79,7 @@ class AuditPage:
     state: str
     relative: str | None
     nearness: tuple[Row, ...]
+    reported: tuple[Reported, ...]
     fared: str
     criteria: tuple[Criterion, ...]
     not_tested: tuple[Row, ...]
@@ -99,7 +100,7 @@ def criterion_cells(row: CriterionRow) -> tuple[str, str, str]:
     bounds = row["interval"]
     low, high = (None if end is None else f"{end:g}".replace("-", MINUS) for end in row["limit"])
     limit = f"{low} to {high}" if low and high else f"at most {high}" if high else f"at least {low}"
-    return _number(row["figure"]), f"[{_number(bounds[0])}, {_number(bounds[1])}]" if bounds else "exact", limit
+    return number(row["figure"]), f"[{number(bounds[0])}, {number(bounds[1])}]" if bounds else "exact", limit
 
 
 def _view(record: AuditRecord) -> AuditPage:
@@ -117,7 +118,8 @@ def _view(record: AuditRecord) -> AuditPage:
         people_note=_people_note(record),
         state=STATES[record["verdict"]],
         relative=relative_line(record),
-        nearness=_nearness(record.get("relative", {})),
+        nearness=nearness(record.get("relative", {})),
+        reported=reported(record),
         fared=_counts(criteria),
         criteria=tuple(_criterion(row, row["verdict"]) for row in criteria if row["verdict"]),
         not_tested=text_rows(left),
@@ -126,24 +128,6 @@ def _view(record: AuditRecord) -> AuditPage:
         further=tuple(_further(name, values) for name, values in record["details"].get("further", {}).items()),
         limits=limits_note(record["benchmark"], [row["calibrated_on"] for row in criteria]),
         made_from=tuple(record["made_from"].items()),
-    )
-
-
-def _nearness(found: Relative) -> tuple[Row, ...]:
-    """The relative test, of all figures together and one by one."""
-    if "overall" not in found:
-        return ()
-    rows = {"all together": found["overall"], **found["figures"]}
-    return tuple(
-        Row(
-            name,
-            (
-                Cell(_text(one["position"]), (_bounds(one["interval"]),) if one["interval"] else ()),
-                Cell(f"{one['p_retrained']:.4f}"),
-                Cell(f"{one['p_original']:.4f}"),
-            ),
-        )
-        for name, one in rows.items()
     )
 
 
@@ -202,7 +186,7 @@ def _power(row: CriterionRow) -> str:
 
 def _ends(ends: Sequence[float | None], between: str, low: str, high: str) -> str:
     """One or both ends of a range in words."""
-    said = [f"{word} {_number(end)}" for word, end in zip((low, high), ends, strict=True) if end is not None]
+    said = [f"{word} {number(end)}" for word, end in zip((low, high), ends, strict=True) if end is not None]
     return between.join(said)
 
 
@@ -236,15 +220,11 @@ def _further(name: str, values: Table) -> Details:
 
 def _text(value: Value) -> str:
     if isinstance(value, float):
-        return _number(value)
+        return number(value)
     if isinstance(value, list):
         return _bounds(value)
     return "–" if value is None else str(value)
 
 
 def _bounds(bounds: Sequence[float]) -> str:
-    return f"[{', '.join(map(_number, bounds))}]" if bounds else ""
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}".replace("-", MINUS)
+    return f"[{', '.join(map(number, bounds))}]" if bounds else ""
