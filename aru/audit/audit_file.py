@@ -5,10 +5,8 @@ from typing import Literal, NotRequired, TypedDict, final
 
 from aru.audit.thresholds import Level
 from aru.audit.verdicts import Power, Verdict
-from aru.metrics.people.bystander_exposure import Rise
 from aru.metrics.people.exposure import ExposedPerson
-from aru.metrics.relearning.re_recognition import ReRecognition
-from aru.metrics.representation.same_person import Verification
+from aru.metrics.reported_figures import ReRecognition, Rise, Verification
 
 Value = float | list[float] | None
 """A figure or an interval; None where it is not known."""

@@ -19,7 +19,8 @@ from aru.core.names import ORIGINAL, RETRAINED, UNLEARNED
 from aru.core.seeds import draw_seed
 from aru.data.images import ImageSet, Sets
 from aru.metrics.utility import check_logits
-from aru.stats.shares import RESAMPLES, Share, shares
+from aru.stats.intervals import Share
+from aru.stats.shares import RESAMPLES, shares
 from aru.train.loop import predict
 
 Classes = tuple[int, int]

@@ -21,6 +21,20 @@ class Estimate(TypedDict):
     interval: list[float] | None
 
 
+class OwnShare(TypedDict):
+    """Mean of a column in [0, 1], and its 95 % interval over people."""
+
+    share: float
+    interval: list[float] | None
+
+
+class Share(OwnShare, total=False):
+    """With the paired difference to `retrained`, of every other model."""
+
+    gap: float
+    gap_interval: list[float] | None
+
+
 def draw_counts(size: int, groups: np.ndarray | None, *, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """How often every image is drawn in each resample, with replacement: in whole groups where they are given.
 

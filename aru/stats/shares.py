@@ -1,30 +1,15 @@
 """Shares of images by model, with intervals over people and paired gaps to the retrained model."""
 
 from collections.abc import Mapping
-from typing import TypedDict
 
 import numpy as np
 
 from aru.core.errors import InputError
 from aru.core.names import RETRAINED
 from aru.core.seeds import draw_seed
-from aru.stats.intervals import draw_counts, interval
+from aru.stats.intervals import Share, draw_counts, interval
 
 RESAMPLES = 1000
-
-
-class OwnShare(TypedDict):
-    """Mean of a column in [0, 1], and its 95 % interval over people."""
-
-    share: float
-    interval: list[float] | None
-
-
-class Share(OwnShare, total=False):
-    """With the paired difference to `retrained`, of every other model."""
-
-    gap: float
-    gap_interval: list[float] | None
 
 
 def shares(

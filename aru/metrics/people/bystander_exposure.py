@@ -6,16 +6,9 @@ from typing import TypedDict
 import numpy as np
 
 from aru.metrics.membership.matched import MatchedAttack
+from aru.metrics.reported_figures import Rise
 from aru.stats.intervals import draw_counts
 from aru.stats.simultaneous import simultaneous_intervals
-
-
-class Rise(TypedDict):
-    """How much higher the AUC is than under a reference, with its interval, and whether that lies above 0."""
-
-    difference: float
-    interval: list[float]
-    raised: bool
 
 
 class BystanderExposure(TypedDict):

@@ -8,7 +8,6 @@ retrained model tells anything.
 """
 
 from collections.abc import Mapping
-from typing import TypedDict, final
 
 import numpy as np
 import torch
@@ -19,8 +18,9 @@ from aru.core.errors import InputError
 from aru.core.seeds import generator
 from aru.data.images import ImageSet
 from aru.methods.aru.attack import projected_gradient_descent
+from aru.metrics.reported_figures import Radius, ReRecognition
 from aru.metrics.utility import utility_columns
-from aru.stats.shares import RESAMPLES, Share, shares
+from aru.stats.shares import RESAMPLES, shares
 
 RADII = (1 / 255, 2 / 255, 4 / 255, 8 / 255)
 """Of pixels in [0, 1]; the last is the bound that ARU's own noise has."""
@@ -30,24 +30,6 @@ STRIDE = 2.5
 PHOTOS = 512
 """At most; more are drawn from."""
 _BATCH = 128
-
-
-class Radius(TypedDict):
-    """One radius, 0 for the photo as it is. recognized: share of the photos with the label found; regained: of those that the
-    same model answers wrongly at 0, None where there is none."""
-
-    radius: float
-    recognized: dict[str, Share]
-    regained: dict[str, Share | None]
-
-
-@final
-class ReRecognition(TypedDict):
-    """By radius, from 0; how many photos and people were asked about."""
-
-    radii: list[Radius]
-    photos: int
-    people: int
 
 
 def re_recognition(

@@ -17,7 +17,8 @@ from aru.compute.reading import to_read
 from aru.core.seeds import generator
 from aru.data.images import ImageSet
 from aru.metrics.utility import utility_columns
-from aru.stats.shares import RESAMPLES, Share, shares
+from aru.stats.intervals import Share
+from aru.stats.shares import RESAMPLES, shares
 from aru.train.loop import predict_placed
 
 RADII = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)

@@ -24,7 +24,8 @@ from aru.core.seeds import draw_seed
 from aru.data.images import ImageSet
 from aru.metrics.membership.matched import strata_of
 from aru.metrics.representation.activations import penultimate
-from aru.stats.shares import RESAMPLES, Share, shares
+from aru.stats.intervals import Share
+from aru.stats.shares import RESAMPLES, shares
 
 LABEL_FOLDS = 5
 LABEL_NEIGHBOURS = 5

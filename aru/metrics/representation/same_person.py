@@ -6,7 +6,6 @@ saw, so that identity which remained shows in the difference to it.
 """
 
 from collections.abc import Mapping
-from typing import TypedDict, final
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from aru.core.errors import InputError
 from aru.core.names import RETRAINED
 from aru.core.seeds import draw_seed
 from aru.data.images import ImageSet
+from aru.metrics.reported_figures import Verification, Verified
 from aru.metrics.representation.activations import penultimate
 from aru.stats.intervals import draw_counts, interval
 
@@ -27,28 +27,6 @@ PEOPLE = 100
 """At most; of more some are drawn: pairs of people grow by their square."""
 LEAST_PEOPLE = 3
 FALSE_MATCHES = 0.01
-
-
-class Verified(TypedDict, total=False):
-    """auc: chance that two photos of one person are more alike than two of two people. found: share of the pairs of one person
-    that are recognised where 1 % of the pairs of two people are taken for one. gap: of the AUC, to `retrained`. Intervals are
-    over people."""
-
-    auc: float
-    auc_interval: list[float] | None
-    found: float
-    found_interval: list[float] | None
-    gap: float
-    gap_interval: list[float] | None
-
-
-@final
-class Verification(TypedDict):
-    """By model, and on how many people and pairs of one person."""
-
-    models: dict[str, Verified]
-    people: int
-    pairs: int
 
 
 def verification(

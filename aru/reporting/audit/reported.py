@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from aru.audit.audit_file import AttackFigure, AuditRecord, BothModels, Reason, Relative, RetainedExposure
 from aru.core.names import FORGET, ORIGINAL, RETRAINED, UNLEARNED, UNSEEN
-from aru.metrics.relearning.re_recognition import ReRecognition
-from aru.metrics.representation.same_person import Verification, Verified
+from aru.metrics.reported_figures import ReRecognition, Verification, Verified
 from aru.reporting.view import Cell, Row
-from aru.stats.shares import Share
+from aru.stats.intervals import Share
 
 MINUS = "\N{MINUS SIGN}"
 NONE = "\N{EN DASH}"
