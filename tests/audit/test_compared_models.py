@@ -63,6 +63,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def without_standard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the level standard out: it takes seconds and has its own tests."""
     monkeypatch.setattr(levels, "standard", lambda case, progress: (dict.fromkeys(STANDARD, NotRun("left out")), {}))
+    monkeypatch.setattr(levels, "report_beside_retrained", lambda case, details, progress: None)
 
 
 @pytest.mark.parametrize(

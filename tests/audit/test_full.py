@@ -51,6 +51,7 @@ def project(audited: Path, tmp_path: Path) -> Path:
 def without_standard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the level standard out: it takes seconds and has its own tests."""
     monkeypatch.setattr(levels, "standard", lambda case, progress: (dict.fromkeys(STANDARD, NotRun("left out")), {}))
+    monkeypatch.setattr(levels, "report_beside_retrained", lambda case, details, progress: None)
 
 
 def record_of(root: Path, name: str, level: str, *, weights: Path | None = None, interclass: bool = False) -> dict:
