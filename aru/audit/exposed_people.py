@@ -10,6 +10,7 @@ import numpy as np
 from aru.audit.audit_file import MoreExposed, PeopleFigures
 from aru.audit.few_people import auc_over_people
 from aru.audit.verdicts import Measurement, NotRun
+from aru.core.errors import InputError
 from aru.metrics.membership.plain_attacks import class_ranks
 from aru.metrics.people.exposure import most_exposed, people_scores
 from aru.metrics.people.individuals import individuals
@@ -71,9 +72,11 @@ def more_exposed(
 
     The rise of each photo is ranked among the rises of unseen photos; a person stands out by the mean rank, Holm's procedure
     over all of them (`aru.metrics.people.individuals`). Shape: before, after and people (M,); unseen, both (U,), and their
-    people. Raises InputError where there are too few strangers to say how scores move by chance.
+    people. Raises InputError where too few strangers, or none whose scores moved, say how they move by chance.
     """
     rise, strange = after - before, unseen[1] - unseen[0]
+    if not np.ptp(strange):
+        raise InputError("no stranger's score moved: nobody can be compared with them")
     strata = np.zeros(len(rise), dtype=np.int64), np.zeros(len(strange), dtype=np.int64)
     ranks = [class_ranks(side, stratum, strange, strata[1]) for side, stratum in zip((rise, strange), strata, strict=True)]
     found = individuals(ranks[0], people, ranks[1], unseen_people)

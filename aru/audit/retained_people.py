@@ -67,7 +67,7 @@ def retained_people(case: Case, audited: AuditedModel, pool: Pool) -> RetainedEx
     try:
         listed, standing_out = more_exposed(*pairs[0], people, pairs[1], strangers)
     except InputError:
-        tested = 0  # too few strangers, whose scores say how far one moves by chance
+        tested = 0  # too few strangers, or none who moved, say how far a score moves by chance
     return {
         "auc": exposure["auc"],
         "rise": exposure["rise"],

@@ -412,6 +412,8 @@ def test_who_became_more_exposed_is_named_and_nobody_falsely():
     first = listed[0]
     assert standing_out == 1 and first["stands_out"] and (first["id"], first["photos"]) == ("p07", 8)
     assert first["after"] - first["before"] == pytest.approx(2.0, abs=0.3)
+    with pytest.raises(InputError, match="no stranger's score moved"):
+        more_exposed(before, before, people, (unseen, unseen), strangers)
 
 
 def test_a_part_that_can_not_be_measured_says_why_and_stops_nothing(monkeypatch):
