@@ -11,8 +11,10 @@ from aru.core.errors import InputError
 from aru.core.files import file_md5, load_tensors, read_json
 from aru.nets.configured import build_configured
 from aru.nets.models import save_model
+from aru.nets.own_code import use_project_code
 from aru.stages.runner import run
 from tests.helpers.archives import mufac_archive
+from tests.helpers.own_network import OWN_NETWORK, own_network
 from tests.stages.test_stages import write_params
 
 STAGES = ("prepare", "train", "attack", "mask", "finetune", "retrain", "evaluate", "audit", "report")
@@ -20,12 +22,13 @@ NORMALISED = {"mean": [0.5, 0.4, 0.3], "std": [0.25]}
 
 
 def imported_params(root: Path, changes: dict) -> None:
-    path = root / "models" / "small.safetensors"
+    path, known = root / "models" / "small.safetensors", NORMALISED | own_network(root)
     if not path.is_file():
-        write_params(root, {"model": NORMALISED})
+        use_project_code(root)
+        write_params(root, {"model": known})
         network = build_configured(load_config(root / "params.yaml", "small").model, 8, resolution=32, seed=9)
-        save_model(path, network, name="shufflenet_v2_x0_5", outputs=8, resolution=32)
-    model = NORMALISED | {"original": "models/small.safetensors", "original_md5": file_md5(path)}
+        save_model(path, network, name=OWN_NETWORK, outputs=8, resolution=32)
+    model = known | {"original": "models/small.safetensors", "original_md5": file_md5(path)}
     write_params(root, {"model": model, "evaluate": {"retrained": False}} | changes)
 
 
