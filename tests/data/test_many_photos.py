@@ -20,7 +20,7 @@ from aru.data.own_photos import convert
 from aru.data.prepare import read_archive
 from aru.data.sources.found import Columns
 
-FEW, MANY, PIXELS = 60, 220, 32
+FEW, MANY, PIXELS = 30, 130, 32
 COUNT = 1500  # pictures of the search
 MOST_BYTES = 1500  # a photo; docs/data.md has what the process holds
 
