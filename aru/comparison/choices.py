@@ -47,7 +47,7 @@ def parse_choice(text: str, config: Config, tuned: Mapping[str, Mapping[str, Any
     """One choice, as `parse_choices` describes it."""
     head, brace, changes = text.partition("{")
     name, colon, preset = head.strip().partition(":")
-    find(name)  # an unknown name is told first
+    find(name)  # an unknown name is refused first
     if brace and not changes.endswith("}"):
         raise InputError(f"{text!r} has no closing brace: write it as {name}{{epochs=3}}")
     if tuned is not None and not colon and not brace and name not in REFERENCES:

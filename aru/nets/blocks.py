@@ -53,10 +53,10 @@ def _children(model: nn.Module, prefix: str, last: str) -> list[tuple[str, nn.Mo
     found = []
     children = [(name, child) for name, child in model.named_children() if next(child.parameters(), None) is not None]
     bodies = [name for name, _ in children if not f"{last}.".startswith(f"{prefix}{name}.")]
-    holding = [name for name, _ in children] if len(children) == 1 else bodies if len(children) == 2 else []
+    containers = [name for name, _ in children] if len(children) == 1 else bodies if len(children) == 2 else []
     for name, child in children:
         path = f"{prefix}{name}"
-        whole = len(holding) == 1 and name in holding and next(child.children(), None) is not None
+        whole = len(containers) == 1 and name in containers and next(child.children(), None) is not None
         opened = whole or name in _WRAPPERS or isinstance(model, Adapted) or isinstance(child, nn.ModuleList)
         found += _children(child, f"{path}.", last) if opened else [(path, child)]
     return found
