@@ -1,6 +1,6 @@
 """The audit as a record: what was measured, held to the limits, and what was not tested."""
 
-from aru.audit.audit_file import About, AuditRecord, CriterionRow, Details
+from aru.audit.audit_file import About, AuditRecord, CriterionRow, Details, Relative
 from aru.audit.before_and_after import both_models
 from aru.audit.case import Case
 from aru.audit.relative import relative
@@ -32,14 +32,15 @@ def audit_record(
         raise InputError(f"the level {level} has the criterion {missing[0]!r}, and the audit has no figure of it")
     rows = [_row(name, criterion, found[name]) for name, criterion in criteria.items()]
     verdicts: dict[str, Verdict] = {row["name"]: row["verdict"] or "inconclusive" for row in rows}
+    shown = relative(case)
     record: AuditRecord = {
         **about,
         "level": level,
         "verdict": overall(verdicts, criteria),
-        "relative": relative(case),
+        "relative": shown,
         "criteria": rows,
         "not_asked": [
-            {"name": name, "why": f"measured at the level {criterion.level}, which needs {NEEDS[criterion.level]}"}
+            {"name": name, "why": _why_not_asked(name, criterion, shown)}
             for name, criterion in thresholds.criteria.items()
             if name not in criteria
         ],
@@ -55,6 +56,12 @@ def audit_record(
     if people_are_classes(case.manifest):
         record["people_are_classes"] = True
     return rounded(record)
+
+
+def _why_not_asked(name: str, criterion: Threshold, shown: Relative) -> str:
+    if name == "relative" and "overall" in shown:
+        return f"shown here; the verdict depends on it from the level {criterion.level} on"
+    return f"measured at the level {criterion.level}, which needs {NEEDS[criterion.level]}"
 
 
 def _row(name: str, criterion: Threshold, found: Measurement | NotRun) -> CriterionRow:

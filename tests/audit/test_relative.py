@@ -61,6 +61,8 @@ def test_it_is_the_first_line_of_the_page_and_says_what_cannot_be_said() -> None
         text = " ".join(Reader(audit_page(record)).text.split())
         assert text.index(said) < text.index("required criteri"), "before the verdict's sentence"
         assert ("Nearer to retrained models, or" in text) == bool(memory) and "With the original in hand" in text
+        why = {item["name"]: item["why"] for item in record["not_asked"]}["relative"]
+        assert why.startswith("shown here;" if memory else "measured at the level standard")
         earlier = {key: value for key, value in record.items() if key != "relative"}
         earlier["details"] = {key: record["details"][key] for key in ("attacks", "people")}
         assert relative_line(earlier) is None and "nearer to" not in audit_page(earlier).lower(), "of an earlier version"
