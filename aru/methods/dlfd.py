@@ -1,6 +1,5 @@
 """DLFD: train on retain images whose outputs are moved, as a distribution, away from those of the forget images."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -13,12 +12,12 @@ from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
+from aru.methods.paired_batches import descend_pairs, pair_steps
 from aru.methods.perturbed import climbed
 from aru.methods.transport import transport_cost
-from aru.train.batches import Batch, BatchOptions, endless, passes, shuffled
-from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
+from aru.train.batches import Batch
+from aru.train.descent import DescentConfig, student
 from aru.train.losses import task_loss
-from aru.train.optimizers import make_optimizer
 
 
 class DlfdConfig(DescentConfig):
@@ -50,29 +49,17 @@ def unlearn(
     """
     result = student(model, compute, batchnorm=config.batchnorm)
     random = generator(seed, "dlfd")
-    options: BatchOptions = {"generator": random, "compute": compute, "augmented": config.augment}
-    total = config.epochs * passes(len(sets.retain), config.batch_size)
+    total = pair_steps(sets, config)
 
-    def steps() -> Iterator[Step]:
-        others = endless(sets.forget, config.batch_size, **options)
-        number = 0
-        for _ in range(config.epochs):
-            for images, targets in shuffled(sets.retain, config.batch_size, **options):
-                if number < config.distanced * total:
-                    done = number / max(1, total - 1)
-                    weight = config.first_retain_weight + (config.last_retain_weight - config.first_retain_weight) * done
-                    images = distanced(result, (images, targets), next(others)[0], config, weight=weight)
-                yield Step(task_loss(result(images), targets))
-                number += 1
+    def loss(retain: Batch, forget: Batch, number: int) -> torch.Tensor:
+        images, targets = retain
+        if number < config.distanced * total:
+            done = number / max(1, total - 1)
+            weight = config.first_retain_weight + (config.last_retain_weight - config.first_retain_weight) * done
+            images = distanced(result, retain, forget[0], config, weight=weight)
+        return task_loss(result(images), targets)
 
-    descend(
-        steps(),
-        make_optimizer(result.parameters(), config),
-        compute=compute,
-        generator=random,
-        step_done=counter(progress, total, "dlfd"),
-    )
-    return finish(result)
+    return descend_pairs(result, sets, config, loss, name="dlfd", random=random, compute=compute, progress=progress)
 
 
 def distanced(model: nn.Module, retain: Batch, forget: torch.Tensor, config: DlfdConfig, *, weight: float) -> torch.Tensor:

@@ -1,6 +1,5 @@
 """GLI: train on retain images that are pushed away from what the forget images look like, guided by their own labels."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -14,11 +13,11 @@ from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
+from aru.methods.paired_batches import descend_pairs, pair_steps
 from aru.methods.perturbed import climbed
-from aru.train.batches import Batch, BatchOptions, endless, passes, shuffled
-from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
+from aru.train.batches import Batch
+from aru.train.descent import DescentConfig, student
 from aru.train.losses import task_loss
-from aru.train.optimizers import make_optimizer
 
 
 class GliConfig(DescentConfig):
@@ -45,28 +44,16 @@ def unlearn(
     """
     result = student(model, compute, batchnorm=config.batchnorm)
     random = generator(seed, "gli")
-    options: BatchOptions = {"generator": random, "compute": compute, "augmented": config.augment}
-    total = config.epochs * passes(len(sets.retain), config.batch_size)
+    total = pair_steps(sets, config)
 
-    def steps() -> Iterator[Step]:
-        others = endless(sets.forget, config.batch_size, **options)
-        number = 0
-        for _ in range(config.epochs):
-            for images, targets in shuffled(sets.retain, config.batch_size, **options):
-                count = min(len(images), len(forget := next(others)[0]))
-                weight = config.first_guidance + (config.last_guidance - config.first_guidance) * number / total
-                moved = guided(result, (images[:count], targets[:count]), forget[:count], config, weight=weight)
-                yield Step(task_loss(result(moved), targets[:count]))
-                number += 1
+    def loss(retain: Batch, forget: Batch, number: int) -> torch.Tensor:
+        (images, targets), others = retain, forget[0]
+        count = min(len(images), len(others))
+        weight = config.first_guidance + (config.last_guidance - config.first_guidance) * number / total
+        moved = guided(result, (images[:count], targets[:count]), others[:count], config, weight=weight)
+        return task_loss(result(moved), targets[:count])
 
-    descend(
-        steps(),
-        make_optimizer(result.parameters(), config),
-        compute=compute,
-        generator=random,
-        step_done=counter(progress, total, "gli"),
-    )
-    return finish(result)
+    return descend_pairs(result, sets, config, loss, name="gli", random=random, compute=compute, progress=progress)
 
 
 def guided(model: nn.Module, retain: Batch, forget: torch.Tensor, config: GliConfig, *, weight: float) -> torch.Tensor:

@@ -1,7 +1,5 @@
 """ReGUn: answer on forget images as the original answers, on the whole, on others of their classes."""
 
-from collections.abc import Iterator
-
 import torch
 from pydantic import Field
 from torch import nn
@@ -14,10 +12,10 @@ from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.matching import same_classes
 from aru.methods.method import Method, require_classes
-from aru.train.batches import BatchOptions, endless, passes, shuffled
-from aru.train.descent import DescentConfig, Step, counter, descend, finish, student, teacher
+from aru.methods.paired_batches import descend_pairs
+from aru.train.batches import Batch
+from aru.train.descent import DescentConfig, student, teacher
 from aru.train.losses import distillation_loss, task_loss
-from aru.train.optimizers import make_optimizer
 
 
 class ReGUnConfig(DescentConfig):
@@ -38,26 +36,15 @@ def unlearn(
     require_classes(sets, "regun")
     fixed, result = teacher(model, compute), student(model, compute, batchnorm=config.batchnorm)
     random = generator(seed, "regun")
-    options: BatchOptions = {"generator": random, "compute": compute, "augmented": config.augment}
 
-    def steps() -> Iterator[Step]:
-        forget = endless(sets.forget, config.batch_size, **options)
-        for _ in range(config.epochs):
-            for images, targets in shuffled(sets.retain, config.batch_size, **options):
-                forgotten, labels = next(forget)
-                beside = same_classes(labels.repeat(config.references), sets.retain.targets, generator=random)
-                wanted = reference(fixed, sets.retain.batch(beside, compute.device)[0]).expand(len(labels), -1)
-                kept = task_loss(result(images), targets)
-                yield Step(kept + config.forget_weight * distillation_loss(result(forgotten), wanted, temperature=1.0))
+    def loss(retain: Batch, forget: Batch, _number: int) -> torch.Tensor:
+        (images, targets), (forgotten, labels) = retain, forget
+        beside = same_classes(labels.repeat(config.references), sets.retain.targets, generator=random)
+        wanted = reference(fixed, sets.retain.batch(beside, compute.device)[0]).expand(len(labels), -1)
+        kept = task_loss(result(images), targets)
+        return kept + config.forget_weight * distillation_loss(result(forgotten), wanted, temperature=1.0)
 
-    descend(
-        steps(),
-        make_optimizer(result.parameters(), config),
-        compute=compute,
-        generator=random,
-        step_done=counter(progress, config.epochs * passes(len(sets.retain), config.batch_size), "regun"),
-    )
-    return finish(result)
+    return descend_pairs(result, sets, config, loss, name="regun", random=random, compute=compute, progress=progress)
 
 
 @torch.no_grad()

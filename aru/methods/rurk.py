@@ -1,6 +1,5 @@
 """RURK: fine-tuning that unlearns the forget images' neighbourhoods: what is still recognised there is made to cost."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -13,11 +12,11 @@ from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method, require_classes
+from aru.methods.paired_batches import descend_pairs
 from aru.methods.perturbed import climbed
-from aru.train.batches import BatchOptions, endless, passes, shuffled
-from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
+from aru.train.batches import Batch
+from aru.train.descent import DescentConfig, student
 from aru.train.losses import task_loss
-from aru.train.optimizers import make_optimizer
 
 
 class RurkConfig(DescentConfig):
@@ -41,25 +40,14 @@ def unlearn(
     require_classes(sets, "rurk")
     result = student(model, compute, batchnorm=config.batchnorm)
     random = generator(seed, "rurk")
-    options: BatchOptions = {"generator": random, "compute": compute, "augmented": config.augment}
 
-    def steps() -> Iterator[Step]:
-        forget = endless(sets.forget, config.batch_size, **options)
-        for _ in range(config.epochs):
-            for images, targets in shuffled(sets.retain, config.batch_size, **options):
-                forgotten, labels = next(forget)
-                near = recalled(result, forgotten, labels, config)
-                kept = task_loss(result(images), targets)
-                yield Step(kept - config.forget_weight * residual(result(near), labels))
+    def loss(retain: Batch, forget: Batch, _number: int) -> torch.Tensor:
+        images, targets = retain
+        near = recalled(result, *forget, config)
+        kept = task_loss(result(images), targets)
+        return kept - config.forget_weight * residual(result(near), forget[1])
 
-    descend(
-        steps(),
-        make_optimizer(result.parameters(), config),
-        compute=compute,
-        generator=random,
-        step_done=counter(progress, config.epochs * passes(len(sets.retain), config.batch_size), "rurk"),
-    )
-    return finish(result)
+    return descend_pairs(result, sets, config, loss, name="rurk", random=random, compute=compute, progress=progress)
 
 
 def recalled(model: nn.Module, images: torch.Tensor, targets: torch.Tensor, config: RurkConfig) -> torch.Tensor:

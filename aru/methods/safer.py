@@ -1,7 +1,5 @@
 """SAFER: retain images cluster by class, forget images answer anything but their class."""
 
-from collections.abc import Iterator
-
 import torch
 from pydantic import Field
 from torch import nn
@@ -13,12 +11,12 @@ from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method, require_classes
+from aru.methods.paired_batches import descend_pairs
 from aru.nets.classifier_input import logits_and_features
 from aru.nets.models import classifier
-from aru.train.batches import BatchOptions, endless, passes, shuffled
-from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
+from aru.train.batches import Batch
+from aru.train.descent import DescentConfig, student
 from aru.train.losses import task_loss
-from aru.train.optimizers import make_optimizer
 
 
 class SaferConfig(DescentConfig):
@@ -42,28 +40,17 @@ def unlearn(
     require_classes(sets, "safer")
     result = student(model, compute, batchnorm=config.batchnorm)
     random = generator(seed, "safer")
-    options: BatchOptions = {"generator": random, "compute": compute, "augmented": config.augment}
 
-    def steps() -> Iterator[Step]:
-        forget = endless(sets.forget, config.batch_size, **options)
-        for _ in range(config.epochs):
-            for images, targets in shuffled(sets.retain, config.batch_size, **options):
-                forgotten, labels = next(forget)
-                logits, features = logits_and_features(result, images)
-                within, between = clustering(features, targets)
-                wanted = other_classes(labels, sets.forget.outputs, generator=random)
-                lost = functional.cross_entropy(result(forgotten).float(), wanted)
-                kept = task_loss(logits, targets) + config.compactness * within + config.separation * between
-                yield Step(kept + config.forget_weight * lost)
+    def loss(retain: Batch, forget: Batch, _number: int) -> torch.Tensor:
+        (images, targets), (forgotten, labels) = retain, forget
+        logits, features = logits_and_features(result, images)
+        within, between = clustering(features, targets)
+        wanted = other_classes(labels, sets.forget.outputs, generator=random)
+        lost = functional.cross_entropy(result(forgotten).float(), wanted)
+        kept = task_loss(logits, targets) + config.compactness * within + config.separation * between
+        return kept + config.forget_weight * lost
 
-    descend(
-        steps(),
-        make_optimizer(result.parameters(), config),
-        compute=compute,
-        generator=random,
-        step_done=counter(progress, config.epochs * passes(len(sets.retain), config.batch_size), "safer"),
-    )
-    return finish(result)
+    return descend_pairs(result, sets, config, loss, name="safer", random=random, compute=compute, progress=progress)
 
 
 def clustering(features: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
