@@ -16,22 +16,12 @@ from flows.requests.demo.project_copy import copy_project
 from flows.tracking.store import ensure_store
 from tests.helpers.archives import mufac_members, write_zip
 from tests.helpers.made_once import made_once
+from tests.helpers.prepare_stage import PREPARE
 from tests.helpers.project import CHECKOUT
 
-STAGES = """
-stages:
-  prepare:
-    foreach: ${benchmarks}
-    do:
-      cmd: python -m aru prepare
-      deps: ["data/faces.zip", suppression.jsonl]
-      params: ["${key}.data"]
-      outs:
-        - "work/${key}/prepared/manifest.csv": {remote: store}
-        - "work/${key}/prepared/images.npy": {remote: store}
-        - "work/${key}/prepared/labels.json": {remote: store}
-        - "work/${key}/prepared/audit.json": {remote: store}
-        - "work/${key}/prepared/training.csv": {remote: store}
+STAGES = (
+    PREPARE
+    + """\
   report:
     foreach: ${benchmarks}
     do:
@@ -40,6 +30,7 @@ stages:
       outs:
         - "work/${key}/report/figures": {remote: store}
 """
+)
 
 
 @dataclass(frozen=True)

@@ -28,23 +28,13 @@ from tests.helpers import canaries, tracked
 from tests.helpers.archives import mufac_members, write_zip
 from tests.helpers.batches import figures
 from tests.helpers.made_once import made_once
+from tests.helpers.prepare_stage import PREPARE
 from tests.helpers.project import CHECKOUT, shell
 
 CLERK = Actor("clerk")
-STAGES = """
-stages:
-  prepare:
-    foreach: ${benchmarks}
-    do:
-      cmd: python -m aru prepare
-      deps: ["data/faces.zip", suppression.jsonl]
-      params: ["${key}.data"]
-      outs:
-        - "work/${key}/prepared/manifest.csv": {remote: store}
-        - "work/${key}/prepared/images.npy": {remote: store}
-        - "work/${key}/prepared/labels.json": {remote: store}
-        - "work/${key}/prepared/audit.json": {remote: store}
-        - "work/${key}/prepared/training.csv": {remote: store}
+STAGES = (
+    PREPARE
+    + """\
   attack:
     foreach: ${benchmarks}
     do:
@@ -54,6 +44,7 @@ stages:
         - "work/${key}/noise/noise.safetensors": {remote: store}
         - "work/${key}/noise/parts": {remote: store}
 """
+)
 
 
 @pytest.fixture(scope="session")
