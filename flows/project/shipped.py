@@ -90,7 +90,7 @@ _REQUESTS = """\
 #   photos: 20             # so many photos
 # escalation: []           # after an audit that did not pass, in order, as in [{set: {method: retrain}, audit: full}]
 # budget:                  # what batches may cost in all before the next one trains again
-#   accuracy_drop: 0.1     # accuracy on retain or test that was lost since the model was last trained
+#   accuracy_drop: 0.1     # accuracy lost since the model was last trained: on test, or on retain from the first unlearned one
 #   batches: 20            # batches unlearned since then
 # retries: 2               # how often a batch that stopped by a fault is begun again unasked
 """

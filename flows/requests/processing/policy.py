@@ -50,7 +50,10 @@ class Budget(_Section):
     """What batches may have cost in all before the next one trains again, without everyone forgotten."""
 
     accuracy_drop: float = Field(
-        0.1, ge=0, le=1, description="accuracy on retain or test that was lost since the model was last trained"
+        0.1,
+        ge=0,
+        le=1,
+        description="accuracy lost since the last training: on test, or on retain among unlearned models",
     )
     batches: int = Field(20, ge=1, description="batches unlearned since the model was last trained")
 

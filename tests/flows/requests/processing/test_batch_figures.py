@@ -1,14 +1,20 @@
 """What batches have cost those who stay, and how the budget makes the next one train again."""
 
+from typing import Any, cast
+
 import pytest
 
+from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.queries import batch_history, list_batches
 from flows.requests.ledger.states import Action, State
-from flows.requests.processing.batch_figures import exceeded, released_figures, since_training
+from flows.requests.processing import batch_figures
+from flows.requests.processing.batch_figures import Released, exceeded, released_figures, since_training
 from flows.requests.processing.carrying_out import Done
 from flows.requests.processing.policy import Budget
+from flows.requests.processing.rechecking import BatchFigures
 from flows.tracking.production import in_production
 from tests.helpers.batches import NAME, Project, figures
+from tests.helpers.ledgers import NOON
 
 pytest_plugins = ["tests.helpers.tracking_fixtures", "tests.helpers.batch_fixtures"]
 
@@ -39,6 +45,23 @@ def test_used_up_budget_makes_the_next_batch_train_again_and_begins_anew(project
     ]
     assert [one.batch for one in since_training(released)] == ["B-000003", "B-000004"]
     assert not exceeded(project.ledger, "faces", Budget(**budget))
+
+
+def test_fit_to_those_who_stay_is_compared_among_unlearned_models_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(*figures: tuple[str, float, float]) -> bool:
+        earlier: Any = {}
+        released = [
+            Released(
+                "B", NOON, method, BatchFigures(accuracy={"retain": retain, "test": test}, retained_auc=None, earlier=earlier)
+            )
+            for method, retain, test in figures
+        ]
+        monkeypatch.setattr(batch_figures, "released_figures", lambda *_: released)
+        return exceeded(cast(Ledger, None), "faces", Budget(accuracy_drop=0.1, batches=9))
+
+    assert not found(("aru", 0.54, 0.50), ("retrain", 0.97, 0.46), ("aru", 0.53, 0.47)), "a training fits more closely"
+    assert found(("retrain", 0.97, 0.46), ("aru", 0.53, 0.47), ("aru", 0.42, 0.46)), "that is drift"
+    assert found(("retrain", 0.97, 0.46), ("aru", 0.53, 0.35)), "on others the trained model is the measure"
 
 
 def test_version_that_brings_somebody_back_is_not_released(project: Project) -> None:

@@ -46,4 +46,5 @@ def test_earlier_people_are_tried_again_while_their_photos_are_there(
 
 def test_drop_is_from_the_first_to_the_last_batch(batch_project: Project) -> None:
     made = [figures(batch_project.root, "faces", batch_project.ledger, "", retain=value) for value in (0.7, 0.4, 0.65)]
-    assert drop(made) == pytest.approx(0.05) and drop(made[:2]) == pytest.approx(0.3) and drop([]) == 0.0
+    assert drop(made, "retain") == pytest.approx(0.05) and drop(made[:2], "retain") == pytest.approx(0.3)
+    assert drop(made, "test") == 0.0 and drop([], "retain") == 0.0
