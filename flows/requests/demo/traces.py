@@ -18,8 +18,6 @@ from flows.project.git_history import stored_objects
 from flows.project.params import PARAMS_FILE
 from flows.requests.demo.volunteers import Volunteer
 
-_SHORTEST_NAME, _SHORTEST_FILE = 6, 10
-"""Signs of a person's name, and of a photo's file name, below which bytes of models would have them by chance."""
 _FILE_BYTES = 64
 _PIXEL_ROWS = 2
 
@@ -54,11 +52,8 @@ def marks_of(root: Path, benchmark: str, people: Sequence[Volunteer]) -> Marks:
     middle = images.shape[1] // 2
     bands = [images[row, middle : middle + _PIXEL_ROWS].tobytes() for one in people for row in one.rows]
     everything = images.tobytes()
-    names = [one.name for one in people if len(one.name) >= _SHORTEST_NAME]
-    files = [path for path in paths if len(path) >= _SHORTEST_FILE]
-    files += [name for name in (path.rpartition("/")[2] for path in paths) if len(name) >= _SHORTEST_FILE]
     return Marks(
-        tuple(dict.fromkeys(name.encode() for name in [*names, *files])),
+        tuple(dict.fromkeys(text.encode() for one in people for text in one.texts)),
         tuple(_midst(content) for content in contents),
         tuple(band for band in bands if everything.count(band) == bands.count(band)),
     )

@@ -26,6 +26,18 @@ def test_two_people_who_are_kept_the_same_each_time_and_named_in_no_file(place: 
     assert [one.name for one in choose_volunteers(place.copy, "faces")] == ["F0002/D", "F0002/M"]
 
 
+def test_whose_name_is_part_of_anothers_is_not_chosen(place: Place) -> None:
+    path: Path = place.copy / "work" / "faces" / "prepared" / "manifest.csv"
+    before = path.read_bytes()
+    try:
+        rows = read_manifest(path)
+        rows.loc[(rows["family"] == "F0002") & (rows["person"] == "D"), ["family", "person"]] = ["F0001", "M2"]
+        write_manifest(path, rows)
+        assert [one.name for one in choose_volunteers(place.copy, "faces")] == ["F0001/M2", "F0002/M"]
+    finally:
+        path.write_bytes(before)
+
+
 def test_nobody_to_show_it_with_is_said(place: Place) -> None:
     path: Path = place.copy / "work" / "faces" / "prepared" / "manifest.csv"
     before = path.read_bytes()
