@@ -41,7 +41,8 @@ class Screen:
         scope: the benchmark whose ids of people are looked up beside those that hold everywhere.
         action: what becomes of photos on the list: `drop` leaves them out and counts them, `refuse` is an InputError.
         forgetting: paths of photos that are being forgotten by this very run, as in data.forget.files: they stay, with their
-            copies, because the model still knows them, and can be nothing but the forget set.
+            copies of the same split, because the model still knows them, and can be nothing but the forget set. A copy in
+            another split, as among the test photos, goes: it would be kept.
     """
 
     def __init__(
@@ -101,7 +102,10 @@ class Screen:
     def _is_being_forgotten(self, rows: pd.DataFrame) -> pd.Series:
         known = set(rows["path"]) if self._forgetting else set()
         paths = [path for name in self._forgetting for path in fitting_paths(name, known)]
-        return rows["photo"].isin(rows["photo"][rows["path"].isin(paths)])
+        if not paths:
+            return pd.Series(False, index=rows.index)
+        filed = pd.MultiIndex.from_frame(rows[["photo", "split"]])
+        return pd.Series(filed.isin(filed[rows["path"].isin(paths)]), index=rows.index)
 
     def _is_listed(self, key: str) -> bool:
         subjects = self._values["subject"]

@@ -74,6 +74,17 @@ def test_a_photo_that_is_being_forgotten_stays_with_its_copies_and_nobody_else(a
     assert read.suppressed is not None and read.suppressed["rows"] == 3
 
 
+def test_a_copy_among_the_test_photos_goes_where_the_photo_itself_is_being_forgotten(archive, members):
+    place = next(name for name in members if name.startswith("test_images/"))
+    copied = write_zip(archive.with_name("copied.zip"), members | {place: members[GONE]})
+    one = Screen(
+        SuppressionList().with_entries(entries(members[GONE]), KEYS), KEYS, scope="small", action="drop", forgetting=[GONE]
+    )
+    rows = read_archive("mufac", copied, screen=one).rows
+    assert GONE in set(rows["path"]) and place not in set(rows["path"])
+    assert one.found is not None and one.found["rows"] == 1
+
+
 @pytest.mark.parametrize("scope, left_out", [("", 4), ("small", 4), ("other", 0)])
 def test_a_person_is_left_out_where_the_id_means_them(archive, scope, left_out):
     listed = screen([subject_entry("F0002/M", KEYS, scope=scope)])
