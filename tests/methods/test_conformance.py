@@ -153,14 +153,14 @@ def test_images_of_declared_sets_alone_are_read(name):
 
 @ALL
 def test_global_random_numbers_are_left_alone(name):
-    def left_alone() -> bool:
+    def pythons_left_alone() -> bool:
         states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
         run(name)
-        arrays = torch.equal(states[0], torch.get_rng_state()) and np.array_equal(states[1], np.random.get_state()[1])
-        return arrays and states[2] == random.getstate()
+        assert torch.equal(states[0], torch.get_rng_state()) and np.array_equal(states[1], np.random.get_state()[1])
+        return states[2] == random.getstate()
 
-    # A method that draws does so each time; a thread that another test has left in this process draws now and then.
-    assert any(left_alone() for _ in range(3))
+    # A method that draws does so each time; a thread that another test has left in this process draws of Python's now and then.
+    assert any(pythons_left_alone() for _ in range(3))
 
 
 @ALL
