@@ -159,7 +159,7 @@ def test_global_random_numbers_are_left_alone(name):
         assert torch.equal(states[0], torch.get_rng_state()) and np.array_equal(states[1], np.random.get_state()[1])
         return states[2] == random.getstate()
 
-    # A method that draws does so each time; a thread that another test has left in this process draws of Python's now and then.
+    # A method that draws does so each time; a thread that another test has left here draws of Python's now and then.
     assert any(pythons_left_alone() for _ in range(3))
 
 
