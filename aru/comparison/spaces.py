@@ -123,6 +123,7 @@ SPACES: dict[str, Space] = {
         "momentum": Choices((0.0, 0.9)),
         "alpha": _rate(0.001, 3.0),
         "temperature": Choices((1.0, 2.0, 4.0)),
+        "rewind": Choices((False, True)),
         "reference_error": Choices((None, 0.2, 0.4, 0.6)),
     },
     "bad-teacher": {

@@ -8,12 +8,11 @@ from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
-from aru.core.errors import InputError
 from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
-from aru.data.images import ImageSet, Sets
-from aru.methods.matching import same_classes
+from aru.data.images import Sets
+from aru.methods.matching import divided, same_classes
 from aru.methods.method import Method, require_classes
 from aru.train.batches import BatchOptions, endless, passes, shuffled
 from aru.train.descent import DescentConfig, Step, counter, descend, finish, student
@@ -48,7 +47,7 @@ def unlearn(
     require_classes(sets, "a-amu")
     result = student(model, compute, batchnorm=config.batchnorm)
     random = generator(seed, "a-amu")
-    held, kept = divided(sets.retain, config.held_out, generator=random)
+    held, kept = divided(sets.retain, config.held_out, "a-amu", generator=random)
     options: BatchOptions = {"generator": random, "compute": compute, "augmented": config.augment}
 
     def steps() -> Iterator[Step]:
@@ -72,15 +71,6 @@ def unlearn(
         step_done=counter(progress, config.epochs * passes(len(kept), config.batch_size), "a-amu"),
     )
     return finish(result)
-
-
-def divided(data: ImageSet, share: float, *, generator: torch.Generator) -> tuple[ImageSet, ImageSet]:
-    """A part of `data` of this share, at least one image, and the rest, at least one. Raises InputError for fewer than two."""
-    if len(data) < 2:
-        raise InputError(f"a-amu holds out a part of retain, which has {len(data)} image: give at least 2")
-    order = torch.randperm(len(data), generator=generator).numpy()
-    count = min(max(1, round(share * len(data))), len(data) - 1)
-    return data.take(order[:count]), data.take(order[count:])
 
 
 def transformed(losses: torch.Tensor, config: AAmuConfig) -> torch.Tensor:

@@ -1,6 +1,9 @@
-"""Images of the same classes as others: what stands in for people never seen, whom no method reads."""
+"""Images held out, and images of the same classes as others: what stands in for people never seen, whom no method reads."""
 
 import torch
+
+from aru.core.errors import InputError
+from aru.data.images import ImageSet
 
 
 def same_classes(wanted: torch.Tensor, pool: torch.Tensor, *, generator: torch.Generator) -> torch.Tensor:
@@ -19,3 +22,12 @@ def same_classes(wanted: torch.Tensor, pool: torch.Tensor, *, generator: torch.G
         here = labels == label
         positions[here] = candidates[torch.randint(len(candidates), (int(here.sum()),), generator=generator)]
     return positions
+
+
+def divided(data: ImageSet, share: float, method: str, *, generator: torch.Generator) -> tuple[ImageSet, ImageSet]:
+    """A part of `data` of this share, at least one image, and the rest, at least one. Raises InputError for fewer than two."""
+    if len(data) < 2:
+        raise InputError(f"{method} holds out a part of retain, which has {len(data)} image: give at least 2")
+    order = torch.randperm(len(data), generator=generator).numpy()
+    count = min(max(1, round(share * len(data))), len(data) - 1)
+    return data.take(order[:count]), data.take(order[count:])

@@ -9,6 +9,7 @@ import torch
 from aru.core.errors import InputError
 from aru.core.seeds import generator as stream
 from aru.methods import a_amu
+from aru.methods.matching import divided
 from aru.methods.registry import METHODS
 from aru.train.loop import predict
 from aru.train.losses import task_loss
@@ -40,7 +41,7 @@ def test_ranks_are_blind_to_what_all_losses_share_and_logarithms_are_not():
 def test_retain_weighs_by_the_square_of_its_loss_and_what_is_held_out_is_not_trained_on():
     model, given = small_net(), sets()
     result = run("a-amu", given, matching=0.0, lr=0.05, **ONE)
-    held, kept = a_amu.divided(given.retain, 0.2, generator=stream(0, "a-amu"))
+    held, kept = divided(given.retain, 0.2, "a-amu", generator=stream(0, "a-amu"))
     assert (len(held), len(kept)) == (4, 16) and not set(held.rows) & set(kept.rows)
     images, targets = kept.batch(torch.arange(16), CPU.device)
     loss = task_loss(model(images), targets, reduction="none").square().mean()

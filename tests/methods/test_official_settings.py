@@ -1,11 +1,16 @@
 """What the official code of a method does, derived anew in a few lines, beside the preset of that source's name."""
 
+import copy
 import math
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
+from aru.core import seeds
+from aru.core.errors import InputError
+from aru.data.images import ImageSet
 from aru.methods import amun, fcs, msg, random_labels, scrub, ssd, unsir
 from aru.methods.registry import METHODS
 from aru.methods.salun import saliency
@@ -20,7 +25,7 @@ NOT_AUGMENTED = {
     "finetune": ("starting-kit", "deepunlearn"),
     "cf-k": ("deepunlearn",),
     "advanced-neggrad": ("deepunlearn",),
-    "scrub": ("scrubv2", "deepunlearn"),
+    "scrub": ("rewind", "scrubv2", "deepunlearn"),
     "bad-teacher": ("deepunlearn",),
     "random-labels": ("deepunlearn",),
     "salun": ("deepunlearn",),
@@ -31,7 +36,7 @@ NOT_AUGMENTED = {
     "dlfd": ("paper",),
     "a-amu": ("release", "logarithms"),
 }
-"""Presets whose official code trains on the images as they are: the starting kit's, Deep Unlearn's but EU-k, two others'."""
+"""Presets whose official code trains on the images as they are: the starting kit's, Deep Unlearn's but EU-k, others'."""
 
 
 def test_presets_augment_where_their_source_does() -> None:
@@ -75,7 +80,14 @@ def test_cf_k_of_the_benchmark_never_evaluates() -> None:
 
 
 @pytest.mark.parametrize(
-    ("preset", "order"), [("benchmark", "rfrf"), ("paper", "frfrr"), ("scrubv2", "frfrfrrr"), ("deepunlearn", "frfrfrrrrrrrr")]
+    ("preset", "order"),
+    [
+        ("benchmark", "rfrf"),
+        ("paper", "frfrr"),
+        ("rewind", "frfrfrrr"),
+        ("scrubv2", "frfrfrrr"),
+        ("deepunlearn", "frfrfrrrrrrrr"),
+    ],
 )
 def test_scrub_s_passes_are_in_the_order_of_their_source(monkeypatch: pytest.MonkeyPatch, preset: str, order: str) -> None:
     seen, original = [], scrub.shuffled
@@ -84,6 +96,57 @@ def test_scrub_s_passes_are_in_the_order_of_their_source(monkeypatch: pytest.Mon
     )
     run("scrub", preset=preset, batch_size=20)
     assert "".join("f" if count == 12 else "r" for count in seen) == order
+
+
+@pytest.mark.parametrize(("lr", "epoch"), [(0.01, 0), (0.2, 3), (1.0, 2)])
+def test_scrub_rewinds_as_its_authors_notebook(lr: float, epoch: int) -> None:
+    # five epochs, forget first in three, lr a tenth from the fourth on; of the original and the ends of all epochs the one
+    # whose error on forget is nearest to that of the last student on images that nothing descends on, of forget's classes
+    given, teacher = sets(forget=30, retain=60), small_net()
+    student = copy.deepcopy(teacher)
+    order = torch.randperm(60, generator=seeds.generator(0, "scrub, held out")).numpy()
+    held, kept = (given.retain.take(part) for part in (order[:12], order[12:]))
+    optimizer = torch.optim.SGD(student.parameters(), lr=lr, momentum=0.9, weight_decay=5e-4)
+
+    def divergence(images: torch.Tensor) -> torch.Tensor:
+        pair = [functional.log_softmax(net(images) / 4, dim=1) for net in (student, teacher)]
+        return functional.kl_div(pair[0], pair[1].detach(), log_target=True, reduction="batchmean") * 16
+
+    def error(data: ImageSet) -> float:
+        images, targets = data.batch(torch.arange(len(data)), CPU.device)
+        return (student.eval()(images).argmax(dim=1) != targets).float().mean().item()
+
+    ends, errors = [copy.deepcopy(student)], [error(given.forget)]
+    for done in range(5):
+        optimizer.param_groups[0]["lr"] = lr if done < 3 else lr / 10
+        student.train()
+        for data in [given.forget, kept] if done < 3 else [kept]:
+            images, targets = data.batch(torch.arange(len(data)), CPU.device)
+            loss = -divergence(images)
+            if data is kept:
+                loss = task_loss(student(images), targets) - loss / 2
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        errors.append(error(given.forget))
+        ends.append(copy.deepcopy(student))
+    known = torch.isin(held.targets, given.forget.targets).numpy()
+    reference = error(held.take(np.flatnonzero(known)))
+    assert min(range(6), key=lambda end: abs(errors[end] - reference)) == epoch
+    result = run("scrub", given, preset="rewind", lr=lr, batch_size=64, forget_batch_size=64)
+    for one, other in zip(ends[epoch].parameters(), result.parameters(), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_scrub_s_reference_is_of_forget_s_classes_where_there_are_any() -> None:
+    data = sets(retain=60).retain
+    assert scrub.of_classes(data, torch.tensor([2, 5])).targets.unique().tolist() == [2, 5]
+    assert len(scrub.of_classes(data, torch.tensor([9]))) == 60
+
+
+def test_scrub_can_hold_nothing_out_of_one_image() -> None:
+    with pytest.raises(InputError, match="scrub holds out a part of retain, which has 1 image: give at least 2"):
+        run("scrub", sets(retain=1), preset="rewind")
 
 
 def test_scrubv2_may_rewind_to_the_original(monkeypatch: pytest.MonkeyPatch) -> None:
