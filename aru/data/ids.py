@@ -19,9 +19,11 @@ def normalized_id(text: str) -> str:
     Case matters: in a foreign archive "d" and "D" may be two people (`similar_keys` finds them).
     """
     if text.isascii():  # it is composed, and has no invisible marks
-        return " ".join(text.split())
-    composed = unicodedata.normalize("NFC", text)
-    return " ".join("".join(sign for sign in composed if unicodedata.category(sign) != _INVISIBLE).split())
+        found = " ".join(text.split())
+    else:
+        composed = unicodedata.normalize("NFC", text)
+        found = " ".join("".join(sign for sign in composed if unicodedata.category(sign) != _INVISIBLE).split())
+    return text if found == text else found  # one object for a million photos
 
 
 def folded_id(text: str) -> str:

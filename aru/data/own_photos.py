@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit
 
+from aru.compute.kernels.memory import return_freed_memory
 from aru.core.errors import InputError
 from aru.core.progress import Progress, silent
 from aru.data.archive import Archive, open_archive
@@ -69,6 +70,7 @@ def convert(
     gets the sentences about how the photos were found before the first of them is read; what it raises ends the import.
     Photos that `screen` keeps out are not written. The folder `project` is passed over where it lies among the photos.
     """
+    return_freed_memory()
     find = finder(source)
     if not path.exists():
         raise InputError(f"{path} does not exist: name the folder, the zip file or the table that holds the photos")
@@ -123,7 +125,9 @@ def _check_paths(found: Found, faults: Faults) -> None:
     """Photos whose names differ in capitals alone are one file on many systems."""
     names: dict[str, str] = {}
     for photo in found.photos:
-        if names.setdefault(photo.path.casefold(), photo.path) != photo.path:
+        folded = photo.path.casefold()
+        key = photo.path if folded == photo.path else folded  # one object, not two equal ones
+        if names.setdefault(key, photo.path) != photo.path:
             faults.add(photo.path, "has the name of another photo but for capitals", "rename one, also in the table")
 
 

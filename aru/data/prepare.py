@@ -1,5 +1,6 @@
 """The manifest of an archive: every image checked, its photo and its person, and the set it belongs to."""
 
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from aru.compute.kernels.memory import return_freed_memory
 from aru.core.config import MergeConfig
 from aru.core.errors import InputError
 from aru.core.files import bytes_md5
@@ -95,6 +97,7 @@ def read_archive(layout: str, path: Path, *, screen: Screen | None = None, progr
 
     All faults of tables, names and images are one InputError.
     """
+    return_freed_memory()
     source, faults = source_by_name(layout), Faults(str(path))
     with open_archive(path, faults) as archive:
         progress(0, 1, "read tables")
@@ -136,7 +139,7 @@ def checked_rows(
     One decoded image is held at a time, and of each a thumbnail (`Thumbnails`).
     """
     files: dict[str, int] = {}
-    numbers: list[int] = []
+    numbers = array("q")  # a list of a million takes a multiple
     remarks: Counter[str] = Counter()
     with Thumbnails(SIDE) as thumbnails:
         for number, name in enumerate(rows["path"], start=1):

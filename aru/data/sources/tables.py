@@ -5,6 +5,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Set
+from functools import cache
 
 from aru.data.archive import Archive
 from aru.data.archive_names import normalized_path
@@ -112,30 +113,34 @@ def check_files(named: Iterable[str], archive: Archive, tables: str, faults: Fau
     """
     complete = not faults
     present = set(archive.names())
-    images = {name for name in present if name.lower().endswith(IMAGE_ENDINGS)}
-    by_lower_case = {name.casefold(): name for name in images}
     readable: set[str] = set()
+    otherwise: set[str] = set()
+
+    @cache
+    def by_lower_case() -> dict[str, str]:
+        return {name.casefold(): name for name in present if name.lower().endswith(IMAGE_ENDINGS)}
+
     for path in named:
-        other = by_lower_case.get(path.casefold())
         if path in readable:
             faults.add(path, f"has two rows in {tables}", "keep one row an image")
         elif path in present:
             readable.add(path)
-        elif other:
+        elif other := by_lower_case().get(path.casefold()):
             faults.add(
                 path,
                 f"has a row in {tables} and is in the archive with other capitals",
                 "write both alike",
                 f"there it is {other}",
             )
-            images.discard(other)
+            otherwise.add(other)
         else:
             faults.add(
                 path,
                 f"has a row in {tables} but is not in the archive",
                 "add the file or remove the row; fetch the archive again if the file should be there",
             )
-    for path in sorted(images - readable) if complete else ():
+    without_row = (name for name in present - readable - otherwise if name.lower().endswith(IMAGE_ENDINGS))
+    for path in sorted(without_row) if complete else ():
         faults.add(path, f"is in the archive without a row in {tables}", "add the row or leave the file out")
     return readable
 
