@@ -169,13 +169,18 @@ class About(TypedDict):
     made_from: NotRequired[dict[str, str]]
 
 
-class AuditRecord(About):
+class Judged(TypedDict):
+    """The criteria of a level with what was found, and the verdict of all of them."""
+
+    verdict: Verdict
+    criteria: list[CriterionRow]
+
+
+class AuditRecord(About, Judged):
     """The content of audit.json. relative: not in records of earlier versions."""
 
     level: Level
-    verdict: Verdict
     relative: NotRequired[Relative]
-    criteria: list[CriterionRow]
     not_asked: list[HigherCriterion]
     images: dict[str, int]
     people: dict[str, int]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from aru.audit.audit_file import AuditRecord, CriterionRow
-from aru.audit.compared_models import Trio, record_of
+from aru.audit.audit_file import CriterionRow, Judged
+from aru.audit.compared_models import Trio, judge_trio
 from aru.audit.criteria import KNOWN
 from aru.audit.own_limits import LEAST_SEEDS, check_originals, own_limits, verdicts_under, write_limits
 from aru.audit.thresholds import THRESHOLDS_FILE, Level, Thresholds, read_thresholds
@@ -31,8 +31,8 @@ from aru.metrics.summary import rounded
 VERDICTS: tuple[Verdict, ...] = ("pass", "inconclusive", "fail")
 
 
-class CalibrationRecord(AuditRecord):
-    """An audit's record with what was audited, `retrained` or `original`, and its training seed."""
+class CalibrationRecord(Judged):
+    """What an audit judged, with what was audited, `retrained` or `original`, and its training seed."""
 
     kind: str
     seed: int
@@ -83,7 +83,7 @@ class CalibrationRequest:
 
 
 def calibrate(request: CalibrationRequest, *, root: Path) -> Calibration:
-    """Train what is missing (as cells of a comparison), audit every model, sum up into calibration-LEVEL.json.
+    """Train what is missing (as cells of a comparison), judge every model, sum up into calibration-LEVEL.json.
 
     The level standard compares with the retrained model of the lowest seed, which is then neither calibrating nor testing.
     """
@@ -116,14 +116,8 @@ def calibrate(request: CalibrationRequest, *, root: Path) -> Calibration:
     audited = [task for task in there if request.level == "quick" or task != retrained[0]]
     rows: list[CalibrationRecord] = [
         {
-            **record_of(
-                Trio(task, originals[0], retrained[0]),
-                thresholds,
-                config,
-                work,
-                request.level,
-                {"benchmark": request.benchmark, "model": task.label},
-                method=request.method,
+            **judge_trio(
+                Trio(task, originals[0], retrained[0]), thresholds, config, work, request.level, method=request.method
             ),
             "kind": task.kind,
             "seed": task.seed,
@@ -150,7 +144,7 @@ def calibrate(request: CalibrationRequest, *, root: Path) -> Calibration:
 def summarise_models(rows: Sequence[CalibrationRecord], thresholds: Thresholds, level: Level) -> Calibration:
     """Per criterion the reach of the calibrating models' intervals, and the verdicts of the testing ones and of originals.
 
-    rows: audit records with `kind` and `seed`. Retrained models calibrate in the order of their seeds, the first half,
+    rows: of every model. Retrained models calibrate in the order of their seeds, the first half,
     rounded up; the others test.
     """
     parts = _parts(rows)

@@ -4,6 +4,7 @@ The comparison must have kept the method's weights. Its draw is the request to t
 protocol, whose draws leave the tuning people out, can be audited at every level.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,12 +12,12 @@ import torch
 from torch import nn
 
 from aru.audit import quick
-from aru.audit.audit_file import About, AuditRecord
+from aru.audit.audit_file import About, AuditRecord, Judged
 from aru.audit.audited_model import AuditedModel
-from aru.audit.case import AUDITED, make_case
+from aru.audit.case import AUDITED, Case, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.levels import measure
-from aru.audit.record import audit_record
+from aru.audit.record import audit_record, judged
 from aru.audit.references import other_references
 from aru.audit.thresholds import THRESHOLDS_FILE, Level, Thresholds, read_thresholds
 from aru.comparison.cell import CellRecord, open_store
@@ -127,14 +128,32 @@ def record_of(
     level: Level,
     about: About,
     *,
-    method: str | None = None,
     progress: Progress = silent,
 ) -> AuditRecord:
-    """The record of one model; U-LiRA holds it to the shadows that `method` unlearned, where one is given, else its own."""
+    """The record of one model."""
+    case = _case(trio, config, work, level, references=_references(trio, config, work, level))
+    measurements, details = measure(case, level, audited_model(trio, config, work), progress=progress)
+    return audit_record(case, thresholds, level, measurements, details, about)
+
+
+def judge_trio(
+    trio: Trio, thresholds: Thresholds, config: Config, work: Path, level: Level, *, method: str | None = None
+) -> Judged:
+    """One model's criteria as its record has them, without what a record reports beside them.
+
+    U-LiRA holds it to the shadows that `method` unlearned, where one is given, else its own.
+    """
+    references = [] if level == "quick" else _references(trio, config, work, level)  # at quick they are shown, not judged
+    case, audited = _case(trio, config, work, level, references=references), audited_model(trio, config, work)
+    found, _ = measure(case, level, replace(audited, method=method or audited.method), reported=False)
+    return judged(thresholds, level, found)
+
+
+def _case(trio: Trio, config: Config, work: Path, level: Level, *, references: Sequence[Mapping[str, torch.Tensor]]) -> Case:
     task, store = trio.audited, open_store(work)
     sets = load_draw(work / "prepared", task.draw, config)[0]
     manifest = assign(read_manifest(work / "prepared" / "manifest.csv"), task.draw, config)
-    case = make_case(
+    return make_case(
         _models(trio, store, level),
         sets,
         manifest,
@@ -142,11 +161,8 @@ def record_of(
         resamples=config.evaluate.resamples,
         seed=config.runtime.seed,
         roles=quick.QUICK_SETS if level == "quick" else SETS,
-        references=_references(trio, config, work, level),
+        references=references,
     )
-    audited = audited_model(trio, config, work)
-    measurements, details = measure(case, level, replace(audited, method=method or audited.method), progress=progress)
-    return audit_record(case, thresholds, level, measurements, details, about)
 
 
 def audited_model(trio: Trio, config: Config, work: Path) -> AuditedModel:

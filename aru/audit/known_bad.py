@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from aru.audit import quick
-from aru.audit.audit_file import AuditRecord, CriterionRow
+from aru.audit.audit_file import CriterionRow, Judged
 from aru.audit.case import AUDITED, Case, make_case
 from aru.audit.criteria import KNOWN
 from aru.audit.project_models import model_path
-from aru.audit.record import audit_record
+from aru.audit.record import judged
 from aru.audit.thresholds import THRESHOLDS_FILE, read_thresholds
 from aru.compute.device import Compute, make_compute
 from aru.core.config import load_config
@@ -117,15 +117,14 @@ def cases(benchmark: str, root: Path) -> Iterator[tuple[str, Case]]:
         )
 
 
-def audits(benchmark: str, root: Path) -> Iterator[tuple[str, AuditRecord]]:
-    """The name and the record of the quick audit of every known-bad model."""
+def audits(benchmark: str, root: Path) -> Iterator[tuple[str, Judged]]:
+    """The name of, and what the quick level judges of, every known-bad model."""
     thresholds = read_thresholds(root / THRESHOLDS_FILE, KNOWN).on(benchmark)
     for name, case in cases(benchmark, root):
-        found, details = quick.quick(case)
-        yield name, audit_record(case, thresholds, "quick", found, details, {"benchmark": benchmark, "model": name})
+        yield name, judged(thresholds, "quick", quick.quick(case)[0])
 
 
-def format_row(name: str, record: AuditRecord) -> str:
+def format_row(name: str, record: Judged) -> str:
     """One line: the verdict, and the figures with their intervals of some criteria."""
     rows = {row["name"]: row for row in record["criteria"]}
     return f"{name:20} {record['verdict']:13} " + "  ".join(f"{key} {_figure(rows[key])}" for key in _SHOWN)

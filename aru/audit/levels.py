@@ -16,13 +16,18 @@ from aru.core.names import RETRAINED
 from aru.core.progress import Progress, silent
 
 
-def measure(case: Case, level: Level, audited: AuditedModel, *, progress: Progress = silent) -> tuple[Found, Details]:
-    """The measurements of a level by criterion, and the details of the page."""
+def measure(
+    case: Case, level: Level, audited: AuditedModel, *, reported: bool = True, progress: Progress = silent
+) -> tuple[Found, Details]:
+    """The measurements of a level by criterion, and the details of the page.
+
+    reported: also what no criterion judges; without it the details are what the criteria leave, and no page.
+    """
     with placed_once(case.models.values()):
-        return _measured(case, level, audited, progress)
+        return _measured(case, level, audited, reported, progress)
 
 
-def _measured(case: Case, level: Level, audited: AuditedModel, progress: Progress) -> tuple[Found, Details]:
+def _measured(case: Case, level: Level, audited: AuditedModel, reported: bool, progress: Progress) -> tuple[Found, Details]:
     found, details = quick(case)
     further: dict[str, Table] = {}
     progress(1, 2, "audit, quick")
@@ -30,13 +35,15 @@ def _measured(case: Case, level: Level, audited: AuditedModel, progress: Progres
         if audited.name == RETRAINED:
             found |= dict.fromkeys(STANDARD, NotRun(REFERENCE_ITSELF))
         else:
-            more, tables = standard(case, progress=progress)
+            more, tables = standard(case, reported=reported, progress=progress)
             found, further = found | more, further | tables
-        report_beside_retrained(case, details, progress=progress)
+        if reported:
+            report_beside_retrained(case, details, progress=progress)
         details["further"] = further
     if level == "full":
         more, tables = full(case, audited, progress=progress)
         found, further = found | more, further | tables
-        report_retained(case, audited, details)
+        if reported:
+            report_retained(case, audited, details)
         details["further"] = further
     return found, details

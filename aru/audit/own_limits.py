@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from aru.audit.audit_file import AuditRecord, CriterionRow
+from aru.audit.audit_file import CriterionRow, Judged
 from aru.audit.thresholds import Limits, Threshold, Thresholds
 from aru.audit.verdicts import Measurement, Verdict, judge, overall
 from aru.core.errors import InputError
@@ -23,8 +23,8 @@ LEAST_SEEDS = 4
 _SECTION = re.compile(r"^benchmarks:.*", re.MULTILINE | re.DOTALL)
 _VERSION = re.compile(r"^version: (\d+)$", re.MULTILINE)
 
-Records = Mapping[str, Sequence[AuditRecord]]
-"""Audit records by part: calibrating and testing retrained models, originals."""
+Records = Mapping[str, Sequence[Judged]]
+"""What was judged, by part: calibrating and testing retrained models, originals."""
 
 
 def own_limits(parts: Records, thresholds: Thresholds, where: str) -> dict[str, Limits]:
@@ -83,7 +83,7 @@ def write_limits(path: Path, benchmark: str, limits: Mapping[str, Limits]) -> No
         temporary.write_text(head.rstrip("\n") + "\n" + yaml.safe_dump({"benchmarks": section}, width=120), encoding="utf-8")
 
 
-def _row(record: AuditRecord, name: str) -> CriterionRow | None:
+def _row(record: Judged, name: str) -> CriterionRow | None:
     return next((row for row in record["criteria"] if row["name"] == name), None)
 
 

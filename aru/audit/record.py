@@ -1,6 +1,6 @@
 """The audit as a record: what was measured, held to the limits, and what was not tested."""
 
-from aru.audit.audit_file import About, AuditRecord, CriterionRow, Details, Relative
+from aru.audit.audit_file import About, AuditRecord, CriterionRow, Details, Judged, Relative
 from aru.audit.before_and_after import both_models
 from aru.audit.case import Case
 from aru.audit.relative import relative
@@ -20,25 +20,13 @@ def audit_record(
     details: Details,
     about: About,
 ) -> AuditRecord:
-    """The content of audit.json: same case, same bytes.
-
-    A required criterion of the level that was not
-    run leaves the verdict inconclusive at best. Raises InputError where a criterion of the level is neither measured nor
-    named as not run.
-    """
-    criteria = thresholds.of(level)
-    missing = [name for name in criteria if name not in found]
-    if missing:
-        raise InputError(f"the level {level} has the criterion {missing[0]!r}, and the audit has no figure of it")
-    rows = [_row(name, criterion, found[name]) for name, criterion in criteria.items()]
-    verdicts: dict[str, Verdict] = {row["name"]: row["verdict"] or "inconclusive" for row in rows}
-    shown = relative(case)
+    """The content of audit.json: same case, same bytes. Raises InputError as `judged` does."""
+    criteria, shown = thresholds.of(level), relative(case)
     record: AuditRecord = {
         **about,
+        **judged(thresholds, level, found),
         "level": level,
-        "verdict": overall(verdicts, criteria),
         "relative": shown,
-        "criteria": rows,
         "not_asked": [
             {"name": name, "why": _why_not_asked(name, criterion, shown)}
             for name, criterion in thresholds.criteria.items()
@@ -56,6 +44,21 @@ def audit_record(
     if people_are_classes(case.manifest):
         record["people_are_classes"] = True
     return rounded(record)
+
+
+def judged(thresholds: Thresholds, level: Level, found: Found) -> Judged:
+    """What was found, held to the limits.
+
+    A required criterion of the level that was not run leaves the verdict inconclusive at best. Raises InputError where a
+    criterion of the level is neither measured nor named as not run.
+    """
+    criteria = thresholds.of(level)
+    missing = [name for name in criteria if name not in found]
+    if missing:
+        raise InputError(f"the level {level} has the criterion {missing[0]!r}, and the audit has no figure of it")
+    rows = [_row(name, criterion, found[name]) for name, criterion in criteria.items()]
+    verdicts: dict[str, Verdict] = {row["name"]: row["verdict"] or "inconclusive" for row in rows}
+    return rounded(Judged(verdict=overall(verdicts, criteria), criteria=rows))
 
 
 def _why_not_asked(name: str, criterion: Threshold, shown: Relative) -> str:

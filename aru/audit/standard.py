@@ -46,23 +46,25 @@ NO_REFERENCE = "there is no retrained model to compare with: set evaluate.retrai
 REFERENCE_ITSELF = "the model is the retrained reference itself"
 
 
-def standard(case: Case, *, progress: Progress = silent) -> tuple[Found, Further]:
+def standard(case: Case, *, reported: bool = True, progress: Progress = silent) -> tuple[Found, Further]:
     """The measurements by criterion and, under headings, further figures; without a retrained model all are not run.
 
-    A part that cannot be measured on so few people or images says why, and does not stop the others.
+    A part that cannot be measured on so few people or images says why, and does not stop the others. reported: also the parts
+    that measure no criterion.
     """
     if RETRAINED not in case.models:
         return dict.fromkeys(STANDARD, NotRun(NO_REFERENCE)), {}
     found: Found = {}
     further: dict[str, Table] = {}
-    for number, (names, part) in enumerate(PARTS):
+    parts = [one for one in PARTS if one[0] or reported]
+    for number, (names, part) in enumerate(parts):
         try:
             measurements, tables = part(case)
         except InputError as error:
             measurements, tables = dict.fromkeys(names, NotRun(str(error))), {}
         found |= measurements
         further |= tables
-        progress(number + 1, len(PARTS), f"audit, {', '.join(names) or 'details'}")
+        progress(number + 1, len(parts), f"audit, {', '.join(names) or 'details'}")
     return found, further
 
 

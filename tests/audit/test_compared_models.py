@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from aru.__main__ import main
-from aru.audit import levels, standard
+from aru.audit import levels, record, standard
 from aru.audit.calibration import CalibrationRequest, calibrate
-from aru.audit.compared_models import Cell, find_cell
+from aru.audit.compared_models import Cell, find_cell, judge_trio
 from aru.audit.criteria import FULL, KNOWN, QUICK, STANDARD
 from aru.audit.thresholds import read_thresholds
 from aru.audit.verdicts import EXIT_CODES, NotRun
@@ -59,10 +59,21 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+REPORTED = (
+    (record, "both_models"),
+    (record, "relative"),
+    (levels, "report_beside_retrained"),
+    (levels, "report_retained"),
+    (standard, "feature_use"),
+    (standard, "linear_barrier"),
+)
+"""What makes figures that are shown and not judged."""
+
+
 @pytest.fixture
 def without_standard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the level standard out: it takes seconds and has its own tests."""
-    monkeypatch.setattr(levels, "standard", lambda case, progress: (dict.fromkeys(STANDARD, NotRun("left out")), {}))
+    monkeypatch.setattr(levels, "standard", lambda case, **options: (dict.fromkeys(STANDARD, NotRun("left out")), {}))
     monkeypatch.setattr(levels, "report_beside_retrained", lambda case, details, progress: None)
 
 
@@ -102,13 +113,17 @@ def test_every_criterion_of_the_full_level_is_measured_on_a_clean_draw(
     work = compared / "work" / "small"
     trio = find_cell("small", Cell("finetune", "clean"), root=compared)
     before = file_md5(open_store(work).weights(trio.audited.key))
-    record = record_of(compared, "finetune", "full")
-    rows = rows_of(record)
+    made = record_of(compared, "finetune", "full")
+    rows = rows_of(made)
     assert set(rows) == {*QUICK, *STANDARD, *FULL}
     assert rows["u_lira"]["verdict"], rows["u_lira"].get("not_run")
     assert rows["lira_offline"]["verdict"] and rows["tow"]["verdict"]
-    assert record["made_from"]["audited model, MD5"] == before == file_md5(open_store(work).weights(trio.audited.key))
-    assert record["model"] == "finetune-clean-draw-0-seed-0"
+    assert made["made_from"]["audited model, MD5"] == before == file_md5(open_store(work).weights(trio.audited.key))
+    assert made["model"] == "finetune-clean-draw-0-seed-0"
+    for module, name in REPORTED:
+        monkeypatch.setattr(module, name, lambda *parts, **options: pytest.fail("a limit does not need it"))
+    config, thresholds = load_config(compared / "params.yaml", "small"), read_thresholds(compared / "thresholds.yaml", KNOWN)
+    assert judge_trio(trio, thresholds, config, work, "full") == {key: made[key] for key in ("criteria", "verdict")}
 
 
 @pytest.mark.usefixtures("without_standard")

@@ -50,7 +50,7 @@ def project(audited: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def without_standard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the level standard out: it takes seconds and has its own tests."""
-    monkeypatch.setattr(levels, "standard", lambda case, progress: (dict.fromkeys(STANDARD, NotRun("left out")), {}))
+    monkeypatch.setattr(levels, "standard", lambda case, **options: (dict.fromkeys(STANDARD, NotRun("left out")), {}))
     monkeypatch.setattr(levels, "report_beside_retrained", lambda case, details, progress: None)
 
 
