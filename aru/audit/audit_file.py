@@ -46,14 +46,16 @@ class RetainedExposure(TypedDict):
     """How easily LiRA finds retained people before and after unlearning.
 
     auc: model -> group -> AUC against unseen photos; rise: reference -> group, how much higher the audited model's is. people:
-    by group. standing_out: retained people whose exposure rose more than strangers' scores moved, of so many `tested`, of whom
-    the surest whose scores rose are listed; 0 are tested where there are too few strangers.
+    by group. variant: which of LiRA's; not in records of earlier versions. standing_out: retained people whose exposure rose
+    more than strangers' scores moved, of so many `tested`, of whom the surest whose scores rose are listed; 0 are tested
+    where there are too few strangers.
     """
 
     auc: dict[str, dict[str, float]]
     rise: dict[str, dict[str, Rise]]
     people: dict[str, int]
     shadows: int
+    variant: NotRequired[str]
     tested: int
     standing_out: int
     more_exposed: list[MoreExposed]
@@ -134,7 +136,8 @@ class Relative(TypedDict, total=False):
 class CriterionRow(TypedDict):
     """A criterion, its limits and what was found; of one that was tested the figure, of another one why it was not.
 
-    exact: what a figure without an interval is exact about. power: None where there is no interval.
+    exact: what a figure without an interval is exact about. power: None where there is no interval. variant: of an attack that
+    has several, which this is; not in records of earlier versions.
     """
 
     name: str
@@ -152,6 +155,7 @@ class CriterionRow(TypedDict):
     interval: NotRequired[list[float] | None]
     exact: NotRequired[str]
     power: NotRequired[Power | None]
+    variant: NotRequired[str]
 
 
 class HigherCriterion(TypedDict):

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from aru.audit import variants
 from aru.audit.audit_file import Further, Value
 from aru.audit.audited_model import AuditedModel
 from aru.audit.case import AUDITED, Case
 from aru.audit.criteria import FULL
 from aru.audit.exposed_people import people_found
 from aru.audit.few_people import auc_over_people, too_few
-from aru.audit.verdicts import Found, Measurement, NotRun, from_interval, measured, worst_of
+from aru.audit.verdicts import Found, Measurement, NotRun, from_interval, measured, named, worst_of
 from aru.comparison.choices import parse_choice
 from aru.core.errors import InputError
 from aru.core.names import FORGET, ORIGINAL, TEST, UNLEARNED, UNSEEN
@@ -90,7 +91,9 @@ def full(case: Case, audited: AuditedModel, *, progress: Progress = silent) -> t
 def offline_attacks(case: Case, pool: Pool) -> tuple[Found, dict[str, Value]]:
     """What needs no shadow to be unlearned: offline LiRA, RMIA, IAM, and by person the worse of the first two."""
     scores, figures = _offline(pool)
-    aucs = {name: _auc(case, pool, sides) for name, sides in scores.items()}
+    never = [~pool.seen[:, pool.request.roles == role] for role in (FORGET, UNSEEN)]
+    which = {"lira_offline": variants.lira_offline(*never), "rmia": variants.RMIA}
+    aucs = {name: named(_auc(case, pool, sides), which[name]) for name, sides in scores.items()}
     found = [
         people_found(sides[0], pool.people(FORGET), sides[1], pool.people(UNSEEN), resamples=case.resamples, seed=case.seed)
         for sides in scores.values()
@@ -205,7 +208,8 @@ def _iam(case: Case, pool: Pool) -> Measurement | NotRun:
     usual = np.where(signals.seen, 0, never).sum(axis=0) / (~signals.seen).sum(axis=0)
     rise = iam(signals, original) - usual
     counts = draw_counts(len(rise), pool.people(FORGET), resamples=case.resamples, rng=np.random.default_rng([case.seed, 5]))
-    return measured(np.append(rise.mean(), counts @ rise / counts.sum(axis=1)))
+    found = measured(np.append(rise.mean(), counts @ rise / counts.sum(axis=1)))
+    return named(found, variants.iam(~signals.seen))
 
 
 def _u_lira(pool: Pool, audited: AuditedModel, case: Case) -> Measurement | NotRun:
@@ -230,9 +234,8 @@ def _u_lira(pool: Pool, audited: AuditedModel, case: Case) -> Measurement | NotR
     except InputError as error:
         return NotRun(str(error))
     others, of_others = never[~seen], np.broadcast_to(people, seen.shape)[~seen]
-    return from_interval(
-        auc(scores, others), auc_interval(scores, others, people=(people, of_others), resamples=case.resamples, seed=case.seed)
-    )
+    interval = auc_interval(scores, others, people=(people, of_others), resamples=case.resamples, seed=case.seed)
+    return named(from_interval(auc(scores, others), interval), variants.lira(seen, ~seen))
 
 
 def _interclass(case: Case, audited: AuditedModel, progress: Progress) -> Measurement | NotRun:

@@ -82,6 +82,8 @@ def _row(name: str, criterion: Threshold, found: Measurement | NotRun) -> Criter
     }
     if isinstance(found, NotRun):
         return {**row, "not_run": found.why}
+    if found.variant:
+        row["variant"] = found.variant
     return {
         **row,
         "verdict": judge(found, criterion),

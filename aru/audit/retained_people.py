@@ -8,6 +8,7 @@ those that never saw a person say what is usual for that person's photos. Unseen
 import numpy as np
 import torch
 
+from aru.audit import variants
 from aru.audit.audit_file import Details, MoreExposed, RetainedExposure
 from aru.audit.audited_model import AuditedModel
 from aru.audit.case import AUDITED, Case
@@ -73,6 +74,7 @@ def retained_people(case: Case, audited: AuditedModel, pool: Pool) -> RetainedEx
         "rise": exposure["rise"],
         "people": {name: found.people(name) for name in groups},
         "shadows": len(pool.shadows),
+        "variant": variants.lira_offline(~shadows.seen, ~unseen.seen),
         "tested": tested,
         "standing_out": standing_out,
         "more_exposed": listed,

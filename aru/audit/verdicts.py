@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypedDict
 
 import numpy as np
@@ -25,13 +25,15 @@ DETECTABLE = 1.96 + 0.84
 class Measurement:
     """A figure with its 95 % interval and standard error, both over people; None where it is one exact number.
 
-    exact: what a figure without an interval is exact about (the weights, one run).
+    exact: what a figure without an interval is exact about (the weights, one run). variant: of an attack that has several,
+    which this is.
     """
 
     figure: float
     interval: tuple[float, float] | None
     error: float | None = None
     exact: str = ""
+    variant: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ def from_interval(figure: float, bounds: Sequence[float] | None) -> Measurement:
     if bounds is None or not np.isfinite([figure, *bounds]).all():
         raise InputError("a figure of the audit or its interval has no value: the sets are too small to be compared")
     return Measurement(figure, (bounds[0], bounds[1]), (bounds[1] - bounds[0]) / (2 * norm.ppf((1 + LEVEL) / 2)))
+
+
+def named(found: Measurement | NotRun, variant: str) -> Measurement | NotRun:
+    """The same with the variant of the attack that it is of."""
+    return replace(found, variant=variant) if isinstance(found, Measurement) else found
 
 
 def worst_of(found: Iterable[Measurement | NotRun]) -> Measurement | NotRun:

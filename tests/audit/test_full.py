@@ -1,6 +1,7 @@
 """An audit from files to files on a small project, with a pool of shadow models; what the pool cannot answer is named."""
 
 import shutil
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from aru.__main__ import main
 from aru.audit import known_bad, levels, standard
 from aru.audit.criteria import FULL, QUICK, STANDARD
 from aru.audit.project_models import model_path
+from aru.audit.variants import DEVIATIONS
 from aru.audit.verdicts import EXIT_CODES, NotRun
 from aru.core.config import load_config
 from aru.core.errors import InputError
@@ -75,7 +77,11 @@ def test_the_full_level_measures_everything_and_leaves_the_model_as_it_was(
     assert set(rows) == {*QUICK, *STANDARD, *FULL}
     assert {name for name in FULL if rows[name]["verdict"]} == set(FULL), {name: rows[name].get("not_run") for name in FULL}
     assert all(0 <= rows[name]["figure"] <= 1 for name in ("u_lira", "lira_offline", "rmia", "worst_people"))
+    pooled = f"variance pooled ({DEVIATIONS['pooled']})"
+    assert all(pooled in rows[name]["variant"] for name in ("u_lira", "lira_offline", "iam"))
+    assert rows["lira_offline"]["variant"].endswith("one-sided") and rows["rmia"]["variant"].startswith("offline")
     details = record["details"]
+    assert details["retained"]["variant"] == rows["lira_offline"]["variant"]
     assert details["further"]["Shadow models"]["shadow models"] == MODELS
     assert (
         set(details["retained"]["auc"]) == {"original", "unlearned", "retrained"} and details["retained"]["shadows"] == MODELS
@@ -83,6 +89,7 @@ def test_the_full_level_measures_everything_and_leaves_the_model_as_it_was(
     assert set(details["retained"]["rise"]["original"]) == set(details["retained"]["people"]) >= {"all"}
     assert len(details["re_recognition"]["radii"]) == 5 and "models" in details["same_person"]["forget"]
     page = (audit_folder(project, "small", "unlearned", "full") / "audit.html").read_text()
+    assert page.count("Variant: ") == 4 and f"{MODELS} shadow models ({rows['lira_offline']['variant']})" in unescape(page)
     for heading in ("Retained people under LiRA", "Recognised again", "One person on two photos", "With the original in hand"):
         assert heading in page
     assert file_md5(weights) == before and record["made_from"]["audited model, MD5"] == before

@@ -10,7 +10,7 @@ from aru.core.errors import InputError
 from aru.metrics.shadow_attacks.iam import STEPS, iam
 from aru.metrics.shadow_attacks.lira import lira_offline, lira_online, u_lira
 from aru.metrics.shadow_attacks.rmia import rmia, tune_a
-from aru.metrics.shadow_attacks.shadow_signals import PoolSignals, held_out
+from aru.metrics.shadow_attacks.shadow_signals import PoolSignals, held_out, resolved
 from aru.stats.roc import auc, tpr_at_fpr
 
 LIRA = {"online": lira_online, "offline": lira_offline, "u": u_lira}
@@ -361,3 +361,13 @@ def test_iam_orders_what_is_left_of_the_fit(models: int) -> None:
 def test_unknown_choices_are_named(call, words: str) -> None:
     with pytest.raises(InputError, match=words):
         call(pool(1.0))
+
+
+@pytest.mark.parametrize(("count", "name"), [(31, "pooled"), (32, "example")])
+def test_auto_is_the_variance_that_it_is_named(count: int, name: str) -> None:
+    rng = np.random.default_rng(0)
+    signals = PoolSignals(rng.normal(0, rng.uniform(1, 3, 5), (count, 5)), np.zeros((count, 5), dtype=bool), np.zeros(5))
+    assert resolved("auto", ~signals.seen) == name and resolved("official", ~signals.seen) == "official"
+    scores = {variance: lira_offline(signals, variance=variance) for variance in ("auto", "pooled", "example")}
+    assert np.array_equal(scores["auto"], scores[name])
+    assert not np.allclose(scores["pooled"], scores["example"])

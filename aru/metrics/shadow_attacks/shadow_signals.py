@@ -74,9 +74,16 @@ def gaussians(shadows: np.ndarray, chosen: np.ndarray, variance: Variance) -> tu
         raise InputError(
             f"the {int(count.min())} shadow models of a side give the same signals: train them with different seeds and data"
         )
-    if variance == "pooled" or (variance == "auto" and count.min() < FEW):
+    if resolved(variance, chosen) == "pooled":
         return mean, np.full(len(mean), pooled)
     return mean, np.maximum(np.sqrt(squares / (count - 1)), SMALLEST_DEVIATION * pooled)
+
+
+def resolved(variance: Variance, chosen: np.ndarray) -> Variance:
+    """What `auto` stands for with these chosen shadows (K, M); any other is itself."""
+    if variance != "auto":
+        return variance
+    return "pooled" if chosen.sum(axis=0).min() < FEW else "example"
 
 
 def held_out(attack: Callable[[PoolSignals], np.ndarray], signals: PoolSignals) -> np.ndarray:

@@ -31,6 +31,7 @@ class Criterion:
 
     name: str
     measured: str
+    variant: str
     figure: str
     interval: str
     limit: str
@@ -162,6 +163,7 @@ def _criterion(row: CriterionRow, verdict: Verdict) -> Criterion:
     figure, interval, limit = criterion_cells(row)
     return Criterion(
         measured=row["measured"],
+        variant=row.get("variant", ""),
         sides=row["sides"],
         verdict=verdict,
         required=row["required"],

@@ -153,11 +153,12 @@ def _retained(found: RetainedExposure | Reason) -> Reported:
         )
         for one in found["more_exposed"]
     ]
+    variant = f" ({found['variant']})" if "variant" in found else ""
     note = (
-        f"Offline LiRA with {found['shadows']} shadow models: AUC of retained against unseen photos; intervals hold together "
-        f"for all groups. Of {found['tested']} retained people {found['standing_out']} became more exposed, beyond what "
-        "strangers' scores moved (a chance of 1 % that anybody is named falsely); of those whose scores rose the surest are "
-        "listed, ten at most."
+        f"Offline LiRA with {found['shadows']} shadow models{variant}: AUC of retained against unseen photos; intervals hold "
+        f"together for all groups. Of {found['tested']} retained people {found['standing_out']} became more exposed, beyond "
+        "what strangers' scores moved (a chance of 1 % that anybody is named falsely); of those whose scores rose the surest "
+        "are listed, ten at most."
     )
     columns = (*(NAMES[name] for name in models), *(f"rise over {NAMES[name]}" for name in found["rise"]))
     return Reported(title, note, columns, tuple(rows))

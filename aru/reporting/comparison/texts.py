@@ -11,10 +11,10 @@ from aru.stats.paired_tests import MARGIN, MIN_UNITS
 READING = (
     "Unlearning aims at the retrained model, which never saw the forget images; the original saw them all. Every method of a "
     "training seed starts from the same original. Test accuracy is utility; the forgetting score F is the distance of the "
-    "benchmark's attack from the 0.5 of a guess; NoMUS = (accuracy + 1 - 2 F) / 2. The class-matched AUC compares forget with "
-    "unseen images of the same class only, so that labels do not give the answer; what counts is its gap to the retrained "
-    "model, not its distance from 0.5. NoMUS is shown because published tables rank by it; it rewards accuracy above the "
-    "retrained model's."
+    "benchmark's attack from the 0.5 of a guess (cut both: of more than 1 % more unseen than forget images the excess is left "
+    "out); NoMUS = (accuracy + 1 - 2 F) / 2. The class-matched AUC compares forget with unseen images of the same class "
+    "only, so that labels do not give the answer; what counts is its gap to the retrained model, not its distance from 0.5. "
+    "NoMUS is shown because published tables rank by it; it rewards accuracy above the retrained model's."
 )
 FIGURES_TEXT = (
     "Each figure is the mean over unlearning seeds, then forget draws, then training seeds; in brackets its 95 % interval by "
