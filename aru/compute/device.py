@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from aru.compute.kernels import instructions
 from aru.compute.kernels.convolution import use_fast_convolutions
 from aru.compute.kernels.memory import keep_freed_memory
 from aru.core.config import RuntimeConfig
@@ -77,5 +78,4 @@ def make_compute(config: RuntimeConfig) -> Compute:
 
 def _cpu_has_bf16() -> bool:
     """Whether bfloat16 is fast here; without these instructions it is emulated and slower than float32."""
-    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
+    return any(instructions.has(name) for name in ("amx_tile", "avx512_bf16"))

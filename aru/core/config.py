@@ -256,7 +256,7 @@ class RuntimeConfig(Section):
     threads: int = Field(1, ge=1, le=256, description="PyTorch threads of one stage; part of what makes bytes equal")
     kernels: Literal["fast", "torch"] = Field(
         "fast",
-        description="of float32 convolutions on a CPU: this project's own for "
+        description="of convolutions on a CPU: this project's own for "
         "small maps, or PyTorch's; part of what makes bytes equal",
     )
 

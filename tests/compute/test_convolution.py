@@ -8,6 +8,7 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 
 from aru.compute.device import make_compute
+from aru.compute.kernels import convolution, pixel_pairs
 from aru.compute.kernels.convolution import FewPixelConv2d, use_fast_convolutions
 from aru.core.config import RuntimeConfig
 from aru.nets.models import build
@@ -76,12 +77,78 @@ def test_frozen_parts_get_no_gradient():
     assert images.grad.abs().sum() > 0 and ours.weight.grad is None
 
 
-def test_under_autocast_and_in_other_precisions_it_is_torchs_own():
-    theirs, ours = pair(128, 8, 3, 1, 1)
-    images = torch.rand(2, 128, 2, 2)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+def test_in_other_precisions_it_is_torchs_own(monkeypatch):
+    monkeypatch.setattr(convolution, "_bfloat16_products_are_fast", lambda: True)
+    theirs, ours = pair(128, 128, 3, 1, 1)
+    images = torch.rand(32, 128, 2, 2)
+    with torch.autocast("cpu", dtype=torch.float16):
         assert torch.equal(ours(images), theirs(images))
-    assert torch.equal(ours.double()(images.double()), theirs.double()(images.double()))
+    for dtype in (torch.float64, torch.bfloat16):
+        assert torch.equal(ours.to(dtype)(images.to(dtype)), theirs.to(dtype)(images.to(dtype)))
+
+
+# (batch, input channels, outputs, kernel, stride, padding, side) and whether pixels, taps alone, or neither are for products
+BFLOAT16 = [
+    ((32, 128, 128, 3, 1, 1, 2), True),
+    ((31, 128, 128, 3, 1, 1, 2), False),
+    ((32, 128, 128, 3, 2, 1, 4), True),
+    ((32, 128, 128, 1, 1, 0, 2), False),
+    ((32, 128, 128, 3, 1, 1, 4), False),
+    ((32, 128, 128, 3, 1, 1, 5), None),
+    ((32, 127, 128, 3, 1, 1, 2), None),
+    ((32, 128, 127, 3, 1, 1, 2), None),
+]
+
+
+@pytest.mark.parametrize("shape,chosen", BFLOAT16)
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("bias", [True, False])
+def test_under_autocast_few_pixels_are_for_products_where_these_are_fast(shape, chosen, fast, bias, monkeypatch):
+    calls, convolve = [], pixel_pairs.convolve
+    monkeypatch.setattr(convolution, "_bfloat16_products_are_fast", lambda: fast)
+    monkeypatch.setattr(
+        pixel_pairs, "convolve", lambda *args, by_pixels: calls.append(by_pixels) or convolve(*args, by_pixels=by_pixels)
+    )
+    batch, channels, outputs, kernel, stride, padding, side = shape
+    theirs, ours = pair(channels, outputs, kernel, stride, padding, bias=bias)
+    images = torch.rand(batch, channels, side, side)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, expected = answer(ours, images), answer(theirs, images)
+    assert calls == ([chosen] if fast and chosen is not None else [])
+    for mine, other in zip(found, expected, strict=True):
+        assert mine.dtype == other.dtype and mine.shape == other.shape
+        assert torch.equal(mine, other) or (calls and (mine - other).norm() <= 0.01 * other.norm())
+
+
+@pytest.mark.parametrize("avx512_bf16,amx_tile", [(True, False), (True, True), (False, False)])
+def test_products_in_bfloat16_are_for_avx512_without_amx(avx512_bf16, amx_tile, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx_tile, raising=False)
+    assert convolution._bfloat16_products_are_fast() == (avx512_bf16 and not amx_tile)
+
+
+def test_a_network_in_bfloat16_learns_as_with_torchs_kernels(monkeypatch):
+    monkeypatch.setattr(convolution, "_bfloat16_products_are_fast", lambda: True)
+    torch.manual_seed(0)
+    images, targets = torch.rand(32, 3, 32, 32), torch.arange(32) % 8
+
+    def losses(kernels):
+        compute = make_compute(RuntimeConfig(kernels=kernels, precision="bf16", device="cpu"))
+        model, found = compute.placed_copy(build("resnet18", 8, resolution=32, seed=1)).train(), []
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
+        for _ in range(4):
+            with compute.autocast():
+                loss = nn.functional.cross_entropy(model(images), targets)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            found.append(loss.item())
+        return found
+
+    ours = losses("fast")
+    assert ours == losses("fast"), "the same bytes at each run"
+    assert ours[-1] < ours[0] / 2
+    assert ours == pytest.approx(losses("torch"), abs=0.02)
 
 
 @pytest.mark.parametrize("changed", [{"groups": 2}, {"dilation": 2}, {"padding_mode": "reflect"}, {"padding": "same"}])

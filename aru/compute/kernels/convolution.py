@@ -4,17 +4,22 @@ The 3 x 3 convolutions of a ResNet take fewer multiplications by Winograd's filt
 distributes the weight gradient of a convolution over output pixels, and where there are few of them and many channels it takes
 several times as long as one product of the patches with the gradient; and where there are a handful of output pixels, much of
 a padded kernel falls on the padding, so that products pixel by pixel leave most of the work out.
+
+In bfloat16, that is under autocast, the products of pixels and taps (`pixel_pairs.py`) take over where the processor has
+AVX512-BF16; with AMX oneDNN's convolutions stay, for nothing was measured there. Winograd's filtering is for float32 alone:
+by F(2, 3) in bfloat16 the transforms cost what the products save, with two to three times the rounding of oneDNN's
+convolution, and larger tiles have five to fifteen times.
 """
 
 import math
-from functools import cache
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from aru.compute.kernels import winograd
+from aru.compute.kernels import instructions, pixel_pairs, winograd
+from aru.compute.kernels.pixel_pairs import Geometry, Pair, pairs
 
 # Measured for float32 with AVX2: beyond any of these bounds oneDNN is as fast.
 _CHANNELS = 128
@@ -23,8 +28,9 @@ _PAIRS_OUTPUTS, _PAIRS = 4, 25
 _WINOGRAD_CHANNELS = 64
 _WINOGRAD_SIDE = 16
 _WINOGRAD_TILES = 32
+# Measured for bfloat16 with AVX512-BF16; `_CHANNELS`, `_PIXELS` and the pairs are as above.
+_BATCH = 32
 
-Pair = tuple[int, int, int, int]
 Model = TypeVar("Model", bound=nn.Module)
 
 
@@ -50,22 +56,40 @@ class FewPixelConv2d(nn.Conv2d):
         """
         if (
             images.device.type != "cpu"
-            or images.dtype != torch.float32
-            or torch.is_autocast_enabled("cpu")
+            or images.dtype not in (torch.float32, torch.bfloat16)
             or torch.compiler.is_compiling()
             or images.dim() != 4
         ):
             return super().forward(images)
         height, width = self._size(images)
+        if torch.is_autocast_enabled("cpu"):
+            return self._in_bfloat16(images) if self._for_bfloat16((height, width)) else super().forward(images)
+        if images.dtype != torch.float32:
+            return super().forward(images)
         if self._for_winograd(images):
             result = winograd.convolve(images, self.weight)
         elif self.in_channels < _CHANNELS or not (height > 0 and width > 0 and height * width <= _PIXELS):
             return super().forward(images)
-        elif pairs := self._few_pairs(images, (height, width)):
-            result = _ByPairs.apply(images, self.weight, pairs, (height, width))
+        elif few := self._few_pairs(images, (height, width)):
+            result = _ByPairs.apply(images, self.weight, few, (height, width))
         else:
             result = _ByProduct.apply(images, self.weight, self.stride, self.padding)
         return result if self.bias is None else result + self.bias[:, None, None]
+
+    def _for_bfloat16(self, size: tuple[int, int]) -> bool:
+        return (
+            torch.get_autocast_dtype("cpu") == torch.bfloat16
+            and min(self.in_channels, self.out_channels) >= _CHANNELS
+            and min(size) > 0
+            and math.prod(size) <= _PIXELS
+            and _bfloat16_products_are_fast()
+        )
+
+    def _in_bfloat16(self, images: torch.Tensor) -> torch.Tensor:
+        geometry = self._geometry(images)
+        by_pixels = len(images) >= _BATCH and bool(self._few_pairs(images, geometry.outputs))
+        result = pixel_pairs.convolve(images.to(torch.bfloat16), self.weight, geometry, by_pixels=by_pixels)
+        return result if self.bias is None else result + self.bias.to(torch.bfloat16)[:, None, None]
 
     def _for_winograd(self, images: torch.Tensor) -> bool:
         return (
@@ -83,8 +107,12 @@ class FewPixelConv2d(nn.Conv2d):
         dense = self.kernel_size == (1, 1) and inputs == outputs
         if dense or inputs > _PIXELS or outputs > _PAIRS_OUTPUTS:
             return ()
-        pairs = _pairs(tuple(images.shape[2:]), size, self.kernel_size, self.stride, self.padding)
-        return pairs if len(pairs) <= _PAIRS else ()
+        found = pairs(self._geometry(images))
+        return found if len(found) <= _PAIRS else ()
+
+    def _geometry(self, images: torch.Tensor) -> Geometry:
+        height, width = images.shape[2:]
+        return Geometry((height, width), self._size(images), self.kernel_size, self.stride, self._pads)
 
     def _size(self, images: torch.Tensor) -> tuple[int, int]:
         height, width = (
@@ -175,24 +203,8 @@ def _weight_gradient(
     return product.view(outputs, height, width, channels).permute(0, 3, 1, 2)
 
 
-@cache
-def _pairs(
-    inputs: tuple[int, int],
-    outputs: tuple[int, int],
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-) -> tuple[Pair, ...]:
-    """(output pixel, input pixel, row and column of the weight between them), pixels counted by rows."""
-    found = []
-    for y in range(outputs[0]):
-        for x in range(outputs[1]):
-            for v in range(inputs[0]):
-                for u in range(inputs[1]):
-                    row, column = v + padding[0] - y * stride[0], u + padding[1] - x * stride[1]
-                    if 0 <= row < kernel[0] and 0 <= column < kernel[1]:
-                        found.append((y * outputs[1] + x, v * inputs[1] + u, row, column))
-    return tuple(found)
+def _bfloat16_products_are_fast() -> bool:
+    return instructions.has("avx512_bf16") and not instructions.has("amx_tile")
 
 
 def _plain(module: nn.Conv2d) -> bool:
