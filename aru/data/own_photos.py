@@ -23,6 +23,8 @@ from aru.data.ids import UNKNOWN_PERSON
 from aru.data.manifest import IDENTITY_LABEL, people_are_classes
 from aru.data.prepare import ArchiveRows, checked_rows, listed_rows
 from aru.data.sources.canonical import EXIF_FILE, EXIF_TEXT, PHOTOS, SPLITS, TABLE, usable_label, write_table
+from aru.data.sources.cifar10 import NAME as CIFAR10
+from aru.data.sources.cifar10 import open_package
 from aru.data.sources.found import Columns, Found, Photo, finder
 from aru.data.sources.source import Listing, Row, Split
 from aru.data.sources.table_rows import ENDINGS
@@ -79,7 +81,11 @@ def convert(
         columns, path = Columns(**vars(columns) | {"table": path.name}), path.parent
     faults = Faults(str(path))
     encoding = columns.name_encoding
-    with open_archive(path, faults, name_encoding=encoding, named_only=table_alone, project=project) as archive:
+    with (
+        open_package(path)
+        if source == CIFAR10
+        else open_archive(path, faults, name_encoding=encoding, named_only=table_alone, project=project)
+    ) as archive:
         found = Found([])
         with faults.collected(str(path)):
             found = find(archive, columns, faults)

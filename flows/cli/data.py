@@ -17,9 +17,11 @@ commands = typer.Typer(
 @commands.command("import")
 def data_import(
     source: Annotated[
-        str, typer.Argument(metavar="mufac|mucac|table|folder", help="How the photos are described (docs/data.md).")
+        str, typer.Argument(metavar="mufac|mucac|table|folder|cifar10", help="How the photos are described (docs/data.md).")
     ],
-    path: Annotated[Path, typer.Argument(help="A folder, a zip file, or (table) the table beside the photos.")],
+    path: Annotated[
+        Path, typer.Argument(help="A folder, a zip file, (table) the table beside the photos, or (cifar10) the package.")
+    ],
     name: Annotated[str | None, typer.Option(help="The benchmark's name; mufac and mucac have theirs.")] = None,
     file_column: Annotated[str | None, typer.Option(help="table: the column of the files; guessed if left out.")] = None,
     person_column: Annotated[str | None, typer.Option(help="table: the column of the people.")] = None,

@@ -1,4 +1,4 @@
-"""What a source of own photos finds: the interface of `table`, `folder` and what others add by `aru.sources`."""
+"""What a source of own photos finds: the interface of `table`, `folder`, `cifar10` and what others add by `aru.sources`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ _OPTIONS = {
 
 def check_options(source: str, columns: Columns) -> None:
     """Raise InputError where an option is of another source of this project than the one that is used."""
-    if source in PUBLISHED and columns != Columns():
+    if source in (*PUBLISHED, "cifar10") and columns != Columns():
         raise InputError(f"the source {source} is read as it is published: leave out what describes your own photos")
     if source == "folder":
         wrong = next((option for name, option in _OPTIONS.items() if getattr(columns, name)), None)
@@ -88,11 +88,15 @@ def check_options(source: str, columns: Columns) -> None:
 
 
 def finder(name: str) -> Finder:
-    """The source of this name: `table`, `folder`, or one that an installed package offers; InputError where there is none."""
+    """The source of this name: `table`, `folder`, `cifar10`, or one that an installed package offers.
+
+    Raises InputError where there is none.
+    """
+    from aru.data.sources.cifar10 import find_in_package
     from aru.data.sources.folder import find_by_folder
     from aru.data.sources.table import find_by_table
 
-    own: dict[str, Finder] = {"table": find_by_table, "folder": find_by_folder}
+    own: dict[str, Finder] = {"table": find_by_table, "folder": find_by_folder, "cifar10": find_in_package}
     added = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if name in own:
         return own[name]
