@@ -66,13 +66,20 @@ def device_of(config: RuntimeConfig) -> torch.device:
 def make_compute(config: RuntimeConfig) -> Compute:
     """Turn the configuration into a device and precision, and set the threads and the memory of this process's PyTorch.
 
-    CUDA is taken only where it is present; one thread a stage keeps sums in one order, hence bytes equal.
+    CUDA is taken only where it is present; one thread a stage keeps sums in one order, hence bytes equal. On a GPU bytes may
+    differ from run to run.
     """
     torch.set_num_threads(config.threads)
     keep_freed_memory()
     device = device_of(config)
     fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bf16()
     bf16 = fast if config.precision == "auto" else config.precision == "bf16"
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = (
+            True  # a run has few shapes; the algorithm is the fastest of a trial, not always the same
+        )
+        # What stays float32 beside bfloat16 may round its factors to TF32's 10 bits, which are more; fp32 is meant as it says.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = bf16
     return Compute(device, torch.bfloat16 if bf16 else torch.float32, config.kernels == "fast")
 
 

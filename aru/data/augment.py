@@ -9,6 +9,8 @@ import math
 import torch
 from torch.nn import functional
 
+from aru.compute.transfer import sent
+
 SHEAR_DEGREES = 10.0
 SCALE = (0.8, 1.2)
 JITTER = 0.2
@@ -22,18 +24,27 @@ def augment(images: torch.Tensor, *, generator: torch.Generator) -> torch.Tensor
     Shape:
         images: (B, 3, H, W) float in [0, 1]; the result likewise. `generator` is a CPU generator.
     """
-    count, device = len(images), images.device
+    draws = sent(draw_augmentation(len(images), generator=generator), images.device)
+    flip, shear, scale = draws[:, :3].unbind(dim=1)
+    factors, order = draws[:, 3:].split(_OPERATIONS, dim=1)
+    return jitter(warp(images, flip, shear, scale), factors, order.long())
+
+
+def draw_augmentation(count: int, *, generator: torch.Generator) -> torch.Tensor:
+    """What `count` images draw, (B, 9): flip (0 or 1), shear, scale, three factors, and the order of the three operations.
+
+    One tensor, so that it is one copy to a GPU.
+    """
     flip = torch.rand(count, generator=generator) < 0.5
     shear = _uniform(count, -SHEAR_DEGREES, SHEAR_DEGREES, generator)
     scale = _uniform(count, *SCALE, generator)
     factors = _uniform(count * _OPERATIONS, 1 - JITTER, 1 + JITTER, generator).view(count, _OPERATIONS)
     order = torch.rand(count, _OPERATIONS, generator=generator).argsort(dim=1)
-    moved = warp(images, flip.to(device), shear.to(device), scale.to(device))
-    return jitter(moved, factors.to(device), order.to(device))
+    return torch.cat([torch.stack([flip, shear, scale], dim=1), factors, order], dim=1)
 
 
 def warp(images: torch.Tensor, flip: torch.Tensor, shear: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """Flip (B,) bool, then shear along x (B,) degrees and scale (B,) about the centre; nearest, zero outside."""
+    """Flip (B,) 0 or 1, then shear along x (B,) degrees and scale (B,) about the centre; nearest, zero outside."""
     mirror = 1.0 - 2.0 * flip.to(images.dtype)
     theta = images.new_zeros(len(images), 2, 3)
     theta[:, 0, 0] = mirror / scale
@@ -49,7 +60,7 @@ def jitter(images: torch.Tensor, factors: torch.Tensor, order: torch.Tensor) -> 
     All three operations are x -> f x + (1 - f) reference, with black, the mean grey or the grey image as reference:
     so one blend serves a batch in which every image is at another operation.
     """
-    luma = images.new_tensor(_LUMA).view(1, 3, 1, 1)
+    luma = sent(torch.tensor(_LUMA, dtype=images.dtype), images.device).view(1, 3, 1, 1)
     for turn in range(_OPERATIONS):
         operation = order[:, turn]
         factor = factors.gather(1, operation[:, None]).view(-1, 1, 1, 1).to(images.dtype)

@@ -4,7 +4,7 @@ What fits into memory is read once; a larger set is read batch by batch, by work
 memory-mapped set of `images.py` stays the fast way.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from aru.compute.transfer import sent
 from aru.core.errors import InputError
 from aru.data.augment import augment
 from aru.data.images import ImageSet, Sets
@@ -45,7 +46,12 @@ class OwnSet(ImageSet):
     def batch(self, positions: torch.Tensor, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs and targets at these positions of the set, on the device."""
         inputs = self.items.fetch(self.rows[positions.numpy()])
-        return inputs.to(device), self.targets[positions].to(device)
+        return sent(inputs, device), sent(self.targets[positions], device)
+
+    def batches(self, parts: Sequence[torch.Tensor], device: torch.device) -> Iterator[tuple[torch.Tensor, Any]]:
+        """`batch` of each of these positions in turn: a caller's dataset is read in the thread that asks."""
+        for positions in parts:
+            yield self.batch(positions, device)
 
     @property
     def shape(self) -> tuple[int, ...]:

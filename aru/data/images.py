@@ -1,9 +1,10 @@
 """Images decoded once into a memory-mapped uint8 array, served as batches."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import torch
 from numpy.lib.format import header_data_from_array_1_0, write_array_header_1_0
 from PIL import Image
 
+from aru.compute.transfer import sent
 from aru.core.errors import InputError
 from aru.core.files import atomic_path, preallocate
 from aru.core.label_columns import label_columns
@@ -19,6 +21,7 @@ from aru.core.progress import Progress, silent
 from aru.data.augment import augment
 from aru.data.classes import outputs_of, read_classes
 from aru.data.manifest import read_manifest, read_training
+from aru.data.resident import read_ahead, resident
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,32 @@ class ImageSet:
     def batch(self, positions: torch.Tensor, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Images (B, 3, H, W) float32 in [0, 1], channels-last, and targets, on the device.
 
-        Only the bytes of these images are read and moved: memory does not grow with the number of images.
+        Only the bytes of these images are read and moved: memory does not grow with the number of images. On a GPU with
+        room for the whole array it is uploaded once (`aru.data.resident`), and only the positions are moved.
         """
-        pixels = torch.from_numpy(self.images[self.rows[positions.numpy()]])
-        images = pixels.to(device).permute(0, 3, 1, 2).float().div_(255)
-        return images, self.targets[positions].to(device)
+        rows = self.rows[positions.numpy()]
+        whole = resident(self.images, device)
+        if whole is None:
+            pixels = sent(torch.from_numpy(self.images[rows]), device)
+        else:
+            pixels = whole.index_select(0, sent(torch.from_numpy(rows), device))
+        return _unit_interval(pixels), sent(self.targets[positions], device)
+
+    def batches(self, parts: Sequence[torch.Tensor], device: torch.device) -> Iterator[tuple[torch.Tensor, Any]]:
+        """`batch` of each of these positions in turn; to a GPU the positions go at once, or the next images go meanwhile."""
+        if device.type != "cuda":
+            for positions in parts:
+                yield self.batch(positions, device)
+            return
+        sizes, together = [len(positions) for positions in parts], torch.cat(list(parts))
+        rows = self.rows[together.numpy()]
+        whole = resident(self.images, device)
+        if whole is None:
+            pieces = read_ahead(self.images, np.split(rows, np.cumsum(sizes)[:-1]), device)
+        else:
+            pieces = (whole.index_select(0, some) for some in sent(torch.from_numpy(rows), device).split(sizes))
+        for pixels, targets in zip(pieces, sent(self.targets[together], device).split(sizes), strict=True):
+            yield _unit_interval(pixels), targets
 
     def augment(self, images: torch.Tensor, *, generator: torch.Generator) -> torch.Tensor:
         """A batch of this set as training sees it: MUFAC's augmentations."""
@@ -82,6 +106,11 @@ class Sets:
         order = np.argsort(rows, kind="stable")
         targets = torch.cat([self.forget.targets, self.retain.targets])[torch.from_numpy(order)]
         return replace(self.retain, rows=rows[order], targets=targets)
+
+
+def _unit_interval(pixels: torch.Tensor) -> torch.Tensor:
+    """(B, H, W, 3) uint8 -> (B, 3, H, W) float32 in [0, 1], channels-last."""
+    return pixels.permute(0, 3, 1, 2).float().div_(255)
 
 
 def load_sets(prepared: Path, task: str) -> Sets:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from aru.compute.transfer import sent
 from aru.core.errors import InputError
 from aru.data.datasets import Augmentation, Bounds, Items, OwnSet, Source, as_dataset, check_items, split_item
 from aru.data.images import Sets
@@ -33,7 +34,7 @@ class StructuredSet(OwnSet):
         if not self.annotations:
             return inputs, targets.float() if targets.is_floating_point() else targets.long()
         found = [self.annotations[int(number)] for number in self.targets[positions]]
-        return inputs, [{name: value.to(device) for name, value in one.items()} for one in found]
+        return inputs, [{name: sent(value, device) for name, value in one.items()} for one in found]
 
 
 def structured_sets(

@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.compute.transfer import sent
 from aru.core.errors import InputError
 from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
@@ -54,8 +55,8 @@ def unlearn(
             for positions in batches_of(count, config.batch_size, random):
                 known, made = positions[positions < len(clean)], positions[positions >= len(clean)] - len(clean)
                 images, targets = load(clean, known, generator=random, compute=compute, augmented=config.augment)
-                images = torch.cat([images, adversarial[made].to(compute.device)])
-                yield Step(task_loss(result(images), torch.cat([targets, labels[made].to(compute.device)])))
+                images = torch.cat([images, sent(adversarial[made], compute.device)])
+                yield Step(task_loss(result(images), torch.cat([targets, sent(labels[made], compute.device)])))
 
     descend(
         steps(),

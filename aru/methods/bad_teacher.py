@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.compute.transfer import sent
 from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import draw_seed, generator
@@ -50,7 +51,7 @@ def unlearn(
         for _ in range(config.epochs):
             for positions in batches_of(len(mixed), config.batch_size, random):
                 images, _ = load(mixed, positions, generator=random, compute=compute, augmented=config.augment)
-                forgotten = (positions >= len(kept)).to(compute.device)
+                forgotten = sent(positions >= len(kept), compute.device)
                 wanted = lesson(good, bad, images, forgotten)
                 yield Step(distillation_loss(result(images), wanted, temperature=config.temperature))
 

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from aru.compute.device import Compute
+from aru.compute.transfer import sent
 from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
@@ -78,8 +79,8 @@ def other_classes(targets: torch.Tensor, outputs: int, *, generator: torch.Gener
         targets: (B,) int64; result: (B, outputs) float32, on the device of `targets`.
     """
     mass = -torch.rand(len(targets), outputs, generator=generator).clamp_min(1e-12).log()
-    mass[torch.arange(len(targets)), targets.cpu()] = 0
-    return (mass / mass.sum(dim=1, keepdim=True)).to(targets.device)
+    others = sent(mass, targets.device).scatter(1, targets[:, None], 0)
+    return others / others.sum(dim=1, keepdim=True)
 
 
 def has_classifier(model: nn.Module, config: object) -> None:

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from aru.compute.device import Compute
+from aru.compute.transfer import sent
 from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
@@ -94,7 +95,7 @@ def learn_noise(
     Shape:
         images: (B, 3, H, W) in [0, 1]; result likewise, unbounded with objective ``labels``.
     """
-    noise = torch.randn(images.shape, generator=generator).to(images.device).requires_grad_(True)
+    noise = sent(torch.randn(images.shape, generator=generator), images.device).requires_grad_(True)
     adam = make_optimizer([noise], OptimizerOptions(lr=config.noise_lr, optimiser="adam"))
     with torch.no_grad():
         outputs = model(images).float()

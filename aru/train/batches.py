@@ -31,8 +31,9 @@ def shuffled(data: ImageSet, size: int, *, generator: torch.Generator, compute: 
     the batch stay what they are.
     """
     alone = [torch.zeros(2, dtype=torch.int64)]
-    for positions in alone if len(data) == 1 else batches_of(len(data), size, generator):
-        yield load(data, positions, generator=generator, compute=compute, augmented=augmented)
+    parts = alone if len(data) == 1 else batches_of(len(data), size, generator)
+    for images, targets in data.batches(parts, compute.device):
+        yield (data.augment(images, generator=generator) if augmented else images), targets
 
 
 def endless(data: ImageSet, size: int, *, generator: torch.Generator, compute: Compute, augmented: bool) -> Iterator[Batch]:

@@ -15,10 +15,8 @@ from aru.core.config import Section
 from aru.core.errors import TrainingError
 from aru.core.progress import Progress
 from aru.nets.models import batchnorms
-from aru.train.finite import require_finite
+from aru.train.finite import LossWatch
 from aru.train.loop import Loss
-
-_CHECK_EVERY = 20  # steps between looks at the loss, which on a GPU wait for it
 
 
 class StepConfig(Section):
@@ -83,6 +81,7 @@ def descend(
     """
     devices = [compute.device] if compute.device.type == "cuda" else []
     total = torch.zeros((), device=compute.device)
+    watch = LossWatch("the loss", lambda number: f" at step {number}{_remedy(optimizer)}")
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))  # dropout draws from the global one
         for number in itertools.count(1):
@@ -92,10 +91,9 @@ def descend(
                 break
             _take(step, optimizer, project)
             total += step.loss.detach()
-            if number % _CHECK_EVERY == 0:
-                require_finite(total, "the loss", f" at step {number}{_remedy(optimizer)}")
+            watch.step(total, number)
             step_done()
-    require_finite(total, "the loss", f" at step {number - 1}{_remedy(optimizer)}")
+    watch.last(total, number - 1)
     if not all(torch.isfinite(weight).all() for group in optimizer.param_groups for weight in group["params"]):
         raise TrainingError(f"weights are not finite after the last of {number - 1} steps{_remedy(optimizer)}")
 

@@ -11,13 +11,14 @@ from torch import nn
 
 from aru.compute.device import Compute
 from aru.compute.reading import to_read
+from aru.compute.transfer import one_behind
 from aru.core.config import TrainConfig
 from aru.core.errors import InputError, TrainingError
 from aru.core.progress import Progress, silent
 from aru.data.images import ImageSet
 from aru.nets.models import first_not_finite, not_finite
 from aru.train.checkpoint import Checkpoint, Stateful
-from aru.train.finite import require_finite
+from aru.train.finite import LossWatch, require_finite
 from aru.train.history import EpochRecord, History
 from aru.train.losses import task_loss
 from aru.train.optimizers import make_optimizer
@@ -26,7 +27,6 @@ from aru.train.tasks import CLASSIFICATION, Task, sample_losses
 Loss = Callable[[nn.Module, torch.Tensor, Any], tuple[torch.Tensor, Any]]
 """(model, images, targets) -> (scalar loss, the outputs it is computed from: logits; None where the task has no accuracy)."""
 
-_CHECK_EVERY = 20  # batches between looks at the loss, which on a GPU wait for it
 _FEW = 64  # images on which a trained model is tried
 _IN_MEMORY = 256 << 20  # bytes of logits
 
@@ -71,8 +71,8 @@ def fit(
             def batch_done(done: int, epoch: int = epoch) -> None:
                 progress((epoch - 1) * batches + done, config.epochs * batches, f"{text}, epoch {epoch} of {config.epochs}")
 
-            def check(total: torch.Tensor, batch: int, epoch: int = epoch) -> None:
-                require_finite(total, f"{text}: the loss", f" at epoch {epoch}, batch {batch}{_remedy(config, lr_name)}")
+            def remedy(batch: int, epoch: int = epoch) -> str:
+                return f" at epoch {epoch}, batch {batch}{_remedy(config, lr_name)}"
 
             history.append(
                 _epoch(
@@ -87,7 +87,7 @@ def fit(
                     generator,
                     compute,
                     batch_done,
-                    check,
+                    LossWatch(f"{text}: the loss", remedy),
                 )
             )
             if checkpoint and epoch < config.epochs:
@@ -109,14 +109,14 @@ def _epoch(
     generator: torch.Generator,
     compute: Compute,
     batch_done: Callable[[int], None],
-    check: Callable[[torch.Tensor, int], None],
+    watch: LossWatch,
 ) -> EpochRecord:
     model.train()
     total = torch.zeros((), device=compute.device)
     right = torch.zeros((), device=compute.device)
     lr = optimizer.param_groups[0]["lr"]
-    for number, positions in enumerate(batches_of(len(data), config.batch_size, generator), start=1):
-        images, targets = data.batch(positions, compute.device)
+    parts = batches_of(len(data), config.batch_size, generator)
+    for number, (images, targets) in enumerate(data.batches(parts, compute.device), start=1):
         if config.augment:
             images = data.augment(images, generator=generator)
         with compute.autocast():
@@ -125,13 +125,12 @@ def _epoch(
         value.backward()
         optimizer.step()
         scheduler.step()
-        total += value.detach() * len(positions)
+        total += value.detach() * len(images)
         if task.correct is not None and outputs is not None:
             right += task.correct(outputs.detach(), targets)
-        if number % _CHECK_EVERY == 0:
-            check(total, number)
+        watch.step(total, number)
         batch_done(number)
-    check(total, number)
+    watch.last(total, number)
     if task.correct is None:
         return {"epoch": epoch, "loss": total.item() / len(data), "lr": lr}
     return {"epoch": epoch, "loss": total.item() / len(data), "accuracy": right.item() / len(data), "lr": lr}
@@ -202,10 +201,13 @@ def predict_placed(
 
 
 def _batches_of_logits(placed: nn.Module, data: ImageSet, compute: Compute, batch_size: int) -> Iterator[torch.Tensor]:
-    for positions in torch.arange(len(data)).split(batch_size):
-        with torch.no_grad(), compute.autocast():
-            images, _ = data.batch(positions, compute.device)
-            yield placed(images).float().cpu()
+    def queued() -> Iterator[tuple[torch.Tensor]]:
+        for images, _ in data.batches(torch.arange(len(data)).split(batch_size), compute.device):
+            with torch.no_grad(), compute.autocast():
+                logits = placed(images).float()
+            yield (logits,)
+
+    return (logits for (logits,) in one_behind(queued()))
 
 
 def check_trained(

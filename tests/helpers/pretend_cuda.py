@@ -2,12 +2,13 @@
 
 On a machine with one device code that leaves a tensor on the wrong one goes unseen. Here each operation looks at the devices
 of its arguments as CUDA's do, and the results are real, so that loops that look at a loss or count what is done come to their
-end.
+end. `waits` lists what would make the CPU wait for a GPU.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
+from unittest import mock
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -16,6 +17,17 @@ from torch.utils._pytree import tree_flatten, tree_map_only
 DEVICE = torch.device("cuda", 0)
 _COPIES = {torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default}
 _TAKES_CPU_INDICES = {torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default}
+_SIZED_BY_VALUES = {
+    torch.ops.aten._local_scalar_dense.default,
+    torch.ops.aten.nonzero.default,
+    torch.ops.aten.masked_select.default,
+    torch.ops.aten.equal.default,
+    torch.ops.aten._unique2.default,
+    torch.ops.aten.repeat_interleave.Tensor,
+}
+"""Operations whose result, or its size, the CPU needs."""
+FREE_MEMORY = 1 << 30
+_waits: list[str] = []
 
 
 class OnDevice(torch.Tensor):
@@ -54,6 +66,7 @@ class OnDevice(torch.Tensor):
             if function is torch.Tensor.to and isinstance(args[0], OnDevice):
                 return _moved(args[0], *args[1:], **kwargs)
             if function is torch.Tensor.new_tensor:
+                _waits.append("new_tensor")
                 return _wrapped(torch.tensor(args[1], dtype=kwargs.get("dtype", args[0].dtype)), True)
             if function is torch.Tensor.numpy:
                 raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() first.")
@@ -69,6 +82,7 @@ class _ToCpu(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, tensor: OnDevice) -> torch.Tensor:
+        _waits.append("to the CPU")
         return tensor.held.clone()
 
     @staticmethod
@@ -104,6 +118,13 @@ def _dispatch(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     ours = [tensor for tensor in tensors if isinstance(tensor, OnDevice)]
     _check(function, tensors, ours)
     device = kwargs.get("device")
+    if kwargs.get("pin_memory"):
+        args, kwargs = tree_map_only(OnDevice, lambda tensor: tensor.held, (args, kwargs | {"pin_memory": False}))
+        result = function(*args, **kwargs)
+        result.pinned = True
+        return result
+    if _makes_wait(function, args, kwargs, ours):
+        _waits.append(str(function))
     # Below Python a tensor on the device is of the CPU, so that operations on it name that as the device of their result.
     here = bool(ours) or (device is not None and torch.device(device).type == "cuda")
     if function is torch.ops.aten.copy_.default:
@@ -120,6 +141,50 @@ def _dispatch(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
             torch.Tensor, lambda tensor: known[id(tensor)] if id(tensor) in known else _wrapped(tensor, here), result
         )
     return tree_map_only(torch.Tensor, lambda tensor: _wrapped(tensor, here), result)
+
+
+def _makes_wait(function: Any, args: Any, kwargs: dict[str, Any], ours: list[torch.Tensor]) -> bool:
+    """Whether CUDA would have the CPU wait until the work that is queued is done."""
+    if function is torch.ops.aten._to_copy.default:
+        goes = kwargs.get("device") is not None and torch.device(kwargs["device"]).type == "cuda" and not ours
+        return goes and not (kwargs.get("non_blocking") and hasattr(args[0], "pinned"))
+    if function is torch.ops.aten.copy_.default and ours and len(ours) < 2:
+        outside = args[1] if isinstance(args[0], OnDevice) else args[0]
+        return not ((kwargs.get("non_blocking") or args[2:] == (True,)) and hasattr(outside, "pinned"))
+    if function in _TAKES_CPU_INDICES and ours:
+        indices = [index for index in args[1] if index is not None]
+        return any(index.dtype in (torch.bool, torch.uint8) or not isinstance(index, OnDevice) for index in indices)
+    return bool(ours) and function in _SIZED_BY_VALUES
+
+
+def waits() -> list[str]:
+    """What would have waited since the last call."""
+    found = list(_waits)
+    _waits.clear()
+    return found
+
+
+class _Event:
+    """Of work that is never known to be done before it is waited for."""
+
+    def record(self, stream: Any = None) -> None:
+        """Nothing is queued: it is done at once."""
+
+    def query(self) -> bool:
+        return False
+
+    def synchronize(self) -> None:
+        """It is done already."""
+
+
+class _Stream:
+    """A queue in which everything is done at once."""
+
+    def __init__(self, device: torch.device) -> None:
+        assert device.type == "cuda"
+
+    def wait_stream(self, other: "_Stream") -> None:
+        """The other one is done."""
 
 
 def _wrapped(tensor: torch.Tensor, here: bool) -> torch.Tensor:
@@ -149,8 +214,17 @@ def pretended() -> Iterator[torch.device]:
     torch.random.fork_rng, torch.cuda._lazy_init = fork_rng, lambda: None
     torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(..., device="cuda") is then seen here, too
     torch.__future__.set_overwrite_module_params_on_conversion(True)
+    cuda = mock.patch.multiple(
+        torch.cuda,
+        Event=_Event,
+        Stream=_Stream,
+        stream=lambda stream: nullcontext(),
+        current_stream=_Stream,
+        mem_get_info=lambda device: (FREE_MEMORY, FREE_MEMORY),
+    )
+    waits()
     try:
-        with _Factories():
+        with cuda, mock.patch.object(torch.Tensor, "record_stream", lambda tensor, stream: None), _Factories():
             yield DEVICE
     finally:
         torch.random.fork_rng, torch.cuda._lazy_init = whole, begin

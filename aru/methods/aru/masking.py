@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.compute.transfer import sent
 from aru.core.config import MaskConfig
 from aru.core.errors import InputError, TrainingError
 from aru.core.progress import Progress, silent
@@ -99,10 +100,10 @@ def gradients(
         raise InputError(f"{type(model).__name__} has no layer with units before its classifier: there is nothing to reset")
     totals = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     losses = torch.zeros((), device=compute.device)
-    for positions in chunks(torch.arange(len(data)), config.batch_size):
-        inputs, targets = data.batch(positions, compute.device)
+    parts = chunks(torch.arange(len(data)), config.batch_size)
+    for positions, (inputs, targets) in zip(parts, data.batches(parts, compute.device), strict=True):
         if noise is not None:
-            part = noise[positions].to(compute.device)
+            part = sent(noise[positions], compute.device)
             inputs = inputs + part if config.contrast == "perturbed" else part
         with compute.autocast():
             loss = task.summed(placed, inputs, targets)
