@@ -160,7 +160,8 @@ def _settings(run: Run, settings: Mapping[str, Any] | None) -> dict[str, Any]:
         "seed": metrics["seed"],
     }
     recorded |= {key: reference[key] for key in ("resamples", "mia_resamples") if key in reference}
-    recorded |= {f"{model} epochs": len(history["epochs"]) for model, history in run.histories.items()}
+    trained = {model: len(history["epochs"]) for model, history in run.histories.items()}
+    recorded |= {f"{model} epochs": count for model, count in trained.items() if count}  # 0 of a method that records none
     versions = sorted({str(cost["torch"]) for cost in run.costs.values()})
     return recorded | {"torch": ", ".join(versions)} | dict(settings or {})
 

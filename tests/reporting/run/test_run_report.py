@@ -188,6 +188,7 @@ def test_another_method_has_one_stage_and_no_mask(tmp_path: Path, metrics: dict)
     page = Reader((work / "report" / "report.html").read_text()).text
     assert "unlearned by scrub" in " ".join(page.split()) and "What was reset" not in page and "ARU" not in page
     assert "unlearned, unlearn; retrained" in " ".join(page.split())
+    assert "original epochs" in page and "unlearned epochs" not in page  # none are recorded, and it was not none
 
 
 def test_table_without_costs_has_a_dash(metrics: dict) -> None:
