@@ -3,6 +3,7 @@
 The draws are repeated as a method makes them: from the stream of its name, after one for dropout.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -14,6 +15,7 @@ from aru.core.seeds import draw_seed
 from aru.core.seeds import generator as stream
 from aru.data.images import ImageSet, Sets
 from aru.methods import kde
+from aru.methods.matching import same_classes
 from aru.methods.registry import METHODS
 from aru.nets.fresh import fresh
 from tests.helpers.toys import CPU, sets, small_net
@@ -138,6 +140,38 @@ def kde_stages(model: nn.Module, given: Sets) -> None:
         down(model, (divergence + labelled * soft) / 20 + labelled * functional.cross_entropy(logits, targets), lr)
 
 
+def fcs(model: nn.Module, given: Sets) -> None:
+    (forgotten, _), (images, targets) = whole(given.forget), whole(given.retain)
+    down(model, -(model.train()(forgotten).log_softmax(dim=1) / 8).sum() / 12 - math.log(8), 0.02)
+    found, anchors = model(forgotten), model(images).detach()
+    down(model, -(found @ anchors.T / 1.15).log_softmax(dim=1).mean(), 0.03)
+    decay = 1e-2 * sum((weight**2).sum() for weight in model.parameters()) / 2
+    down(model, functional.cross_entropy(model(images), targets) + decay)
+
+
+def a_amu(model: nn.Module, given: Sets) -> None:
+    random = stream(0, "a-amu")
+    order = torch.randperm(20, generator=random)
+    torch.randint(2**31, (1,), generator=random)
+    torch.randperm(16, generator=random)
+    kept, (forgotten, labels) = whole(given.retain, order[4:]), whole(given.forget, torch.randperm(12, generator=random))
+    places = same_classes(labels, given.retain.targets[order[:4]], generator=random)
+    held = whole(given.retain, order[:4][places])
+    of_kept, found, wanted = (
+        functional.cross_entropy(model(images), targets, reduction="none")
+        for images, targets in (kept, (forgotten, labels), held)
+    )
+
+    def ranked(losses: torch.Tensor) -> torch.Tensor:
+        values = (1 + losses).log()
+        ranks = [torch.sigmoid(10 * (one - values).clamp(min=0)).mean() for one in values]
+        return torch.distributions.Normal(0, 1).icdf(torch.stack(ranks))
+
+    one, other = ranked(found), ranked(wanted.detach())
+    parts = [torch.exp(-((a[:, None] - b) ** 2) / 2).mean() for a, b in ((one, one), (other, other), (one, other))]
+    down(model, (of_kept**2).mean() + parts[0] + parts[1] - 2 * parts[2])
+
+
 STEPS: dict[str, tuple[Callable[..., None], dict[str, object]]] = {
     "random-labels": (random_labels, EVAL),
     "salun": (salun, EVAL | {"share": 0.3}),
@@ -145,6 +179,8 @@ STEPS: dict[str, tuple[Callable[..., None], dict[str, object]]] = {
     "unsir": (unsir, EVAL | {"repair_epochs": 0}),
     "gli": (gli, EVAL),
     "safer": (safer, EVAL),
+    "fcs": (fcs, {"epochs": 1, "momentum": 0.0, "uniform_lr": 0.02, "forget_lr": 0.03, "retain_lr": LR, "augment": False}),
+    "a-amu": (a_amu, EVAL),
     "ct": (ct, STEP | {"epochs": 2}),
     "kde": (kde_stages, STEP | {"warmup_epochs": 1, "warmup_lr": 0.02}),
 }
