@@ -2,6 +2,8 @@
 
 import contextlib
 import copy
+import multiprocessing
+import re
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -49,8 +51,12 @@ class Compute:
         return self.place(copy.deepcopy(model))
 
 
-def device_of(config: RuntimeConfig) -> torch.device:
-    """The device that the configuration asks for; one that is not here is an InputError."""
+def device_of(config: RuntimeConfig, *, local_rank: int | None = None) -> torch.device:
+    """The device that the configuration asks for; one that is not here is an InputError.
+
+    Where it names no GPU in particular and there are several, worker processes take them in turn. Of the processes that
+    share a training, that of `local_rank` on this machine takes the GPU of that number.
+    """
     device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device)
     count = torch.cuda.device_count() if device.type == "cuda" and torch.cuda.is_available() else 0
     if device.type == "cuda" and count == 0:
@@ -60,18 +66,39 @@ def device_of(config: RuntimeConfig) -> torch.device:
             f"runtime.device is {config.device!r} but CUDA has {count} devices here, numbered from 0: use one of "
             "these, or 'auto'"
         )
-    return device
+    if device.type != "cuda" or ":" in config.device:
+        return device
+    if local_rank is not None and local_rank >= count:
+        raise InputError(
+            f"runtime.processes is {config.processes}, one a GPU, but CUDA has {count} devices here: set it to {count} "
+            "for this machine alone, or runtime.device to 'cpu'"
+        )
+    if local_rank is not None:
+        return torch.device("cuda", local_rank)
+    number = worker_number(multiprocessing.current_process().name)
+    return device if number is None or count == 1 else torch.device("cuda", number % count)
 
 
-def make_compute(config: RuntimeConfig) -> Compute:
-    """Turn the configuration into a device and precision, and set the threads and the memory of this process's PyTorch.
+def worker_number(name: str) -> int | None:
+    """Which of its parent's processes this is, from 0, by its name; None for one that is nobody's worker.
+
+    multiprocessing names the n-th child of a process KIND-n, or KIND-...:n where that is a child itself.
+    """
+    found = re.fullmatch(r"\w*Process-(?:\d+:)*(\d+)", name)
+    return int(found[1]) - 1 if found else None
+
+
+def make_compute(config: RuntimeConfig, *, local_rank: int | None = None) -> Compute:
+    """Turn the configuration into a device and precision, and set threads, memory and GPU of this process's PyTorch.
 
     CUDA is taken only where it is present; one thread a stage keeps sums in one order, hence bytes equal. On a GPU bytes may
-    differ from run to run.
+    differ from run to run. local_rank: as `device_of` takes it.
     """
     torch.set_num_threads(config.threads)
     keep_freed_memory()
-    device = device_of(config)
+    device = device_of(config, local_rank=local_rank)
+    if device.type == "cuda" and str(device) != "cuda":
+        torch.cuda.set_device(device)
     fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bf16()
     bf16 = fast if config.precision == "auto" else config.precision == "bf16"
     if device.type == "cuda":

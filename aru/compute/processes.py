@@ -2,6 +2,9 @@
 
 import multiprocessing
 import os
+import pickle
+import signal
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from threading import Thread
@@ -28,3 +31,20 @@ def _wait_for_its_end() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)  # files are written whole or not at all
+
+
+def why_ended(code: int | None) -> str:
+    """What most often ends a process with this exit code before it could say so itself, and the remedy."""
+    if code == -signal.SIGBUS:
+        return "what it had mapped could not be written or read, most often because the disk is full; free some and run again"
+    return "it was killed, most often for want of memory; free some, or lower the batch size, and run again"
+
+
+def portable(error: Exception) -> Exception:
+    """The error as another process can take it, with its traceback as a note."""
+    error.add_note(traceback.format_exc())
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever its constructor wants that pickle does not keep
+        return RuntimeError("".join(traceback.format_exception(error)))
+    return error

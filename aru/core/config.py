@@ -259,6 +259,18 @@ class RuntimeConfig(Section):
         description="of convolutions on a CPU: this project's own for "
         "small maps, or PyTorch's; part of what makes bytes equal",
     )
+    processes: int = Field(
+        1, ge=1, le=1024, description="that share each training of the stages train, retrain and finetune; one a GPU"
+    )
+
+    @model_validator(mode="after")
+    def _one_device_a_process(self) -> "RuntimeConfig":
+        if self.processes > 1 and ":" in self.device:
+            raise ValueError(
+                f"runtime.device = {self.device!r} is one GPU, and each of runtime.processes = {self.processes} takes one of "
+                "its own: set runtime.device to 'auto' or 'cuda', or runtime.processes to 1"
+            )
+        return self
 
 
 class Config(Section):

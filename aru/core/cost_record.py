@@ -11,7 +11,10 @@ class StageSeconds(TypedDict):
 
 
 class Cost(StageSeconds):
-    """The content of cost.json. before: the costs of the stages that belong to the same work."""
+    """The content of cost.json. before: the costs of the stages that belong to the same work.
+
+    cpu_seconds: of all `processes`; records of earlier versions lack both.
+    """
 
     stage: str
     images: int | None
@@ -21,4 +24,6 @@ class Cost(StageSeconds):
     precision: str
     threads: int
     torch: str
+    cpu_seconds: NotRequired[float]
+    processes: NotRequired[int]
     before: NotRequired[list["Cost"]]

@@ -12,11 +12,15 @@ class Spent(TypedDict):
 
 
 class Stopwatch:
-    """Runs from when it is made: seconds on the wall, and of this process on the CPU."""
+    """Runs from when it is made: seconds on the wall, and of this process on the CPU.
+
+    `others_cpu_seconds`: what processes that work at the same have spent on the CPU, which they say.
+    """
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
         self._earlier = (0.0, 0.0)
+        self.others_cpu_seconds = 0.0
 
     @property
     def seconds(self) -> float:
@@ -25,8 +29,13 @@ class Stopwatch:
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU seconds so far, those of earlier processes included."""
-        return self._earlier[1] + time.process_time() - self._cpu
+        """CPU seconds so far, those of earlier and of other processes included."""
+        return self._earlier[1] + self.own_cpu_seconds + self.others_cpu_seconds
+
+    @property
+    def own_cpu_seconds(self) -> float:
+        """CPU seconds of this process so far."""
+        return time.process_time() - self._cpu
 
     def spent(self) -> Spent:
         """Both, as they are recorded."""

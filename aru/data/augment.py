@@ -18,13 +18,18 @@ _LUMA = (0.2989, 0.587, 0.114)  # of torchvision's rgb_to_grayscale
 _OPERATIONS = 3  # brightness, contrast, saturation
 
 
-def augment(images: torch.Tensor, *, generator: torch.Generator) -> torch.Tensor:
+def augment(images: torch.Tensor, *, generator: torch.Generator, of: int | None = None, begin: int = 0) -> torch.Tensor:
     """Flip, shear, scale and jitter each image by its own draws.
+
+    of, begin: the images are those from `begin` on of a batch of so many, and become what they become in the whole of it.
 
     Shape:
         images: (B, 3, H, W) float in [0, 1]; the result likewise. `generator` is a CPU generator.
     """
-    draws = sent(draw_augmentation(len(images), generator=generator), images.device)
+    whole = draw_augmentation(len(images) if of is None else of, generator=generator)
+    if len(images) == 0:  # affine_grid refuses it
+        return images
+    draws = sent(whole[begin : begin + len(images)], images.device)
     flip, shear, scale = draws[:, :3].unbind(dim=1)
     factors, order = draws[:, 3:].split(_OPERATIONS, dim=1)
     return jitter(warp(images, flip, shear, scale), factors, order.long())

@@ -58,14 +58,19 @@ class OwnSet(ImageSet):
         """Shape of one input."""
         return self.items.shape
 
-    def augment(self, images: torch.Tensor, *, generator: torch.Generator) -> torch.Tensor:
-        """A batch as training sees it: by the caller's transforms, image by image, which draw from the global generator."""
+    def augment(
+        self, images: torch.Tensor, *, generator: torch.Generator, of: int | None = None, begin: int = 0
+    ) -> torch.Tensor:
+        """A batch as training sees it: by the caller's transforms, image by image, which draw from the global generator.
+
+        A part of a batch (`of`, `begin`) draws other numbers for them than the whole does.
+        """
         if self.augmentation is None:
             return images
         if self.augmentation == "mufac":
-            return augment(images, generator=generator)
+            return augment(images, generator=generator, of=of, begin=begin)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+            torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)) + begin)
             return torch.stack([self.augmentation(image) for image in images])
 
 

@@ -71,9 +71,11 @@ class ImageSet:
         for pixels, targets in zip(pieces, sent(self.targets[together], device).split(sizes), strict=True):
             yield _unit_interval(pixels), targets
 
-    def augment(self, images: torch.Tensor, *, generator: torch.Generator) -> torch.Tensor:
-        """A batch of this set as training sees it: MUFAC's augmentations."""
-        return augment(images, generator=generator)
+    def augment(
+        self, images: torch.Tensor, *, generator: torch.Generator, of: int | None = None, begin: int = 0
+    ) -> torch.Tensor:
+        """A batch of this set as training sees it: MUFAC's augmentations. `of`, `begin`: as in `aru.data.augment`."""
+        return augment(images, generator=generator, of=of, begin=begin)
 
     def example(self) -> torch.Tensor:
         """The first input of the set, on the CPU. Shape: (1, C, H, W)."""

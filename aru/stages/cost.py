@@ -9,16 +9,29 @@ import torch
 
 from aru.compute.device import Compute
 from aru.core.cost_record import Cost
+from aru.core.stopwatch import Stopwatch
 
 
-def cost(stage: str, seconds: float, images: int | None, *, compute: Compute, before: Sequence[Cost] = ()) -> Cost:
+def cost(
+    stage: str,
+    clock: Stopwatch,
+    images: int | None,
+    *,
+    compute: Compute,
+    processes: int = 1,
+    before: Sequence[Cost] = (),
+) -> Cost:
     """What a stage cost; `images` counts every pass over an image, and is None where they are not counted.
 
-    `before`: the costs of the stages that belong to the same work.
+    The CPU time is that of all `processes`, the peak memory that of the first. `before`: the costs of the stages that belong
+    to the same work.
     """
+    seconds = clock.seconds
     found: Cost = {
         "stage": stage,
         "seconds": round(seconds, 3),
+        "cpu_seconds": round(clock.cpu_seconds, 3),
+        "processes": processes,
         "images": images,
         "images_per_second": None if images is None else round(images / seconds, 1),
         "peak_memory_mib": _peak_memory_mib(compute),

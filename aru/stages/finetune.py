@@ -46,7 +46,10 @@ def finetune(job: Job) -> int:
             compute=job.compute,
             progress=job.progress,
             checkpoint=checkpoint,
+            group=job.group,
         )
+    if job.group.rank > 0:
+        return 0
     made = {"method": ARU, "layers": layers_of(tensors)}
     write_model(job, "finetune", UNLEARNED, unlearned, history, outputs=retain.outputs, made=made)
     checkpoint.remove()

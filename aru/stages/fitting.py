@@ -29,7 +29,10 @@ def train_stage(job: Job, stage: str, which: str, data: ImageSet, rows: str) -> 
             progress=job.progress,
             checkpoint=checkpoint,
             start=start,
+            group=job.group,
         )
+    if job.group.rank > 0:
+        return 0
     chosen = job.config.model
     made = {"init": {"file": chosen.init, "md5": chosen.init_md5}} if chosen.init else None
     write_model(job, stage, which, model, history, outputs=data.outputs, made=made)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aru.compute.device import Compute
+from aru.compute.distributed import ALONE, Group
 from aru.core.config import Config
 from aru.core.progress import Progress
 from aru.core.stopwatch import Stopwatch
@@ -11,7 +12,10 @@ from aru.core.stopwatch import Stopwatch
 
 @dataclass(frozen=True)
 class Job:
-    """What every stage function is given; `work` is the benchmark's folder of outputs, `clock` runs for the whole stage."""
+    """What every stage function is given; `work` is the benchmark's folder of outputs, `clock` runs for the whole stage.
+
+    Of a `group` of processes the first alone writes.
+    """
 
     benchmark: str
     work: Path
@@ -20,3 +24,4 @@ class Job:
     compute: Compute
     progress: Progress
     clock: Stopwatch
+    group: Group = ALONE

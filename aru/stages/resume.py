@@ -13,6 +13,7 @@ from aru.train.checkpoint import Checkpoint
 def checkpoint_of(job: Job, stage: str, *parameters: Section, inputs: list[Path]) -> Checkpoint:
     """The stage's checkpoint, good for these sections of parameters and input files, its seed, code and arithmetic."""
     config = job.config
+    processes = [job.group.size] if job.group.size > 1 else []
     key = key_of(
         stage,
         [section.model_dump(mode="json") for section in parameters],
@@ -20,7 +21,7 @@ def checkpoint_of(job: Job, stage: str, *parameters: Section, inputs: list[Path]
         config.data.task,
         config.runtime.seed,
         [file_md5(path) for path in inputs],
-        arithmetic(config.runtime, job.compute),
+        arithmetic(config.runtime, job.compute) + processes,
         module=f"aru.stages.{stage}",
     )
     path = job.work / "checkpoints" / f"{stage}.pt"

@@ -5,9 +5,12 @@ that it imports (`aru.stages.code_record`): a change of the report's code does n
 """
 
 import importlib
+from contextlib import nullcontext
 from pathlib import Path
 
-from aru.compute.device import make_compute
+from aru.compute.device import device_of, make_compute
+from aru.compute.distributed import ALONE, joined
+from aru.compute.place import Place, own_place
 from aru.core.config import Config, load_archive, load_config
 from aru.core.cost_record import Cost
 from aru.core.errors import InputError
@@ -37,8 +40,9 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
     """Run one stage of one benchmark in the project folder `root`.
 
     Every output is written beside its place and moved in, so a stage that is interrupted leaves nothing half
-    written. Raises InputError for anything that the user can mend, and where code, parameters or data of the stage were
-    changed while it ran, or another process is at the same stage.
+    written. A stage that trains starts `runtime.processes` processes, or is one that `torchrun` started, where these are
+    several; the first alone writes. Raises InputError for anything that the user can mend, and where code, parameters or data
+    of the stage were changed while it ran, or another process is at the same stage.
     """
     if stage not in FOLDERS:
         raise InputError(f"unknown stage {stage!r}: the stages are {', '.join(STAGES)}")
@@ -49,25 +53,47 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
     archive = root / load_archive(root / "params.yaml", benchmark)
     use_project_code(root)
     check_own_code(config.model.name, config.model.code, root)
-    compute, clock = make_compute(config.runtime), Stopwatch()
-    job = Job(benchmark, root / "work" / benchmark, archive, config, compute, progress, clock)
+    place = own_place()
+    _check_processes(stage, config, place)
+    if place is None and config.runtime.processes > 1 and _trains(stage, config):
+        _run_in_processes(stage, benchmark, root, config, progress)
+        return
+    compute = make_compute(config.runtime, local_rank=place.local_rank if place else None)
+    with joined(place, compute.device) if place else nullcontext(ALONE) as group:
+        job = Job(benchmark, root / "work" / benchmark, archive, config, compute, progress, Stopwatch(), group)
+        _run_here(stage, job, root, inputs)
+
+
+def run_in_group(stage: str, benchmark: str, root: Path, *, progress: Progress = silent) -> None:
+    """`run` as one of the processes that it starts."""
+    run(stage, benchmark, root=root, progress=progress)
+
+
+def _run_here(stage: str, job: Job, root: Path, inputs: Inputs) -> None:
+    """Run the stage in this process, alone or as one of the job's group."""
+    config, compute, clock, group = job.config, job.compute, job.clock, job.group
+    function = getattr(importlib.import_module(f"aru.stages.{stage}"), stage)
+    if group.rank > 0:
+        function(job)
+        group.count_cpu(clock)
+        return
     if stage in _BEFORE_WORK:
         from aru.stages.dry_pass import check_network  # here: that a network passes is no input of a stage's result
         from aru.train.pretrained import read_init
 
-        classes = _classes(stage, config, archive, job.work)
+        classes = _classes(stage, config, job.archive, job.work)
         check_network(config, compute, classes)
         read_init(config, root, outputs_of(classes, config.data.task))
-    function = getattr(importlib.import_module(f"aru.stages.{stage}"), stage)
     clear_peak_memory()
     folder = job.work / FOLDERS[stage]
     with locked_folder(folder):
         remove_leftovers(folder)
         done = function(job)
         images = 0 if isinstance(done, NotTrained) else done
+        group.count_cpu(clock)
         if stage not in _WITHOUT_COST:
             before = _costs_before(stage, job.work)
-            spent = cost(stage, clock.seconds, images, compute=compute, before=before)
+            spent = cost(stage, clock, images, compute=compute, processes=group.size, before=before)
             if isinstance(done, NotTrained):
                 spent["not_trained"] = done.why
             write_json(folder / "cost.json", spent)
@@ -75,6 +101,37 @@ def run(stage: str, benchmark: str, *, root: Path = Path("."), progress: Progres
         inputs.check()
     if stage not in _NOT_REPORTED:
         remove_path(job.work / FOLDERS["report"])  # it is of what lay here before; where that is the same, a cache has it
+
+
+def _run_in_processes(stage: str, benchmark: str, root: Path, config: Config, progress: Progress) -> None:
+    """Run the stage in `runtime.processes` processes of this machine."""
+    from aru.compute.jobs import Job as Call  # here, as most stages start no process
+    from aru.compute.ranks import run_ranks
+
+    count = config.runtime.processes
+    device_of(config.runtime, local_rank=count - 1)
+    call = Call(stage, f"stage {stage}", "aru.stages.runner:run_in_group", (stage, benchmark, root.resolve()))
+    run_ranks(call, count, progress)
+
+
+def _trains(stage: str, config: Config) -> bool:
+    """Whether the stage trains a model in a way that processes can share."""
+    if stage == "train":
+        return config.model.original is None
+    return stage == "finetune" or (stage == "retrain" and config.evaluate.retrained)
+
+
+def _check_processes(stage: str, config: Config, place: Place | None) -> None:
+    """What torchrun has started must be what params.yaml says, as that is what DVC and MLflow record."""
+    if place is None:
+        return
+    if not _trains(stage, config):
+        raise InputError(f"torchrun started {place.size} processes, and the stage {stage!r} trains nothing: run it without")
+    if place.size != config.runtime.processes:
+        raise InputError(
+            f"torchrun started {place.size} processes, runtime.processes is {config.runtime.processes}: make them the same "
+            f"(`aru run --set runtime.processes={place.size}` writes the parameter)"
+        )
 
 
 def _check_method(stage: str, benchmark: str, config: Config) -> None:

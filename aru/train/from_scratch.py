@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.compute.distributed import ALONE, Group
 from aru.core.config import Config
 from aru.core.errors import InputError
 from aru.core.progress import Progress, silent
@@ -27,12 +28,14 @@ def fit_from_scratch(
     progress: Progress = silent,
     checkpoint: Checkpoint | None = None,
     start: Mapping[str, torch.Tensor] | None = None,
+    group: Group = ALONE,
 ) -> tuple[nn.Module, History]:
     """A fresh `config.model` trained on `data` by `config.train`, and its history.
 
     `purpose` ("train", "retrain" ...) names the streams of random numbers: the initial weights and the order of the images.
-    start: the weights that `model.init` replaces the initial ones by; others stay as they were drawn. Raises InputError where
-    `model.init` is set and the caller has none: a comparison of trainings from it with others would be no comparison.
+    start: the weights that `model.init` replaces the initial ones by; others stay as they were drawn. group: as `fit` takes
+    it. Raises InputError where `model.init` is set and the caller has none: a comparison of trainings from it with others
+    would be no comparison.
     """
     if config.model.init is not None and start is None:
         raise InputError(
@@ -56,5 +59,6 @@ def fit_from_scratch(
         text=purpose,
         lr_name="train.lr",
         checkpoint=checkpoint,
+        group=group,
     )
     return model, history

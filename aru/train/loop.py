@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.compute.distributed import ALONE, Group
 from aru.compute.reading import to_read
 from aru.compute.transfer import one_behind
 from aru.core.config import TrainConfig
@@ -49,6 +50,7 @@ def fit(
     text: str = "train",
     lr_name: str = "lr",
     checkpoint: Checkpoint | None = None,
+    group: Group = ALONE,
 ) -> History:
     """Train `model` in place for `config.epochs` and return one row an epoch: loss, accuracy, lr.
 
@@ -56,17 +58,22 @@ def fit(
     Everything random comes from `generator` (CPU). With a checkpoint an interrupted run goes on after its last
     saved epoch and ends with the same weights; to remove it is left to whoever keeps them. Raises TrainingError where the
     loss is not finite, or a weight at the end; it names the training, `text`, and the learning rate, `lr_name`.
+    The processes of a `group` call this alike, share each batch, and end with the same weights; the first writes checkpoints.
     """
     compute.place(model)
+    progress = progress if group.rank == 0 else silent
     constants = not_finite(model.state_dict())
     optimizer = make_optimizer(model.parameters(), config)
     batches = len(chunks(torch.arange(len(data)), config.batch_size))
     scheduler = _scheduler(optimizer, config, batches)
     parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
     history = checkpoint.restore(parts, generator) if checkpoint else []
-    with torch.random.fork_rng(devices=[compute.device] if compute.device.type == "cuda" else []):
+    group.check_same(len(history))
+    devices = [compute.device] if compute.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), group.parallel(model) as called:
         for epoch in range(len(history) + 1, config.epochs + 1):
-            torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))  # dropout draws from the global one
+            drawn = int(torch.randint(2**31, (1,), generator=generator))
+            torch.manual_seed(drawn + group.rank)  # dropout draws from the global one
 
             def batch_done(done: int, epoch: int = epoch) -> None:
                 progress((epoch - 1) * batches + done, config.epochs * batches, f"{text}, epoch {epoch} of {config.epochs}")
@@ -77,7 +84,7 @@ def fit(
             history.append(
                 _epoch(
                     epoch,
-                    model,
+                    called,
                     data,
                     config,
                     optimizer,
@@ -88,10 +95,13 @@ def fit(
                     compute,
                     batch_done,
                     LossWatch(f"{text}: the loss", remedy),
+                    group,
                 )
             )
             if checkpoint and epoch < config.epochs:
-                checkpoint.save(parts, generator, history)
+                group.count_cpu(checkpoint.clock)
+                if group.rank == 0:
+                    checkpoint.save(parts, generator, history)
     model.eval()
     check_trained(model, data, compute=compute, what=text, remedy=_remedy(config, lr_name), task=task, constants=constants)
     return history
@@ -110,26 +120,31 @@ def _epoch(
     compute: Compute,
     batch_done: Callable[[int], None],
     watch: LossWatch,
+    group: Group,
 ) -> EpochRecord:
     model.train()
     total = torch.zeros((), device=compute.device)
     right = torch.zeros((), device=compute.device)
     lr = optimizer.param_groups[0]["lr"]
     parts = batches_of(len(data), config.batch_size, generator)
-    for number, (images, targets) in enumerate(data.batches(parts, compute.device), start=1):
+    shares = [group.share(len(positions)) for positions in parts]
+    loaded = data.batches([positions[share] for positions, share in zip(parts, shares, strict=True)], compute.device)
+    for number, (positions, share, (images, targets)) in enumerate(zip(parts, shares, loaded, strict=True), start=1):
         if config.augment:
-            images = data.augment(images, generator=generator)
+            images = data.augment(images, generator=generator, of=len(positions), begin=share.start)
         with compute.autocast():
             value, outputs = loss(model, images, targets)
         optimizer.zero_grad(set_to_none=True)
-        value.backward()
+        group.part(value, len(images), len(positions)).backward()
         optimizer.step()
         scheduler.step()
-        total += value.detach() * len(images)
+        if len(images) > 0:  # the mean over none is not a number
+            total += value.detach() * len(images)
         if task.correct is not None and outputs is not None:
             right += task.correct(outputs.detach(), targets)
         watch.step(total, number)
         batch_done(number)
+    total, right = group.total(total), group.total(right)
     watch.last(total, number)
     if task.correct is None:
         return {"epoch": epoch, "loss": total.item() / len(data), "lr": lr}

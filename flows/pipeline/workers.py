@@ -8,9 +8,7 @@ that has the stages imported, and end when the flow does, however it ends.
 import importlib
 import multiprocessing
 import os
-import pickle
 import signal
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from queue import Queue
 from threading import Event, Thread
 from typing import Any
 
+from aru.compute.processes import portable, why_ended
 from aru.core.progress import Progress
 
 _PRELOAD = [
@@ -123,7 +122,7 @@ class Worker:
         except (EOFError, ConnectionError) as error:
             self._process.join()
             raise WorkerDied(
-                f"the process of {work.label} ended with code {self._process.exitcode}: {_why(self._process.exitcode)}"
+                f"the process of {work.label} ended with code {self._process.exitcode}: {why_ended(self._process.exitcode)}"
             ) from error
         if failure is not None:
             raise failure
@@ -148,12 +147,6 @@ class Worker:
         self._pipe.close()
 
 
-def _why(code: int | None) -> str:
-    if code == -signal.SIGBUS:
-        return "what it had mapped could not be written or read, most often because the disk is full; free some and run again"
-    return "it was killed, most often for want of memory; free some, or lower the batch size, and run again"
-
-
 def _serve(pipe: Connection) -> None:
     """Do one piece of work after another until the other end of the pipe is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the flow decides, and sends "stop"
@@ -173,7 +166,7 @@ def _serve(pipe: Connection) -> None:
         try:
             work.do(progress)
         except Exception as error:
-            failure = _portable(error)
+            failure = portable(error)
         pipe.send(("end", failure))
 
 
@@ -188,13 +181,3 @@ def _listen(pipe: Connection, jobs: Queue[Work], stopped: Event) -> None:
             stopped.set()
         else:
             jobs.put(order)
-
-
-def _portable(error: Exception) -> Exception:
-    """The error as another process can take it, with its traceback as a note."""
-    error.add_note(traceback.format_exc())
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # whatever its constructor wants that pickle does not keep
-        return RuntimeError("".join(traceback.format_exception(error)))
-    return error

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.compute.distributed import ALONE, Group
 from aru.core.config import FinetuneConfig
 from aru.core.errors import InputError
 from aru.core.progress import Progress, silent
@@ -28,11 +29,12 @@ def finetune(
     progress: Progress = silent,
     checkpoint: Checkpoint | None = None,
     task: Task = CLASSIFICATION,
+    group: Group = ALONE,
 ) -> History:
     """Train `model` in place, on the device, and return a record of each epoch. Only `retain` is read.
 
     `original` is the teacher where ``config.distillation`` is above 0. The stage `finetune`, the method `aru` and the
-    library call this with the seed of the run; the checkpoint is as in `aru.train.loop.fit`.
+    library call this with the seed of the run; checkpoint and group are as in `aru.train.loop.fit`.
     """
     history = fit(
         model,
@@ -46,6 +48,7 @@ def finetune(
         text="fine-tune",
         lr_name="finetune.lr",
         checkpoint=checkpoint,
+        group=group,
     )
     finish(model)
     return history
