@@ -23,9 +23,8 @@ from aru.data.ids import UNKNOWN_PERSON
 from aru.data.manifest import IDENTITY_LABEL, people_are_classes
 from aru.data.prepare import ArchiveRows, checked_rows, listed_rows
 from aru.data.sources.canonical import EXIF_FILE, EXIF_TEXT, PHOTOS, SPLITS, TABLE, usable_label, write_table
-from aru.data.sources.cifar10 import NAME as CIFAR10
 from aru.data.sources.cifar10 import open_package
-from aru.data.sources.found import Columns, Found, Photo, finder
+from aru.data.sources.found import CIFAR10, Columns, Found, Photo, finder
 from aru.data.sources.source import Listing, Row, Split
 from aru.data.sources.table_rows import ENDINGS
 from aru.data.subjects import split_groups, subject_ids
@@ -66,7 +65,7 @@ def convert(
     announce: Announce = _nothing,
     progress: Progress = silent,
 ) -> ArchiveRows:
-    """Read the photos at `path` (a zip, a folder or a table) by a source, and write the archive `target`.
+    """Read the photos at `path` (a zip, a folder, a table, or a package of CIFAR-10) by a source, and write the archive `target`.
 
     All faults of files, tables, names and photos are one InputError. Rows come back as `read_archive` gives them. `announce`
     gets the sentences about how the photos were found before the first of them is read; what it raises ends the import.

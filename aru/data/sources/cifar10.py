@@ -20,9 +20,8 @@ from aru.data.archive import Archive
 from aru.data.decoding import MAX_PIXELS
 from aru.data.faults import Faults
 from aru.data.folder_archive import MAX_FILE_BYTES, not_there
-from aru.data.sources.found import Columns, Found, Photo
+from aru.data.sources.found import CIFAR10, Columns, Found, Photo
 
-NAME = "cifar10"
 SIDE = 32
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 LABEL = "object"
@@ -76,7 +75,7 @@ def open_package(path: Path) -> Iterator[Cifar10Archive]:
 def find_in_package(archive: Archive, columns: Columns, faults: Faults) -> Found:
     """Every image with its split and its class."""
     if not isinstance(archive, Cifar10Archive):
-        raise InputError(f"the source {NAME} reads a package, not a folder or a zip file: {_REMEDY}")
+        raise InputError(f"the source {CIFAR10} reads a package, not a folder or a zip file: {_REMEDY}")
     photos = [Photo(name, split=name.partition("/")[0], labels=(CLASSES[label],)) for name, label in archive.labels.items()]
     return Found(photos, (LABEL,), (f"{len(photos):,} images of CIFAR-10 (Krizhevsky 2009).",))
 

@@ -13,6 +13,7 @@ from aru.data.sources.tables import IMAGE_ENDINGS
 
 ENTRY_POINTS = "aru.sources"
 PUBLISHED = ("mufac", "mucac")
+CIFAR10 = "cifar10"
 SPLIT_FOLDERS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing", "unseen", "holdout"}
 """Names of folders that say the split of what is in them."""
 
@@ -77,7 +78,7 @@ _OPTIONS = {
 
 def check_options(source: str, columns: Columns) -> None:
     """Raise InputError where an option is of another source of this project than the one that is used."""
-    if source in (*PUBLISHED, "cifar10") and columns != Columns():
+    if source in (*PUBLISHED, CIFAR10) and columns != Columns():
         raise InputError(f"the source {source} is read as it is published: leave out what describes your own photos")
     if source == "folder":
         wrong = next((option for name, option in _OPTIONS.items() if getattr(columns, name)), None)
@@ -96,7 +97,7 @@ def finder(name: str) -> Finder:
     from aru.data.sources.folder import find_by_folder
     from aru.data.sources.table import find_by_table
 
-    own: dict[str, Finder] = {"table": find_by_table, "folder": find_by_folder, "cifar10": find_in_package}
+    own: dict[str, Finder] = {"table": find_by_table, "folder": find_by_folder, CIFAR10: find_in_package}
     added = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if name in own:
         return own[name]
