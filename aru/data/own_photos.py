@@ -65,7 +65,7 @@ def convert(
     announce: Announce = _nothing,
     progress: Progress = silent,
 ) -> ArchiveRows:
-    """Read the photos at `path` (a zip, a folder, a table, or a package of CIFAR-10) by a source, and write the archive `target`.
+    """Read the photos at `path` (zip, folder, table, or package of CIFAR-10) by a source, and write the archive `target`.
 
     All faults of files, tables, names and photos are one InputError. Rows come back as `read_archive` gives them. `announce`
     gets the sentences about how the photos were found before the first of them is read; what it raises ends the import.
