@@ -35,7 +35,7 @@ def attack(
         result: (M, 3, H, W) float32 on the CPU, |noise| <= eps and image + noise in [0, 1].
     """
     random, result, done = generator(seed, "attack"), torch.empty(0), 0
-    placed = compute.placed_copy(model).eval()
+    placed = _to_attack(model, compute)
 
     def queued() -> Iterator[tuple[torch.Tensor, ...]]:
         for images, targets in data.batches(torch.arange(len(data)).split(config.batch_size), compute.device):
@@ -72,12 +72,25 @@ def projected_gradient_descent(
     Shape:
         images, noise: (B, 3, H, W); images in [0, 1].
     """
-    placed = compute.placed_copy(model).eval()
     noise, loss = _descended(
-        placed, images, targets, noise, eps=eps, alpha=alpha, steps=steps, ascend=ascend, compute=compute, task=task
+        _to_attack(model, compute),
+        images,
+        targets,
+        noise,
+        eps=eps,
+        alpha=alpha,
+        steps=steps,
+        ascend=ascend,
+        compute=compute,
+        task=task,
     )
     _require_finite(loss, torch.isfinite(noise).all())
     return noise
+
+
+def _to_attack(model: nn.Module, compute: Compute) -> nn.Module:
+    """A placed copy that answers, and computes no gradient of its weights beside that of the noise."""
+    return compute.placed_copy(model).eval().requires_grad_(False)
 
 
 def _descended(
