@@ -1,5 +1,6 @@
 """Computing one task of a comparison: the function that workers run, whoever starts them."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NotRequired
 
@@ -7,10 +8,11 @@ import torch
 from torch import nn
 
 from aru.comparison.draws import load_draw
+from aru.comparison.job_files import job_files
 from aru.comparison.plan import EvaluatedTask, MethodTask, OriginalTask, RetrainedTask, Task, expected_key
 from aru.comparison.store import Store, StoredModel, StoredRecord
 from aru.compute.device import Compute, make_compute
-from aru.compute.jobs import Job
+from aru.compute.jobs import Job, JobFiles
 from aru.core.config import Config, Section
 from aru.core.errors import InputError, TrainingError
 from aru.core.files import read_json, write_json
@@ -91,7 +93,28 @@ def run_task(task: Task, config: Config, work: Path, *, progress: Progress = sil
 
 def task_job(task: Task, config: Config, work: Path) -> Job:
     """`run_task` as a job; a method waits for its original."""
-    return Job(task.key, task.label, "aru.comparison.cell:run_task", (task, config, work), after=task.after)
+    return Job(
+        task.key,
+        task.label,
+        "aru.comparison.cell:run_task",
+        (task, config),
+        after=task.after,
+        work=work,
+        files=task_files([task], config, work),
+    )
+
+
+def task_files(tasks: Sequence[Task], config: Config, work: Path, *, outputs: Iterable[Path] = ()) -> JobFiles:
+    """The files of a job that computes these tasks; `outputs` are folders that it leaves beside theirs."""
+    store = open_store(work)
+    return job_files(
+        config,
+        work,
+        [*(store.at(task.key) for task in tasks), *outputs],
+        models=[store.at(task.original) for task in tasks if isinstance(task, MethodTask)],
+        choices=[task.choice for task in tasks if not isinstance(task, OriginalTask)],
+        variant="with weights" if any(task.keep_weights for task in tasks) else "",
+    )
 
 
 def open_store(work: Path) -> Store[CellRecord]:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from aru.comparison.cell import figures_of, open_store, run_task
+from aru.comparison.cell import figures_of, open_store, run_task, task_files
 from aru.comparison.choices import parse_choice
 from aru.comparison.draws import Draw, draws_of, load_draw
 from aru.comparison.plan import MethodTask, OriginalTask, RetrainedTask, Task, make_plan
 from aru.comparison.store import Store, StoredRecord
 from aru.compute.device import make_compute
+from aru.compute.jobs import Job
 from aru.compute.keys import digest
 from aru.core.config import Config
 from aru.core.errors import InputError, TrainingError
@@ -152,10 +153,27 @@ def run_trial(
     return Outcome("done", round(sum(scores) / len(scores), 6), round(spent, 3))
 
 
+def trial_job(label: str, tasks: Sequence[MethodTask], caps: Mapping[Draw, float], config: Config, work: Path) -> Job:
+    """`run_trial` as a job."""
+    stopped = open_stopped(work)
+    ends = [stopped.at(stopped_key(task, caps[task.draw])) for task in tasks]
+    files = task_files(tasks, config, work, outputs=ends)
+    return Job(label, label, "aru.comparison.trials:run_trial", (tasks, caps, config), work=work, files=files)
+
+
+def open_stopped(work: Path) -> Store[StoppedRecord]:
+    """The cells that were stopped, in a store of their own: results do not depend on caps."""
+    return Store(Path(work) / "comparison" / "stopped")
+
+
+def stopped_key(task: MethodTask, cap: float) -> str:
+    """The key of a cell that was stopped at a cap."""
+    return digest([task.key, cap])
+
+
 def _run_cell(task: MethodTask, cap: float, config: Config, work: Path, progress: Progress) -> Outcome:
-    """Compute one cell. A stopped one is recorded in a store of its own: results do not depend on caps."""
-    store, stopped = open_store(work), Store[StoppedRecord](work / "comparison" / "stopped")
-    key = digest([task.key, cap])
+    """Compute one cell, or record that it was stopped."""
+    store, stopped, key = open_store(work), open_stopped(work), stopped_key(task, cap)
     sets, _, _ = load_draw(work / "prepared", task.draw, config)
     if not store.has(task.key) and not stopped.has(key):
         began = time.process_time()

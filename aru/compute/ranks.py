@@ -135,7 +135,7 @@ def _work(descriptor: int) -> None:
             parent.send(("progress", (done, total, text)))
 
     try:
-        job.run(progress)
+        job.do(progress)
     except Exception as error:
         parent.send(("failed", (portable(error), time.monotonic())))
         sys.exit(1)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aru.comparison.choices import REFERENCES, Choice, parse_choices
 from aru.comparison.draws import Draw, Protocol, draws_of
+from aru.comparison.job_files import job_files
 from aru.compute.device import make_compute
 from aru.compute.jobs import Job
 from aru.core.config import Config
@@ -13,7 +14,8 @@ from aru.shadows.halves import check_models
 from aru.shadows.pool import Shadow, check_weights, drop_weights, open_pool, shadows_of
 from aru.shadows.population import load_population
 from aru.shadows.status import Entry, estimate_seconds, status, to_build
-from aru.shadows.unlearned import not_unlearned
+from aru.shadows.unlearn_requests import load_request
+from aru.shadows.unlearned import answers_key, not_unlearned, open_answers
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,14 @@ class Build:
     def trainings(self) -> list[Job]:
         """The jobs that train what is missing or stale."""
         return [
-            Job(shadow.key, f"shadow {shadow.number}", "aru.shadows.pool:train_shadow", (shadow, self.config, self.work))
+            Job(
+                shadow.key,
+                f"shadow {shadow.number}",
+                "aru.shadows.pool:train_shadow",
+                (shadow, self.config),
+                work=self.work,
+                files=job_files(self.config, self.work, [self.store.at(shadow.key)], models=self._init()),
+            )
             for shadow in to_build(self.entries(), restore=self.request.restore_weights)
         ]
 
@@ -67,20 +76,35 @@ class Build:
 
     def unlearnings(self) -> list[Job]:
         """The jobs that unlearn the shadows that saw the people, once these are trained."""
+        unlearned = self._not_unlearned()
+        requests = {draw: load_request(draw, self.config, self.work / "prepared") for _, draw, _ in unlearned}
         return [
             Job(
                 f"{shadow.key} {choice} {draw}",
                 f"{choice.method} ({choice.variant}), draw {draw.number}, shadow {shadow.number}",
                 "aru.shadows.unlearned:unlearn_shadow",
-                (shadow, draw, choice, self.config, self.work),
+                (shadow, draw, choice, self.config),
+                work=self.work,
+                files=job_files(
+                    self.config,
+                    self.work,
+                    [open_answers(self.work).at(answers_key(shadow, requests[draw], choice))],
+                    models=[self.store.at(shadow.key)],
+                    choices=[choice],
+                ),
             )
-            for choice, draw, shadow in self._not_unlearned()
+            for choice, draw, shadow in unlearned
         ]
 
     def drop_weights(self) -> None:
         """Remove the weights of all these shadows."""
         for shadow in self.shadows:
             drop_weights(self.store, shadow.key)
+
+    def _init(self) -> list[Path]:
+        """The file of weights that trainings start from, where there is one."""
+        init = self.config.model.init
+        return [self.work.parents[1] / init] if init else []
 
     def _not_unlearned(self) -> list[tuple[Choice, Draw, Shadow]]:
         return [

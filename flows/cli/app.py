@@ -20,6 +20,7 @@ GROUPS = (
     "data",
     "model",
     "shadows",
+    "job_store",
     "request",
     "certificate",
     "suppression",

@@ -7,7 +7,7 @@ import typer
 from aru.core.errors import InputError
 from flows.cli.console import show_comparison, show_tuning
 from flows.cli.context import checked_stages, enter_project, flow_environment
-from flows.cli.options import Benchmark, Budget, Quiet, Workers
+from flows.cli.options import Address, Benchmark, Budget, Quiet, RunnerName, StoreURL, Workers
 from flows.experiments.durations import parse_budget
 
 commands = typer.Typer()
@@ -30,8 +30,9 @@ def benchmark(
     unlearn_seeds: Annotated[int, typer.Option(help="Runs of a method on each original.")] = 1,
     parameters: Annotated[str, typer.Option(help="default, or tuned: the frozen file of `aru tune`.")] = "default",
     keep_weights: Annotated[bool, typer.Option("--keep-weights", help="Keep the weights of all methods' models.")] = False,
-    runner: Annotated[str, typer.Option(help="threads, processes, or dask (an extra).")] = "threads",
-    dask_address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="With dask: tcp://HOST:PORT.")] = None,
+    runner: RunnerName = "threads",
+    address: Address = None,
+    store: StoreURL = None,
     workers: Workers = 2,
     budget: Budget = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be computed, and how long it would take.")] = False,
@@ -45,6 +46,7 @@ def benchmark(
     budget_seconds = parse_budget(budget)
     with flow_environment(root, f"aru benchmark --benchmark {benchmark} ..."):
         from flows.experiments.benchmark import Request, compare, describe_plan
+        from flows.experiments.jobs import Runner
 
         request = Request(
             benchmark=benchmark,
@@ -56,9 +58,7 @@ def benchmark(
             unlearn_seeds=unlearn_seeds,
             tuned=parameters == "tuned",
             keep_weights=keep_weights,
-            runner=runner,
-            dask_address=dask_address,
-            workers=workers,
+            runner=Runner(runner, workers, address, store),
             budget_seconds=budget_seconds,
         )
         if plan:
@@ -77,6 +77,9 @@ def tune(
     draws: Annotated[int, typer.Option(help="Draws of tuning people to forget.")] = 1,
     seeds: Annotated[int, typer.Option(help="Training seeds on each draw.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the search, and the first training seed.")] = 0,
+    runner: RunnerName = "threads",
+    address: Address = None,
+    store: StoreURL = None,
     workers: Annotated[int, typer.Option(help="How many methods at once, one thread each.")] = 2,
     budget: Budget = None,
     quiet: Quiet = False,
@@ -93,7 +96,9 @@ def tune(
     tunable(methods, load_config(root / PARAMS_FILE, benchmark))
     budget_seconds = parse_budget(budget)
     with flow_environment(root, f"aru tune --benchmark {benchmark} ..."):
+        from flows.experiments.jobs import Runner
         from flows.experiments.tuning import tune as run_tuning
 
-        done = run_tuning(setting, methods, root=root, workers=workers, budget_seconds=budget_seconds, quiet=quiet)
+        where = Runner(runner, workers, address, store)
+        done = run_tuning(setting, methods, root=root, runner=where, budget_seconds=budget_seconds, quiet=quiet)
     show_tuning(root, benchmark, done)

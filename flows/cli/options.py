@@ -35,6 +35,14 @@ Benchmark = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask where people come along whom data.forget does not name.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Workers = Annotated[int, typer.Option(help="How many models at once, one thread each.")]
+RunnerName = Annotated[str, typer.Option("--runner", help="threads, processes, or dask (an extra).")]
+Address = Annotated[str | None, typer.Option(metavar="ADDRESS", help="With dask: a cluster that is there, tcp://HOST:PORT.")]
+StoreURL = Annotated[
+    str | None,
+    typer.Option(
+        "--store", metavar="URL", help="With dask: the folder or s3://BUCKET/PREFIX that files, photos too, travel through."
+    ),
+]
 Budget = Annotated[str | None, typer.Option(metavar="TIME", help="Begin nothing after so long: 90s, 45m, 2h.")]
 Forget = Annotated[
     list[str] | None,

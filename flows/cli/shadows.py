@@ -6,7 +6,7 @@ import typer
 
 from flows.cli.console import show_pool, show_shadows
 from flows.cli.context import checked_stages, enter_project, flow_environment
-from flows.cli.options import Benchmark, Budget, Quiet, Workers
+from flows.cli.options import Address, Benchmark, Budget, Quiet, RunnerName, StoreURL, Workers
 from flows.experiments.durations import parse_budget
 
 commands = typer.Typer(
@@ -25,6 +25,9 @@ def shadows_build(
     draws: Annotated[int, typer.Option(help="With --unlearn: of how many draws, one by one.")] = 1,
     drop_weights: Annotated[bool, typer.Option("--drop-weights", help="Keep the logits alone, afterwards.")] = False,
     restore_weights: Annotated[bool, typer.Option("--restore-weights", help="Train dropped ones again.")] = False,
+    runner: RunnerName = "threads",
+    address: Address = None,
+    store: StoreURL = None,
     workers: Workers = 2,
     budget: Budget = None,
     quiet: Quiet = False,
@@ -38,13 +41,14 @@ def shadows_build(
     request = PoolRequest(models, parse_protocol(protocol), unlearn, draws, restore_weights)
     budget_seconds = parse_budget(budget)
     with flow_environment(root, f"aru shadows build --benchmark {benchmark} ..."):
+        from flows.experiments.jobs import Runner
         from flows.experiments.shadows import build_pool
 
         done = build_pool(
             benchmark,
             request,
             root=root,
-            workers=workers,
+            runner=Runner(runner, workers, address, store),
             drop_weights=drop_weights,
             budget_seconds=budget_seconds,
             quiet=quiet,

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from aru.comparison.cell import open_store, task_job
 from aru.comparison.choices import parse_choices
@@ -21,11 +21,10 @@ from aru.compute.device import make_compute
 from aru.compute.jobs import Job
 from aru.core.config import load_config
 from aru.core.errors import InputError
-from aru.core.progress import silent
 from aru.nets.own_code import check_own_code
 from aru.reporting.comparison.page import write_results
 from flows.experiments.durations import format_duration
-from flows.experiments.jobs import computing, run_under_prefect, task_runner
+from flows.experiments.jobs import HERE, Runner, run_under_prefect
 from flows.pipeline.cached_stages import Execution
 from flows.pipeline.crashes import register_run
 from flows.pipeline.progress import Board, make_board
@@ -36,6 +35,8 @@ from flows.project.discretion import disclosed, discreet
 from flows.project.folder import find_project, project_lock
 from flows.tracking import comparison_runs
 from flows.tracking.store import preflight
+
+_ONE_THREAD: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=1)
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,7 @@ class Request:
     unlearn_seeds: int = 1
     tuned: bool = False
     keep_weights: bool = False
-    runner: str = "threads"
-    dask_address: str | None = None
-    workers: int = 2
+    runner: Runner = HERE
     budget_seconds: float | None = None
 
 
@@ -73,7 +72,7 @@ def compare(request: Request, *, root: Path = Path("."), quiet: bool = False) ->
 
     Cells that are in the store are not computed again, whoever computed them; the flow may be stopped at any time.
     """
-    runner = task_runner(request.runner, request.workers, request.dask_address)
+    runner = request.runner.task_runner(request.benchmark)
     root = find_project(root)
     preflight(root, request.benchmark)
     with disclosed(), project_lock(root), make_board(quiet=quiet) as board:
@@ -110,7 +109,7 @@ def plan_of(request: Request, root: Path) -> Plan:
 @flow(
     name="prepare",
     flow_run_name="prepare-{benchmark}",
-    task_runner=task_runner("threads", 1),
+    task_runner=_ONE_THREAD,
     persist_result=False,
     result_serializer="json",
     validate_parameters=False,
@@ -163,7 +162,7 @@ def compare_flow(request: Request, root: Path, board: Board) -> Comparison:
         raise InputError(
             f"the budget was over before any of {len(plan.cells)} cells was done: allow more than {request.budget_seconds} s"
         )
-    run_id, links = comparison_runs.track(root, request.benchmark, records, vars(request))
+    run_id, links = comparison_runs.track(root, request.benchmark, records, _described(request))
     folder = work / "comparison" / "results"
     files = write_results(records, folder, links=links, title=f"Unlearning methods compared on {request.benchmark}")
     comparison_runs.log_results(root, run_id, files)
@@ -192,7 +191,7 @@ def describe_plan(request: Request, *, root: Path = Path("."), quiet: bool = Fal
 def _sum_up(plan: Plan, missing: list[Task], expected: Mapping[str, float], request: Request) -> str:
     return (
         f"{len(plan.tasks)} models, {len(plan.tasks) - len(missing)} cached, {len(missing)} to compute: about "
-        f"{format_duration(sum(expected.values()) / request.workers)} with {request.workers} workers"
+        f"{format_duration(sum(expected.values()) / request.runner.workers)} with {request.runner.workers} workers"
     )
 
 
@@ -213,16 +212,17 @@ def _compute(request: Request, plan: Plan, missing: list[Task], root: Path, boar
         spent = f"{record['seconds']:.0f} s{failed}"
         board.say(f"{number:>4} of {len(jobs)}  {job.label}: {spent}; about {format_duration(rest)} left")
 
-    with computing(request.runner, request.workers) as pool:
+    with request.runner.computing(root, request.benchmark) as pool:
         return run_under_prefect(
             jobs,
             pool=pool,
-            at_once=request.workers,
-            shown=board.stage if pool else _unseen,
+            at_once=request.runner.workers,
+            shown=board.stage,
             done=done,
             budget_seconds=request.budget_seconds,
         )
 
 
-def _unseen(label: str) -> Any:
-    return nullcontext(silent)
+def _described(request: Request) -> dict[str, Any]:
+    """A request as it is tracked: which cluster and store its cells went through is the affair of this machine."""
+    return {**vars(request), "runner": request.runner.name, "workers": request.runner.workers}

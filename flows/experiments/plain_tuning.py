@@ -69,7 +69,7 @@ def _tune(setting: Setting, methods: str, workers: int, budget_seconds: float | 
                 caps,
                 config,
                 work,
-                submit=lambda job: pool.submit(job.run),
+                submit=lambda job: pool.submit(job.do),
                 at_once=workers,
                 on_trial=lambda search, trial: print(format_trial(search, trial), flush=True),
                 over=lambda: deadline is not None and time.monotonic() > deadline,

@@ -16,11 +16,10 @@ from aru.core.config import load_config
 from aru.shadows.build import COLUMNS, Build, PoolRequest, table
 from flows.experiments.benchmark import prepare_flow
 from flows.experiments.durations import format_duration
-from flows.experiments.jobs import computing, run_under_prefect, task_runner
+from flows.experiments.jobs import HERE, Processes, Runner, run_under_prefect
 from flows.pipeline.crashes import register_run
 from flows.pipeline.progress import Board, make_board
 from flows.pipeline.unlearn import slug
-from flows.pipeline.workers import Workers
 from flows.project.discretion import disclosed, discreet
 from flows.project.folder import find_project, project_lock
 
@@ -40,19 +39,19 @@ def build_pool(
     request: PoolRequest,
     *,
     root: Path = Path("."),
-    workers: int = 2,
+    runner: Runner = HERE,
     drop_weights: bool = False,
     budget_seconds: float | None = None,
     quiet: bool = False,
 ) -> Pool:
     """Build a pool and unlearn requests from its models; a stopped build goes on where it was."""
-    runner = task_runner("threads", workers)
+    task_runner = runner.task_runner(benchmark)
     root = find_project(root)
     load_config(root / "params.yaml", benchmark)
     with disclosed(), project_lock(root), make_board(quiet=quiet) as board:
         prepare_flow(benchmark, root, board)
-        build_flow = shadows_flow.with_options(task_runner=runner)
-        return build_flow(benchmark, request, root, board, workers, drop_weights, budget_seconds)
+        build_flow = shadows_flow.with_options(task_runner=task_runner)
+        return build_flow(benchmark, request, root, board, runner, drop_weights, budget_seconds)
 
 
 @flow(
@@ -68,7 +67,7 @@ def shadows_flow(
     request: PoolRequest,
     root: Path,
     board: Board,
-    at_once: int,
+    runner: Runner,
     drop_weights: bool,
     budget_seconds: float | None,
 ) -> Pool:
@@ -79,12 +78,12 @@ def shadows_flow(
     trainings = build.trainings()
     board.say(
         f"{len(build.shadows)} shadow models, {len(trainings)} to train"
-        + (f": about {format_duration(build.seconds() / at_once)} with {at_once} workers" if trainings else "")
+        + (f": about {format_duration(build.seconds() / runner.workers)} with {runner.workers} workers" if trainings else "")
     )
-    with computing("threads", at_once) as pool:
-        untrained = _run(trainings, board, pool, at_once, end)
+    with runner.computing(root, benchmark) as pool:
+        untrained = _run(trainings, board, pool, runner.workers, end)
         unlearnings = [] if untrained else build.unlearnings()
-        kept = _run(unlearnings, board, pool, at_once, end)
+        kept = _run(unlearnings, board, pool, runner.workers, end)
     if drop_weights:
         build.drop_weights()
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in table(build.entries())]
@@ -92,7 +91,7 @@ def shadows_flow(
     return Pool(len(trainings) - untrained, len(unlearnings) - kept, len(build.shadows) - len(trainings), untrained + kept)
 
 
-def _run(jobs: Sequence[Job], board: Board, pool: Workers | None, at_once: int, end: float | None) -> int:
+def _run(jobs: Sequence[Job], board: Board, pool: Processes | None, at_once: int, end: float | None) -> int:
     """Run the jobs in worker processes; returns how many were not begun in time."""
     began = time.monotonic()
 

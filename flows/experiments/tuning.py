@@ -13,12 +13,11 @@ from aru.comparison.trials import Setting, caps_of, missing_base
 from aru.core.config import Config, load_config
 from flows.experiments.benchmark import prepare_flow
 from flows.experiments.durations import format_duration
-from flows.experiments.jobs import computing, run_under_prefect, submit, task_runner
+from flows.experiments.jobs import HERE, Processes, Runner, run_under_prefect, submit
 from flows.experiments.search import Search
 from flows.experiments.tuning_steps import check_frozen, format_trial, run_searches, tuned_file, write_tuning
 from flows.pipeline.crashes import register_run
 from flows.pipeline.progress import Board, make_board
-from flows.pipeline.workers import Workers
 from flows.project.discretion import disclosed, discreet
 from flows.project.folder import find_project, project_lock
 from flows.tracking import tuning_runs
@@ -39,12 +38,12 @@ def tune(
     methods: str,
     *,
     root: Path = Path("."),
-    workers: int = 2,
+    runner: Runner = HERE,
     budget_seconds: float | None = None,
     quiet: bool = False,
 ) -> Tuned:
     """Tune the methods of a comma-separated list; what was computed before, by whomever, is not computed again."""
-    runner = task_runner("threads", workers)
+    task_runner = runner.task_runner(setting.benchmark)
     root = find_project(root)
     preflight(root, setting.benchmark)
     config = load_config(root / "params.yaml", setting.benchmark)
@@ -54,7 +53,7 @@ def tune(
         check_frozen(setting, config, root / "work" / setting.benchmark, tuned_file(root, setting.benchmark))
         for sentence in left_out:
             board.say(sentence)
-        return tune_flow.with_options(task_runner=runner)(setting, names, root, board, workers, budget_seconds)
+        return tune_flow.with_options(task_runner=task_runner)(setting, names, root, board, runner, budget_seconds)
 
 
 @flow(
@@ -66,7 +65,7 @@ def tune(
 )
 @discreet
 def tune_flow(
-    setting: Setting, methods: list[str], root: Path, board: Board, at_once: int, budget_seconds: float | None
+    setting: Setting, methods: list[str], root: Path, board: Board, runner: Runner, budget_seconds: float | None
 ) -> Tuned:
     """Originals and one retraining for its cost; then the trials; then the frozen file, the curves and MLflow's runs."""
     register_run(root)
@@ -74,19 +73,18 @@ def tune_flow(
     work, target = root / "work" / setting.benchmark, tuned_file(root, setting.benchmark)
     deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
     searches = [Search(name, setting, config) for name in methods]
-    with computing("threads", at_once) as pool:
-        assert pool is not None  # threads have workers
+    with runner.computing(root, setting.benchmark) as pool:
         base = missing_base(setting, config, work)
         left = run_under_prefect(
             [task_job(task, config, work) for task in base],
             pool=pool,
-            at_once=at_once,
+            at_once=runner.workers,
             shown=board.stage,
             budget_seconds=budget_seconds,
             done=lambda job, number: board.say(f"{job.label}: done"),
         )
         if not left:
-            _run_searches(searches, setting, config, work, board, pool, at_once, deadline)
+            _run_searches(searches, setting, config, work, board, pool, runner.workers, deadline)
     unfinished = write_tuning(setting, config, work, searches, target)
     found = {search.method: search.trials for search in searches}
     run_id = tuning_runs.track(root, setting, found, target=target, folder=work / "comparison")
@@ -99,7 +97,7 @@ def _run_searches(
     config: Config,
     work: Path,
     board: Board,
-    pool: Workers,
+    pool: Processes | None,
     at_once: int,
     deadline: float | None,
 ) -> None:

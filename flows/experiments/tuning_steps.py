@@ -8,7 +8,7 @@ from typing import Any
 from aru.comparison.choices import nested
 from aru.comparison.draws import Draw
 from aru.comparison.plan import MethodTask
-from aru.comparison.trials import Setting, run_trial, trial_tasks
+from aru.comparison.trials import Setting, run_trial, trial_job, trial_tasks
 from aru.comparison.tuning import Trial, curve, frozen, merged, meta_of, write_tuned
 from aru.compute.jobs import Job
 from aru.compute.work_queue import Pending, never, run_queue
@@ -51,8 +51,7 @@ def run_searches(
 
     def start(running: tuple[Search, list[MethodTask]]) -> Pending:
         search, tasks = running
-        label = f"{search.method} {len(search.trials)}"
-        return submit(Job(label, label, "aru.comparison.trials:run_trial", (tasks, caps_for(search), config, work)))
+        return submit(trial_job(f"{search.method} {len(search.trials)}", tasks, caps_for(search), config, work))
 
     def settle(running: tuple[Search, list[MethodTask]], future: Any) -> None:
         future.result()

@@ -36,7 +36,7 @@ def answered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if request.param == "one photo":  # a clean pool needs people set aside for tuning, whom this archive has not
         pool = Build(PoolRequest(6, unlearn="aru"), load_config(root / "params.yaml", "small"), root / "work" / "small")
         for job in (*pool.trainings(), *pool.unlearnings()):
-            job.run()
+            job.do()
     return root
 
 

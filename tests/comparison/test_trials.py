@@ -16,12 +16,16 @@ from aru.comparison.trials import (
     caps_of,
     missing_base,
     objective,
+    open_stopped,
     run_trial,
+    stopped_key,
+    trial_job,
     trial_tasks,
 )
 from aru.comparison.tuning import Trial, frozen, merged, meta_of, write_tuned
 from aru.core.config import Config
 from aru.core.errors import InputError, TrainingError
+from tests.helpers.elsewhere import compute_elsewhere
 from tests.helpers.tuned import SETTING, config_of
 
 pytest_plugins = ["tests.helpers.tuning_fixtures"]
@@ -69,6 +73,17 @@ def test_only_the_cost_of_retraining_is_read(tuning_project: Path, monkeypatch: 
     store.write(original.key, {"failed": "the loss is nan"})
     with pytest.raises(TrainingError, match="original.*the loss is nan"):
         missing_base(SETTING, config, work)
+
+
+def test_a_trial_elsewhere_leaves_its_cells_here_or_why_it_was_stopped(tuning_project: Path, tmp_path: Path) -> None:
+    config, work = config_of(tuning_project), tuning_project / "work" / "toy"
+    tasks = trial_tasks(SETTING, config, work / "prepared", "ssd", {}, 0)
+    for cap, state in ((0.0, "over the cap"), (1000.0, "done")):
+        caps = {Draw("tuning", 0): cap}
+        compute_elsewhere(trial_job("ssd 0", tasks, caps, config, work), tmp_path)
+        assert open_store(work).has(tasks[0].key) == (state == "done")
+        assert open_stopped(work).has(stopped_key(tasks[0], cap)) == (state != "done")
+        assert run_trial(tasks, caps, config, work).state == state
 
 
 def test_a_trial_that_raises_is_a_failed_trial(tuning_project: Path, monkeypatch) -> None:

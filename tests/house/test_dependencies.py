@@ -16,7 +16,6 @@ PACKAGES = {
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
     "ruamel": "ruamel.yaml",
-    "prefect_dask": "prefect-dask",
 }
 OWN = {"aru", "flows", "tests", "tools"}
 BESIDE = {"imagehash", "pdqhash", "perception"}
@@ -47,7 +46,7 @@ def declared(*extras: str) -> set[str]:
     [
         ("aru", ("timm", "parquet", "detection")),
         ("flows", ("dask",)),
-        ("tests", ("dask", "timm", "parquet", "detection", "dev")),
+        ("tests", ("dask", "s3", "timm", "parquet", "detection", "dev")),
     ],
 )
 def test_what_is_imported_is_declared(folder, extras):
@@ -57,5 +56,5 @@ def test_what_is_imported_is_declared(folder, extras):
 def test_everything_declared_is_pinned_in_the_constraints():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
-    names = declared("dask", "timm", "parquet", "detection", "dev")
+    names = declared("dask", "s3", "timm", "parquet", "detection", "dev")
     assert {name.replace("_", "-") for name in names} - {"aru"} - pinned == set()

@@ -5,7 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 from aru.audit.audit_file import AuditRecord, CriterionRow
-from flows.requests.certificates.contents import Audit, Figure, file_sha256, utc
+from aru.core.file_digest import file_sha256
+from flows.requests.certificates.contents import Audit, Figure, utc
 
 _WORST = ("worst_people", "individuals")
 """The criteria that speak of single people, the one that knows most first."""

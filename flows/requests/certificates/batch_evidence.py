@@ -12,6 +12,7 @@ from aru.audit.thresholds import THRESHOLDS_FILE
 from aru.audit.verdicts import Verdict
 from aru.core.config import load_archive, load_config
 from aru.core.errors import InputError
+from aru.core.file_digest import file_sha256
 from aru.core.names import FORGET, SUPPRESSION_FILE
 from aru.data.manifest import read_manifest
 from aru.data.suppression.keyed_hashes import Keys, key_path, read_keys
@@ -33,7 +34,6 @@ from flows.requests.certificates.contents import (
     File,
     Unlearning,
     file_of,
-    file_sha256,
 )
 from flows.requests.certificates.issuing import CERTIFICATES
 from flows.requests.certificates.photo_hashes import PhotoHashes, absence, hash_photos, write_photo_hashes

@@ -6,7 +6,6 @@ and which criteria did. All that goes beyond it is in one extension field, `EXTE
 formats are a dozen keys of JSON; a test holds what is written here to the parser of the package in-toto-attestation.
 """
 
-import hashlib
 import json
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from aru.core.errors import InputError
+from aru.core.file_digest import file_sha256
 from flows.requests.certificates.merkle import AbsenceProof, Neighbour
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -265,12 +265,6 @@ def certificate_of(statement: Any) -> Certificate:
 def encoded(statement: dict[str, Any]) -> bytes:
     """The bytes that are signed: JSON of one form, keys sorted, no blanks, UTF-8."""
     return json.dumps(statement, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hex."""
-    with Path(path).open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def file_of(root: Path, name: str) -> File:

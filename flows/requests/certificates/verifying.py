@@ -8,7 +8,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from aru.core.errors import InputError
-from flows.requests.certificates.contents import Certificate, certificate_of, encoded, file_sha256
+from aru.core.file_digest import file_sha256
+from flows.requests.certificates.contents import Certificate, certificate_of, encoded
 from flows.requests.certificates.envelope import read_envelope, signer
 from flows.requests.certificates.issuing import certificate_paths, certificates_of, number_of, statement_digest
 from flows.requests.certificates.photo_hashes import proven_absent

@@ -10,7 +10,7 @@ from pathlib import Path
 from flows.requests.certificates.contents import Place
 from flows.requests.erasing import data_areas, record_areas
 from flows.requests.erasing.area import Area
-from flows.requests.erasing.store_areas import stores
+from flows.requests.erasing.store_areas import job_stores, stores
 from flows.requests.erasing.target import Target, target_of
 from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.queries import request_history, request_particulars
@@ -49,6 +49,7 @@ def areas_of(target: Target, ledger: Ledger) -> list[Area]:
         data_areas.made(target),
         data_areas.leftovers(target),
         *stores(target),
+        *job_stores(target),
         record_areas.tracking(target),
         record_areas.scheduler(target),
         record_areas.particulars(target.request, ledger),

@@ -1,9 +1,12 @@
-"""DVC's cache, its memory of stages and its remotes: what lies there of the benchmark's photos in any version."""
+"""DVC's cache, its memory of stages, its remotes, and stores for clusters: what lies there of the benchmark's photos."""
 
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from aru.compute.object_store import ObjectStore
 from flows.project.stored_objects import Store, workspace_references
+from flows.project.used_stores import used_stores
 from flows.requests.erasing.area import Area
 from flows.requests.erasing.target import Target, stores_of
 from flows.tracking.production import in_production
@@ -25,6 +28,30 @@ def stores(target: Target) -> list[Area]:
         )
         for name in sorted(elsewhere)
     ]
+
+
+def job_stores(target: Target) -> list[Area]:
+    """Stores through which photos and models went to the workers of a cluster: folders are cleared, others named."""
+    areas = []
+    for url in [url for url, benchmarks in used_stores(target.root).items() if target.benchmark in benchmarks]:
+        store = ObjectStore(url, target.benchmark) if Path(url).is_dir() else None
+        areas.append(
+            Area(
+                f"store {url}",
+                "remote",
+                partial(_count, store),
+                store.clear if store else None,
+                "photos, models and results of the benchmark removed"
+                if store
+                else f"not reached from here: `aru store clean {url} --benchmark {target.benchmark}`, and the means of the "
+                "bucket where it keeps versions of objects",
+            )
+        )
+    return areas
+
+
+def _count(store: ObjectStore | None) -> int | None:
+    return store.size()[0] if store else None
 
 
 def _store(target: Target, store: Store, name: str, kind: Literal["cache", "remote"]) -> Area:

@@ -12,6 +12,7 @@ import pytest
 from aru.comparison.trials import Setting
 from flows.cli import app, console
 from flows.experiments import benchmark, shadows, tuning
+from flows.experiments.jobs import Runner
 from flows.pipeline.unlearn import Outcome
 from flows.tracking.publishing import Published
 from tests.helpers import tracked
@@ -76,7 +77,8 @@ def test_aru_benchmark_passes_every_option_on_and_says_what_is_left(
 
     monkeypatch.setattr(benchmark, "compare", compare)
     options = "--methods ssd --protocol official,clean --seeds 2 --first-seed 3 --draws 4 --unlearn-seeds 5"
-    more = "--parameters tuned --keep-weights --runner processes --workers 6 --budget 2h --quiet"
+    more = "--parameters tuned --keep-weights --workers 6 --budget 2h --quiet"
+    more += " --runner dask --address tcp://host:8786 --store s3://bucket/prefix"
     said = call("benchmark", *options.split(), *more.split())
     ((request, passed),) = asked
     assert request == benchmark.Request(
@@ -89,8 +91,7 @@ def test_aru_benchmark_passes_every_option_on_and_says_what_is_left(
         unlearn_seeds=5,
         tuned=True,
         keep_weights=True,
-        runner="processes",
-        workers=6,
+        runner=Runner("dask", 6, "tcp://host:8786", "s3://bucket/prefix"),
         budget_seconds=7200.0,
     )
     assert passed == {"root": tmp_path, "quiet": True}
@@ -120,9 +121,11 @@ def test_aru_tune_passes_every_option_on_and_names_the_frozen_file_where_there_i
 
     monkeypatch.setattr(tuning, "tune", tune)
     options = "--methods ssd,ct --trials 7 --cap 0.5 --draws 2 --seeds 3 --seed 4 --workers 5 --budget 90s"
+    options += " --runner dask --store s3://bucket/prefix"
     said = call("tune", *options.split())
     setting = asdict(Setting("faces", trials=7, cap=0.5, draws=2, seeds=3, seed=4))
-    passed = {"root": tmp_path, "workers": 5, "budget_seconds": 90.0, "quiet": False}
+    runner = Runner("dask", 5, None, "s3://bucket/prefix")
+    passed = {"root": tmp_path, "runner": runner, "budget_seconds": 90.0, "quiet": False}
     assert asked == [(setting, "ssd,ct", passed)]
     assert ("Not all trials are done, run the same again: ct, ssd" in said) == bool(unfinished)
     assert ("Frozen:  tuned/faces.yaml" in said) != bool(unfinished) and "run run-id" in said
@@ -140,10 +143,12 @@ def test_aru_shadows_build_passes_every_option_on_and_says_what_is_left(
 
     monkeypatch.setattr(shadows, "build_pool", build)
     options = "--models 8 --protocol clean --unlearn ssd --draws 3 --drop-weights --restore-weights --workers 5 --budget 1m"
+    options += " --runner dask --address tcp://host:8786"
     said = call("shadows", "build", *options.split())
     ((name, request, passed),) = asked
     assert (name, request) == ("faces", shadows.PoolRequest(8, "clean", "ssd", 3, True))
-    assert passed == {"root": tmp_path, "workers": 5, "drop_weights": True, "budget_seconds": 60.0, "quiet": False}
+    runner = Runner("dask", 5, "tcp://host:8786")
+    assert passed == {"root": tmp_path, "runner": runner, "drop_weights": True, "budget_seconds": 60.0, "quiet": False}
     assert said == "4 trained, 2 were there, 3 unlearned" + (
         ", 2 left: the budget was over; run the same again\n" if left else ".\n"
     )

@@ -10,7 +10,7 @@ import pytest
 
 from aru.core.errors import InputError
 from aru.core.progress import Progress
-from flows.experiments.jobs import do_in_worker, task_runner
+from flows.experiments.jobs import Runner, do_in_worker
 from flows.pipeline.workers import Work, workers
 
 
@@ -22,9 +22,9 @@ def count(path: Path, steps: int, progress: Progress) -> None:
 
 
 def test_without_the_extra_the_dask_runner_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "prefect_dask", None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"pip install 'aru\[dask\]', or choose --runner threads"):
-        task_runner("dask", 1)
+        Runner("dask").task_runner("toy")
 
 
 def test_an_interrupt_stops_a_job_at_its_next_step_and_its_worker_goes_on_to_the_next(tmp_path: Path) -> None:

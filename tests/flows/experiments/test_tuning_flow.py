@@ -16,6 +16,7 @@ from aru.comparison.choices import nested
 from aru.comparison.trials import Outcome, Setting, caps_of, run_trial, trial_tasks
 from aru.comparison.tuning import Trial, curve, frozen, load_tuned, meta_of
 from aru.core.errors import InputError
+from flows.experiments.jobs import Runner
 from flows.experiments.plain_tuning import main
 from flows.tracking import runs, store
 from tests.helpers.tuned import SETTING, config_of, tune_method
@@ -58,15 +59,15 @@ def test_the_flow_tunes_freezes_and_tracks(
     monkeypatch.setattr(Workers, "run", lambda self, work, progress: work.do(progress))
     monkeypatch.setattr(tuning, "prepare_flow", lambda *arguments: None)
     monkeypatch.setattr(tuning.tuning_runs, "track", lambda root, setting, found, **files: tracked.append(found) or "run")
-    done = tuning.tune(SETTING, "ssd,ct", root=tuning_project, workers=1, budget_seconds=1e-9, quiet=True)
+    done = tuning.tune(SETTING, "ssd,ct", root=tuning_project, runner=Runner(workers=1), budget_seconds=1e-9, quiet=True)
     assert done.unfinished == ["ssd", "ct"] and not done.target.exists()
     assert tracked.pop() == {"ssd": [], "ct": []}
-    done = tuning.tune(SETTING, "ssd,ct", root=tuning_project, workers=1, quiet=True)
+    done = tuning.tune(SETTING, "ssd,ct", root=tuning_project, runner=Runner(workers=1), quiet=True)
     assert done.unfinished == [] and done.target == tuning_project / "tuned" / "toy.yaml"
     assert tracked == [searched(tuning_project, "ssd", "ct")]  # found in the store: the very same, seconds included
     assert set(load_tuned(done.target)) == {"ssd", "ct"}
     with pytest.raises(InputError, match="trials 3, not 5"):
-        tuning.tune(replace(SETTING, trials=5), "ssd", root=tuning_project, workers=1, quiet=True)
+        tuning.tune(replace(SETTING, trials=5), "ssd", root=tuning_project, runner=Runner(workers=1), quiet=True)
 
 
 def test_without_servers_it_freezes_the_same_and_goes_on_where_it_was(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aru.compute.object_store import ObjectStore
 from aru.core.errors import InputError
 from aru.core.files import file_md5
 from aru.data.archive import open_archive
@@ -13,6 +14,7 @@ from flows.prediction.served_model import ServedModel
 from flows.project import versioning
 from flows.project.params import Edit, configured
 from flows.project.stored_objects import Store, workspace_references
+from flows.project.used_stores import remember_store
 from flows.requests.certificates.envelope import read_public_keys
 from flows.requests.certificates.issuing import CERTIFICATES, PUBLIC_KEYS, certificates_of
 from flows.requests.certificates.verifying import verify_folder
@@ -85,6 +87,9 @@ def test_nothing_of_a_person_is_left_and_all_of_the_others_is(lived: Path) -> No
     found = canaries.found(lived)
     assert {"/".join(path.split("/")[:3]) for path in found} == PLANTED
     assert set().union(*found.values()) == set(canaries.MARKS)
+    job_store = ObjectStore(str(lived.parent / "job store"), "faces")
+    remember_store(lived, job_store.url, "faces")
+    job_store.put(lived / "work" / "faces" / "prepared" / "manifest.csv")
     photos, before = others(lived / "data/faces.zip"), tree(lived)
     with project_ledger(lived) as ledger:
         plan = planned(lived, ledger, REQUEST)
@@ -95,7 +100,7 @@ def test_nothing_of_a_person_is_left_and_all_of_the_others_is(lived: Path) -> No
         assert all(counts[name] for name in ("DVC cache", "DVC remote store", "MLflow: aru-faces", "Prefect", "git"))
 
         places = carry_out(lived, ledger).places
-        assert canaries.found(lived) == {}
+        assert canaries.found(lived) == {} and job_store.size() == (0, 0) and counts[f"store {job_store.url}"] == 1
         assert {place.name: place.found for place in places} == counts, "the record says what was found"
         assert erased_places(ledger, REQUEST) == places and verify_ledger(ledger).faults == []
 
@@ -173,6 +178,8 @@ def test_what_cannot_be_reached_or_removed_is_listed(lived: Path, monkeypatch: p
     (lived / ".dvc" / "config.local").write_text("['remote \"cloud\"']\n    url = s3://bucket/x\n")
     (lived / "letter.txt").write_text(f"of {canaries.PERSON}")
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    remember_store(lived, "s3://bucket/x", "faces")
+    remember_store(lived, "s3://bucket/y", "other")
     (lived / "work" / "b" / "prepared").mkdir(parents=True)
     shutil.copy(lived / "work" / "faces" / "prepared" / "manifest.csv", lived / "work" / "b" / "prepared")
     params = (lived / "params.yaml").read_text()
@@ -185,6 +192,8 @@ def test_what_cannot_be_reached_or_removed_is_listed(lived: Path, monkeypatch: p
         found["DVC remote cloud"].found is None
         and "dvc gc --workspace --cloud --remote cloud" in found["DVC remote cloud"].done
     )
+    assert found["store s3://bucket/x"].found is None and "store s3://bucket/y" not in found
+    assert "`aru store clean s3://bucket/x --benchmark faces`" in found["store s3://bucket/x"].done
     assert found["Prefect"].found is None and found["Prefect"].done.startswith("not reached from here")
     assert found["benchmark b"].found == 3 and "a request for the benchmark b" in found["benchmark b"].done
     assert found["other files of the folder"].found == 1
