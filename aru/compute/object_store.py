@@ -108,7 +108,10 @@ class ObjectStore:
                 self._files.pipe_file(place, content)
 
     def result(self, name: str) -> dict[str, str] | None:
-        """What `write_result` stored; None where there is no such list. InputError where it is something else."""
+        """What `write_result` stored; None where there is no such list, or an object of it is gone.
+
+        InputError where it is something else.
+        """
         place = self._result(name)
         try:
             with self._reached("read", may_miss=True):
@@ -117,9 +120,11 @@ class ObjectStore:
             return None
         where = f"{self.url}: the list of results {place}, to be removed"
         try:
-            return check_files(json.loads(content), where)
+            files = check_files(json.loads(content), where)
         except ValueError as error:  # not JSON, or not UTF-8
             raise error if isinstance(error, InputError) else InputError(f"{where}: {error}") from None
+        with self._reached("read"):
+            return files if all(self._size(self._object(digest)) is not None for digest in files.values()) else None
 
     def size(self) -> tuple[int, int]:
         """How many files are there, and how many bytes they have."""

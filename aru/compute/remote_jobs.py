@@ -108,7 +108,7 @@ def compute(job: Job, parcel: Parcel, cache: Path, *, progress: Progress = silen
     made = store.result(parcel.result)
     if made is not None:
         return _checked(job, made)
-    cache.mkdir(parents=True, exist_ok=True)
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="job-", dir=cache) as folder:
         root = Path(folder)
         _place(parcel.inputs, root, store, cache)

@@ -53,8 +53,10 @@ def test_what_is_put_comes_back_is_counted_and_goes_when_it_is_cleared(
     store.get(ABC, tmp_path / "deep" / "target")
     assert (tmp_path / "deep" / "target").read_bytes() == b"abc"
     store.write_result("ab", {"a/b": ABC})
+    store.write_result("cd", {"a/b": ABC, "a/c": "0" * 64})
     assert store.result("ab") == {"a/b": ABC} and other.result("ab") is None
-    assert store.size()[0] == 2 and store.clear() == 2
+    assert store.result("cd") is None, "an object of it is not there"
+    assert store.size()[0] == 3 and store.clear() == 3
     with pytest.raises(InputError, match=f"{ABC} is not there any more"):
         store.get(ABC, tmp_path / "again")
     assert not (tmp_path / "again").exists() and other.size() == (1, 3)

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 
+from aru.compute.jobs import Job
 from aru.core.errors import InputError
-from aru.core.progress import Progress
+from aru.core.progress import Progress, silent
 from flows.experiments.jobs import Runner, do_in_worker
 from flows.pipeline.workers import Work, workers
 
@@ -25,6 +27,20 @@ def test_without_the_extra_the_dask_runner_names_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"pip install 'aru\[dask\]', or choose --runner threads"):
         Runner("dask").task_runner("toy")
+
+
+def test_a_job_whose_workers_die_one_after_the_other_is_named() -> None:
+    from distributed import KilledWorker
+
+    from flows.experiments.cluster import Cluster
+
+    def killed() -> None:
+        raise KilledWorker("key", SimpleNamespace(address="tcp://host:1"), 3)
+
+    future = SimpleNamespace(done=lambda: True, result=killed, cancel=lambda: None)
+    client = SimpleNamespace(subscribe_topic=lambda *one: None, submit=lambda *call, **options: future)
+    with pytest.raises(InputError, match="a large model: the worker that computed it died.*the last of them tcp://host:1"):
+        Cluster(client, None).run(Job("", "a large model", "os:getpid"), silent)
 
 
 def test_an_interrupt_stops_a_job_at_its_next_step_and_its_worker_goes_on_to_the_next(tmp_path: Path) -> None:
