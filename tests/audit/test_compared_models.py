@@ -55,7 +55,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run_task(task, config, work)
     pool = Build(PoolRequest(MODELS, "clean", "finetune"), config, work)
     for job in (*pool.trainings(), *pool.unlearnings()):
-        job.run()
+        job.do()
     return root
 
 

@@ -39,7 +39,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run(stage, "small", root=root)
     pool = Build(PoolRequest(MODELS, unlearn="aru"), load_config(root / "params.yaml", "small"), root / "work" / "small")
     for job in (*pool.trainings(), *pool.unlearnings()):
-        job.run()
+        job.do()
     return root
 
 
