@@ -78,8 +78,9 @@ def test_a_search_has_all_published_settings_however_few_its_trials() -> None:
         capped.append(not search.at_published)
         search.ask()
         search.tell(DONE)
-    assert capped == [False] * 4 and [trial.parameters.get("preset") for trial in search.trials][1:] == [
+    assert capped == [False] * 5 and [trial.parameters.get("preset") for trial in search.trials][1:] == [
         "paper",
+        "rewind",
         "scrubv2",
         "deepunlearn",
     ]
