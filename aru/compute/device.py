@@ -102,9 +102,7 @@ def make_compute(config: RuntimeConfig, *, local_rank: int | None = None) -> Com
     fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bf16()
     bf16 = fast if config.precision == "auto" else config.precision == "bf16"
     if device.type == "cuda":
-        torch.backends.cudnn.benchmark = (
-            True  # a run has few shapes; the algorithm is the fastest of a trial, not always the same
-        )
+        torch.backends.cudnn.benchmark = True  # a run has few shapes; of each the fastest algorithm of a trial
         # What stays float32 beside bfloat16 may round its factors to TF32's 10 bits, which are more; fp32 is meant as it says.
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = bf16
     return Compute(device, torch.bfloat16 if bf16 else torch.float32, config.kernels == "fast")
