@@ -58,10 +58,11 @@ def check_machine(config: Config, changed: set[str], archive: Path | None = None
 
     Whatever no setting touched is left alone.
     """
-    if "runtime.device" in changed and config.runtime.device.startswith("cuda"):
+    runtime = config.runtime
+    if changed & {"runtime.device", "runtime.processes"} and (runtime.processes > 1 or runtime.device.startswith("cuda")):
         from aru.compute.device import device_of
 
-        device_of(config.runtime)
+        device_of(runtime, local_rank=runtime.processes - 1 if runtime.processes > 1 else None)
     peer = config.method != ARU and any(name == "method" or name.startswith(SETTINGS) for name in changed)
     if peer or changed & {"model.name", "data.resolution", "data.task"}:
         from aru.data.classes import FIXED, outputs_of

@@ -88,6 +88,8 @@ def _cost(stage: str) -> dict[str, object]:
     return {
         "stage": stage,
         "seconds": SECONDS[stage],
+        "cpu_seconds": SECONDS[stage],
+        "processes": 2 if stage == "retrain" else 1,
         "images": 1000,
         "images_per_second": 1000 / SECONDS[stage],
         "peak_memory_mib": 700,

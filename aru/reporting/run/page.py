@@ -140,7 +140,7 @@ def _costs(costs: Mapping[str, Cost]) -> tuple[Row, ...]:
             _DASH if cost["images"] is None else f"{cost['images']:,}",
             _DASH if cost["images"] is None else f"{cost['images_per_second']:,.1f}",
             f"{cost['peak_memory_mib']:,}",
-            f"{cost['device']}, {cost['precision']}, {cost['threads']}",
+            f"{_device(cost)}, {cost['precision']}, {cost['threads']}",
         ]
         for stage, cost in costs.items()
     ]
@@ -148,6 +148,12 @@ def _costs(costs: Mapping[str, Cost]) -> tuple[Row, ...]:
     if ours is not None and len(stages) > 1:
         rows.append([" + ".join(stages), f"{ours:,.1f}", share(ours), "", "", "", ""])
     return text_rows(rows)
+
+
+def _device(cost: Cost) -> str:
+    """The device of a stage, or of each of the processes that shared it."""
+    count = cost.get("processes", 1)
+    return cost["device"] if count == 1 else f"{count} x {cost['device'].partition(':')[0]}"
 
 
 def _settings(run: Run, settings: Mapping[str, Any] | None) -> dict[str, Any]:

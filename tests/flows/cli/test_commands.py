@@ -95,6 +95,7 @@ UNFIT = {
     "an unknown network": (["model.name=resnet19"], "unknown model 'resnet19'"),
     "patches that do not tile": (["model.name=vit_tiny", "data.resolution=50"], "cannot be built for 50 px images"),
     "a device that is not here": (["runtime.device=cuda:9"], "runtime.device is 'cuda:9' but CUDA"),
+    "more processes than GPUs": (["runtime.device=cuda", "runtime.processes=99"], "but CUDA"),
 }
 
 

@@ -55,6 +55,7 @@ def test_page_holds_the_figures_and_the_costs(work: Path, metrics: dict) -> None
     assert f"[{low:.4f}, {high:.4f}]" in text
     for share in ("125.0%", "100.0%", "31.2%"):  # train, retrain, and attack + mask + finetune of retrain
         assert share in text
+    assert "700cpu, fp32, 1" in text and "7002 x cpu, fp32, 1" in text  # two processes shared the retraining
     for title in ("Findings", "The data", "Costs", "Settings", "What is not claimed", "Made from"):
         assert title in text
     assert "F0001/A" in text and "and 18 more" in text and "67–80" in text and "total variation0.125" in text
