@@ -4,12 +4,14 @@ import contextlib
 import copy
 import multiprocessing
 import re
+import warnings
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import nn
 
+from aru.compute.compiling import missing_compiler
 from aru.compute.kernels import instructions
 from aru.compute.kernels.convolution import use_fast_convolutions
 from aru.compute.kernels.memory import keep_freed_memory
@@ -21,11 +23,12 @@ Model = TypeVar("Model", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Compute:
-    """A device, the number format of matrix work on it, and whose kernels convolve small maps on a CPU."""
+    """A device, the number format of matrix work on it, whose kernels convolve on a CPU, and whether models are compiled."""
 
     device: torch.device
     dtype: torch.dtype = torch.float32
     fast_kernels: bool = False
+    compile: bool = False
 
     @property
     def precision(self) -> str:
@@ -105,7 +108,11 @@ def make_compute(config: RuntimeConfig, *, local_rank: int | None = None) -> Com
         torch.backends.cudnn.benchmark = True  # a run has few shapes; of each the fastest algorithm of a trial
         # What stays float32 beside bfloat16 may round its factors to TF32's 10 bits, which are more; fp32 is meant as it says.
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = bf16
-    return Compute(device, torch.bfloat16 if bf16 else torch.float32, config.kernels == "fast")
+    missing = missing_compiler(device) if config.compile else None
+    if missing:
+        warnings.warn(f"runtime.compile is true, and {missing} is not here: models run without it", stacklevel=2)
+    compiled = config.compile and not missing
+    return Compute(device, torch.bfloat16 if bf16 else torch.float32, config.kernels == "fast" and not compiled, compiled)
 
 
 def _cpu_has_bf16() -> bool:

@@ -24,4 +24,5 @@ def key_of(purpose: str, *parts: Any, module: str) -> str:
 
 def arithmetic(runtime: RuntimeConfig, compute: Compute) -> list[Any]:
     """What of the machine decides about the bytes of a result."""
-    return [compute.device.type, compute.precision, runtime.threads, runtime.kernels]
+    own = [compute.device.type, compute.precision, runtime.threads, runtime.kernels]
+    return [*own, "compiled"] if compute.compile else own

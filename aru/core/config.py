@@ -259,6 +259,7 @@ class RuntimeConfig(Section):
         description="of convolutions on a CPU: this project's own for "
         "small maps, or PyTorch's; part of what makes bytes equal",
     )
+    compile: bool = Field(False, description="training and attack through torch.compile, where it is there; it takes a minute")
     processes: int = Field(
         1, ge=1, le=1024, description="that share each training of the stages train, retrain and finetune; one a GPU"
     )

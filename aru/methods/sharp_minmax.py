@@ -75,7 +75,8 @@ def unlearn(
             flat = sharpened(result, gradients(result, None), kept, config, sign=1)
             sharp = sharpened(result, gradients(result, lost()), lost, config, sign=-1)
             for name, parameter in result.named_parameters():
-                parameter.grad = torch.where(mask[name], sharp[name], flat[name])
+                combined = torch.where(mask[name], sharp[name], flat[name])
+                parameter.grad = torch.empty_like(parameter).copy_(combined)  # a fused optimizer refuses another memory layout
 
         return combine
 

@@ -104,7 +104,8 @@ def learn_noise(
             loss = -task_loss(model(noise), targets) + config.noise_penalty * noise.square().sum(dim=(1, 2, 3)).mean()
         else:
             loss = -functional.mse_loss(model(noise).float(), outputs)
-        (noise.grad,) = torch.autograd.grad(loss, noise)
+        (gradient,) = torch.autograd.grad(loss, noise)
+        noise.grad = gradient.contiguous()  # a fused Adam refuses one that lies in memory otherwise than the noise
         adam.step()
     return noise.detach() if config.objective == "labels" else noise.detach().clamp(0, 1)
 

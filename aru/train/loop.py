@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from aru.compute.compiling import FullBatches
 from aru.compute.device import Compute
 from aru.compute.distributed import ALONE, Group
 from aru.compute.reading import to_read
@@ -70,7 +71,9 @@ def fit(
     history = checkpoint.restore(parts, generator) if checkpoint else []
     group.check_same(len(history))
     devices = [compute.device] if compute.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), group.parallel(model) as called:
+    share = group.share(config.batch_size)
+    full = FullBatches(share.stop - share.start, wanted=compute.compile)
+    with torch.random.fork_rng(devices=devices), full.of(model), group.parallel(model) as called:
         for epoch in range(len(history) + 1, config.epochs + 1):
             drawn = int(torch.randint(2**31, (1,), generator=generator))
             torch.manual_seed(drawn + group.rank)  # dropout draws from the global one
@@ -96,6 +99,7 @@ def fit(
                     batch_done,
                     LossWatch(f"{text}: the loss", remedy),
                     group,
+                    full,
                 )
             )
             if checkpoint and epoch < config.epochs:
@@ -121,6 +125,7 @@ def _epoch(
     batch_done: Callable[[int], None],
     watch: LossWatch,
     group: Group,
+    full: FullBatches,
 ) -> EpochRecord:
     model.train()
     total = torch.zeros((), device=compute.device)
@@ -132,7 +137,7 @@ def _epoch(
     for number, (positions, share, (images, targets)) in enumerate(zip(parts, shares, loaded, strict=True), start=1):
         if config.augment:
             images = data.augment(images, generator=generator, of=len(positions), begin=share.start)
-        with compute.autocast():
+        with compute.autocast(), full.on(len(images)):
             value, outputs = loss(model, images, targets)
         optimizer.zero_grad(set_to_none=True)
         group.part(value, len(images), len(positions)).backward()

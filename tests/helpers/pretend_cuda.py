@@ -116,7 +116,7 @@ class _Factories(TorchDispatchMode):
 def _dispatch(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     tensors = [item for item in tree_flatten((args, kwargs))[0] if isinstance(item, torch.Tensor)]
     ours = [tensor for tensor in tensors if isinstance(tensor, OnDevice)]
-    _check(function, tensors, ours)
+    _check(function, args, tensors, ours)
     device = kwargs.get("device")
     if kwargs.get("pin_memory"):
         args, kwargs = tree_map_only(OnDevice, lambda tensor: tensor.held, (args, kwargs | {"pin_memory": False}))
@@ -191,8 +191,24 @@ def _wrapped(tensor: torch.Tensor, here: bool) -> torch.Tensor:
     return OnDevice(tensor) if here and not isinstance(tensor, OnDevice) else tensor
 
 
-def _check(function: Any, tensors: list[torch.Tensor], ours: list[torch.Tensor]) -> None:
-    """As CUDA does: a tensor of the CPU may only be a scalar, an index, or what is copied from or to."""
+def _strides(tensor: torch.Tensor) -> tuple[int, ...]:
+    """Those that matter: of a dimension of one there is nothing to step over."""
+    return tuple(stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if size != 1)
+
+
+def _check(function: Any, args: Any, tensors: list[torch.Tensor], ours: list[torch.Tensor]) -> None:
+    """As CUDA does: a tensor of the CPU may only be a scalar, an index, or what is copied from or to.
+
+    The fused optimizers of CUDA, unlike those of the CPU, refuse gradients that lie in memory otherwise than their weights.
+    """
+    if (
+        "_fused_" in str(function)
+        and len(
+            {tuple(_strides(tensor) for tensor in part) for part in args if isinstance(part, list) and part and part[0].dim()}
+        )
+        > 1
+    ):
+        raise RuntimeError("params, grads and states must have same dtype, device, and layout")
     strangers = [tensor for tensor in tensors if not isinstance(tensor, OnDevice) and tensor.dim() > 0]
     if not ours or not strangers or function in _COPIES:
         return

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from aru.compute.compiling import FullBatches
 from aru.compute.device import Compute
 from aru.compute.transfer import one_behind, sent
 from aru.core.config import AttackConfig
@@ -35,19 +36,22 @@ def attack(
         result: (M, 3, H, W) float32 on the CPU, |noise| <= eps and image + noise in [0, 1].
     """
     random, result, done = generator(seed, "attack"), torch.empty(0), 0
-    placed = _to_attack(model, compute)
+    placed, full = _to_attack(model, compute), FullBatches(config.batch_size, wanted=compute.compile)
 
     def queued() -> Iterator[tuple[torch.Tensor, ...]]:
         for images, targets in data.batches(torch.arange(len(data)).split(config.batch_size), compute.device):
-            yield _noise_and_checks(placed, images, targets, config, random, compute, task)
+            with full.on(len(images)):
+                attacked = _noise_and_checks(placed, images, targets, config, random, compute, task)
+            yield attacked
 
-    for noise, *checks in one_behind(queued()):
-        _check(*checks, noise=config.noise)
-        if done == 0:
-            result = torch.empty((len(data), *noise.shape[1:]), dtype=noise.dtype)
-        result[done : done + len(noise)] = noise
-        done += len(noise)
-        progress(done, len(data), "attack")
+    with full.of(placed):
+        for noise, *checks in one_behind(queued()):
+            _check(*checks, noise=config.noise)
+            if done == 0:
+                result = torch.empty((len(data), *noise.shape[1:]), dtype=noise.dtype)
+            result[done : done + len(noise)] = noise
+            done += len(noise)
+            progress(done, len(data), "attack")
     return result
 
 
