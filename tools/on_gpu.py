@@ -3,7 +3,11 @@
     here    python tools/on_gpu.py pack mufac           work/gpu/first and work/gpu/second, each below 64 MiB
     there   python tools/on_gpu.py first                wheels, the first half, nvidia-smi, the tests marked gpu
     there   python tools/on_gpu.py second mufac official --minutes 7    decodes, measures the pace, runs a plan
-    here    python tools/on_gpu.py merge mufac FOLDER   results into the comparison's store
+    here    python tools/on_gpu.py merge mufac FOLDER   results into the stores
+    here    python tools/on_gpu.py publish mufac official    tables and page from what is there
+
+The plans are official, clean, tuned, networks and shadows (tools/gpu_plans.py), one a call of `second`; each ends within its
+minutes, and goes on when it is called again, also on another machine: pack carries what is known, without logits and weights.
 
 The first call carries work/gpu/first, the second work/gpu/second; both keep what they carry in a folder outside the project
 (--keep), which has to be there still when the second comes. Results are written into the folder that OUT names. What is
@@ -21,36 +25,24 @@ import sys
 import tarfile
 import tempfile
 import time
+import zlib
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 CODE, ROOT = Path(__file__).resolve().parents[1], Path.cwd()
 sys.path.insert(0, str(CODE))
 
+from tools import gpu_plans  # noqa: E402 - found by the line above
+
 CARRIED = ROOT / "work" / "gpu"
 KEEP = Path(tempfile.gettempdir()) / "aru-gpu"
 WHEELS = ("pydantic", "pydantic-core", "annotated-types", "typing-inspection")
-PLANS = {
-    "official": [
-        "--methods",
-        "nothing,retrain,aru,aru:vitmul,aru:best,random-mask,peers",
-        "--protocol",
-        "official",
-        "--seeds",
-        "5",
-    ],
-    "clean": [
-        "--methods",
-        "nothing,retrain,aru,aru:best,random-mask,peers",
-        "--protocol",
-        "clean",
-        "--seeds",
-        "5",
-        "--draws",
-        "3",
-    ],
-}
-"""Arguments of `python -m aru compare`, in the order in which they are wanted; whole seeds first."""
+FOR_TUNING = ("optuna", "alembic", "colorlog", "greenlet", "mako", "sqlalchemy", "tqdm")
+_COUNTS = ("seeds", "draws", "trials", "models")
 _RESULT_BYTES = 15 << 20
+_STORES = ("comparison/cells", "comparison/stopped", "shadows/models", "shadows/unlearned")
+"""Folders of results by content, below the folder of the benchmark."""
+_WEIGHTS = "model.safetensors"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,24 +59,38 @@ def main(arguments: list[str] | None = None) -> int:
     steps.add_parser("first")
     second = steps.add_parser("second")
     second.add_argument("benchmark")
-    second.add_argument("plan", choices=PLANS)
+    second.add_argument("plan", choices=gpu_plans.PLANS)
     second.add_argument("--minutes", type=float, default=7.0, help="begin nothing after so many")
     second.add_argument("--workers", type=int, default=4, help="processes that share the card")
-    second.add_argument("--methods", help="instead of the plan's")
-    second.add_argument("--seeds", help="instead of the plan's")
-    second.add_argument("--pace-seconds", type=float, default=8.0, help="for each of the six figures of the pace")
+    _add_changes(second)
+    second.add_argument("--pace-seconds", type=float, default=8.0, help="for each figure of the pace")
     merging = steps.add_parser("merge")
     merging.add_argument("benchmark")
     merging.add_argument("folder", type=Path)
+    publishing = steps.add_parser("publish")
+    publishing.add_argument("benchmark")
+    publishing.add_argument("plan", choices=gpu_plans.PLANS)
+    publishing.add_argument("--device", default="cuda", choices=("cuda", "cpu"), help="where the results were computed")
+    _add_changes(publishing)
     options = parser.parse_args(arguments)
     from aru.core.errors import InputError
 
     try:
-        {"pack": _pack, "first": _first, "second": _second, "merge": _merge}[options.step](options)
+        {"pack": _pack, "first": _first, "second": _second, "merge": _merge, "publish": _publish}[options.step](options)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _add_changes(parser: argparse.ArgumentParser) -> None:
+    for name in ("methods", "networks", *_COUNTS):
+        parser.add_argument(f"--{name}", help="instead of the plan's")
+
+
+def _steps(options: argparse.Namespace) -> list[gpu_plans.Step]:
+    counts = {name: getattr(options, name) for name in _COUNTS}
+    return gpu_plans.steps_of(options.plan, methods=options.methods, networks=options.networks, **counts)
 
 
 def _pack(options: argparse.Namespace) -> None:
@@ -104,12 +110,15 @@ def _pack(options: argparse.Namespace) -> None:
     for part, folder in zip(parts, (first, second), strict=True):
         part.replace(folder / part.name)
     shutil.copy(prepared / "manifest.csv", second)
+    pack_known(ROOT / "work" / options.benchmark, second / "known.tar.gz")
+    if (CARRIED / "tuned").is_dir():
+        shutil.copytree(CARRIED / "tuned", second / "tuned")
     if not options.no_wheels:
         platforms = [option for number in (28, 27, 17) for option in ("--platform", f"manylinux_2_{number}_x86_64")]
         pins = [
             line
             for line in (ROOT / "constraints.txt").read_text().splitlines()
-            if line.partition("==")[0].replace("_", "-") in WHEELS
+            if line.partition("==")[0].replace("_", "-").lower() in (*WHEELS, *FOR_TUNING)
         ]
         subprocess.run(
             [
@@ -210,26 +219,21 @@ def _second(options: argparse.Namespace) -> None:
             gpu_pace.main(options.benchmark, options.pace_seconds)
         (out / "pace.json").write_text(said.getvalue(), encoding="utf-8")
         print(said.getvalue())
-    arguments = list(PLANS[options.plan])
-    for name in ("methods", "seeds"):
-        if value := getattr(options, name):
-            arguments[arguments.index(f"--{name}") + 1] = value
+    steps = _steps(options)
+    works = []
+    for network in dict.fromkeys(step.network for step in steps):
+        project_here = gpu_plans.project_of(project, network)
+        works.append(project_here / "work" / options.benchmark)
+        _take_known(project_here, options.benchmark, gpu_plans.slug(network))
     try:
-        _run(
-            [
-                "compare",
-                options.benchmark,
-                *arguments,
-                "--workers",
-                str(options.workers),
-                "--budget-minutes",
-                str(options.minutes),
-            ],
-            project,
-        )
+        gpu_plans.run_plan(steps, options.benchmark, project, minutes=options.minutes, workers=options.workers)
     finally:
-        for file in pack_results(project / "work" / options.benchmark / "comparison" / "cells", out):
+        for file in pack_results(works, out, known=_names(CARRIED / "second" / "known.tar.gz")):
             print(f"{file.name}: {file.stat().st_size} bytes")
+        for network in dict.fromkeys(step.network for step in steps):
+            tuned = gpu_plans.project_of(project, network) / "tuned" / f"{options.benchmark}.yaml"
+            if tuned.is_file():
+                shutil.copy(tuned, out / f"tuned-{gpu_plans.slug(network)}.yaml")
 
 
 def make_project(keep: Path, benchmark: str) -> Path:
@@ -241,52 +245,151 @@ def make_project(keep: Path, benchmark: str) -> Path:
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     content["benchmarks"] = {benchmark: f"data/{benchmark}.zip"}
     (project / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    for name in ("dvc.yaml", "suppression.jsonl"):
-        shutil.copy(ROOT / name, project)
+    for name in ("dvc.yaml", "suppression.jsonl", "thresholds.yaml"):
+        if (ROOT / name).is_file():
+            shutil.copy(ROOT / name, project)
     return project
 
 
-def pack_results(cells: Path, out: Path) -> list[Path]:
-    """All results of a store in tar files below 16 MiB, none of them with weights: original models are personal data."""
-    volumes: list[list[Path]] = []
+def pack_known(work: Path, path: Path) -> None:
+    """Records and figures of what was computed on a GPU before, so that it is not computed again; no logits, no weights."""
+    import json
+
+    with tarfile.open(path, "w:gz") as tar:
+        for record in sorted(work.glob("comparison/cells/*/[!.]*/record.json")):
+            if str(json.loads(record.read_text(encoding="utf-8"))["device"]).startswith("cpu"):
+                continue
+            for file in sorted(record.parent.glob("*.json")):
+                tar.add(file, arcname=file.relative_to(work).as_posix())
+        for record in sorted(work.glob("comparison/stopped/*/[!.]*/record.json")):
+            tar.add(record, arcname=record.relative_to(work).as_posix())
+
+
+def _take_known(project: Path, benchmark: str, network: str) -> None:
+    """Into a project on the other machine, but over nothing that is there."""
+    known, tuned = CARRIED / "second" / "known.tar.gz", CARRIED / "second" / "tuned" / f"{network}.yaml"
+    work, target = project / "work" / benchmark, project / "tuned" / f"{benchmark}.yaml"
+    if known.is_file():
+        with tarfile.open(known) as tar:
+            tar.extractall(work, [member for member in tar.getmembers() if not (work / member.name).exists()], filter="data")
+    if tuned.is_file() and not target.is_file():
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(tuned, target)
+
+
+def _names(archive: Path) -> set[str]:
+    """The keys that an archive of `pack_known` has."""
+    if not archive.is_file():
+        return set()
+    with tarfile.open(archive) as tar:
+        return {Path(name).parent.name for name in tar.getnames()}
+
+
+def pack_results(works: Sequence[Path], out: Path, *, known: Container[str] = ()) -> list[Path]:
+    """What is new in tar files below 16 MiB, none of it weights: models that saw the forget set are personal data.
+
+    works: folders of one benchmark, of several projects. known: keys of results that were carried here.
+    """
+    folders = {
+        folder.relative_to(work): folder
+        for work in works
+        for store in (*(f"{name}/*" for name in _STORES), "audit")
+        for folder in sorted(work.glob(f"{store}/[!.]*"))
+        if folder.is_dir() and folder.name not in known
+    }
+    volumes: list[list[tuple[Path, str]]] = []
     size = _RESULT_BYTES
-    for folder in sorted(cells.glob("*/[!.]*")):
-        members = [file for file in sorted(folder.glob("[!.]*")) if file.name != "model.safetensors"]
-        needed = sum(file.stat().st_size + 1024 for file in members)
+    for name, folder in folders.items():
+        members = [file for file in sorted(folder.rglob("[!.]*")) if file.is_file() and file.name != _WEIGHTS]
+        needed = sum(len(zlib.compress(file.read_bytes(), 1)) + 1024 for file in members)
         if size + needed > _RESULT_BYTES:
             volumes.append([])
             size = 0
-        volumes[-1] += members
+        volumes[-1] += [(file, (name / file.relative_to(folder)).as_posix()) for file in members]
         size += needed
-    files = [out / f"cells-{number}.tar" for number in range(1, len(volumes) + 1)]
-    for path, members in zip(files, volumes, strict=True):
-        with tarfile.open(path, "w") as tar:
-            for file in members:
-                tar.add(file, arcname=file.relative_to(cells).as_posix())
+    files = [out / f"results-{number}.tar.gz" for number in range(1, len(volumes) + 1)]
+    for path, volume in zip(files, volumes, strict=True):
+        with tarfile.open(path, "w:gz", compresslevel=1) as tar:
+            for file, arcname in volume:
+                tar.add(file, arcname=arcname)
     return files
 
 
 def _merge(options: argparse.Namespace) -> None:
-    """Put results into the store that are not there yet; each folder is moved in whole."""
-    from aru.comparison.cell import open_store
+    """Put results into the stores that are not there yet; each folder is moved in whole."""
     from aru.core.errors import InputError
 
-    archives = sorted(options.folder.glob("cells-*.tar"))
+    archives = sorted(options.folder.glob("results-*.tar.gz"))
     if not archives:
-        raise InputError(f"{options.folder} has no cells-1.tar: name the folder that the second call's files came back to")
-    store = open_store(ROOT / "work" / options.benchmark)
-    store.folder.mkdir(parents=True, exist_ok=True)
+        raise InputError(
+            f"{options.folder} has no results-1.tar.gz: name the folder that the second call's files came back to"
+        )
+    work = ROOT / "work" / options.benchmark
     new = 0
-    with tempfile.TemporaryDirectory(dir=store.folder.parent) as opened:
+    with tempfile.TemporaryDirectory(dir=work) as opened:
         for path in archives:
             with tarfile.open(path) as tar:
                 tar.extractall(opened, filter="data")
-        for folder in sorted(Path(opened).glob("*/*")):
-            if (folder / "record.json").is_file() and not store.has(folder.name):
-                store.at(folder.name).parent.mkdir(parents=True, exist_ok=True)
-                folder.rename(store.at(folder.name))
-                new += 1
-    print(f"{new} results are new in {store.folder.relative_to(ROOT)}")
+        for pattern in (*(f"{name}/*/*" for name in _STORES), "audit/*"):
+            for folder in sorted(Path(opened).glob(pattern)):
+                target = work / folder.relative_to(opened)
+                if not target.exists():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    folder.rename(target)
+                    new += 1
+    for tuned in sorted(options.folder.glob("tuned-*.yaml")):
+        (CARRIED / "tuned").mkdir(parents=True, exist_ok=True)
+        shutil.copy(tuned, CARRIED / "tuned" / tuned.name.removeprefix("tuned-"))
+    print(f"{new} results are new in {work.relative_to(ROOT)}")
+
+
+def _publish(options: argparse.Namespace) -> None:
+    """Tables and page of every comparison of a plan, from what is in the store; the keys are those of the other machine."""
+    import torch
+
+    from aru.comparison.cell import open_store
+    from aru.comparison.choices import parse_choices
+    from aru.comparison.collect import records_of
+    from aru.comparison.draws import draws_of
+    from aru.comparison.plan import make_plan
+    from aru.comparison.tuning import load_tuned
+    from aru.compute.device import Compute, make_compute
+    from aru.core.config import load_config
+    from aru.core.errors import InputError
+    from aru.reporting.comparison.page import write_results
+
+    benchmark, work = options.benchmark, ROOT / "work" / options.benchmark
+    own = load_config(ROOT / "params.yaml", benchmark)
+    dtype = torch.float32 if own.runtime.precision == "fp32" else torch.bfloat16
+    there = Compute(torch.device("cuda"), dtype) if options.device == "cuda" else make_compute(own.runtime)
+    for step in _steps(options):
+        if step.command != "compare":
+            continue
+        config = own
+        if step.network is not None:
+            config = own.model_copy(update={"model": own.model.model_validate({"name": step.network})})
+        tuned = load_tuned(CARRIED / "tuned" / f"{gpu_plans.slug(step.network)}.yaml") if step.tuned else None
+        plan = make_plan(
+            benchmark,
+            config,
+            work / "prepared",
+            parse_choices(step.options["methods"], config, tuned),
+            draws_of(step.options["protocol"], int(step.options.get("draws", 1))),
+            seeds=int(step.options["seeds"]),
+            compute=there,
+            keep_weights="keep-weights" in step.options,
+        )
+        records = records_of(plan.cells, config, work)
+        if not records:
+            raise InputError(
+                f"no result of plan {options.plan} ({gpu_plans.slug(step.network)}) is in {open_store(work).folder}, computed "
+                f"on {options.device} in {there.precision} by this code and these parameters: merge the results first"
+            )
+        folder = work / "comparison" / "gpu" / f"{options.plan}-{gpu_plans.slug(step.network)}"
+        title = f"Unlearning methods compared on {benchmark}, {options.device}, {there.precision}"
+        for path in write_results(records, folder, title=title):
+            print(path.relative_to(ROOT))
+        print(f"{len(records)} of {len(plan.cells)} results")
 
 
 def _run(command: list[str], project: Path) -> None:

@@ -12,13 +12,16 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import yaml
 
+from aru.__main__ import _parser
 from aru.comparison.cell import open_store
 from aru.core.errors import InputError
 from aru.core.files import file_md5
 from aru.data.manifest import read_manifest
 from aru.data.packing import decode_packed, pack
 from tests.helpers.tuned import make
+from tools import gpu_plans, on_gpu
 
 ROOT = Path(__file__).resolve().parents[2]
 THERE = (
@@ -127,15 +130,20 @@ def test_a_comparison_on_a_bare_machine_comes_back_into_the_store(prepared, bare
     )
     images = keep / "project" / "work" / "toy" / "prepared" / "images.npy"
     assert file_md5(images) == file_md5(prepared / "work" / "toy" / "prepared" / "images.npy")
-    pace = json.loads((tmp_path / "out" / "pace.json").read_text())["images_per_second"]
-    assert len(pace) == 6 and min(pace.values()) > 0
+    pace = json.loads((tmp_path / "out" / "pace.json").read_text())
+    figures = pace["images_per_second"]
+    assert len(figures) == 6 and min(figures.values()) > 0 and "written out" in pace["plain attack"]
+    assert pace["factors"]["attack"] == pytest.approx(figures["attack"] / figures["attack, plain"], abs=0.01)
     assert "complete" in said
-    with tarfile.open(tmp_path / "out" / "cells-1.tar") as tar:
+    with tarfile.open(tmp_path / "out" / "results-1.tar.gz") as tar:
         names = tar.getnames()
     assert sum(name.endswith("record.json") for name in names) == 4 and not any("model" in name for name in names)
     assert "4 results are new" in here("merge", "toy", str(tmp_path / "out"))
     assert "0 results are new" in here("merge", "toy", str(tmp_path / "out"))
     assert len(list(open_store(checkout / "work" / "toy").keys())) == 4
+    published = here("publish", "toy", "official", "--methods", "nothing,ssd", "--seeds", "1", "--device", "cpu")
+    assert "3 of 3 results" in published  # the retrained model is always among them
+    assert "ssd" in (checkout / "work" / "toy" / "comparison" / "gpu" / "official-own" / "results.md").read_text()
 
 
 def test_files_travel_once_in_parts_that_keep_to_the_limit(prepared, tmp_path):
@@ -150,3 +158,90 @@ def test_files_travel_once_in_parts_that_keep_to_the_limit(prepared, tmp_path):
         decode_packed(parts[:2], manifest, 24, tmp_path / "images.npy")
     with pytest.raises(InputError, match=r"do not fit into 2 parts of 40000: at least \d+ parts are needed"):
         pack(archive, manifest, tmp_path, parts=2, limit=40_000)
+
+
+def record(work: Path, store: str, key: str, device: str) -> Path:
+    """A result with all its files."""
+    folder = work / store / key[:2] / key
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text(json.dumps({"device": device}))
+    for name in ("figures-1.json", "logits.safetensors", "model.safetensors"):
+        (folder / name).write_bytes(b"1" * 50)
+    return folder
+
+
+def test_what_a_gpu_computed_before_travels_without_weights_and_comes_back_once(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    record(here, "comparison/cells", "aa11", "cuda")
+    record(here, "comparison/cells", "bb22", "cpu")
+    record(here, "comparison/stopped", "cc33", "cuda")
+    on_gpu.pack_known(here, tmp_path / "known.tar.gz")
+    with tarfile.open(tmp_path / "known.tar.gz") as tar:
+        known = set(tar.getnames())
+        tar.extractall(there, filter="data")
+    cell = "comparison/cells/aa/aa11"
+    assert known == {f"{cell}/figures-1.json", f"{cell}/record.json", "comparison/stopped/cc/cc33/record.json"}
+    for store in ("comparison/cells", "shadows/models"):
+        record(there, store, "dd44", "cuda")
+    other = tmp_path / "other"
+    record(other, "comparison/cells", "ee55", "cuda")
+    (there / "audit" / "aru-full").mkdir(parents=True)
+    (there / "audit" / "aru-full" / "audit.json").write_text("{}")
+    (only,) = on_gpu.pack_results([there, other], tmp_path, known={"aa11", "cc33"})
+    with tarfile.open(only) as tar:
+        back = tar.getnames()
+    assert {Path(name).parent.name for name in back} == {"dd44", "ee55", "aru-full"} and len(back) == 3 * 3 + 1
+    assert not any("model.safetensors" in name for name in back)
+
+
+def test_results_are_split_below_the_limit_of_a_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(on_gpu, "_RESULT_BYTES", 9000)
+    for number in range(5):
+        record(tmp_path / "work", "comparison/cells", f"aa{number}", "cuda")
+    files = on_gpu.pack_results([tmp_path / "work"], tmp_path)
+    assert [file.name for file in files] == ["results-1.tar.gz", "results-2.tar.gz", "results-3.tar.gz"]
+
+
+@pytest.mark.parametrize("plan", gpu_plans.PLANS)
+def test_every_plan_gives_its_commands_what_they_take_and_ends_with_its_minutes(plan, tmp_path, monkeypatch):
+    base, called = tmp_path / "project", []
+    (base / "work" / "toy" / "prepared").mkdir(parents=True)
+    (base / "params.yaml").write_text("benchmarks: {toy: data/toy.zip}\ntoy: {model: {name: resnet18}}\n")
+
+    def aru(command: list[str]) -> int:
+        options = vars(_parser(command).parse_args(command))
+        called.append((options, Path.cwd().name))
+        return 4 if command[0] == "audit-model" else 0
+
+    def tune(command: list[str]) -> int:
+        called.append(({"command": "tune", "workers": 3, "trials": command[command.index("--trials") + 1]}, Path.cwd().name))
+        return 0
+
+    monkeypatch.setattr("aru.__main__.main", aru)
+    monkeypatch.setattr("flows.experiments.plain_tuning.main", tune)
+    steps = gpu_plans.steps_of(plan, methods="scrub,aru", trials="7", seeds="2")
+    assert gpu_plans.run_plan(steps, "toy", base, minutes=5, workers=3)
+    assert [options["command"] for options, _ in called] == {
+        "official": ["compare"],
+        "clean": ["compare"],
+        "tuned": ["tune", "compare"],
+        "networks": ["tune", "compare", "tune", "compare"],
+        "shadows": ["shadows", "compare", "audit-model", "audit-model"],
+    }[plan]
+    for options, _ in called:
+        if "workers" in options:
+            assert options["workers"] == 3
+        if options["command"] == "compare":
+            assert options["seeds"] == 2 and options["methods"].endswith("scrub,aru") and 4 < options["budget_minutes"] <= 5
+            assert (options["tuned"] is not None) == (plan in ("tuned", "networks"))
+        if options["command"] == "tune":
+            assert options["trials"] == "7"
+    places = [place for _, place in called]
+    own = [f"project-{gpu_plans.slug(network)}" for network in gpu_plans.NETWORKS for _ in range(2)]
+    assert places == (own if plan == "networks" else ["project"] * len(called))
+    if plan == "networks":
+        content = yaml.safe_load((tmp_path / "project-resnet50" / "params.yaml").read_text())
+        assert content["toy"]["model"] == {"name": "resnet50"}
+        assert (tmp_path / "project-resnet50" / "work" / "toy" / "prepared").resolve() == base / "work" / "toy" / "prepared"
+    called.clear()
+    assert not gpu_plans.run_plan(steps, "toy", base, minutes=0, workers=3) and not called
