@@ -139,11 +139,12 @@ def _use_own_code(files: Files, store: ObjectStore, cache: Path) -> None:
     if files and not current.is_dir():
         with atomic_path(current) as temporary:
             _place(files, temporary, store, cache)
+    earlier, now = f"{codes}{os.sep}", f"{current}{os.sep}"
     for name, module in list(sys.modules.items()):
-        path = Path(getattr(module, "__file__", None) or "/")
-        if path.is_relative_to(codes) and not path.is_relative_to(current):
+        path = getattr(module, "__file__", None) or ""
+        if path.startswith(earlier) and not path.startswith(now):
             del sys.modules[name]
-    sys.path[:] = [path for path in sys.path if not Path(path).is_relative_to(codes)] + ([str(current)] if files else [])
+    sys.path[:] = [path for path in sys.path if not path.startswith(earlier)] + ([str(current)] if files else [])
 
 
 def _alike(job: Job) -> dict[str, str]:
