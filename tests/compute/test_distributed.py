@@ -64,55 +64,77 @@ def distance(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> fl
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
+FAULTS = ("BatchNorm of the share alone", "uneven shares that count alike", "augmentation of the share alone")
+
+
+def data_of(fault: str) -> ImageSet:
+    return DATA.take(np.arange(48)) if "BatchNorm" in fault else DATA  # on its own a share of one image would be refused
+
+
+def faulty(fault: str, group: Group) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        if "BatchNorm" in fault:
+            patch.setattr(distributed, "synced_batchnorms", lambda *_: nullcontext())
+        elif "uneven" in fault:
+            patch.setattr(Group, "part", lambda self, value, images, count: value)
+            patch.setattr(Group, "share", lambda self, count: slice(0, 3) if self.rank == 0 else slice(3, count))
+        else:
+            whole = ImageSet.augment
+            patch.setattr(ImageSet, "augment", lambda *given, generator, **_: whole(*given, generator=generator))
+        return trained(group, data_of(fault))
+
+
+def tuned(group: Group = ALONE) -> dict[str, torch.Tensor]:
+    """A fine-tune with a teacher, in float32."""
+    model, config = small_net(1), FinetuneConfig(epochs=1, batch_size=16, distillation=0.5, augment=True)
+    finetune(model, small_net(2), DATA, config, seed=0, compute=CPU, group=group)
+    return model.state_dict()
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of two processes finds: all in one pair, as a fork of the tests' process is most of the time."""
+
+    def work(group: Group) -> dict[str, Any]:
+        with pytest.raises(InputError) as refusal:
+            group.check_same(group.rank)
+        found = {"right": trained(group), "tuned": tuned(group), "refusal": str(refusal.value)}
+        return found | {fault: faulty(fault, group) for fault in FAULTS}
+
+    return in_group(2, tmp_path_factory.mktemp("two") / "group", work)
+
+
 @pytest.mark.parametrize("size", [2, 3])
-def test_processes_that_share_a_training_end_where_one_ends(tmp_path: Path, size: int) -> None:
+def test_processes_that_share_a_training_end_where_one_ends(two: list[dict[str, Any]], tmp_path: Path, size: int) -> None:
     one, start = trained(), InDouble().state_dict()
     assert distance(start, one["weights"]) > 0.05
-    for found in in_group(size, tmp_path / "group", trained):
+    for found in [each["right"] for each in two] if size == 2 else in_group(size, tmp_path / "group", trained):
         assert distance(one["weights"], found["weights"]) < ROUNDING
         assert torch.equal(start["unused.weight"], found["weights"]["unused.weight"])  # not even by weight decay
         for row, own in zip(one["history"], found["history"], strict=True):
             assert row == pytest.approx(own, rel=1e-6)  # its sums are float32
 
 
-@pytest.mark.parametrize(
-    "fault", ["BatchNorm of the share alone", "uneven shares that count alike", "no augmentation of the whole"]
-)
-def test_it_would_be_seen_if_they_did_not(tmp_path: Path, fault: str) -> None:
-    data = DATA.take(np.arange(48)) if "BatchNorm" in fault else DATA  # on its own a share of one image would be refused
-
-    def wrong(group: Group) -> dict[str, Any]:
-        with pytest.MonkeyPatch.context() as patch:
-            if "BatchNorm" in fault:
-                patch.setattr(distributed, "synced_batchnorms", lambda *_: nullcontext())
-            elif "uneven" in fault:
-                patch.setattr(Group, "part", lambda self, value, images, count: value)
-                patch.setattr(Group, "share", lambda self, count: slice(0, 3) if self.rank == 0 else slice(3, count))
-            else:
-                whole = ImageSet.augment
-                patch.setattr(ImageSet, "augment", lambda *given, generator, **_: whole(*given, generator=generator))
-            return trained(group, data)
-
-    for found in in_group(2, tmp_path / "group", wrong):
-        assert distance(trained(data=data)["weights"], found["weights"]) > 1000 * ROUNDING
+@pytest.mark.parametrize("fault", FAULTS)
+def test_it_would_be_seen_if_they_did_not(two: list[dict[str, Any]], fault: str) -> None:
+    one = trained(data=data_of(fault))
+    assert all(distance(one["weights"], found[fault]["weights"]) > 1000 * ROUNDING for found in two)
 
 
-def test_a_fine_tune_with_a_teacher_in_float32_is_shared_too(tmp_path: Path) -> None:
-    config = FinetuneConfig(epochs=1, batch_size=16, distillation=0.5, augment=True)
-
-    def tuned(group: Group = ALONE) -> dict[str, torch.Tensor]:
-        model = small_net(1)
-        finetune(model, small_net(2), DATA, config, seed=0, compute=CPU, group=group)
-        return model.state_dict()
-
+def test_a_fine_tune_with_a_teacher_in_float32_is_shared_too(two: list[dict[str, Any]]) -> None:
     one = tuned()
-    for found in in_group(2, tmp_path / "group", tuned):
-        assert distance(one, found) < 1e-5 < distance(small_net(1).state_dict(), one)
+    for found in two:
+        assert distance(one, found["tuned"]) < 1e-5 < distance(small_net(1).state_dict(), one)
 
 
-def test_interrupted_they_go_on_from_the_checkpoint_of_the_first_and_count_the_time_of_all(tmp_path: Path) -> None:
+def test_they_do_not_begin_at_different_epochs(two: list[dict[str, Any]]) -> None:
+    assert all(found["refusal"].startswith("the processes would go on after 0 and 1 epochs") for found in two)
+
+
+def test_interrupted_they_go_on_from_the_checkpoint_of_the_first_and_count_the_time_of_all(
+    two: list[dict[str, Any]], tmp_path: Path
+) -> None:
     path = tmp_path / "train.pt"
-    whole = in_group(2, tmp_path / "whole", trained)
 
     def checkpoint() -> Checkpoint:
         return Checkpoint(path, "key", every_seconds=0)
@@ -138,14 +160,9 @@ def test_interrupted_they_go_on_from_the_checkpoint_of_the_first_and_count_the_t
 
     first, second = in_group(2, tmp_path / "resumed", resumed)
     assert all("epoch 2" in text for text in first["epochs"]) and first["epochs"] and second["epochs"] == []
-    for found, own in zip((first, second), whole, strict=True):
+    for found, own in zip((first, second), [each["right"] for each in two], strict=True):
         assert distance(found["weights"], own["weights"]) == 0 and found["history"] == own["history"]
     assert first["all"] == pytest.approx(spent + first["own"] + second["own"], abs=0.05)
-
-
-def test_they_do_not_begin_at_different_epochs(tmp_path: Path) -> None:
-    answers = in_group(2, tmp_path / "group", lambda group: group.check_same(group.rank))
-    assert all(answer.startswith("InputError: the processes would go on after 0 and 1 epochs") for answer in answers)
 
 
 def test_a_batchnorm_of_an_unknown_kind_is_refused_by_name() -> None:

@@ -36,7 +36,6 @@ def test_each_knows_its_place_and_the_first_reports(tmp_path: Path) -> None:
     "how, kind, message",
     [
         ("input", InputError, "^too few images"),
-        ("bug", LookupError, "no such layer"),
         ("killed", RuntimeError, "^process 2 ended with code -9: it was killed, most often for want of memory"),
     ],
 )
