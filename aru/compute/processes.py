@@ -37,6 +37,8 @@ def why_ended(code: int | None) -> str:
     """What most often ends a process with this exit code before it could say so itself, and the remedy."""
     if code == -signal.SIGBUS:
         return "what it had mapped could not be written or read, most often because the disk is full; free some and run again"
+    if code is not None and code > 0:
+        return "it could not begin, or end; its own output above says why"
     return "it was killed, most often for want of memory; free some, or lower the batch size, and run again"
 
 

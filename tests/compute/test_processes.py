@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from aru.compute.processes import why_ended
 from tests.helpers.processes import alive, ended
 from tests.helpers.project import CHECKOUT
 
@@ -30,3 +31,11 @@ def test_busy_workers_end_with_their_parent(end: signal.Signals) -> None:
         parent.send_signal(end)
         parent.wait()
     assert ended(worker)
+
+
+@pytest.mark.parametrize(
+    "code, why",
+    [(-signal.SIGKILL, "want of memory"), (-signal.SIGBUS, "the disk is full"), (1, "its own output above says why")],
+)
+def test_what_ended_a_process_is_guessed_from_its_exit_code(code: int, why: str) -> None:
+    assert why in why_ended(code)
