@@ -3,20 +3,23 @@
 The plain training is what a notebook has: a DataLoader with four workers that augments image by image with torchvision,
 float32, contiguous tensors, a look at the loss after every step. It decodes nothing (the same array), which favors it. The
 plain attack is torchattacks' PGD on batches that are on the device already; where the package is not there, its loop, written
-out below. Prints JSON, with the factors and those that are aimed at.
+out below. Both run with PyTorch's own settings of cuDNN and TF32. Prints JSON, with the factors and those that are aimed at;
+with a third argument, "compiled", training and attack through torch.compile, too.
 """
 
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 import torchvision.transforms as T
 from torch.utils.data import DataLoader, Dataset
 
-from aru.compute.device import make_compute
+from aru.compute.device import Compute, make_compute
 from aru.core.config import AttackConfig, load_config
 from aru.data.images import ImageSet, load_sets
 from aru.methods.aru.attack import attack
@@ -26,7 +29,6 @@ from aru.train.losses import task_loss
 
 _IMAGES = 4096
 _ATTACKED = 1024
-_FIGURES = ("training", "attack", "prediction")
 _GOALS = {"training": 20, "attack": 3}
 """Factors against the plain loops that are aimed at."""
 
@@ -45,7 +47,7 @@ class Plain(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return self.transform(self.data.images[self.data.rows[position]].copy()), self.data.targets[position]
 
 
-def main(benchmark: str, seconds: float) -> None:
+def main(benchmark: str, seconds: float, *, compiled: bool = False) -> None:
     """Measure every figure for about so many seconds after one pass to warm up."""
     config = load_config(Path("params.yaml"), benchmark)
     compute = make_compute(config.runtime)
@@ -84,22 +86,28 @@ def main(benchmark: str, seconds: float) -> None:
             for images, _ in DataLoader(Plain(data, augmented=False), batch_size=train.batch_size):
                 plain_model(images.to(compute.device)).cpu()
 
-    figures = {
-        "training": lambda: fit(
-            model,
-            data,
-            train.model_copy(update={"augment": True}),
-            compute=compute,
-            generator=torch.Generator().manual_seed(0),
-        ),
-        "training, plain": plain_training,
+    def training(how: Compute) -> None:
+        recipe = train.model_copy(update={"augment": True})
+        fit(model, data, recipe, compute=how, generator=torch.Generator().manual_seed(0))
+
+    figures: dict[str, Callable[[], object]] = {
+        "training": lambda: training(compute),
         "attack": lambda: attack(model, attacked, config.attack, seed=0, compute=compute),
-        "attack, plain": plain_attack,
         "prediction": lambda: predict(model, data, compute=compute),
-        "prediction, plain": plain_prediction,
     }
-    counts = {name: len(attacked if name.startswith("attack") else data) for name in figures}
-    found = {name: round(counts[name] * pace(once, seconds), 1) for name, once in figures.items()}
+    if compiled:
+        through = replace(compute, compile=True, fast_kernels=False)
+        figures["training, compiled"] = lambda: training(through)
+        figures["attack, compiled"] = lambda: attack(model, attacked, config.attack, seed=0, compute=through)
+    plain = {"training": plain_training, "attack": plain_attack, "prediction": plain_prediction}
+    counts = {"training": len(data), "attack": len(attacked), "prediction": len(data)}
+
+    def measured(name: str, once: Callable[[], object]) -> float:
+        return round(counts[name.partition(",")[0]] * pace(once, seconds), 1)
+
+    found = {name: measured(name, once) for name, once in figures.items()}
+    with own_settings():
+        found |= {f"{name}, plain": measured(name, once) for name, once in plain.items()}
     print(
         json.dumps(
             {
@@ -110,7 +118,7 @@ def main(benchmark: str, seconds: float) -> None:
                 "resolution": config.data.resolution,
                 "plain attack": whose,
                 "images_per_second": found,
-                "factors": {name: round(found[name] / found[f"{name}, plain"], 2) for name in _FIGURES},
+                "factors": {name: round(found[name] / found[f"{name}, plain"], 2) for name in plain},
                 "goals": _GOALS,
             },
             indent=1,
@@ -145,6 +153,18 @@ def _their_attack(
     return loop, "the loop of torchattacks 3.3.0, written out: the package is not installed"
 
 
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """PyTorch's own settings of cuDNN and TF32 in the block, not those that `make_compute` has made."""
+    cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.benchmark, cudnn.allow_tf32, cublas.allow_tf32
+    cudnn.benchmark, cudnn.allow_tf32, cublas.allow_tf32 = False, True, False
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.allow_tf32, cublas.allow_tf32 = before
+
+
 def pace(once: Callable[[], object], seconds: float) -> float:
     """Passes a second, after one that is not counted."""
     once()
@@ -167,4 +187,4 @@ def _name(device: torch.device) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]))
+    main(sys.argv[1], float(sys.argv[2]), compiled=sys.argv[3:] == ["compiled"])

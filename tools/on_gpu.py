@@ -18,6 +18,7 @@ folder.
 import argparse
 import contextlib
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -64,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     second.add_argument("--workers", type=int, default=4, help="processes that share the card")
     _add_changes(second)
     second.add_argument("--pace-seconds", type=float, default=8.0, help="for each figure of the pace")
+    second.add_argument("--compiled", action="store_true", help="measure the pace through torch.compile, too: takes minutes")
     merging = steps.add_parser("merge")
     merging.add_argument("benchmark")
     merging.add_argument("folder", type=Path)
@@ -216,7 +218,7 @@ def _second(options: argparse.Namespace) -> None:
 
         said = io.StringIO()
         with contextlib.chdir(project), contextlib.redirect_stdout(said):
-            gpu_pace.main(options.benchmark, options.pace_seconds)
+            gpu_pace.main(options.benchmark, options.pace_seconds, compiled=options.compiled)
         (out / "pace.json").write_text(said.getvalue(), encoding="utf-8")
         print(said.getvalue())
     steps = _steps(options)
@@ -253,8 +255,6 @@ def make_project(keep: Path, benchmark: str) -> Path:
 
 def pack_known(work: Path, path: Path) -> None:
     """Records and figures of what was computed on a GPU before, so that it is not computed again; no logits, no weights."""
-    import json
-
     with tarfile.open(path, "w:gz") as tar:
         for record in sorted(work.glob("comparison/cells/*/[!.]*/record.json")):
             if str(json.loads(record.read_text(encoding="utf-8"))["device"]).startswith("cpu"):
@@ -288,6 +288,8 @@ def _names(archive: Path) -> set[str]:
 def pack_results(works: Sequence[Path], out: Path, *, known: Container[str] = ()) -> list[Path]:
     """What is new in tar files below 16 MiB, none of it weights: models that saw the forget set are personal data.
 
+    Of a trial of tuning its figures are enough, and the logits of thousands of trials too much.
+
     works: folders of one benchmark, of several projects. known: keys of results that were carried here.
     """
     folders = {
@@ -300,7 +302,8 @@ def pack_results(works: Sequence[Path], out: Path, *, known: Container[str] = ()
     volumes: list[list[tuple[Path, str]]] = []
     size = _RESULT_BYTES
     for name, folder in folders.items():
-        members = [file for file in sorted(folder.rglob("[!.]*")) if file.is_file() and file.name != _WEIGHTS]
+        left_out = {_WEIGHTS, *(["logits.safetensors"] if _is_trial(folder) else [])}
+        members = [file for file in sorted(folder.rglob("[!.]*")) if file.is_file() and file.name not in left_out]
         needed = sum(len(zlib.compress(file.read_bytes(), 1)) + 1024 for file in members)
         if size + needed > _RESULT_BYTES:
             volumes.append([])
@@ -313,6 +316,11 @@ def pack_results(works: Sequence[Path], out: Path, *, known: Container[str] = ()
             for file, arcname in volume:
                 tar.add(file, arcname=arcname)
     return files
+
+
+def _is_trial(folder: Path) -> bool:
+    record = folder / "record.json"
+    return record.is_file() and json.loads(record.read_text(encoding="utf-8")).get("protocol") == "tuning"
 
 
 def _merge(options: argparse.Namespace) -> None:
@@ -361,7 +369,8 @@ def _publish(options: argparse.Namespace) -> None:
     benchmark, work = options.benchmark, ROOT / "work" / options.benchmark
     own = load_config(ROOT / "params.yaml", benchmark)
     dtype = torch.float32 if own.runtime.precision == "fp32" else torch.bfloat16
-    there = Compute(torch.device("cuda"), dtype) if options.device == "cuda" else make_compute(own.runtime)
+    on_gpu = Compute(torch.device("cuda"), dtype, compile=own.runtime.compile)
+    there = on_gpu if options.device == "cuda" else make_compute(own.runtime)
     for step in _steps(options):
         if step.command != "compare":
             continue

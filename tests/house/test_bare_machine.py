@@ -160,11 +160,11 @@ def test_files_travel_once_in_parts_that_keep_to_the_limit(prepared, tmp_path):
         pack(archive, manifest, tmp_path, parts=2, limit=40_000)
 
 
-def record(work: Path, store: str, key: str, device: str) -> Path:
+def record(work: Path, store: str, key: str, device: str, protocol: str = "clean") -> Path:
     """A result with all its files."""
     folder = work / store / key[:2] / key
     folder.mkdir(parents=True)
-    (folder / "record.json").write_text(json.dumps({"device": device}))
+    (folder / "record.json").write_text(json.dumps({"device": device, "protocol": protocol}))
     for name in ("figures-1.json", "logits.safetensors", "model.safetensors"):
         (folder / name).write_bytes(b"1" * 50)
     return folder
@@ -192,6 +192,10 @@ def test_what_a_gpu_computed_before_travels_without_weights_and_comes_back_once(
         back = tar.getnames()
     assert {Path(name).parent.name for name in back} == {"dd44", "ee55", "aru-full"} and len(back) == 3 * 3 + 1
     assert not any("model.safetensors" in name for name in back)
+    record(tmp_path / "trials", "comparison/cells", "ff66", "cuda", "tuning")
+    (only,) = on_gpu.pack_results([tmp_path / "trials"], tmp_path)
+    with tarfile.open(only) as tar:
+        assert sorted(Path(name).name for name in tar.getnames()) == ["figures-1.json", "record.json"]
 
 
 def test_results_are_split_below_the_limit_of_a_file(tmp_path, monkeypatch):
