@@ -271,6 +271,11 @@ class RuntimeConfig(Section):
                 f"runtime.device = {self.device!r} is one GPU, and each of runtime.processes = {self.processes} takes one of "
                 "its own: set runtime.device to 'auto' or 'cuda', or runtime.processes to 1"
             )
+        if self.processes > 1 and self.compile:
+            raise ValueError(
+                f"runtime.compile is true with runtime.processes = {self.processes}, which was never tried: set compile "
+                "to false or processes to 1"
+            )
         return self
 
 

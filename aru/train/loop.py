@@ -71,8 +71,7 @@ def fit(
     history = checkpoint.restore(parts, generator) if checkpoint else []
     group.check_same(len(history))
     devices = [compute.device] if compute.device.type == "cuda" else []
-    share = group.share(config.batch_size)
-    full = FullBatches(share.stop - share.start, wanted=compute.compile)
+    full = FullBatches(config.batch_size, wanted=compute.compile)
     with torch.random.fork_rng(devices=devices), full.of(model), group.parallel(model) as called:
         for epoch in range(len(history) + 1, config.epochs + 1):
             drawn = int(torch.randint(2**31, (1,), generator=generator))

@@ -71,4 +71,6 @@ def test_a_missing_compiler_is_named_and_results_of_compiled_models_have_their_o
         missing = make_compute(runtime)
     plain = make_compute(RuntimeConfig(device="cpu"))
     assert missing == plain
+    with pytest.raises(ValueError, match="runtime.compile is true with runtime.processes = 2, which was never tried"):
+        RuntimeConfig(compile=True, processes=2)
     assert arithmetic(runtime, missing) == arithmetic(RuntimeConfig(), plain) != arithmetic(runtime, there)
