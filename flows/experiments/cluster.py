@@ -4,6 +4,7 @@ A job goes to a worker through Dask, which moves it as a pickle: scheduler and w
 Workers need neither Prefect nor its server. Without a store they need the project at the same path, on a disk that they share.
 """
 
+import pickle
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from aru.compute.jobs import Job
-from aru.compute.remote_jobs import Files, Parcel, RemoteJobs, compute
 from aru.core.errors import InputError
 from aru.core.progress import Progress
 from aru.nets.own_code import use_project_code
 
 if TYPE_CHECKING:
     from distributed import Client
+
+    from aru.compute.remote_jobs import Files, Parcel, RemoteJobs
 
 _LOOK_EVERY_SECONDS = 0.5
 _REPORT_EVERY_SECONDS = 1.0
@@ -31,7 +33,7 @@ class JobStopped(Exception):
 class Cluster:
     """Runs jobs on the workers that a client leads to, with their files through a store where `remote` is given."""
 
-    def __init__(self, client: "Client", remote: RemoteJobs | None) -> None:
+    def __init__(self, client: "Client", remote: "RemoteJobs | None") -> None:
         self._client, self._remote = client, remote
         self._seen: dict[str, tuple[int, int, str]] = {}
         self._topic = f"aru-{uuid4().hex}"
@@ -49,11 +51,11 @@ class Cluster:
         if self._remote and made is not None:
             self._remote.fetch(job, made)
 
-    def _computed(self, job: Job, parcel: Parcel | None, progress: Progress) -> Files | None:
+    def _computed(self, job: Job, parcel: "Parcel | None", progress: Progress) -> "Files | None":
         from distributed import KilledWorker
 
-        name = uuid4().hex
-        future = self._client.submit(do_on_worker, job, parcel, self._topic, name, pure=False, key=f"aru-{name}")
+        name, call = uuid4().hex, pickle.dumps((job, parcel))
+        future = self._client.submit(do_on_worker, call, self._topic, name, pure=False, key=f"aru-{name}")
         try:
             while not future.done():
                 progress(*self._seen.get(name, (0, 1, "on the cluster")))
@@ -82,7 +84,7 @@ def check_dask() -> None:
 
 
 @contextmanager
-def cluster(count: int, address: str | None = None, remote: RemoteJobs | None = None) -> Iterator[Cluster]:
+def cluster(count: int, address: str | None = None, remote: "RemoteJobs | None" = None) -> Iterator[Cluster]:
     """The cluster at an address or, without one, of `count` processes of this machine for the length of the block."""
     from distributed import Client, LocalCluster
 
@@ -98,8 +100,8 @@ def cluster(count: int, address: str | None = None, remote: RemoteJobs | None = 
         yield Cluster(client, remote)
 
 
-def do_on_worker(job: Job, parcel: Parcel | None, topic: str, name: str) -> Files | None:
-    """Do a job in a worker of Dask, which calls this; returns the files that it has stored.
+def do_on_worker(call: bytes, topic: str, name: str) -> "Files | None":
+    """Do a job, `call` with its parcel, in a worker of Dask, which calls this; returns the files that it has stored.
 
     What it keeps lies in the worker's own folder (`dask worker --local-directory`), which Dask removes when the worker ends.
     """
@@ -111,8 +113,12 @@ def do_on_worker(job: Job, parcel: Parcel | None, topic: str, name: str) -> File
             f"the worker {worker.address} has {worker.state.nthreads} threads, and PyTorch's random numbers are one "
             "sequence a process: start it by `dask worker --nthreads 1`"
         )
+    # Unpickled in this thread: the imports that it takes would hold the worker's event loop up for many seconds.
+    job, parcel = pickle.loads(call)
     progress = _reporting(worker, topic, name)
     if parcel is not None:
+        from aru.compute.remote_jobs import compute
+
         return compute(job, parcel, Path(worker.local_directory) / "aru", progress=progress)
     if job.work is not None:
         use_project_code(job.work.parents[1])
