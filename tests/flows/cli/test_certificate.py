@@ -1,14 +1,12 @@
 """`aru certificate` and `aru suppression`, as typed: keys, whole and forged certificates, absence, a rotation."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from aru.data.suppression.keyed_hashes import KEY_FILE, read_keys
 from aru.data.suppression.suppression_list import SuppressionList, write_list
-from flows.cli import app
 from flows.requests.certificates.envelope import PRIVATE_KEY, read_private_key
 from flows.requests.certificates.issuing import issue
 from flows.requests.certificates.merkle import Tree
@@ -16,24 +14,18 @@ from flows.requests.certificates.photo_hashes import PhotoHashes, hash_photos, r
 from flows.requests.suppression.entering import suppress
 from tests.helpers.archives import mufac_archive, mufac_members
 from tests.helpers.certificates import make_certificate, project_with_weights, sha256
+from tests.helpers.command_line import Call, caller
 
 SIZE = {"families": 5, "photos": 1}
 
 
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Callable[..., tuple]:
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Call:
     """Call `aru` in a folder that counts as a project; returns exit code, stdout and stderr."""
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     write_list(tmp_path / "suppression.jsonl", SuppressionList())
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            app.main(list(arguments))
-        captured = capfd.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return run
+    return caller(capfd)
 
 
 def test_certificates_are_signed_verified_shown_and_caught_where_forged(call, tmp_path):

@@ -4,7 +4,6 @@ import errno
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,21 +18,15 @@ from flows.cli import app, run
 from flows.cli.options import expand_lists
 from flows.project import params, versioning
 from tests.helpers.archives import mucac_folder, mufac_archive, mufac_members, write_zip
+from tests.helpers.command_line import Call, caller
 from tests.helpers.project import CHECKOUT, change_param, shell
 
 
 @pytest.fixture
-def call(project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Callable[..., tuple]:
+def call(project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Call:
     """Call `aru` in a copy of a finished project; returns exit code, stdout and stderr."""
     monkeypatch.chdir(project)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            app.main(list(arguments))
-        captured = capfd.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return run
+    return caller(capfd)
 
 
 REFUSED = {

@@ -1,18 +1,16 @@
 """`aru erase` as typed: a plan first, nothing without a yes, and nothing left the second time."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from flows.cli import app
 from flows.requests.ledger import service
 from flows.requests.ledger.ledger import URL_VARIABLE, project_ledger
 from flows.requests.ledger.reasons import Reason
+from tests.helpers.command_line import Call, caller
 from tests.helpers.ledgers import CLERK
 from tests.helpers.ledgers import approved as approved_request
 
-Call = Callable[..., tuple[int, str, str]]
 NAME = "Person\x1b[31m of the letter"
 
 
@@ -26,14 +24,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
         approved_request(ledger, "Ann")
         denied = approved_request(ledger, NAME)
         service.deny(ledger, denied, Reason.LEGAL_CLAIMS, actor=CLERK)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            app.main(arguments)
-        captured = capfd.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return run
+    return caller(capfd)
 
 
 def test_nothing_goes_without_a_yes_and_then_once(call: Call, tmp_path: Path) -> None:

@@ -1,15 +1,12 @@
 """`aru store`: what went to a store is listed, removed, and then no longer on record."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from aru.compute.object_store import ObjectStore
-from flows.cli import app
 from flows.project.used_stores import remember_store, used_stores
-
-Call = Callable[..., tuple[int, str, str]]
+from tests.helpers.command_line import Call, caller
 
 
 @pytest.fixture
@@ -17,14 +14,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     """Call `aru` in a folder that is a project's by its name only; returns exit code, stdout and stderr."""
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            app.main(arguments)
-        captured = capfd.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return run
+    return caller(capfd)
 
 
 def test_what_went_to_a_store_is_listed_and_removed_for_one_benchmark_at_a_time(call: Call, tmp_path: Path) -> None:

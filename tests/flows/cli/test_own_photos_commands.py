@@ -19,17 +19,17 @@ from aru.core.files import file_md5
 from aru.core.progress import silent
 from aru.data.sources.found import Columns
 from aru.faces.generate import generate
-from flows.cli import app, run
+from flows.cli import run
 from flows.project import versioning
 from flows.project.data_import import import_photos
 from flows.project.new_project import make_project
 from flows.tracking.main_runs import ARTIFACTS
 from tests.helpers.archives import jpeg, mucac_files, mucac_folder, write_zip
+from tests.helpers.command_line import Call, caller
 from tests.helpers.own_photos import as_csv, folder, photos
 from tests.helpers.project import change_param, shell
 
 PATTERN = "{person}/{label}_{n}.jpg"
-Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +48,7 @@ def root(made: Path, tmp_path: Path) -> Path:
 def call(root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Call:
     """Call `aru` in the project; returns exit code, stdout and stderr."""
     monkeypatch.chdir(root)
-
-    return lambda *arguments: answer(capfd, *arguments)
-
-
-def answer(capfd: pytest.CaptureFixture, *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        app.main(list(arguments))
-    captured = capfd.readouterr()
-    return int(ended.value.code or 0), captured.out, captured.err
+    return caller(capfd)
 
 
 def by_class() -> dict[str, bytes]:
@@ -160,7 +152,7 @@ def asked(
         for name, text in (files or {}).items():
             (root / name).write_text(text, encoding="utf-8")
         section.clear()
-        code, _, error = answer(capfd, "run", "--quiet", *arguments)
+        code, _, error = caller(capfd)("run", "--quiet", *arguments)
         return code, yaml.safe_load(section[-1])["own"]["data"]["forget"] if section else None, error
 
     return ask

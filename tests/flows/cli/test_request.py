@@ -4,35 +4,27 @@ import getpass
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from aru.nets.models import build, save_model
-from flows.cli import app
 from flows.project.params import activate
 from flows.requests.ledger.ledger import URL_VARIABLE, project_ledger
 from tests.helpers.archives import jpeg, mufac_archive
+from tests.helpers.command_line import Call, caller
 
 HOSTILE = "x'; DROP TABLE requests; -- \x1b[31m"
 
 
 @pytest.fixture
-def call(fresh: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Callable[..., tuple[int, str, str]]:
+def call(fresh: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Call:
     """Call `aru request` in a project with a real archive of made-up photos; returns exit code, stdout and stderr."""
     mufac_archive(fresh / "data" / "mufac.zip", side=8)
     activate(fresh / "params.yaml", "mufac", "data/mufac.zip")
     monkeypatch.delenv(URL_VARIABLE, raising=False)
     monkeypatch.chdir(fresh)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            app.main(["request", *arguments])
-        captured = capfd.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return run
+    return caller(capfd, "request")
 
 
 def answer(done: tuple[int, str, str]) -> dict:
@@ -41,9 +33,7 @@ def answer(done: tuple[int, str, str]) -> dict:
     return json.loads(done[1])
 
 
-def test_a_person_is_found_decided_on_and_the_ledger_verified(
-    call: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_a_person_is_found_decided_on_and_the_ledger_verified(call: Call, tmp_path: Path) -> None:
     submitted = answer(call("submit", "F0001/D", HOSTILE, "--benchmark", "mufac", "--key", "letter 1", "--json"))
     assert (submitted["id"], submitted["state"], submitted["kind"]) == ("R-000001", "received", "subject")
     code, text, _ = call("submit", "F0001/D", HOSTILE, "--benchmark", "mufac", "--key", "letter 1")
@@ -80,7 +70,7 @@ def test_a_person_is_found_decided_on_and_the_ledger_verified(
     assert call("verify", "--head", "0" * 64, "--json")[0] == 1
 
 
-def test_nobody_found_is_an_answer_unless_a_similar_name_is_there(call: Callable[..., tuple[int, str, str]]) -> None:
+def test_nobody_found_is_an_answer_unless_a_similar_name_is_there(call: Call) -> None:
     for name in ("Nobody", "f0001/d"):
         call("submit", name, "--benchmark", "mufac")
     assert answer(call("resolve", "R-000001", "--json"))["request"]["state"] == "received", "not told to whoever asks"
@@ -97,7 +87,7 @@ def test_nobody_found_is_an_answer_unless_a_similar_name_is_there(call: Callable
     assert "unknown reason 'whim': give one of" in call("deny", "R-000002", "--because", "whim")[2]
 
 
-def test_photos_copies_and_an_uploaded_photo(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_photos_copies_and_an_uploaded_photo(call: Call, tmp_path: Path) -> None:
     with zipfile.ZipFile("data/mufac.zip") as archive:
         path = next(name for name in archive.namelist() if "F0002_AGE_D" in name)
         (tmp_path / "sent.jpg").write_bytes(archive.read(path))
@@ -111,7 +101,7 @@ def test_photos_copies_and_an_uploaded_photo(call: Callable[..., tuple[int, str,
     assert "cannot be read" in call("submit", "--upload", "none.jpg", "--benchmark", "mufac")[2]
 
 
-def test_the_list_has_pages_states_and_counts(call: Callable[..., tuple[int, str, str]]) -> None:
+def test_the_list_has_pages_states_and_counts(call: Call) -> None:
     for number, received in enumerate(("2026-01-05", "2026-01-03", "2026-01-04"), start=1):
         call("submit", f"P{number}", "--benchmark", "mufac", "--received", received)
     call("cancel", "R-000002")
@@ -126,7 +116,7 @@ def test_the_list_has_pages_states_and_counts(call: Callable[..., tuple[int, str
     assert [request["id"] for request in answer(call("list", "--state", "canceled", "--json"))["requests"]] == ["R-000002"]
 
 
-def test_a_hashed_list_is_matched_and_answered_in_csv(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_a_hashed_list_is_matched_and_answered_in_csv(call: Call, tmp_path: Path) -> None:
     names = ("F0001/D", "nobody", "D")
     (tmp_path / "list.csv").write_text(
         "ID,Hash\n" + "".join(f'"w,{name}",{hashlib.sha256(name.encode()).hexdigest()}\n' for name in names)
@@ -139,9 +129,7 @@ def test_a_hashed_list_is_matched_and_answered_in_csv(call: Callable[..., tuple[
     assert answer(call("show", "R-000001", "--json"))["request"]["state"] == "pending"
 
 
-def test_who_looks_like_a_sent_photo_is_listed_and_a_person_says_who_it_is(
-    call: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_who_looks_like_a_sent_photo_is_listed_and_a_person_says_who_it_is(call: Call, tmp_path: Path) -> None:
     (tmp_path / "sent.jpg").write_bytes(jpeg(999, side=8))
     call("submit", "--upload", str(tmp_path / "sent.jpg"), "--benchmark", "mufac")
     assert "no model of mufac to look with" in call("resolve", "R-000001", "--lookalikes")[2]
