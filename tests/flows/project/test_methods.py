@@ -54,7 +54,7 @@ def test_settings_are_read_by_the_method_and_a_preset_takes_their_place(file: Pa
         ([("unlearn.nothing.x", 1)], "it is a control"),
         (
             [("unlearn.scrub.preset", 7)],
-            "unlearn.scrub.preset = 7: give the name of a preset: benchmark, paper, scrubv2, deepunlearn",
+            "unlearn.scrub.preset = 7: give the name of a preset: benchmark, paper, rewind, scrubv2, deepunlearn",
         ),
         ([("method", "reset-all")], "it is a control"),
         ([("unlearn.aru.steps", 1)], "attack, mask, reset and finetune"),
