@@ -226,16 +226,15 @@ def _second(options: argparse.Namespace) -> None:
     for network in dict.fromkeys(step.network for step in steps):
         project_here = gpu_plans.project_of(project, network)
         works.append(project_here / "work" / options.benchmark)
-        _take_known(project_here, options.benchmark, gpu_plans.slug(network))
+        _take_known(project_here, options.benchmark)
     try:
         gpu_plans.run_plan(steps, options.benchmark, project, minutes=options.minutes, workers=options.workers)
     finally:
         for file in pack_results(works, out, known=_names(CARRIED / "second" / "known.tar.gz")):
             print(f"{file.name}: {file.stat().st_size} bytes")
         for network in dict.fromkeys(step.network for step in steps):
-            tuned = gpu_plans.project_of(project, network) / "tuned" / f"{options.benchmark}.yaml"
-            if tuned.is_file():
-                shutil.copy(tuned, out / f"tuned-{gpu_plans.slug(network)}.yaml")
+            for tuned in gpu_plans.project_of(project, network).glob("tuned/*.yaml"):
+                shutil.copy(tuned, out / f"tuned-{tuned.name}")
 
 
 def make_project(keep: Path, benchmark: str) -> Path:
@@ -265,16 +264,17 @@ def pack_known(work: Path, path: Path) -> None:
             tar.add(record, arcname=record.relative_to(work).as_posix())
 
 
-def _take_known(project: Path, benchmark: str, network: str) -> None:
+def _take_known(project: Path, benchmark: str) -> None:
     """Into a project on the other machine, but over nothing that is there."""
-    known, tuned = CARRIED / "second" / "known.tar.gz", CARRIED / "second" / "tuned" / f"{network}.yaml"
-    work, target = project / "work" / benchmark, project / "tuned" / f"{benchmark}.yaml"
+    known, work = CARRIED / "second" / "known.tar.gz", project / "work" / benchmark
     if known.is_file():
         with tarfile.open(known) as tar:
             tar.extractall(work, [member for member in tar.getmembers() if not (work / member.name).exists()], filter="data")
-    if tuned.is_file() and not target.is_file():
-        target.parent.mkdir(exist_ok=True)
-        shutil.copy(tuned, target)
+    for tuned in (CARRIED / "second" / "tuned").glob("*.yaml"):
+        target = project / "tuned" / tuned.name
+        if not target.is_file():
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy(tuned, target)
 
 
 def _names(archive: Path) -> set[str]:
@@ -360,7 +360,7 @@ def _publish(options: argparse.Namespace) -> None:
     from aru.comparison.collect import records_of
     from aru.comparison.draws import draws_of
     from aru.comparison.plan import make_plan
-    from aru.comparison.tuning import load_tuned
+    from aru.comparison.tuning import tuned_parameters
     from aru.compute.device import Compute, make_compute
     from aru.core.config import load_config
     from aru.core.errors import InputError
@@ -377,7 +377,7 @@ def _publish(options: argparse.Namespace) -> None:
         config = own
         if step.network is not None:
             config = own.model_copy(update={"model": own.model.model_validate({"name": step.network})})
-        tuned = load_tuned(CARRIED / "tuned" / f"{gpu_plans.slug(step.network)}.yaml") if step.tuned else None
+        tuned = tuned_parameters(CARRIED, benchmark, config, work) if step.tuned else None
         plan = make_plan(
             benchmark,
             config,

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--unlearn-seeds", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--budget-minutes", type=float)
-    parser.add_argument("--tuned", type=Path)
+    parser.add_argument("--tuned", action="store_true", help="by the frozen parameters of `aru tune`")
     parser.add_argument("--keep-weights", action="store_true")
 
 
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from aru.comparison.choices import parse_choices
     from aru.comparison.draws import draws_of
     from aru.comparison.plan import make_plan
-    from aru.comparison.tuning import check_tuned_protocol, load_tuned
+    from aru.comparison.tuning import check_tuned_protocol, tuned_parameters
     from aru.compute.device import make_compute
     from aru.compute.jobs import Job, run_locally
     from aru.core.config import load_config
@@ -40,9 +40,10 @@ def run(options: argparse.Namespace) -> int:
     config, work = load_config(Path("params.yaml"), options.benchmark), Path("work") / options.benchmark
     if not (work / "prepared" / "manifest.csv").is_file():
         run_stage("prepare", options.benchmark)
-    tuned = load_tuned(options.tuned) if options.tuned else None
-    if tuned is not None:
+    tuned = None
+    if options.tuned:
         check_tuned_protocol(options.protocol)
+        tuned = tuned_parameters(Path("."), options.benchmark, config, work)
     plan = make_plan(
         options.benchmark,
         config,

@@ -1,5 +1,6 @@
 """What tuning leaves behind: every method's trials, and the file of frozen parameters that a comparison reads."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,19 +38,29 @@ class TrialRow(TypedDict):
     spent_cpu_seconds: float
 
 
-class TunedSetting(TypedDict):
-    """What the frozen parameters hold for: the fields of `Setting`, the objective, the network, and who was tuned on."""
+class TunedFor(TypedDict):
+    """What tuned parameters may be reported on: the same images, network and recipe, and none of the people tuned on.
+
+    people: a digest of the tuning people, so that no draw of a comparison contains them. train: the recipe of originals.
+    """
 
     benchmark: str
+    task: str
+    model: str
+    resolution: int
+    train: dict[str, Any]
+    people: str
+
+
+class TunedSetting(TunedFor):
+    """The fields of `Setting` and the objective beside what the parameters hold for."""
+
     trials: int
     cap: float
     draws: int
     seeds: int
     seed: int
     objective: str
-    people: str
-    model: str
-    resolution: int
 
 
 class TunedMethod(TypedDict):
@@ -72,7 +83,7 @@ class MeasuredMethod(TypedDict):
 
 
 class TunedFile(TypedDict):
-    """The content of tuned/BENCHMARK.yaml, methods by name."""
+    """The content of `tuned_file`, methods by name."""
 
     meta: TunedSetting
     methods: dict[str, TunedMethod]
@@ -113,20 +124,35 @@ def curve(trials: Sequence[Trial]) -> list[TrialRow]:
     return rows
 
 
-def meta_of(setting: Setting, config: Config, work: Path) -> TunedSetting:
-    """What the frozen parameters hold for; of the tuning people a digest, not their ids."""
+def tuned_file(root: Path, benchmark: str, config: Config) -> Path:
+    """The file of frozen parameters of a benchmark, network and resolution: several lie side by side."""
+    network = re.sub(r"[^\w.-]+", "-", config.model.name)
+    return Path(root) / "tuned" / f"{benchmark}-{network}-{config.data.resolution}px.yaml"
+
+
+def tuned_for(benchmark: str, config: Config, work: Path) -> TunedFor:
+    """What parameters hold for that are tuned now; of the tuning people a digest, not their ids."""
     people = tuning_people(read_manifest(work / "prepared" / "manifest.csv"), config.data.merge)
     return {
-        "benchmark": setting.benchmark,
+        "benchmark": benchmark,
+        "task": config.data.task,
+        "model": config.model.name,
+        "resolution": config.data.resolution,
+        "train": config.train.model_dump(mode="json"),
+        "people": digest(sorted(people)),
+    }
+
+
+def meta_of(setting: Setting, config: Config, work: Path) -> TunedSetting:
+    """What the frozen parameters hold for, and how they were searched."""
+    return {
+        **tuned_for(setting.benchmark, config, work),
         "trials": setting.trials,
         "cap": setting.cap,
         "draws": setting.draws,
         "seeds": setting.seeds,
         "seed": setting.seed,
         "objective": OBJECTIVE,
-        "people": digest(sorted(people)),
-        "model": config.model.name,
-        "resolution": config.data.resolution,
     }
 
 
@@ -150,13 +176,9 @@ def merged(path: Path, content: TunedFile) -> TunedFile:
     if not path.is_file():
         return content
     old = _read(path)
-    before, now = dict(old["meta"]), dict(content["meta"])
-    differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    if differing:
-        name = differing[0]
+    if said := _differing(old["meta"], content["meta"]):
         raise InputError(
-            f"{path} holds methods of {name} {before.get(name)!r}, not {now.get(name)!r}: "
-            "tuning is equal with one setting only; remove the file to begin anew"
+            f"{path} holds methods of {said}: tuning is equal with one setting only; move the file away to begin anew"
         )
     return {
         "meta": content["meta"],
@@ -200,6 +222,21 @@ def load_tuned(path: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
+def tuned_parameters(root: Path, benchmark: str, config: Config, work: Path) -> dict[str, dict[str, Any]]:
+    """What `load_tuned` finds in the `tuned_file` below `root`; `work` has the prepared images.
+
+    Raises InputError, too, where it was tuned for another recipe, or on people who are not the tuning people by now:
+    such would be among those who are reported.
+    """
+    path = tuned_file(root, benchmark, config)
+    found = load_tuned(path)
+    now = tuned_for(benchmark, config, work)
+    before = {name: value for name, value in _read(path)["meta"].items() if name in now}
+    if said := _differing(before, now):
+        raise InputError(f"{path} was tuned for {said}: `aru tune` in this setting, with the file moved away")
+    return found
+
+
 def check_tuned_protocol(protocol: str) -> None:
     """Refuse tuned parameters where the people they were tuned on are among those who are reported."""
     if protocol != "clean":
@@ -209,11 +246,24 @@ def check_tuned_protocol(protocol: str) -> None:
         )
 
 
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first field whose values differ, of a recipe its first parameter, with both; empty where all are equal."""
+    for name in {**before, **now}:
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping) and old != new:
+            return f"{name}.{_differing(old, new)}"
+        if old != new:
+            return f"{name} {old!r}, not {new!r}"
+    return ""
+
+
 def _read(path: Path) -> TunedFile:
     try:
         content = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist: `aru tune` writes it") from None
+        there = ", ".join(sorted(each.name for each in Path(path).parent.glob("*.yaml")))
+        others = f" (others there: {there})" if there else ""
+        raise InputError(f"{path} does not exist: `aru tune` writes it{others}") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path} is not YAML ({error}): remove it and run `aru tune` again") from error
     parts = ("meta", "methods", "measured")

@@ -84,7 +84,7 @@ def tune(
     budget: Budget = None,
     quiet: Quiet = False,
 ) -> None:
-    """Search every method's parameters on people set apart: equal trials, equal caps. Freezes them in tuned/BENCHMARK.yaml."""
+    """Search every method's parameters on people set apart: equal trials, equal caps. Freezes them in a file in tuned/."""
     from aru.comparison.spaces import tunable
     from aru.comparison.trials import Setting
     from aru.core.config import load_config

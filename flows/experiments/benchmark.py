@@ -16,7 +16,7 @@ from aru.comparison.collect import records_of
 from aru.comparison.draws import draws_of
 from aru.comparison.estimate import estimate_seconds
 from aru.comparison.plan import Plan, Task, make_plan
-from aru.comparison.tuning import check_tuned_protocol, load_tuned
+from aru.comparison.tuning import check_tuned_protocol, tuned_parameters
 from aru.compute.device import make_compute
 from aru.compute.jobs import Job
 from aru.core.config import load_config
@@ -87,7 +87,7 @@ def plan_of(request: Request, root: Path) -> Plan:
     if request.tuned:
         for protocol in request.protocols:
             check_tuned_protocol(protocol)
-        tuned = load_tuned(root / "tuned" / f"{request.benchmark}.yaml")
+        tuned = tuned_parameters(root, request.benchmark, config, root / "work" / request.benchmark)
     choices = parse_choices(request.methods, config, tuned)
     draws = [draw for protocol in request.protocols for draw in draws_of(protocol, request.draws)]
     if any(draw.protocol == "tuning" for draw in draws):

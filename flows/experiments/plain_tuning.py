@@ -11,12 +11,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle 
 from aru.comparison.cell import task_job
 from aru.comparison.spaces import tunable
 from aru.comparison.trials import Setting, caps_of, missing_base
+from aru.comparison.tuning import tuned_file
 from aru.compute.jobs import run_locally
 from aru.compute.processes import process_pool
 from aru.core.config import load_config
 from aru.core.errors import InputError, TrainingError
 from flows.experiments.search import Search
-from flows.experiments.tuning_steps import check_frozen, format_trial, run_searches, tuned_file, write_tuning
+from flows.experiments.tuning_steps import check_frozen, format_trial, run_searches, write_tuning
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,7 +46,7 @@ def _tune(setting: Setting, methods: str, workers: int, budget_seconds: float | 
     deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
     config, work = load_config(Path("params.yaml"), setting.benchmark), Path("work") / setting.benchmark
     names, left_out = tunable(methods, config)
-    target = tuned_file(Path("."), setting.benchmark)
+    target = tuned_file(Path("."), setting.benchmark, config)
     if not (work / "prepared" / "manifest.csv").is_file():
         run_stage("prepare", setting.benchmark)
     check_frozen(setting, config, work, target)

@@ -10,12 +10,13 @@ from prefect import flow
 from aru.comparison.cell import task_job
 from aru.comparison.spaces import tunable
 from aru.comparison.trials import Setting, caps_of, missing_base
+from aru.comparison.tuning import tuned_file
 from aru.core.config import Config, load_config
 from flows.experiments.benchmark import prepare_flow
 from flows.experiments.durations import format_duration
 from flows.experiments.jobs import HERE, Processes, Runner, run_under_prefect, submit
 from flows.experiments.search import Search
-from flows.experiments.tuning_steps import check_frozen, format_trial, run_searches, tuned_file, write_tuning
+from flows.experiments.tuning_steps import check_frozen, format_trial, run_searches, write_tuning
 from flows.pipeline.crashes import register_run
 from flows.pipeline.progress import Board, make_board
 from flows.project.discretion import disclosed, discreet
@@ -50,7 +51,7 @@ def tune(
     names, left_out = tunable(methods, config)
     with disclosed(), project_lock(root), make_board(quiet=quiet) as board:
         prepare_flow(setting.benchmark, root, board)
-        check_frozen(setting, config, root / "work" / setting.benchmark, tuned_file(root, setting.benchmark))
+        check_frozen(setting, config, root / "work" / setting.benchmark, tuned_file(root, setting.benchmark, config))
         for sentence in left_out:
             board.say(sentence)
         return tune_flow.with_options(task_runner=task_runner)(setting, names, root, board, runner, budget_seconds)
@@ -70,7 +71,7 @@ def tune_flow(
     """Originals and one retraining for its cost; then the trials; then the frozen file, the curves and MLflow's runs."""
     register_run(root)
     config = load_config(root / "params.yaml", setting.benchmark)
-    work, target = root / "work" / setting.benchmark, tuned_file(root, setting.benchmark)
+    work, target = root / "work" / setting.benchmark, tuned_file(root, setting.benchmark, config)
     deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
     searches = [Search(name, setting, config) for name in methods]
     with runner.computing(root, setting.benchmark) as pool:

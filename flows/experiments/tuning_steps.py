@@ -71,11 +71,6 @@ def run_searches(
     )
 
 
-def tuned_file(root: Path, benchmark: str) -> Path:
-    """The benchmark's file of frozen parameters."""
-    return Path(root) / "tuned" / f"{benchmark}.yaml"
-
-
 def check_frozen(setting: Setting, config: Config, work: Path, target: Path) -> None:
     """Raise InputError, before work starts, where the file of frozen parameters is of another setting."""
     merged(target, frozen(meta_of(setting, config, work), {}))

@@ -9,10 +9,23 @@ from aru.comparison.choices import parse_choice, parse_choices
 from aru.comparison.trials import (
     Outcome,
 )
-from aru.comparison.tuning import Trial, best, check_tuned_protocol, curve, frozen, load_tuned, merged, write_tuned
+from aru.comparison.tuning import (
+    Trial,
+    best,
+    check_tuned_protocol,
+    curve,
+    frozen,
+    load_tuned,
+    merged,
+    meta_of,
+    tuned_file,
+    tuned_parameters,
+    write_tuned,
+)
 from aru.core.config import load_config
 from aru.core.errors import InputError
-from tests.helpers.tuned import CHECKOUT, TRIALS
+from aru.data.manifest import read_manifest
+from tests.helpers.tuned import CHECKOUT, SETTING, TRIALS, config_of
 
 pytest_plugins = ["tests.helpers.tuning_fixtures"]
 
@@ -73,8 +86,29 @@ def test_methods_tuned_in_one_setting_come_together_and_others_are_refused(tmp_p
     write_tuned(path, merged(path, frozen(META, {"ssd": TRIALS["ssd"]})))
     write_tuned(path, merged(path, frozen(META, {"aru": TRIALS["aru"]})))
     assert yaml.safe_load(path.read_text()) == frozen(META, {name: TRIALS[name] for name in ("aru", "ssd")})
-    with pytest.raises(InputError, match="trials 3, not 5.*remove the file"):
+    with pytest.raises(InputError, match="trials 3, not 5.*move the file away"):
         merged(path, frozen(META | {"trials": 5}, {}))
+
+
+def test_parameters_are_read_only_where_what_they_were_tuned_for_is_still_so(tuning_project: Path) -> None:
+    config, work = config_of(tuning_project), tuning_project / "work" / "toy"
+    path = tuned_file(tuning_project, "toy", config)
+    write_tuned(path, frozen(meta_of(SETTING, config, work), TRIALS))
+    assert path.parent == tuning_project / "tuned" and path.name.startswith("toy-") and path.name.endswith("-24px.yaml")
+    assert tuned_parameters(tuning_project, "toy", config, work) == load_tuned(path) != {}
+    longer = config.model_copy(update={"train": config.train.model_copy(update={"epochs": 7})})
+    with pytest.raises(InputError, match=r"tuned for train.epochs 1, not 7: `aru tune`"):
+        tuned_parameters(tuning_project, "toy", longer, work)
+    larger = config.model_copy(update={"data": config.data.model_copy(update={"resolution": 48})})
+    assert tuned_file(tuning_project, "toy", larger) != path
+    with pytest.raises(InputError, match=rf"48px.yaml does not exist: `aru tune` writes it \(others there: {path.name}\)"):
+        tuned_parameters(tuning_project, "toy", larger, work)
+    manifest = work / "prepared" / "manifest.csv"
+    rows = read_manifest(manifest)
+    rows["subject"] += "-newly-imported"
+    rows.to_csv(manifest, index=False)
+    with pytest.raises(InputError, match="tuned for people '[0-9a-f]{32}', not '[0-9a-f]{32}'"):
+        tuned_parameters(tuning_project, "toy", config, work)
 
 
 @pytest.mark.parametrize("protocol", ["official", "tuning"])

@@ -22,6 +22,7 @@ from flows.tracking import runs, store
 from tests.helpers.tuned import SETTING, config_of, tune_method
 
 pytest_plugins = ["tests.helpers.tracking_fixtures", "tests.helpers.tuning_fixtures"]
+FROZEN = Path("tuned/toy-network_of_tests-make-24px.yaml")
 FOUND = {
     "ssd": [Trial({}, Outcome("done", 0.5, 2.0)), Trial({"alpha": 3.0, "lam": 1.0}, Outcome("done", 0.6, 1.0))],
     "amun": [Trial({}, Outcome("over the cap", None, 9.0)), Trial({"epochs": 1}, Outcome("failed", None, 1.0))],
@@ -63,7 +64,7 @@ def test_the_flow_tunes_freezes_and_tracks(
     assert done.unfinished == ["ssd", "ct"] and not done.target.exists()
     assert tracked.pop() == {"ssd": [], "ct": []}
     done = tuning.tune(SETTING, "ssd,ct", root=tuning_project, runner=Runner(workers=1), quiet=True)
-    assert done.unfinished == [] and done.target == tuning_project / "tuned" / "toy.yaml"
+    assert done.unfinished == [] and done.target == tuning_project / FROZEN
     assert tracked == [searched(tuning_project, "ssd", "ct")]  # found in the store: the very same, seconds included
     assert set(load_tuned(done.target)) == {"ssd", "ct"}
     with pytest.raises(InputError, match="trials 3, not 5"):
@@ -77,10 +78,10 @@ def test_without_servers_it_freezes_the_same_and_goes_on_where_it_was(
     monkeypatch.chdir(tuning_project)
     options = ["toy", "--methods", "ssd", "--cap", str(SETTING.cap), "--workers", "1"]
     assert main([*options, "--trials", "3"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "complete: tuned/toy.yaml"
+    assert capsys.readouterr().out.splitlines()[-1] == f"complete: {FROZEN}"
     config, work = config_of(tuning_project), tuning_project / "work" / "toy"
     content = frozen(meta_of(SETTING, config, work), found)
-    assert yaml.safe_load(Path("tuned/toy.yaml").read_text()) == content
+    assert yaml.safe_load(FROZEN.read_text()) == content
     assert json.loads((work / "comparison" / "tuning.json").read_text()) == {"ssd": curve(found["ssd"])}
     assert {path.name for path in (work / "comparison" / "figures").iterdir()} == {"tuning_trials.png", "tuning_seconds.png"}
     assert main([*options, "--trials", "5"]) == 2
@@ -100,7 +101,7 @@ def test_the_budget_holds_for_the_originals_too_and_the_next_run_goes_on(
     assert not list(store.keys()) and there and not Path("tuned").exists()
     assert main([*options, "--budget-minutes", "60"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith(f"1/{there} ") and said[-1] == "complete: tuned/toy.yaml"
+    assert said[0].startswith(f"1/{there} ") and said[-1] == f"complete: {FROZEN}"
 
 
 def searched(root: Path, *methods: str) -> dict[str, list[Trial]]:
