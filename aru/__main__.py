@@ -21,6 +21,7 @@ CODE = "code"
 """A stage of dvc.yaml that belongs to no benchmark."""
 COMMANDS = (
     "compare",
+    "scores",
     "ensembles",
     "results",
     "shadows",

@@ -60,7 +60,7 @@ def unlearn(
         make_optimizer(result.parameters(), config),
         compute=compute,
         generator=random,
-        step_done=counter(progress, total, "advanced neggrad"),
+        step_done=counter(progress, total, "advanced-neggrad"),
     )
     return finish(result)
 

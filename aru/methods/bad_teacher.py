@@ -61,7 +61,7 @@ def unlearn(
         make_optimizer(result.parameters(), config),
         compute=compute,
         generator=random,
-        step_done=counter(progress, total, "bad teacher"),
+        step_done=counter(progress, total, "bad-teacher"),
     )
     return finish(result)
 

@@ -40,7 +40,7 @@ def unlearn(
         make_optimizer(result.parameters(), config),
         compute=compute,
         generator=random,
-        step_done=counter(progress, total_steps(sets, config), "random labels"),
+        step_done=counter(progress, total_steps(sets, config), "random-labels"),
     )
     return finish(result)
 

@@ -57,7 +57,7 @@ def unlearn(
     Both parts move in one step, where the source takes one after the other.
     """
     gradient = summed_gradient(
-        model, sets.forget, batch_size=config.batch_size, compute=compute, progress=silent, text="sharp minmax", task=task
+        model, sets.forget, batch_size=config.batch_size, compute=compute, progress=silent, text="sharp-minmax", task=task
     )
     mask = unlearning_weights(gradient, config)
     result = student(model, compute, batchnorm=config.batchnorm)
@@ -93,7 +93,7 @@ def unlearn(
         make_optimizer(result.parameters(), config),
         compute=compute,
         generator=random,
-        step_done=counter(progress, config.epochs * passes(len(sets.retain), config.batch_size), "sharp minmax"),
+        step_done=counter(progress, config.epochs * passes(len(sets.retain), config.batch_size), "sharp-minmax"),
     )
     return finish(result)
 

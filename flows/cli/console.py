@@ -96,8 +96,8 @@ def show_import(layout: str, done: "Imported") -> None:
     print(
         f"\n{layout} is in {done.archive}, tracked by {done.tracked_by}, and active in params.yaml. Next:\n"
         f"  aru run --benchmark {layout}\n"
-        "These are personal data: they and all that is made of them stay here until you give the remote `store` a place\n"
-        f"(docs/operation.md). Commit {done.tracked_by} and params.yaml only where others may know of them."
+        "Photos of people are personal data: they and all that is made of them stay here until you give the remote `store` a\n"
+        f"place (docs/operation.md). Commit {done.tracked_by} and params.yaml only where others may know of them."
     )
 
 

@@ -58,7 +58,7 @@ class Cluster:
         future = self._client.submit(do_on_worker, call, self._topic, name, pure=False, key=f"aru-{name}")
         try:
             while not future.done():
-                progress(*self._seen.get(name, (0, 1, "on the cluster")))
+                progress(*self._seen.get(name) or (0, 1, self._awaited()))
                 time.sleep(_LOOK_EVERY_SECONDS)
             return future.result()
         except KilledWorker as error:
@@ -69,6 +69,11 @@ class Cluster:
         finally:
             future.cancel()
             self._seen.pop(name, None)
+
+    def _awaited(self) -> str:
+        """What is shown of a job that no worker has reported on yet."""
+        known = self._client.scheduler_info()
+        return "on the cluster" if known["workers"] else f"no workers there: dask worker {known['address']} --nthreads 1"
 
     def _note(self, event: tuple[float, dict[str, Any]]) -> None:
         message = event[1]

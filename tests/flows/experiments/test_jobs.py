@@ -43,6 +43,22 @@ def test_a_job_whose_workers_die_one_after_the_other_is_named() -> None:
         Cluster(client, None).run(Job("", "a large model", "os:getpid"), silent)
 
 
+def test_a_job_that_waits_on_a_cluster_without_workers_says_what_is_missing() -> None:
+    from distributed import LocalCluster
+
+    from flows.experiments.cluster import cluster
+
+    def give_up(done: int, total: int, text: str) -> None:
+        raise KeyboardInterrupt(text)
+
+    with (
+        LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", host="127.0.0.1") as empty,
+        cluster(1, empty.scheduler_address) as dask,
+        pytest.raises(KeyboardInterrupt, match=f"no workers there: dask worker {empty.scheduler_address} --nthreads 1"),
+    ):
+        dask.run(Job("", "a model", "os:getpid"), give_up)
+
+
 def test_an_interrupt_stops_a_job_at_its_next_step_and_its_worker_goes_on_to_the_next(tmp_path: Path) -> None:
     stopped, shown = Event(), []
 
