@@ -115,7 +115,7 @@ def run_plan(steps: Sequence[Step], benchmark: str, base: Path, *, minutes: floa
         project = project_of(base, step.network)
         given = [part for name, value in step.options.items() for part in (f"--{name}", value) if part]
         budget = ["--workers", str(workers), "--budget-minutes", f"{left:.3f}"]
-        tuned = ["--tuned"] if step.tuned else []
+        tuned = ["--parameters", "tuned"] if step.tuned else []
         if step.command == "tune":
             from flows.experiments.plain_tuning import main as tune
 

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--unlearn-seeds", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--budget-minutes", type=float)
-    parser.add_argument("--tuned", action="store_true", help="by the frozen parameters of `aru tune`")
+    parser.add_argument("--parameters", choices=("default", "tuned", "capped"), default="default")
     parser.add_argument("--keep-weights", action="store_true")
 
 
@@ -41,9 +41,9 @@ def run(options: argparse.Namespace) -> int:
     if not (work / "prepared" / "manifest.csv").is_file():
         run_stage("prepare", options.benchmark)
     tuned = None
-    if options.tuned:
+    if options.parameters != "default":
         check_tuned_protocol(options.protocol)
-        tuned = tuned_parameters(Path("."), options.benchmark, config, work)
+        tuned = tuned_parameters(Path("."), options.benchmark, config, work, options.parameters)
     plan = make_plan(
         options.benchmark,
         config,

@@ -28,13 +28,23 @@ class Choice:
     parameters: Section
 
 
-def parse_choices(text: str, config: Config, tuned: Mapping[str, Mapping[str, Any]] | None = None) -> list[Choice]:
+@dataclass(frozen=True)
+class Tuned:
+    """Method -> the parameters found for it, as changes of its defaults or of the preset that their key ``preset`` names.
+
+    variant: what the tables call them.
+    """
+
+    variant: str
+    parameters: Mapping[str, Mapping[str, Any]]
+
+
+def parse_choices(text: str, config: Config, tuned: Tuned | None = None) -> list[Choice]:
     """A comma-separated list of choices; the references come with every list.
 
     ``scrub``: its default parameters. ``scrub:deepunlearn``: a preset. ``aru{mask.ratio=0.3,attack.noise=random}``: changed
-    parameters. ``all``, ``peers``, ``controls``, ``ablation``: several at once. With `tuned` (method -> changed
-    parameters, of the preset that its key ``preset`` names) every plain name takes these, and one without an entry is an
-    InputError.
+    parameters. ``all``, ``peers``, ``controls``, ``ablation``: several at once. With `tuned` every plain name takes the
+    parameters found for it, and one without an entry is an InputError.
     """
     found: dict[tuple[str, str], Choice] = {}
     for item in [*REFERENCES, *_expanded(text)]:
@@ -43,7 +53,7 @@ def parse_choices(text: str, config: Config, tuned: Mapping[str, Mapping[str, An
     return list(found.values())
 
 
-def parse_choice(text: str, config: Config, tuned: Mapping[str, Mapping[str, Any]] | None = None) -> Choice:
+def parse_choice(text: str, config: Config, tuned: Tuned | None = None) -> Choice:
     """One choice, as `parse_choices` describes it."""
     head, brace, changes = text.partition("{")
     name, colon, preset = head.strip().partition(":")
@@ -51,17 +61,22 @@ def parse_choice(text: str, config: Config, tuned: Mapping[str, Mapping[str, Any
     if brace and not changes.endswith("}"):
         raise InputError(f"{text!r} has no closing brace: write it as {name}{{epochs=3}}")
     if tuned is not None and not colon and not brace and name not in REFERENCES:
-        if name not in tuned:
+        if name not in tuned.parameters:
             raise InputError(
                 f"there are no tuned parameters of {name!r}: run `aru tune --methods {name}` first; tuned are "
-                f"{', '.join(tuned) or 'none'}"
+                f"{', '.join(tuned.parameters) or 'none'}"
             )
-        changed = dict(tuned[name])
-        return Choice(name, "tuned", _configured(name, config, changed.pop(PRESET, None), changed))
+        return changed_choice(name, config, tuned.parameters[name], tuned.variant)
     values = dict(_setting(part, text) for part in _split(changes[:-1])) if brace else {}
     variant = ",".join(f"{key}={value}" for key, value in values.items())
     label = ":".join(part for part in (preset, variant) if part) or "default"
     return Choice(name, label, _configured(name, config, preset if colon else None, nested(values)))
+
+
+def changed_choice(name: str, config: Config, changes: Mapping[str, Any], variant: str) -> Choice:
+    """A method with (nested) changes of its defaults, or of the preset that their key ``preset`` names."""
+    given = dict(changes)
+    return Choice(name, variant, _configured(name, config, given.pop(PRESET, None), given))
 
 
 def _configured(name: str, config: Config, preset: str | None, changes: Mapping[str, Any]) -> Section:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aru.comparison.records import DEFAULT, TUNED
+from aru.comparison.records import CAPPED, DEFAULT, TUNED
 
 
 def command(records: Sequence[Mapping[str, Any]]) -> str:
@@ -26,13 +26,13 @@ def command(records: Sequence[Mapping[str, Any]]) -> str:
     ]
     parts += [f"--first-seed {min(seeds)}"] * (min(seeds) > 0)
     parts += [f"--unlearn-seeds {repeats}"] * (repeats > 1)
-    parts += ["--parameters tuned"] * (first["variant"] == TUNED)
+    parts += [f"--parameters {first['variant']}"] * (first["variant"] in (TUNED, CAPPED))
     return " ".join(parts)
 
 
 def choice(method: str, variant: str) -> str:
     """A method and its variant as the benchmark reads them: scrub, scrub:deepunlearn, aru{mask.ratio=0.3}."""
-    if variant in (DEFAULT, TUNED):
+    if variant in (DEFAULT, TUNED, CAPPED):
         return method
     preset, colon, changes = variant.partition(":")
     if "=" in preset:

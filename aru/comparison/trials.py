@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from aru.comparison.cell import figures_of, open_store, run_task, task_files
-from aru.comparison.choices import parse_choice
+from aru.comparison.choices import changed_choice, parse_choice
 from aru.comparison.draws import Draw, draws_of, load_draw
 from aru.comparison.plan import MethodTask, OriginalTask, RetrainedTask, Task, make_plan
 from aru.comparison.store import Store, StoredRecord
@@ -122,7 +122,7 @@ def trial_tasks(
     setting: Setting, config: Config, prepared: Path, method: str, changes: Mapping[str, Any], number: int
 ) -> list[MethodTask]:
     """The cells of a trial: the method with these (nested) changes of its defaults, on every draw and seed."""
-    choice = replace(parse_choice(method, config, {method: changes}), variant=f"trial {number}")
+    choice = changed_choice(method, config, changes, f"trial {number}")
     plan = make_plan(
         setting.benchmark,
         config,

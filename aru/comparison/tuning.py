@@ -1,5 +1,6 @@
 """What tuning leaves behind: every method's trials, and the file of frozen parameters that a comparison reads."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +9,9 @@ from typing import Any, NotRequired, TypedDict, cast
 
 import yaml
 
-from aru.comparison.choices import nested
+from aru.comparison.choices import Tuned, nested
 from aru.comparison.draws import tuning_people
+from aru.comparison.records import CAPPED, TUNED
 from aru.comparison.spaces import SPACES
 from aru.comparison.trials import OBJECTIVE, Outcome, Setting, State
 from aru.compute.keys import digest
@@ -63,15 +65,24 @@ class TunedSetting(TunedFor):
     objective: str
 
 
+class CappedTrial(TypedDict):
+    """As of `TunedMethod`, of the trials that cost no more than the cap."""
+
+    parameters: dict[str, Any] | None
+    score: float | None
+
+
 class TunedMethod(TypedDict):
     """The best trial of a method; parameters None where no trial had a score, empty where the defaults were best.
 
-    base: the defaults that the parameters change, those of them that are others by now.
+    base: the defaults that the parameters change, those of them that are others by now. capped: the best trial within the
+    cap, where the best of all is a published setting beyond it.
     """
 
     base: NotRequired[dict[str, Any]]
     parameters: dict[str, Any] | None
     score: float | None
+    capped: NotRequired["CappedTrial"]
     score_of_defaults: float | None
     trials: dict[State, int]
 
@@ -156,8 +167,11 @@ def meta_of(setting: Setting, config: Config, work: Path) -> TunedSetting:
     }
 
 
-def frozen(meta: TunedSetting, methods: Mapping[str, Sequence[Trial]]) -> TunedFile:
-    """The file's content. What was measured with a clock stands apart: all else is the same when it is made again."""
+def frozen(meta: TunedSetting, methods: Mapping[str, Sequence[Trial]], affordable: float = math.inf) -> TunedFile:
+    """The file's content. What was measured with a clock stands apart: all else is the same when it is made again.
+
+    affordable: the CPU seconds that the cap leaves a trial, all its models together.
+    """
     content: TunedFile = {"meta": meta, "methods": {}, "measured": {}}
     for name, trials in methods.items():
         leader = best(trials)
@@ -167,6 +181,12 @@ def frozen(meta: TunedSetting, methods: Mapping[str, Sequence[Trial]]) -> TunedF
             "score_of_defaults": trials[0].outcome.score,
             "trials": {state: sum(trial.outcome.state == state for trial in trials) for state in _STATES},
         }
+        within = best([trial for trial in trials if trial.outcome.cpu_seconds <= affordable])
+        if within is not leader:
+            content["methods"][name]["capped"] = {
+                "parameters": dict(within.parameters) if within else None,
+                "score": within.outcome.score if within else None,
+            }
         content["measured"][name] = {"cpu_seconds": round(sum(trial.outcome.cpu_seconds for trial in trials), 1)}
     return content
 
@@ -194,15 +214,16 @@ def write_tuned(path: Path, content: TunedFile) -> None:
         temporary.write_text(_HEADER + text, encoding="utf-8")
 
 
-def load_tuned(path: Path) -> dict[str, dict[str, Any]]:
-    """Method -> its tuned parameters as changes of the defaults; methods without a single scored trial are not there.
+def load_tuned(path: Path, variant: str = TUNED) -> Tuned:
+    """The tuned parameters, `TUNED` or `CAPPED`, as changes of the defaults; methods without a scored trial are not there.
 
     Raises InputError where the file is missing or damaged, or holds a method or a value that tuning could not choose.
     """
     content, found = _read(path), {}
     for name, entry in content["methods"].items():
         find(name)
-        parameters = entry.get("parameters", ()) if isinstance(entry, dict) else ()
+        source = entry.get("capped", entry) if variant == CAPPED and isinstance(entry, dict) else entry
+        parameters = source.get("parameters", ()) if isinstance(source, dict) else ()
         if not (parameters is None or isinstance(parameters, dict)):
             raise InputError(f"{path}: {name} has no parameters: run `aru tune --methods {name}` again")
         base = entry.get("base", {}) if isinstance(entry, dict) else {}
@@ -219,17 +240,17 @@ def load_tuned(path: Path) -> dict[str, dict[str, Any]]:
                 )
         if parameters is not None:
             found[name] = nested({**base, **parameters})
-    return found
+    return Tuned(variant, found)
 
 
-def tuned_parameters(root: Path, benchmark: str, config: Config, work: Path) -> dict[str, dict[str, Any]]:
+def tuned_parameters(root: Path, benchmark: str, config: Config, work: Path, variant: str = TUNED) -> Tuned:
     """What `load_tuned` finds in the `tuned_file` below `root`; `work` has the prepared images.
 
     Raises InputError, too, where it was tuned for another recipe, or on people who are not the tuning people by now:
     such would be among those who are reported.
     """
     path = tuned_file(root, benchmark, config)
-    found = load_tuned(path)
+    found = load_tuned(path, variant)
     now = tuned_for(benchmark, config, work)
     before = {name: value for name, value in _read(path)["meta"].items() if name in now}
     if said := _differing(before, now):

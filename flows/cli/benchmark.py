@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from aru.comparison.records import PARAMETERS
 from aru.core.errors import InputError
 from flows.cli.console import show_comparison, show_tuning
 from flows.cli.context import checked_stages, enter_project, flow_environment
@@ -28,7 +29,9 @@ def benchmark(
     first_seed: Annotated[int, typer.Option(help="The first of the training seeds.")] = 0,
     draws: Annotated[int, typer.Option(help="Draws of people to forget (clean protocol).")] = 1,
     unlearn_seeds: Annotated[int, typer.Option(help="Runs of a method on each original.")] = 1,
-    parameters: Annotated[str, typer.Option(help="default, or tuned: the frozen file of `aru tune`.")] = "default",
+    parameters: Annotated[
+        str, typer.Option(help="default, or what `aru tune` found: tuned, the best, or capped, the best within the cap.")
+    ] = "default",
     keep_weights: Annotated[bool, typer.Option("--keep-weights", help="Keep the weights of all methods' models.")] = False,
     runner: RunnerName = "threads",
     address: Address = None,
@@ -41,8 +44,8 @@ def benchmark(
     """Compare unlearning methods: methods x training seeds x unlearning seeds x draws, each cached by its content."""
     root = enter_project()
     checked_stages(root, benchmark)
-    if parameters not in ("default", "tuned"):
-        raise InputError(f"--parameters {parameters!r}: choose default or tuned")
+    if parameters not in PARAMETERS:
+        raise InputError(f"--parameters {parameters!r}: choose {', '.join(PARAMETERS[:-1])} or {PARAMETERS[-1]}")
     budget_seconds = parse_budget(budget)
     with flow_environment(root, f"aru benchmark --benchmark {benchmark} ..."):
         from flows.experiments.benchmark import Request, compare, describe_plan
@@ -56,7 +59,7 @@ def benchmark(
             first_seed=first_seed,
             draws=draws,
             unlearn_seeds=unlearn_seeds,
-            tuned=parameters == "tuned",
+            parameters=parameters,
             keep_weights=keep_weights,
             runner=Runner(runner, workers, address, store),
             budget_seconds=budget_seconds,

@@ -16,6 +16,7 @@ from aru.comparison.collect import records_of
 from aru.comparison.draws import draws_of
 from aru.comparison.estimate import estimate_seconds
 from aru.comparison.plan import Plan, Task, make_plan
+from aru.comparison.records import DEFAULT
 from aru.comparison.tuning import check_tuned_protocol, tuned_parameters
 from aru.compute.device import make_compute
 from aru.compute.jobs import Job
@@ -50,7 +51,7 @@ class Request:
     first_seed: int = 0
     draws: int = 1
     unlearn_seeds: int = 1
-    tuned: bool = False
+    parameters: str = DEFAULT
     keep_weights: bool = False
     runner: Runner = HERE
     budget_seconds: float | None = None
@@ -84,10 +85,10 @@ def plan_of(request: Request, root: Path) -> Plan:
     """The tasks of a request; everything that can be wrong with it is found here, before work starts."""
     config = load_config(root / "params.yaml", request.benchmark)
     tuned = None
-    if request.tuned:
+    if request.parameters != DEFAULT:
         for protocol in request.protocols:
             check_tuned_protocol(protocol)
-        tuned = tuned_parameters(root, request.benchmark, config, root / "work" / request.benchmark)
+        tuned = tuned_parameters(root, request.benchmark, config, root / "work" / request.benchmark, request.parameters)
     choices = parse_choices(request.methods, config, tuned)
     draws = [draw for protocol in request.protocols for draw in draws_of(protocol, request.draws)]
     if any(draw.protocol == "tuning" for draw in draws):

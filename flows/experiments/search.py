@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import Trial as Asked
 from optuna.trial import create_trial
 
-from aru.comparison.choices import nested, parse_choice
+from aru.comparison.choices import changed_choice, nested, parse_choice
 from aru.comparison.spaces import Choices, Int, Range, Space, published, space_of
 from aru.comparison.trials import WORST, Outcome, Setting
 from aru.comparison.tuning import Trial
@@ -90,10 +90,10 @@ def _distribution(range_: Range) -> BaseDistribution:
 
 def _point(method: str, config: Config, change: Mapping[str, Any], space: Space) -> dict[str, Any] | None:
     """The point of the space that a published setting is; None where it is none: beyond a bound, or apart in what is fixed."""
-    parameters = parse_choice(method, config, {method: change}).parameters
+    parameters = changed_choice(method, config, change, "").parameters
     values = _values(parameters, space)
     inside = all(range_.holds(values[name]) for name, range_ in space.items())
-    return values if inside and parse_choice(method, config, {method: nested(values)}).parameters == parameters else None
+    return values if inside and changed_choice(method, config, nested(values), "").parameters == parameters else None
 
 
 def _values(parameters: Section, space: Space) -> dict[str, Any]:

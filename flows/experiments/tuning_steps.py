@@ -8,7 +8,7 @@ from typing import Any
 from aru.comparison.choices import nested
 from aru.comparison.draws import Draw
 from aru.comparison.plan import MethodTask
-from aru.comparison.trials import Setting, run_trial, trial_job, trial_tasks
+from aru.comparison.trials import Setting, caps_of, run_trial, trial_job, trial_tasks
 from aru.comparison.tuning import Trial, curve, frozen, merged, meta_of, write_tuned
 from aru.compute.jobs import Job
 from aru.compute.work_queue import Pending, never, run_queue
@@ -97,5 +97,6 @@ def write_tuning(setting: Setting, config: Config, work: Path, searches: Sequenc
     write_tuning_figures(work / "comparison" / "figures", curves)
     complete = {search.method: search.trials for search in searches if search.done}
     if complete:
-        write_tuned(target, merged(target, frozen(meta_of(setting, config, work), complete)))
+        affordable = setting.seeds * sum(caps_of(setting, config, work).values())
+        write_tuned(target, merged(target, frozen(meta_of(setting, config, work), complete, affordable)))
     return [search.method for search in searches if not search.done]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from aru.comparison.ablation import ABLATION
-from aru.comparison.choices import parse_choice, parse_choices
+from aru.comparison.choices import Tuned, parse_choice, parse_choices
 from aru.core.config import Config
 from aru.core.errors import InputError
 from aru.methods.aru.presets import PRESETS
@@ -64,8 +64,8 @@ def test_choices_that_cannot_be_are_named(config, text, message):
 
 
 def test_tuned_parameters_are_taken_by_plain_names_and_missing_ones_named(config):
-    choices = parse_choices("ssd", config, {"ssd": {"alpha": 3.0}})
+    choices = parse_choices("ssd", config, Tuned("tuned", {"ssd": {"alpha": 3.0}}))
     assert [(choice.method, choice.variant) for choice in choices][2:] == [("ssd", "tuned")]
     assert choices[2].parameters.alpha == 3.0
     with pytest.raises(InputError, match="no tuned parameters of 'scrub'"):
-        parse_choices("scrub", config, {"ssd": {"alpha": 3.0}})
+        parse_choices("scrub", config, Tuned("tuned", {"ssd": {"alpha": 3.0}}))

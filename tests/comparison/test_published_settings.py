@@ -37,7 +37,7 @@ def test_the_tuned_parameters_are_those_of_the_published_tables() -> None:
     rows = json.loads((CHECKOUT / "docs" / "mufac-32px-clean" / "records.json").read_text(encoding="utf-8"))
     published = {row["method"]: row["config"] for row in rows if row["variant"] == "tuned" and row["method"] not in OWN}
     tuned = load_tuned(CHECKOUT / "tuned" / "mufac-resnet18-32px.yaml")
-    assert len(published) > 15 and set(published) <= set(tuned)
+    assert len(published) > 15 and set(published) <= set(tuned.parameters)
     for method, values in published.items():
         config = parse_choice(method, Config(data={}), tuned).parameters.model_dump(mode="json")
         assert {name: config[name] for name in values if name in config} == values | IDLE.get(method, {}), method

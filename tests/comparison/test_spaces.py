@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from aru.comparison.choices import REFERENCES, nested, parse_choice
+from aru.comparison.choices import REFERENCES, changed_choice, nested, parse_choice
 from aru.comparison.spaces import SPACES, Choices, Float, Int, published, space_of, tunable
 from aru.core.config import load_config
 from aru.core.errors import InputError
@@ -41,7 +41,7 @@ def test_every_corner_of_every_space_is_within_the_methods_limits(method: str) -
 
 @pytest.mark.parametrize("method", SPACES)
 def test_every_published_setting_is_tried(method: str) -> None:
-    tried = [parse_choice(method, FACES, {method: change}).parameters for change in published(method, FACES)]
+    tried = [changed_choice(method, FACES, change, "").parameters for change in published(method, FACES)]
     assert tried[0] == parse_choice(method, FACES).parameters
     presets = [name for name in find(method).presets if name != "best"]  # this project's own
     assert all(parse_choice(f"{method}:{name}", FACES).parameters in tried for name in presets)

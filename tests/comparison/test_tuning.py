@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aru.comparison.choices import parse_choice, parse_choices
-from aru.comparison.trials import (
-    Outcome,
-)
+from aru.comparison.choices import Tuned, parse_choice, parse_choices
+from aru.comparison.command import command
+from aru.comparison.trials import Outcome
 from aru.comparison.tuning import (
     Trial,
     best,
@@ -25,7 +24,7 @@ from aru.comparison.tuning import (
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.data.manifest import read_manifest
-from tests.helpers.tuned import CHECKOUT, SETTING, TRIALS, config_of
+from tests.helpers.tuned import CHECKOUT, DONE, SETTING, TRIALS, config_of
 
 pytest_plugins = ["tests.helpers.tuning_fixtures"]
 
@@ -63,7 +62,8 @@ def test_the_frozen_file_is_what_a_comparison_reads(tmp_path: Path) -> None:
     write_tuned(tmp_path / "two.yaml", frozen(dict(reversed(META.items())), dict(reversed(TRIALS.items()))))
     assert (tmp_path / "one.yaml").read_bytes() == (tmp_path / "two.yaml").read_bytes()
     tuned = load_tuned(tmp_path / "one.yaml")
-    assert tuned == {"aru": {"mask": {"ratio": 0.3}, "finetune": {"lr": 0.02}}, "ssd": {}}  # of amun nothing is known
+    # of amun nothing is known
+    assert tuned == Tuned("tuned", {"aru": {"mask": {"ratio": 0.3}, "finetune": {"lr": 0.02}}, "ssd": {}})
     choices = {choice.method: choice for choice in parse_choices("aru,ssd", FACES, tuned)}
     assert choices["aru"].variant == "tuned" and choices["aru"].parameters.mask.ratio == 0.3
     assert choices["aru"].parameters.finetune == FACES.finetune.model_copy(update={"lr": 0.02})
@@ -81,6 +81,25 @@ def test_a_published_setting_or_the_defaults_of_then_can_be_what_is_frozen(tmp_p
     assert parse_choice("salun", FACES, tuned).parameters == parse_choice("salun{lr=0.05,augment=false}", FACES).parameters
 
 
+def test_within_the_cap_a_dearer_published_setting_is_not_the_best(tmp_path: Path) -> None:
+    dear = Trial({"preset": "paper"}, Outcome("done", 0.9, 8.0))
+    found = {"aru": TRIALS["aru"], "scrub": [Trial({}, DONE), dear], "amun": [dear], "ssd": TRIALS["ssd"]}
+    content = frozen(META, found, affordable=3.0)
+    assert "capped" not in content["methods"]["aru"] and "capped" not in content["methods"]["ssd"]  # 3 seconds, 2 seconds
+    assert content["methods"]["scrub"]["parameters"] == {"preset": "paper"}
+    assert content["methods"]["scrub"]["capped"] == {"parameters": {}, "score": 0.6}
+    assert content["methods"]["amun"]["capped"] == {"parameters": None, "score": None}
+    path = tmp_path / "tuned.yaml"
+    write_tuned(path, content)
+    capped, tuned = load_tuned(path, "capped"), load_tuned(path)
+    assert capped == Tuned("capped", {"aru": tuned.parameters["aru"], "scrub": {}, "ssd": {}})
+    assert set(tuned.parameters) == {"aru", "scrub", "amun", "ssd"}
+    choice = parse_choice("scrub", FACES, capped)
+    assert choice.variant == "capped" and choice.parameters == parse_choice("scrub", FACES).parameters
+    record = {"benchmark": "faces", "method": "scrub", "variant": "capped", "protocol": "clean", "train_seed": 0, "draw": 0}
+    assert command([record]).endswith("--methods scrub --protocol clean --seeds 1 --draws 1 --parameters capped")
+
+
 def test_methods_tuned_in_one_setting_come_together_and_others_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "faces.yaml"
     write_tuned(path, merged(path, frozen(META, {"ssd": TRIALS["ssd"]})))
@@ -95,7 +114,7 @@ def test_parameters_are_read_only_where_what_they_were_tuned_for_is_still_so(tun
     path = tuned_file(tuning_project, "toy", config)
     write_tuned(path, frozen(meta_of(SETTING, config, work), TRIALS))
     assert path.parent == tuning_project / "tuned" and path.name.startswith("toy-") and path.name.endswith("-24px.yaml")
-    assert tuned_parameters(tuning_project, "toy", config, work) == load_tuned(path) != {}
+    assert tuned_parameters(tuning_project, "toy", config, work) == load_tuned(path) != Tuned("tuned", {})
     longer = config.model_copy(update={"train": config.train.model_copy(update={"epochs": 7})})
     with pytest.raises(InputError, match=r"tuned for train.epochs 1, not 7: `aru tune`"):
         tuned_parameters(tuning_project, "toy", longer, work)

@@ -237,7 +237,7 @@ def test_every_plan_gives_its_commands_what_they_take_and_ends_with_its_minutes(
             assert options["workers"] == 3
         if options["command"] == "compare":
             assert options["seeds"] == 2 and options["methods"].endswith("scrub,aru") and 4 < options["budget_minutes"] <= 5
-            assert options["tuned"] == (plan in ("tuned", "networks"))
+            assert (options["parameters"] == "tuned") == (plan in ("tuned", "networks"))
         if options["command"] == "tune":
             assert options["trials"] == "7"
     places = [place for _, place in called]

@@ -89,7 +89,7 @@ def test_aru_benchmark_passes_every_option_on_and_says_what_is_left(
         first_seed=3,
         draws=4,
         unlearn_seeds=5,
-        tuned=True,
+        parameters="tuned",
         keep_weights=True,
         runner=Runner("dask", 6, "tcp://host:8786", "s3://bucket/prefix"),
         budget_seconds=7200.0,

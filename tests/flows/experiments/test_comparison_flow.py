@@ -249,8 +249,8 @@ def test_without_an_address_there_is_a_cluster_of_this_machine(tmp_path):
         ({"protocols": ("tuning",)}, "not for reports"),
         ({"protocols": ("private",)}, "unknown protocol"),
         ({"seeds": 0}, "0 seeds"),
-        ({"tuned": True}, "official"),
-        ({"tuned": True, "protocols": ("clean",)}, "aru tune"),
+        ({"parameters": "tuned"}, "official"),
+        ({"parameters": "capped", "protocols": ("clean",)}, "aru tune"),
     ],
 )
 def test_what_cannot_be_is_refused_before_work_starts(project, changes, message):

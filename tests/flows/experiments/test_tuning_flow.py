@@ -66,7 +66,7 @@ def test_the_flow_tunes_freezes_and_tracks(
     done = tuning.tune(SETTING, "ssd,ct", root=tuning_project, runner=Runner(workers=1), quiet=True)
     assert done.unfinished == [] and done.target == tuning_project / FROZEN
     assert tracked == [searched(tuning_project, "ssd", "ct")]  # found in the store: the very same, seconds included
-    assert set(load_tuned(done.target)) == {"ssd", "ct"}
+    assert set(load_tuned(done.target).parameters) == {"ssd", "ct"}
     with pytest.raises(InputError, match="trials 3, not 5"):
         tuning.tune(replace(SETTING, trials=5), "ssd", root=tuning_project, runner=Runner(workers=1), quiet=True)
 
@@ -80,7 +80,7 @@ def test_without_servers_it_freezes_the_same_and_goes_on_where_it_was(
     assert main([*options, "--trials", "3"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"complete: {FROZEN}"
     config, work = config_of(tuning_project), tuning_project / "work" / "toy"
-    content = frozen(meta_of(SETTING, config, work), found)
+    content = frozen(meta_of(SETTING, config, work), found, sum(caps_of(SETTING, config, work).values()))
     assert yaml.safe_load(FROZEN.read_text()) == content
     assert json.loads((work / "comparison" / "tuning.json").read_text()) == {"ssd": curve(found["ssd"])}
     assert {path.name for path in (work / "comparison" / "figures").iterdir()} == {"tuning_trials.png", "tuning_seconds.png"}
