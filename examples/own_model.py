@@ -52,6 +52,6 @@ for _ in range(40):
     optimizer.step()
 
 sets = {"forget": forget, "retain": retain, "test": test, "unseen": unseen}
-result = aru.unlearn(model, forget=forget, retain=retain, preset="best", finetune__batch_size=16, precision="fp32")
+result = aru.unlearn(model, forget=forget, retain=retain, preset="recommended", finetune__batch_size=16, precision="fp32")
 print(aru.evaluate(result.model, original=model, people=forget_ids, **sets), "\n")
 print(aru.audit(result.model, original=model, people={"forget": forget_ids, "unseen": unseen_ids}, **sets))

@@ -42,7 +42,7 @@ for _ in range(12):
         optimizer.step()
 
 settings = {"preprocessing": normalised, "precision": "fp32"}
-result = aru.unlearn(model, forget=forget, retain=retain, preset="best", finetune__batch_size=16, **settings)
+result = aru.unlearn(model, forget=forget, retain=retain, preset="recommended", finetune__batch_size=16, **settings)
 print(f"{result.method}: {sum(int(marks.sum()) for marks in result.mask.values())} filters reset, {result.cost.total:.1f} s")
 sets = {"forget": forget, "retain": retain, "test": test, "unseen": unseen}
 print(aru.evaluate(result.model, original=model, people=ids, **sets, **settings))

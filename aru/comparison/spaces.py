@@ -13,7 +13,7 @@ from aru.core.errors import InputError
 from aru.methods.chosen import PRESET
 from aru.methods.registry import find
 
-_OURS = ("best",)
+_OURS = ("best", "recommended")
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ def space_of(method: str, config: Config) -> Space:
 def published(method: str, config: Config) -> list[dict[str, Any]]:
     """What the first trials of a method change: nothing, and then each setting that its sources published and that differs.
 
-    A change is ``{"preset": NAME}``. ARU's own preset `best` is this project's, found on published people: it is not tried.
+    A change is ``{"preset": NAME}``. ARU's presets `best` and `recommended` are this project's: they are not tried.
     """
     found: list[dict[str, Any]] = [{}]
     seen = [parse_choice(method, config).parameters]

@@ -285,5 +285,5 @@ def test_a_saved_unlearning_comes_back(tmp_path):
 def test_the_table_of_methods_has_every_parameter_as_a_keyword():
     table = aru.methods()
     assert [row.name for row in table] == list(METHODS)
-    assert table["aru"].parameters["mask__ratio"] == 0.5 and table["aru"].presets == ("paper", "vitmul", "best")
+    assert table["aru"].parameters["mask__ratio"] == 0.5 and table["aru"].presets == ("paper", "vitmul", "best", "recommended")
     assert "convolution" in table["ct"].cannot and "arXiv 2401.08998" in str(table)

@@ -279,7 +279,7 @@ def test_an_odd_pool_is_refused_before_a_server_starts(call, project, monkeypatc
         (("tune", "--budget", "0s"), "--budget '0s' is 0.0 seconds"),
         (("shadows", "build", "--budget", "90"), "--budget '90' is not a length of time"),
         (("shadows", "build", "--protocol", "clear"), "unknown protocol 'clear'"),
-        (("benchmark", "--parameters", "best"), "--parameters 'best': choose default or tuned"),
+        (("benchmark", "--parameters", "best"), "--parameters 'best': choose default, tuned or capped"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
