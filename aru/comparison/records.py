@@ -53,6 +53,23 @@ def records_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return _with_reference(frame)
 
 
+def merged_records(*parts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The records of several comparisons, a run that several have once.
+
+    Raises InputError where they have it with different keys: made by other parameters, data or code.
+    """
+    found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    for record in (record for part in parts for record in part):
+        known = found.setdefault(tuple(record.get(name) for name in _IDENTITY), record)
+        if known.get("key") != record.get("key"):
+            run = ", ".join(f"{name} {record.get(name)}" for name in ("method", "variant", *PLACE))
+            raise InputError(
+                f"{run}: there are {known.get('key')} and {record.get('key')}, made by other parameters, data or code: "
+                "keep one of them"
+            )
+    return list(found.values())
+
+
 def tables(frame: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]:
     """The tables to show: (setting, with the table's name as variant; the rows in it, each with its `label`), in order.
 

@@ -48,9 +48,15 @@ def write_results(
         place.mkdir()
         plots = [write_plots(one, place, _slug(one.setting)) for one in comparisons]
     figures = [{kind: folder / "figures" / path.name for kind, path in found.items()} for found in plots]
-    write_json(folder / "records.json", sorted(map(_finite, records), key=_order))
     pages = _write_pages(comparisons, figures, folder, links or {}, title)
-    return [*pages, folder / "records.json", *(path for found in figures for path in found.values())]
+    return [*pages, write_records(records, folder), *(path for found in figures for path in found.values())]
+
+
+def write_records(records: Iterable[Mapping[str, Any]], folder: Path) -> Path:
+    """Write records.json: sorted, the same bytes for the same records; result: the file."""
+    path = Path(folder) / "records.json"
+    write_json(path, sorted(map(_finite, records), key=_order))
+    return path
 
 
 def rewrite_results(records: Iterable[Mapping[str, Any]], folder: Path, *, title: str) -> list[Path]:
