@@ -30,15 +30,15 @@ class Step:
         return replace(self, options=self.options | {name: options[name] for name in self.options if name in options})
 
 
-_ALL = "nothing,retrain,aru,aru:best,random-mask,peers"
+_ALL = "nothing,retrain,aru,aru:best,aru:recommended,random-mask,peers"
 _CLEAN = {"methods": _ALL, "protocol": "clean", "seeds": "5", "draws": "3"}
-_LEADERS = "aru,aru:best"
+_LEADERS = "aru,aru:best,aru:recommended"
 NETWORKS = ("resnet50", "timm/vit_small_patch16_224")
 PLANS: dict[str, list[Step]] = {
     "official": [
         Step(
             "compare",
-            {"methods": "nothing,retrain,aru,aru:vitmul,aru:best,random-mask,peers", "protocol": "official", "seeds": "5"},
+            {"methods": "nothing,retrain,aru,aru:vitmul,aru:best,aru:recommended,random-mask,peers", "protocol": "official", "seeds": "5"},
         )
     ],
     "clean": [Step("compare", _CLEAN)],
