@@ -38,7 +38,11 @@ PLANS: dict[str, list[Step]] = {
     "official": [
         Step(
             "compare",
-            {"methods": "nothing,retrain,aru,aru:vitmul,aru:best,aru:recommended,random-mask,peers", "protocol": "official", "seeds": "5"},
+            {
+                "methods": "nothing,retrain,aru,aru:vitmul,aru:best,aru:recommended,random-mask,peers",
+                "protocol": "official",
+                "seeds": "5",
+            },
         )
     ],
     "clean": [Step("compare", _CLEAN)],

@@ -29,6 +29,7 @@ COLUMNS = {
 }
 _BEST = "aru (best)"
 _PLAIN_BEST = "aru (best:finetune.distillation=0.0)"
+_PARTS = (_BEST, "aru (best:attack.noise=none)", "aru (best:mask.select=random)", _PLAIN_BEST)
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,34 @@ class Study:
     rows: tuple[str, ...]
 
 
+_EQUALLY_TUNED = Study(
+    "the same, equal tuning",
+    "clean-32px.md",
+    "mufac-32px-clean",
+    "clean",
+    "tuned",
+    ("finetune", "random-mask", "ct", "salun", "amun", "aru", "msg"),
+)
 STUDIES = (
     Study(
-        "clean, ResNet18, defaults",
+        "clean, 64 px, defaults",
+        "clean-64px.md",
+        "mufac-64px-clean",
+        "clean",
+        "default",
+        ("nothing", "retrain", "aru", "random-mask", "finetune"),
+    ),
+    Study(
+        "the same, presets",
+        "clean-64px.md",
+        "mufac-64px-clean",
+        "clean",
+        "other",
+        (*_PARTS, "finetune (starting-kit)"),
+    ),
+    Study("the same, tuned", "clean-64px.md", "mufac-64px-clean", "clean", "tuned", ("aru", "random-mask")),
+    Study(
+        "clean, 32 px, defaults",
         "clean-32px.md",
         "mufac-32px-clean",
         "clean",
@@ -53,16 +79,9 @@ STUDIES = (
         ("nothing", "retrain", "aru", "random-mask", "kde", "ct", "msg", "salun", "finetune", "ssd"),
     ),
     Study("the same, presets", "clean-32px.md", "mufac-32px-clean", "clean", "other", (_BEST, _PLAIN_BEST)),
+    _EQUALLY_TUNED,
     Study(
-        "the same, equal tuning",
-        "clean-32px.md",
-        "mufac-32px-clean",
-        "clean",
-        "tuned",
-        ("finetune", "random-mask", "ct", "salun", "amun", "aru", "msg"),
-    ),
-    Study(
-        "official, ResNet18, defaults",
+        "official, 32 px, defaults",
         "official-32px.md",
         "mufac-32px-official",
         "official",
@@ -71,7 +90,7 @@ STUDIES = (
     ),
     Study("the same, presets", "official-32px.md", "mufac-32px-official", "official", "other", (_BEST, _PLAIN_BEST)),
     Study(
-        "clean, ResNet50, untuned",
+        "clean, ResNet50, 32 px, untuned",
         "clean-resnet50.md",
         "mufac-32px-resnet50",
         "clean",
@@ -79,7 +98,7 @@ STUDIES = (
         ("nothing", "retrain", "aru", "random-mask", "msg", "finetune"),
     ),
 )
-DRAWN = STUDIES[2]
+DRAWN = _EQUALLY_TUNED
 """The study of the figure, which shows all of its rows."""
 
 

@@ -19,10 +19,13 @@ NAMED = dict(
     )
 )
 IDLE = {"cf-k": {"milestones": [6, 9, 10]}}  # under a constant rate
+FOLDERS = ["mufac-64px-clean", "mufac-32px-clean", "mufac-32px-official", "mufac-32px-resnet50", "mufac-32px-vit"]
 OWN = {"aru", "retrain", *CONTROLS}  # of the benchmark's own sections
 
 
-@pytest.mark.parametrize("folder", ["mufac-32px-clean", "mufac-32px-official", "mufac-32px-resnet50", "mufac-32px-vit"])
+@pytest.mark.parametrize(
+    "folder", ["mufac-64px-clean", "mufac-32px-clean", "mufac-32px-official", "mufac-32px-resnet50", "mufac-32px-vit"]
+)
 def test_the_published_defaults_are_the_named_settings(folder: str) -> None:
     rows = json.loads((CHECKOUT / "docs" / folder / "records.json").read_text(encoding="utf-8"))
     published = {row["method"]: row["config"] for row in rows if row["variant"] == "default" and row["method"] not in OWN}
@@ -32,12 +35,23 @@ def test_the_published_defaults_are_the_named_settings(folder: str) -> None:
         assert {name: config[name] for name in values if name in config} == values | IDLE.get(method, {}), method
 
 
-def test_the_tuned_parameters_are_those_of_the_published_tables() -> None:
+def test_recommended_is_the_row_of_the_published_table() -> None:
+    rows = json.loads((CHECKOUT / "docs" / "mufac-64px-clean" / "records.json").read_text(encoding="utf-8"))
+    found = [row["config"] for row in rows if row["variant"].startswith("best:finetune.optimiser=adamw")]
+    assert len(found) == 5
+    config = parse_choice("aru:recommended", Config(data={})).parameters.model_dump(mode="json")
+    for values in found:
+        same = {part: {name: config[part][name] for name in values[part]} for part in ("attack", "mask", "reset", "finetune")}
+        assert same == {part: values[part] for part in same}
+
+
+@pytest.mark.parametrize("side, count", [(32, 23), (64, 3)])
+def test_the_tuned_parameters_are_those_of_the_published_tables(side: int, count: int) -> None:
     # changes of the defaults of then, which the file names where they are others by now
-    rows = json.loads((CHECKOUT / "docs" / "mufac-32px-clean" / "records.json").read_text(encoding="utf-8"))
+    rows = json.loads((CHECKOUT / "docs" / f"mufac-{side}px-clean" / "records.json").read_text(encoding="utf-8"))
     published = {row["method"]: row["config"] for row in rows if row["variant"] == "tuned" and row["method"] not in OWN}
-    tuned = load_tuned(CHECKOUT / "tuned" / "mufac-resnet18-32px.yaml")
-    assert len(published) > 15 and set(published) <= set(tuned.parameters)
+    tuned = load_tuned(CHECKOUT / "tuned" / f"mufac-resnet18-{side}px.yaml")
+    assert published and set(published) <= set(tuned.parameters) and len(tuned.parameters) == count
     for method, values in published.items():
         config = parse_choice(method, Config(data={}), tuned).parameters.model_dump(mode="json")
         assert {name: config[name] for name in values if name in config} == values | IDLE.get(method, {}), method
