@@ -150,7 +150,8 @@ def _plant(root: Path) -> None:
     client = store.client(root)
     first = client.get_model_version("aru-faces", "1")
     client.set_model_version_tag("aru-faces", "1", "note", canaries.FAMILY)
-    client.log_text(first.run_id, canaries.FAMILY, "notes.txt")
+    # by its place: MLflow's client remembers, by a run's id, where its files were in the project that this is a copy of
+    (store.local_path(client.get_run(first.run_id).info.artifact_uri) / "notes.txt").write_text(canaries.FAMILY)
     run = client.create_run(store.experiment_id(root, "faces"), tags={"kind": "benchmark", "who": canaries.FAMILY})
     client.log_text(run.info.run_id, canaries.FAMILY, "cells.txt")
     client.delete_run(run.info.run_id)
