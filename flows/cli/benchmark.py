@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from aru.comparison.records import PARAMETERS
 from aru.core.errors import InputError
 from flows.cli.console import show_comparison, show_tuning
 from flows.cli.context import checked_stages, enter_project, flow_environment
@@ -42,6 +41,8 @@ def benchmark(
     quiet: Quiet = False,
 ) -> None:
     """Compare unlearning methods: methods x training seeds x unlearning seeds x draws, each cached by its content."""
+    from aru.comparison.records import PARAMETERS
+
     root = enter_project()
     checked_stages(root, benchmark)
     if parameters not in PARAMETERS:

@@ -3,6 +3,7 @@
 import errno
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -437,3 +438,10 @@ def test_a_full_disk_is_told_with_what_to_free(call, monkeypatch):
 )
 def test_options_take_several_values(given, meant):
     assert expand_lists(given) == meant
+
+
+def test_the_command_line_starts_without_what_only_some_commands_need() -> None:
+    heavy = {"pandas", "torch", "prefect", "mlflow", "dvc"}
+    code = f"import sys, flows.cli.app; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
