@@ -23,7 +23,7 @@ from aru.audit.thresholds import THRESHOLDS_FILE, Level, Thresholds, read_thresh
 from aru.comparison.cell import CellRecord, open_store
 from aru.comparison.choices import parse_choice, parse_choices
 from aru.comparison.command import choice as as_typed
-from aru.comparison.draws import Protocol, assign, draws_of, load_draw
+from aru.comparison.draws import Protocol, assign, draw_of, load_draw
 from aru.comparison.plan import MethodTask, OriginalTask, RetrainedTask, Task, make_plan
 from aru.comparison.store import Store
 from aru.compute.device import make_compute
@@ -77,15 +77,11 @@ def find_cell(benchmark: str, cell: Cell, *, root: Path) -> Trio:
     """The tasks of a cell; InputError where weights of theirs are not there."""
     config, work = load_config(root / "params.yaml", benchmark), Path(root) / "work" / benchmark
     choice = parse_choice(cell.method, config)
-    for name in ("draw", "seed"):
-        if getattr(cell, name) < 0:
-            raise InputError(f"{name} is {getattr(cell, name)}: they count from 0")
-    draw = draws_of(cell.protocol, cell.draw + 1)[-1]
-    if draw.number != cell.draw:
-        raise InputError(f"protocol {cell.protocol} has one draw, number 0, not number {cell.draw}")
+    draw = draw_of(cell.protocol, cell.draw)
+    place = f" --first-seed {cell.seed}" * (cell.seed > 0) + f" --first-draw {cell.draw}" * (cell.draw > 0)
     again = (
         f"`aru benchmark --benchmark {benchmark} --protocol {cell.protocol} --methods '{cell.method}' --keep-weights "
-        f"--draws {cell.draw + 1} --seeds {cell.seed + 1}` makes them"
+        f"--seeds 1{place}` makes them"
     )
     if not (work / "prepared" / "manifest.csv").is_file():
         raise InputError(f"no models of {benchmark} were compared yet: {again}")

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--draws", type=int, default=1)
+    parser.add_argument("--first-draw", type=int, default=0)
     parser.add_argument("--unlearn-seeds", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--budget-minutes", type=float)
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         config,
         work / "prepared",
         parse_choices(options.methods, config, tuned),
-        draws_of(options.protocol, options.draws),
+        draws_of(options.protocol, options.draws, options.first_draw),
         seeds=options.seeds,
         first_seed=options.first_seed,
         unlearn_seeds=options.unlearn_seeds,

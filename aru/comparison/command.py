@@ -4,16 +4,16 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aru.comparison.records import CAPPED, DEFAULT, TUNED
+from aru.comparison.records import CAPPED, DEFAULT, PLACE, TUNED
 
 
 def command(records: Sequence[Mapping[str, Any]]) -> str:
-    """One command for the records of one method, variant and protocol: all cells between its lowest and highest seed.
+    """One command for the records of one method, variant and protocol: all cells between its lowest and highest seed and draw.
 
-    Draws count from 0, so the highest number says how many there are; runs that are missing come with it.
+    Runs that are missing in between come with it.
     """
     first = records[0]
-    seeds = [int(record["train_seed"]) for record in records]
+    seeds, draws = ([int(record[name]) for record in records] for name in PLACE)
     places = [(record["train_seed"], record["draw"]) for record in records]
     repeats = max(places.count(place) for place in places)
     parts = [
@@ -22,9 +22,10 @@ def command(records: Sequence[Mapping[str, Any]]) -> str:
         f"--methods {shlex.quote(choice(str(first['method']), str(first['variant'])))}",
         f"--protocol {shlex.quote(str(first['protocol']))}",
         f"--seeds {max(seeds) - min(seeds) + 1}",
-        f"--draws {1 + max(int(record['draw']) for record in records)}",
+        f"--draws {max(draws) - min(draws) + 1}",
     ]
     parts += [f"--first-seed {min(seeds)}"] * (min(seeds) > 0)
+    parts += [f"--first-draw {min(draws)}"] * (min(draws) > 0)
     parts += [f"--unlearn-seeds {repeats}"] * (repeats > 1)
     parts += [f"--parameters {first['variant']}"] * (first["variant"] in (TUNED, CAPPED))
     return " ".join(parts)

@@ -45,12 +45,22 @@ def parse_protocol(name: str) -> Protocol:
     return found
 
 
-def draws_of(protocol: str, count: int) -> list[Draw]:
-    """The first `count` draws; the official cut is one, whatever the count."""
-    known = parse_protocol(protocol)
+def draws_of(protocol: str, count: int, first: int = 0) -> list[Draw]:
+    """`count` draws from number `first` on; the official cut is one, whatever the count."""
     if count < 1:
         raise InputError(f"{count} draws: at least one is needed")
-    return [Draw(known, number) for number in range(1 if known == "official" else count)]
+    begin = draw_of(protocol, first)
+    return [Draw(begin.protocol, first + further) for further in range(1 if begin.protocol == "official" else count)]
+
+
+def draw_of(protocol: str, number: int) -> Draw:
+    """The draw of this number, from 0 on; InputError where there is none."""
+    known = parse_protocol(protocol)
+    if number < 0:
+        raise InputError(f"draw {number}: draws count from 0")
+    if known == "official" and number:
+        raise InputError(f"protocol {protocol} has one draw, number 0, not number {number}")
+    return Draw(known, number)
 
 
 def assign(manifest: pd.DataFrame, draw: Draw, config: Config) -> pd.DataFrame:

@@ -16,7 +16,7 @@ import torch
 
 from aru.comparison.cell import CellRecord, open_store
 from aru.comparison.choices import parse_choice, parse_choices
-from aru.comparison.draws import Protocol, draws_of, load_draw
+from aru.comparison.draws import Protocol, draw_of, load_draw
 from aru.comparison.plan import EvaluatedTask, MethodTask, RetrainedTask, make_plan
 from aru.comparison.store import Store
 from aru.compute.device import make_compute
@@ -73,11 +73,7 @@ def ensemble_figures(request: EnsembleRequest, config: Config, work: Path) -> En
 
     Nothing is computed but figures. Raises InputError where the store has fewer than 2 unlearned or 4 retrained models.
     """
-    if request.draw < 0:
-        raise InputError(f"draw is {request.draw}: draws count from 0")
-    draw = draws_of(request.protocol, request.draw + 1)[-1]
-    if draw.number != request.draw:
-        raise InputError(f"protocol {request.protocol} has one draw, number 0, not number {request.draw}")
+    draw = draw_of(request.protocol, request.draw)
     choice, store = parse_choice(request.method, config), open_store(work)
     if choice.method in ("retrain", "nothing"):
         raise InputError(f"{choice.method} is no unlearning method: name one, such as aru")

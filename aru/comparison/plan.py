@@ -125,6 +125,8 @@ def make_plan(
     """
     if seeds < 1 or unlearn_seeds < 1:
         raise InputError(f"{min(seeds, unlearn_seeds)} seeds: at least one is needed")
+    if first_seed < 0:
+        raise InputError(f"training seed {first_seed}: seeds count from 0")
     if unlearn_seeds > 1 and first_seed + seeds > _SEED_STEP:
         raise InputError(f"training seed {first_seed + seeds - 1} meets the unlearning seeds: choose it below {_SEED_STEP}")
     chosen, left_out = _fitting(choices, config)

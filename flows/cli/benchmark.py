@@ -27,6 +27,7 @@ def benchmark(
     seeds: Annotated[int, typer.Option(help="Training seeds: originals and retrained models.")] = 3,
     first_seed: Annotated[int, typer.Option(help="The first of the training seeds.")] = 0,
     draws: Annotated[int, typer.Option(help="Draws of people to forget (clean protocol).")] = 1,
+    first_draw: Annotated[int, typer.Option(help="The first of the draws (clean protocol).")] = 0,
     unlearn_seeds: Annotated[int, typer.Option(help="Runs of a method on each original.")] = 1,
     parameters: Annotated[
         str, typer.Option(help="default, or what `aru tune` found: tuned, the best, or capped, the best within the cap.")
@@ -59,6 +60,7 @@ def benchmark(
             seeds=seeds,
             first_seed=first_seed,
             draws=draws,
+            first_draw=first_draw,
             unlearn_seeds=unlearn_seeds,
             parameters=parameters,
             keep_weights=keep_weights,

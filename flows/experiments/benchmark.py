@@ -50,6 +50,7 @@ class Request:
     seeds: int = 3
     first_seed: int = 0
     draws: int = 1
+    first_draw: int = 0
     unlearn_seeds: int = 1
     parameters: str = DEFAULT
     keep_weights: bool = False
@@ -90,7 +91,7 @@ def plan_of(request: Request, root: Path) -> Plan:
             check_tuned_protocol(protocol)
         tuned = tuned_parameters(root, request.benchmark, config, root / "work" / request.benchmark, request.parameters)
     choices = parse_choices(request.methods, config, tuned)
-    draws = [draw for protocol in request.protocols for draw in draws_of(protocol, request.draws)]
+    draws = [draw for protocol in request.protocols for draw in draws_of(protocol, request.draws, request.first_draw)]
     if any(draw.protocol == "tuning" for draw in draws):
         raise InputError("protocol 'tuning' is not for reports: `aru tune` uses it; choose official or clean")
     return make_plan(

@@ -174,10 +174,10 @@ def test_the_reference_is_not_compared_with_itself(compared: Path) -> None:
     "cell, message",
     [
         (Cell("ct", "clean"), "no weights of ct.*--methods 'ct' --keep-weights"),
-        (Cell("finetune", "clean", seed=3), "--seeds 4"),
-        (Cell("finetune", "clean", draw=1), "--draws 2"),
+        (Cell("finetune", "clean", seed=3), "--seeds 1 --first-seed 3` makes"),
+        (Cell("finetune", "clean", draw=1), "--seeds 1 --first-draw 1` makes"),
         (Cell("finetune", "official", draw=1), "one draw, number 0"),
-        (Cell("finetune", "clean", seed=-1), "seed is -1: they count from 0"),
+        (Cell("finetune", "clean", seed=-1), "training seed -1: seeds count from 0"),
         (Cell("finetun", "clean"), "did you mean 'finetune'"),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from aru.comparison.draws import Draw, assign, draws_of, tuning_people
+from aru.comparison.draws import Draw, assign, draw_of, draws_of, tuning_people
 from aru.core.config import Config
 from aru.core.errors import InputError
 from aru.data.manifest import read_manifest
@@ -53,9 +53,21 @@ def test_other_draws_forget_others_but_train_on_the_same_so_that_they_share_an_o
     assert trained[0] == trained[1] and forgotten[0] != forgotten[1]
 
 
-@pytest.mark.parametrize("bad", [("private", 1), ("clean", 0)])
-def test_unknown_protocols_and_no_draws_are_refused(bad):
-    with pytest.raises(InputError):
+def test_draws_begin_where_they_are_asked_to():
+    assert draws_of("clean", 2, 3) == [Draw("clean", 3), Draw("clean", 4)] and draw_of("clean", 4) == Draw("clean", 4)
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (("private", 1), "unknown protocol 'private'"),
+        (("clean", 0), "0 draws: at least one"),
+        (("clean", 1, -1), "draw -1: draws count from 0"),
+        (("official", 1, 1), "has one draw, number 0, not number 1"),
+    ],
+)
+def test_unknown_protocols_and_draws_that_are_not_there_are_refused(bad, said):
+    with pytest.raises(InputError, match=said):
         draws_of(*bad)
 
 

@@ -76,7 +76,7 @@ def test_aru_benchmark_passes_every_option_on_and_says_what_is_left(
         return benchmark.Comparison(run_id="run-id", files=[page], computed=4, cached=5, left=left)
 
     monkeypatch.setattr(benchmark, "compare", compare)
-    options = "--methods ssd --protocol official,clean --seeds 2 --first-seed 3 --draws 4 --unlearn-seeds 5"
+    options = "--methods ssd --protocol official,clean --seeds 2 --first-seed 3 --draws 4 --first-draw 6 --unlearn-seeds 5"
     more = "--parameters tuned --keep-weights --workers 6 --budget 2h --quiet"
     more += " --runner dask --address tcp://host:8786 --store s3://bucket/prefix"
     said = call("benchmark", *options.split(), *more.split())
@@ -88,6 +88,7 @@ def test_aru_benchmark_passes_every_option_on_and_says_what_is_left(
         seeds=2,
         first_seed=3,
         draws=4,
+        first_draw=6,
         unlearn_seeds=5,
         parameters="tuned",
         keep_weights=True,

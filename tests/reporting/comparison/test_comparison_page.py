@@ -309,12 +309,12 @@ def test_command_covers_the_seeds_and_draws_of_its_row() -> None:
     records = [
         made_record("ssd", seed=seed, draw=draw, repeat=repeat, protocol="clean", variant="tuned")
         for seed in (2, 4)
-        for draw in (0, 2)
+        for draw in (1, 3)
         for repeat in (0, 1)
     ]
     assert command(records) == (
         "aru benchmark --benchmark mufac --methods ssd --protocol clean --seeds 3 --draws 3 "
-        "--first-seed 2 --unlearn-seeds 2 --parameters tuned"
+        "--first-seed 2 --first-draw 1 --unlearn-seeds 2 --parameters tuned"
     )
 
 
