@@ -7,6 +7,7 @@ import argparse
 import time
 from pathlib import Path
 
+from aru.comparison.parameter_sets import DEFAULT, PARAMETERS
 from aru.core.leftovers import locked_folder
 
 
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--unlearn-seeds", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--budget-minutes", type=float)
-    parser.add_argument("--parameters", choices=("default", "tuned", "capped"), default="default")
+    parser.add_argument("--parameters", choices=PARAMETERS, default=DEFAULT)
     parser.add_argument("--keep-weights", action="store_true")
 
 
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     if not (work / "prepared" / "manifest.csv").is_file():
         run_stage("prepare", options.benchmark)
     tuned = None
-    if options.parameters != "default":
+    if options.parameters != DEFAULT:
         check_tuned_protocol(options.protocol)
         tuned = tuned_parameters(Path("."), options.benchmark, config, work, options.parameters)
     plan = make_plan(

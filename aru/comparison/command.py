@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aru.comparison.records import CAPPED, DEFAULT, PLACE, TUNED
+from aru.comparison.parameter_sets import CAPPED, DEFAULT, TUNED
+from aru.comparison.records import PLACE
 
 
 def command(records: Sequence[Mapping[str, Any]]) -> str:

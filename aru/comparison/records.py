@@ -6,17 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from aru.comparison.parameter_sets import DEFAULT, OTHER, TUNED
 from aru.core.errors import InputError
 
 REFERENCE, ORIGINAL, OURS = "retrain", "nothing", "aru"
 ANCHORS = (ORIGINAL, REFERENCE)
 """What every figure is read against: they stand in every table."""
-DEFAULT, TUNED, OTHER = "default", "tuned", "other"
-"""The tables of a protocol: all methods with their defaults, all tuned alike, and every other variant of one."""
-CAPPED = "capped"
-"""The variant with the best parameters whose trial cost no more than the cap, published settings included."""
-PARAMETERS = (DEFAULT, TUNED, CAPPED)
-"""What plain names of methods can stand for in a comparison."""
 SETTING = ["benchmark", "model", "resolution", "protocol"]
 """What two runs must share to stand in one table."""
 PLACE = ["train_seed", "draw"]

@@ -11,7 +11,7 @@ import yaml
 
 from aru.comparison.choices import Tuned, nested
 from aru.comparison.draws import tuning_people
-from aru.comparison.records import CAPPED, TUNED
+from aru.comparison.parameter_sets import CAPPED, TUNED
 from aru.comparison.spaces import SPACES
 from aru.comparison.trials import OBJECTIVE, Outcome, Setting, State
 from aru.compute.keys import digest

@@ -42,7 +42,7 @@ def benchmark(
     quiet: Quiet = False,
 ) -> None:
     """Compare unlearning methods: methods x training seeds x unlearning seeds x draws, each cached by its content."""
-    from aru.comparison.records import PARAMETERS
+    from aru.comparison.parameter_sets import PARAMETERS
 
     root = enter_project()
     checked_stages(root, benchmark)

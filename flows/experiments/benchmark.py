@@ -15,8 +15,8 @@ from aru.comparison.choices import parse_choices
 from aru.comparison.collect import records_of
 from aru.comparison.draws import draws_of
 from aru.comparison.estimate import estimate_seconds
+from aru.comparison.parameter_sets import DEFAULT
 from aru.comparison.plan import Plan, Task, make_plan
-from aru.comparison.records import DEFAULT
 from aru.comparison.tuning import check_tuned_protocol, tuned_parameters
 from aru.compute.device import make_compute
 from aru.compute.jobs import Job

@@ -3,7 +3,8 @@
 import numpy as np
 
 from aru.comparison.conclusions import Comparison
-from aru.comparison.records import ANCHORS, MACHINE, MEASURED, ORIGINAL, OTHER, OURS, PLACE, REFERENCE, TUNED
+from aru.comparison.parameter_sets import OTHER, TUNED
+from aru.comparison.records import ANCHORS, MACHINE, MEASURED, ORIGINAL, OURS, PLACE, REFERENCE
 from aru.methods.registry import METHODS
 from aru.reporting.comparison.cells import number, row_name
 from aru.stats.bootstrap import COVERAGE

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aru.comparison.records import DEFAULT, OTHER, OURS, REFERENCE, TUNED
+from aru.comparison.parameter_sets import DEFAULT, OTHER, TUNED
+from aru.comparison.records import OURS, REFERENCE
 from aru.reporting.comparison.cells import setting_text
 from aru.stats.bootstrap import RESAMPLES
 from aru.stats.paired_tests import MARGIN, MIN_UNITS
