@@ -11,6 +11,7 @@ import yaml
 
 from aru.comparison.choices import Tuned, nested
 from aru.comparison.draws import tuning_people
+from aru.comparison.keys import trained_here
 from aru.comparison.parameter_sets import CAPPED, TUNED
 from aru.comparison.spaces import SPACES
 from aru.comparison.trials import OBJECTIVE, Outcome, Setting, State
@@ -44,11 +45,13 @@ class TunedFor(TypedDict):
     """What tuned parameters may be reported on: the same images, network and recipe, and none of the people tuned on.
 
     people: a digest of the tuning people, so that no draw of a comparison contains them. train: the recipe of originals.
+    network: what the section `model` sets beside the name, such as the digests of own code and of first weights.
     """
 
     benchmark: str
     task: str
     model: str
+    network: NotRequired[dict[str, Any]]
     resolution: int
     train: dict[str, Any]
     people: str
@@ -144,7 +147,8 @@ def tuned_file(root: Path, benchmark: str, config: Config) -> Path:
 def tuned_for(benchmark: str, config: Config, work: Path) -> TunedFor:
     """What parameters hold for that are tuned now; of the tuning people a digest, not their ids."""
     people = tuning_people(read_manifest(work / "prepared" / "manifest.csv"), config.data.merge)
-    return {
+    network = {name: value for name, value in trained_here(config).items() if name != "name" and value is not None}
+    holds: TunedFor = {
         "benchmark": benchmark,
         "task": config.data.task,
         "model": config.model.name,
@@ -152,6 +156,9 @@ def tuned_for(benchmark: str, config: Config, work: Path) -> TunedFor:
         "train": config.train.model_dump(mode="json"),
         "people": digest(sorted(people)),
     }
+    if network:
+        holds["network"] = network
+    return holds
 
 
 def meta_of(setting: Setting, config: Config, work: Path) -> TunedSetting:
@@ -252,7 +259,7 @@ def tuned_parameters(root: Path, benchmark: str, config: Config, work: Path, var
     path = tuned_file(root, benchmark, config)
     found = load_tuned(path, variant)
     now = tuned_for(benchmark, config, work)
-    before = {name: value for name, value in _read(path)["meta"].items() if name in now}
+    before = {name: value for name, value in _read(path)["meta"].items() if name in TunedFor.__annotations__}
     if said := _differing(before, now):
         raise InputError(f"{path} was tuned for {said}: `aru tune` in this setting, with the file moved away")
     return found

@@ -118,6 +118,14 @@ def test_parameters_are_read_only_where_what_they_were_tuned_for_is_still_so(tun
     longer = config.model_copy(update={"train": config.train.model_copy(update={"epochs": 7})})
     with pytest.raises(InputError, match=r"tuned for train.epochs 1, not 7: `aru tune`"):
         tuned_parameters(tuning_project, "toy", longer, work)
+    started = config.model_copy(update={"model": config.model.model_copy(update={"init": "first.safetensors"})})
+    with pytest.raises(InputError, match=r"tuned for network.init None, not 'first.safetensors'"):
+        tuned_parameters(tuning_project, "toy", started, work)
+    write_tuned(path, frozen(meta_of(SETTING, started, work), TRIALS))
+    assert tuned_parameters(tuning_project, "toy", started, work) == load_tuned(path)
+    with pytest.raises(InputError, match=r"tuned for network.init 'first.safetensors', not None"):
+        tuned_parameters(tuning_project, "toy", config, work)
+    write_tuned(path, frozen(meta_of(SETTING, config, work), TRIALS))
     larger = config.model_copy(update={"data": config.data.model_copy(update={"resolution": 48})})
     assert tuned_file(tuning_project, "toy", larger) != path
     with pytest.raises(InputError, match=rf"48px.yaml does not exist: `aru tune` writes it \(others there: {path.name}\)"):
