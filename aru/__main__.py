@@ -23,6 +23,7 @@ COMMANDS = (
     "compare",
     "scores",
     "ensembles",
+    "nearness",
     "results",
     "shadows",
     "audit-model",

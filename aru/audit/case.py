@@ -98,25 +98,22 @@ def make_case(
 ) -> Case:
     """Leave acquaintances out of the unseen set and let the models answer to the sets of these roles, unseen among them.
 
-    logits: answers to all sets that are known. losses: of every model on the forget and the unseen set, for a task other than
-    classification, whose models answer nothing here. references: logits of further retrained models, of the forget and the
-    unseen set. Few unseen images, or none, are no error: what cannot be measured on
-    them is not tested, and says so.
+    logits: answers that are known; models whose answers are all given need not be there. losses: of every model on the forget
+    and the unseen set, for a task other than classification, whose models answer nothing here. references: logits of
+    further retrained models, of the forget and the unseen set. Few unseen images, or none, are no error: what cannot be
+    measured on them is not tested, and says so.
     """
     unseen = manifest[manifest["role"] == UNSEEN]
     trained = (RETAIN,) if people_are_classes(manifest) else TRAINED  # there, unseen photos of the forgotten are the measure
     known = set(manifest.loc[manifest["role"].isin(trained), "subject"])
     strange = (~unseen["subject"].isin(known)).to_numpy()
     kept = np.flatnonzero(strange)
-    answers: Logits = {}
+    answers: Logits = {name: dict(given) for name, given in (logits or {}).items()}
     for name, model in models.items() if losses is None else ():
-        given = (logits or {}).get(name)
-        answers[name] = (
-            dict(given)
-            if given is not None
-            else predict_sets(model, {role: getattr(sets, role) for role in roles}, compute=compute)
-        )
-        answers[name][UNSEEN] = answers[name][UNSEEN][torch.from_numpy(kept)]
+        if name not in answers:
+            answers[name] = predict_sets(model, {role: getattr(sets, role) for role in roles}, compute=compute)
+    for own in answers.values():
+        own[UNSEEN] = own[UNSEEN][torch.from_numpy(kept)]
     return Case(
         models,
         answers,

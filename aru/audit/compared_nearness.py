@@ -1,0 +1,126 @@
+"""The relative test on all models of a comparison: is each nearer to the retrained models of its draw, or to its original?"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+
+from aru.audit.audit_file import Answer, Relative
+from aru.audit.case import AUDITED, make_case
+from aru.audit.relative import relative
+from aru.comparison.cell import open_store
+from aru.comparison.choices import REFERENCES, Choice
+from aru.comparison.command import choice as as_typed
+from aru.comparison.draws import Draw, assign, load_draw
+from aru.comparison.parameter_sets import PARAMETERS
+from aru.comparison.plan import EvaluatedTask, make_plan
+from aru.compute.device import make_compute
+from aru.core.config import Config
+from aru.core.errors import InputError
+from aru.core.names import ORIGINAL
+from aru.data.manifest import read_manifest
+
+ANSWERS: tuple[Answer, ...] = ("retrained", "undecided", "original")
+
+
+class ModelNearness(TypedDict):
+    """The test of one model. seed: of its training, and of the original's."""
+
+    method: str
+    variant: str
+    draw: int
+    seed: int
+    test: Relative
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """Of one setting, over its models. places: 0 at the retrained models' mean curve, 1 at the original's, one a model."""
+
+    name: str
+    answers: dict[Answer, int]
+    places: tuple[float, ...]
+
+    @property
+    def place(self) -> float:
+        """Their mean; NaN without one."""
+        return float(np.mean(self.places)) if self.places else float("nan")
+
+
+def compared_nearness(
+    benchmark: str,
+    choices: Sequence[Choice],
+    draws: Sequence[Draw],
+    config: Config,
+    work: Path,
+    *,
+    seeds: int,
+) -> list[ModelNearness]:
+    """The relative test of every model of these settings, training seeds 0 to `seeds` - 1; nothing is trained.
+
+    References are all retrained models of these seeds and of the same draw, of a retrained model the other ones. Raises
+    InputError where a model is not there or failed, or where a draw has fewer than two retrained models: one of them
+    would have no reference.
+    """
+    if seeds < 2:
+        raise InputError(f"{seeds} seeds: at least two are needed, so that a retrained model has another one beside it")
+    plan = make_plan(benchmark, config, work / "prepared", choices, draws, seeds=seeds, compute=make_compute(config.runtime))
+    store = open_store(work)
+    if missing := [task for task in plan.cells if not store.has(task.key)]:
+        names = ",".join(as_typed(choice.method, choice.variant) for choice in choices if choice.method not in REFERENCES)
+        tuned = next((f" --parameters {each.variant}" for each in choices if each.variant in PARAMETERS[1:]), "")
+        raise InputError(
+            f"{len(missing)} of {len(plan.cells)} models are not there, first {missing[0].label}: `aru benchmark --benchmark "
+            f"{benchmark} --methods '{names}' --protocol {draws[0].protocol} --seeds {seeds} --draws {len(draws)}"
+            f"{f' --first-draw {draws[0].number}' * (draws[0].number > 0)}{tuned}` makes them"
+        )
+    if failed := next((task for task in plan.cells if store.failure(task.key)), None):
+        raise InputError(f"{failed.label} has no answers ({store.failure(failed.key)}): leave it out")
+    manifest, found = read_manifest(work / "prepared" / "manifest.csv"), []
+    for task in plan.cells:
+        (original,) = (each for each in _beside(plan.cells, task, "nothing") if each.train_seed == task.train_seed)
+        case = make_case(
+            {},
+            load_draw(work / "prepared", task.draw, config)[0],
+            assign(manifest, task.draw, config),
+            compute=make_compute(config.runtime),
+            resamples=config.evaluate.resamples,
+            seed=config.runtime.seed,
+            logits={AUDITED: store.logits(task.key), ORIGINAL: store.logits(original.key)},
+            references=[store.logits(each.key) for each in _beside(plan.cells, task, "retrain") if each.key != task.key],
+        )
+        found.append(
+            ModelNearness(
+                method=task.choice.method,
+                variant=task.choice.variant,
+                draw=task.draw.number,
+                seed=task.train_seed,
+                test=relative(case),
+            )
+        )
+    return found
+
+
+def by_setting(found: Sequence[ModelNearness]) -> list[Nearness]:
+    """One entry a setting, original and retrained first, the others by their place's distance from 0."""
+    settings: dict[tuple[str, str], list[Relative]] = {}
+    for one in found:
+        settings.setdefault((one["method"], one["variant"]), []).append(one["test"])
+    entries = {
+        key: Nearness(
+            key[0] + ("" if key[1] == "default" else f" ({key[1]})"),
+            {answer: Counter(test.get("answer") for test in tests)[answer] for answer in ANSWERS},
+            tuple(place for test in tests if "overall" in test and (place := test["overall"]["position"]) is not None),
+        )
+        for key, tests in settings.items()
+    }
+    order = sorted(entries, key=lambda key: (key[0] not in REFERENCES, abs(entries[key].place)))
+    return [entries[key] for key in order]
+
+
+def _beside(cells: Sequence[EvaluatedTask], task: EvaluatedTask, method: str) -> list[EvaluatedTask]:
+    """The cells of a reference on the draw of a task."""
+    return [each for each in cells if each.draw == task.draw and each.choice.method == method]
