@@ -3,6 +3,7 @@
 from aru.audit.audit_file import About, AuditRecord, CriterionRow, Details, Judged, Relative
 from aru.audit.before_and_after import both_models
 from aru.audit.case import Case
+from aru.audit.criteria import RANGES
 from aru.audit.relative import relative
 from aru.audit.texts import NEEDS
 from aru.audit.thresholds import Level, Threshold, Thresholds
@@ -90,5 +91,5 @@ def _row(name: str, criterion: Threshold, found: Measurement | NotRun) -> Criter
         "figure": found.figure,
         "interval": list(found.interval) if found.interval else None,
         "exact": found.exact,
-        "power": power(found, criterion) if found.interval else None,
+        "power": power(found, criterion, RANGES[name]) if found.interval else None,
     }

@@ -49,7 +49,8 @@ Found = dict[str, Measurement | NotRun]
 
 
 class Power(TypedDict):
-    """What a test could have detected: see `power`. Pairs are of ends, below and above; None where one is open."""
+    """What a test could have detected: see `power`. Pairs are of ends, below and above; None where one is open, or where no
+    figure can be."""
 
     standard_error: float | None
     fails_from: list[float | None]
@@ -114,21 +115,22 @@ def overall(verdicts: Mapping[str, Verdict], criteria: Mapping[str, Threshold]) 
     return "pass" if required and "inconclusive" not in required else "inconclusive"
 
 
-def power(found: Measurement, criterion: Threshold) -> Power:
+def power(found: Measurement, criterion: Threshold, possible: tuple[float, float] = (-math.inf, math.inf)) -> Power:
     """What this test could have detected at this size: figures that fail, and that pass, in 80 of 100 cases.
 
-    `fails_from`: beyond these, below and above; `passes_within`: None where the interval is too wide for any figure to
-    pass so often.
+    possible: what the figure can be. `fails_from`: beyond these, below and above, None where no possible figure is;
+    `passes_within`: None where the interval is too wide for any possible figure to pass so often.
     """
     low, high = criterion.bounds
     reach = DETECTABLE * (found.error or 0.0)
-    inner = [low + reach, high - reach]
+    fails, passes = (low - reach, high + reach), (low + reach, high - reach)
+    least, most = possible
     return {
         "standard_error": found.error,
-        "fails_from": [_finite(low - reach), _finite(high + reach)],
-        "passes_within": [_finite(end) for end in inner] if inner[0] <= inner[1] else None,
+        "fails_from": [fails[0] if fails[0] > least else None, fails[1] if fails[1] < most else None],
+        "passes_within": (
+            [passes[0] if passes[0] > least else None, passes[1] if passes[1] < most else None]
+            if passes[0] <= passes[1] and passes[0] <= most and passes[1] >= least
+            else None
+        ),
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -108,6 +108,23 @@ def test_too_wide_an_interval_can_not_pass_and_says_so():
     assert power(Measurement(0.5, (0.3, 0.7), 0.1), threshold(None, 0.6))["fails_from"][0] is None
 
 
+@pytest.mark.parametrize(
+    ("limits", "error", "fails", "passes"),
+    [
+        ((0.4, 0.6), 0.1, [0.12, 0.88], None),
+        ((0.4, 0.6), 0.2, [None, None], None),
+        ((None, 0.1), 0.05, [None, 0.24], None),
+        ((None, 0.1), 0.02, [None, 0.156], [None, 0.044]),
+        ((0.8, None), 0.1, [0.52, None], None),
+        ((0.4, None), 0.1, [0.12, None], [0.68, None]),
+    ],
+)
+def test_power_speaks_of_figures_that_can_be(limits, error, fails, passes):
+    result = power(Measurement(0.5, (0.3, 0.7), error), threshold(*limits), (0.0, 1.0))
+    assert result["fails_from"] == pytest.approx(fails)
+    assert result["passes_within"] == (None if passes is None else pytest.approx(passes))
+
+
 def test_the_worst_of_several_passes_only_where_all_do():
     one, other = Measurement(0.55, (0.5, 0.58), 0.02), Measurement(0.5, (0.4, 0.7), 0.08)
     assert worst_of([one, other]) == Measurement(0.55, (0.5, 0.7), 0.02)

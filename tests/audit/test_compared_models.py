@@ -9,7 +9,7 @@ from aru.__main__ import main
 from aru.audit import levels, record, standard
 from aru.audit.calibration import CalibrationRequest, calibrate
 from aru.audit.compared_models import Cell, find_cell, judge_trio
-from aru.audit.criteria import FULL, KNOWN, QUICK, STANDARD
+from aru.audit.criteria import FULL, KNOWN, QUICK, RANGES, STANDARD
 from aru.audit.thresholds import read_thresholds
 from aru.audit.verdicts import EXIT_CODES, NotRun
 from aru.comparison.cell import open_store, run_task
@@ -120,6 +120,8 @@ def test_every_criterion_of_the_full_level_is_measured_on_a_clean_draw(
     assert rows["lira_offline"]["verdict"] and rows["tow"]["verdict"]
     assert made["made_from"]["audited model, MD5"] == before == file_md5(open_store(work).weights(trio.audited.key))
     assert made["model"] == "finetune-clean-draw-0-seed-0"
+    tested = [row for row in rows.values() if row["verdict"]]
+    assert len(tested) > 20 and all(RANGES[row["name"]][0] <= row["figure"] <= RANGES[row["name"]][1] for row in tested)
     for module, name in REPORTED:
         monkeypatch.setattr(module, name, lambda *parts, **options: pytest.fail("a limit does not need it"))
     config, thresholds = load_config(compared / "params.yaml", "small"), read_thresholds(compared / "thresholds.yaml", KNOWN)

@@ -181,13 +181,15 @@ def _criterion(row: CriterionRow, verdict: Verdict) -> Criterion:
 def _power(row: CriterionRow) -> str:
     if row["power"] is None:
         return f"No interval: {row['exact']}"
-    return f"fails {_ends(row['power']['fails_from'], ' or ', 'below', 'above')}; passes " + (
-        _ends(row["power"]["passes_within"], " ", "from", "up to") if row["power"]["passes_within"] else "at no value"
+    fails, passes = row["power"]["fails_from"], row["power"]["passes_within"]
+    return (
+        f"fails {_ends(fails, ' or ', 'below', 'above') or 'at no value: so few people cannot show it'}; "
+        f"passes {'at no value' if passes is None else _ends(passes, ' ', 'from', 'up to') or 'at every value'}"
     )
 
 
 def _ends(ends: Sequence[float | None], between: str, low: str, high: str) -> str:
-    """One or both ends of a range in words."""
+    """One or both ends of a range in words; empty without one."""
     said = [f"{word} {number(end)}" for word, end in zip((low, high), ends, strict=True) if end is not None]
     return between.join(said)
 
