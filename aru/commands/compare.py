@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     from aru.comparison.choices import parse_choices
     from aru.comparison.draws import draws_of
     from aru.comparison.plan import make_plan
-    from aru.comparison.tuning import check_tuned_protocol, tuned_parameters
+    from aru.comparison.tuning import chosen_parameters
     from aru.compute.device import make_compute
     from aru.compute.jobs import Job, run_locally
     from aru.core.config import load_config
@@ -42,10 +42,7 @@ def run(options: argparse.Namespace) -> int:
     config, work = load_config(Path("params.yaml"), options.benchmark), Path("work") / options.benchmark
     if not (work / "prepared" / "manifest.csv").is_file():
         run_stage("prepare", options.benchmark)
-    tuned = None
-    if options.parameters != DEFAULT:
-        check_tuned_protocol(options.protocol)
-        tuned = tuned_parameters(Path("."), options.benchmark, config, work, options.parameters)
+    tuned = chosen_parameters(Path("."), options.benchmark, config, work, options.parameters, [options.protocol])
     plan = make_plan(
         options.benchmark,
         config,

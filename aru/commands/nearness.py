@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     from aru.audit.compared_nearness import by_setting, compared_nearness
     from aru.comparison.choices import parse_choices
     from aru.comparison.draws import draws_of
-    from aru.comparison.tuning import check_tuned_protocol, tuned_parameters
+    from aru.comparison.tuning import chosen_parameters
     from aru.core.config import load_config
     from aru.core.files import write_json
     from aru.metrics.summary import rounded
@@ -36,10 +36,7 @@ def run(options: argparse.Namespace) -> int:
     work, config = Path("work") / options.benchmark, load_config(Path("params.yaml"), options.benchmark)
     if not (work / "prepared" / "manifest.csv").is_file():
         raise InputError(f"no models of {options.benchmark} were compared yet: `aru benchmark` makes them")
-    tuned = None
-    if options.parameters != DEFAULT:
-        check_tuned_protocol(options.protocol)
-        tuned = tuned_parameters(Path("."), options.benchmark, config, work, options.parameters)
+    tuned = chosen_parameters(Path("."), options.benchmark, config, work, options.parameters, [options.protocol])
     found = compared_nearness(
         options.benchmark,
         parse_choices(options.methods, config, tuned),

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
@@ -12,7 +12,7 @@ import yaml
 from aru.comparison.choices import Tuned, nested
 from aru.comparison.draws import tuning_people
 from aru.comparison.keys import trained_here
-from aru.comparison.parameter_sets import CAPPED, TUNED
+from aru.comparison.parameter_sets import CAPPED, DEFAULT, TUNED
 from aru.comparison.spaces import SPACES
 from aru.comparison.trials import OBJECTIVE, Outcome, Setting, State
 from aru.compute.keys import digest
@@ -263,6 +263,20 @@ def tuned_parameters(root: Path, benchmark: str, config: Config, work: Path, var
     if said := _differing(before, now):
         raise InputError(f"{path} was tuned for {said}: `aru tune` in this setting, with the file moved away")
     return found
+
+
+def chosen_parameters(
+    root: Path, benchmark: str, config: Config, work: Path, parameters: str, protocols: Iterable[str]
+) -> Tuned | None:
+    """What plain names of methods stand for in a comparison under these protocols: None is their defaults.
+
+    parameters: one of `PARAMETERS`. Raises InputError as `tuned_parameters` and `check_tuned_protocol` do.
+    """
+    if parameters == DEFAULT:
+        return None
+    for protocol in protocols:
+        check_tuned_protocol(protocol)
+    return tuned_parameters(root, benchmark, config, work, parameters)
 
 
 def check_tuned_protocol(protocol: str) -> None:

@@ -17,7 +17,7 @@ from aru.comparison.draws import draws_of
 from aru.comparison.estimate import estimate_seconds
 from aru.comparison.parameter_sets import DEFAULT
 from aru.comparison.plan import Plan, Task, make_plan
-from aru.comparison.tuning import check_tuned_protocol, tuned_parameters
+from aru.comparison.tuning import chosen_parameters
 from aru.compute.device import make_compute
 from aru.compute.jobs import Job
 from aru.core.config import load_config
@@ -84,12 +84,8 @@ def compare(request: Request, *, root: Path = Path("."), quiet: bool = False) ->
 
 def plan_of(request: Request, root: Path) -> Plan:
     """The tasks of a request; everything that can be wrong with it is found here, before work starts."""
-    config = load_config(root / "params.yaml", request.benchmark)
-    tuned = None
-    if request.parameters != DEFAULT:
-        for protocol in request.protocols:
-            check_tuned_protocol(protocol)
-        tuned = tuned_parameters(root, request.benchmark, config, root / "work" / request.benchmark, request.parameters)
+    config, work = load_config(root / "params.yaml", request.benchmark), root / "work" / request.benchmark
+    tuned = chosen_parameters(root, request.benchmark, config, work, request.parameters, request.protocols)
     choices = parse_choices(request.methods, config, tuned)
     draws = [draw for protocol in request.protocols for draw in draws_of(protocol, request.draws, request.first_draw)]
     if any(draw.protocol == "tuning" for draw in draws):
@@ -97,7 +93,7 @@ def plan_of(request: Request, root: Path) -> Plan:
     return make_plan(
         request.benchmark,
         config,
-        root / "work" / request.benchmark / "prepared",
+        work / "prepared",
         choices,
         draws,
         seeds=request.seeds,

@@ -23,9 +23,7 @@ FOLDERS = ["mufac-64px-clean", "mufac-32px-clean", "mufac-32px-official", "mufac
 OWN = {"aru", "retrain", *CONTROLS}  # of the benchmark's own sections
 
 
-@pytest.mark.parametrize(
-    "folder", ["mufac-64px-clean", "mufac-32px-clean", "mufac-32px-official", "mufac-32px-resnet50", "mufac-32px-vit"]
-)
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_the_published_defaults_are_the_named_settings(folder: str) -> None:
     rows = json.loads((CHECKOUT / "docs" / folder / "records.json").read_text(encoding="utf-8"))
     published = {row["method"]: row["config"] for row in rows if row["variant"] == "default" and row["method"] not in OWN}
