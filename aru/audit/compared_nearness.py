@@ -38,10 +38,15 @@ class ModelNearness(TypedDict):
 
 @dataclass(frozen=True)
 class Nearness:
-    """Of one setting, over its models. places: 0 at the retrained models' mean curve, 1 at the original's, one a model."""
+    """Of one setting, over its models.
+
+    places: 0 at the retrained models' mean curve, 1 at the original's, one a model. within: how many have 0 in their 95 %
+    interval over people.
+    """
 
     name: str
     answers: dict[Answer, int]
+    within: int
     places: tuple[float, ...]
 
     @property
@@ -110,15 +115,22 @@ def by_setting(found: Sequence[ModelNearness]) -> list[Nearness]:
     for one in found:
         settings.setdefault((one["method"], one["variant"]), []).append(one["test"])
     entries = {
-        key: Nearness(
-            key[0] + ("" if key[1] == "default" else f" ({key[1]})"),
-            {answer: Counter(test.get("answer") for test in tests)[answer] for answer in ANSWERS},
-            tuple(place for test in tests if "overall" in test and (place := test["overall"]["position"]) is not None),
-        )
-        for key, tests in settings.items()
+        (method, variant): _nearness(method + ("" if variant == "default" else f" ({variant})"), tests)
+        for (method, variant), tests in settings.items()
     }
     order = sorted(entries, key=lambda key: (key[0] not in REFERENCES, abs(entries[key].place)))
     return [entries[key] for key in order]
+
+
+def _nearness(name: str, tests: Sequence[Relative]) -> Nearness:
+    answers = Counter(test.get("answer") for test in tests)
+    overall = [test["overall"] for test in tests if "overall" in test]
+    return Nearness(
+        name,
+        {answer: answers[answer] for answer in ANSWERS},
+        sum(one["interval"] is not None and one["interval"][0] <= 0 <= one["interval"][1] for one in overall),
+        tuple(one["position"] for one in overall if one["position"] is not None),
+    )
 
 
 def _beside(cells: Sequence[EvaluatedTask], task: EvaluatedTask, method: str) -> list[EvaluatedTask]:

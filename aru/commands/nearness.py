@@ -1,12 +1,23 @@
 """Which models of a comparison are nearer to retrained ones than to the original; nothing is trained."""
 
 import argparse
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from aru.comparison.parameter_sets import DEFAULT, PARAMETERS
 from aru.core.errors import InputError
 
-HEAD = ["setting", "nearer to retrained", "undecided", "nearer to original", "place, mean", "lowest", "highest"]
+HEAD = [
+    "setting",
+    "nearer to retrained",
+    "undecided",
+    "nearer to original",
+    "interval holds 0",
+    "place, mean",
+    "lowest",
+    "highest",
+]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +60,12 @@ def run(options: argparse.Namespace) -> int:
         write_json(options.json, [{**one, "test": rounded(one["test"])} for one in found])
     rows = []
     for one in by_setting(found):
-        places = [f"{place:+.2f}" for place in (one.place, min(one.places), max(one.places))]
-        rows.append([row_name(one.name), *map(str, one.answers.values()), *places])
+        places = [f"{place:+.2f}" for place in (one.place, *_ends(one.places))]
+        rows.append([row_name(one.name), *map(str, one.answers.values()), str(one.within), *places])
     print(format_table(HEAD, rows), end="")
     return 0
+
+
+def _ends(places: Sequence[float]) -> tuple[float, float]:
+    """The lowest and the highest; NaN without one, as where original and retrained models are alike."""
+    return (min(places), max(places)) if places else (math.nan, math.nan)

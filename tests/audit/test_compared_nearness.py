@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from aru.__main__ import main
+from aru.audit.audit_file import Answer, NearnessFigures, Relative
+from aru.audit.compared_nearness import ModelNearness, by_setting
 from aru.comparison.cell import open_store
 from aru.comparison.draws import load_draw
 from aru.core.files import read_json
@@ -52,14 +54,32 @@ def test_models_stand_where_what_they_remember_puts_them(
     assert lines[0][:4] == ["setting", "nearer to retrained", "undecided", "nearer to original"]
     rows = {line[0]: line[1:] for line in lines[2:]}
     assert [line[0] for line in lines[2:4]] == ["retrained", "original"]
-    assert rows["original"] == ["0", "0", "3", "+1.00", "+1.00", "+1.00"] and rows["cf-k"][2] == "3"
+    assert rows["original"] == ["0", "0", "3", "0", "+1.00", "+1.00", "+1.00"]
+    assert rows["cf-k"][2:4] == ["3", "0"]
     assert rows["retrained"][2] == rows["finetune"][2] == "0" and rows["finetune"][0] == "3"
-    places = {name: float(row[3]) for name, row in rows.items()}
+    places = {name: float(row[4]) for name, row in rows.items()}
     assert abs(places["retrained"]) < 0.2 and abs(places["finetune"]) < 0.2 < places["neggrad"] < 0.9 < places["cf-k"]
     found = read_json(Path("nearness.json"))
     assert len(found) == 15 and {one["draw"] for one in found} == {0}
     references = {one["method"]: one["test"]["references"] for one in found}
     assert references == {**dict.fromkeys(MEMORY, 3), "retrain": 2}, "a retrained model is no reference of itself"
+
+
+def test_a_setting_counts_its_models_and_orders_by_their_place() -> None:
+    def one(method: str, answer: Answer, position: float | None, interval: list[float] | None) -> ModelNearness:
+        overall = NearnessFigures(position=position, interval=interval, p_retrained=0.5, p_original=0.5)
+        return ModelNearness(method=method, variant="default", draw=0, seed=0, test=Relative(answer=answer, overall=overall))
+
+    far = [one("ssd", "original", 0.9, [0.8, 1.0]), one("ssd", "undecided", 0.5, None)]
+    near = [
+        one("aru", "retrained", -0.2, [-0.3, -0.1]),
+        one("aru", "retrained", 0.1, [0.0, 0.2]),
+        one("aru", "undecided", None, None),
+    ]
+    found = by_setting([*far, *near, one("retrain", "retrained", 0.0, [-0.1, 0.1])])
+    assert [entry.name for entry in found] == ["retrain", "aru", "ssd"]
+    assert found[1].answers == {"retrained": 2, "undecided": 1, "original": 0} and found[1].within == 1
+    assert found[1].place == pytest.approx(-0.05) and found[2].place == pytest.approx(0.7) and found[2].within == 0
 
 
 @pytest.mark.parametrize(
