@@ -29,6 +29,12 @@ COLUMNS = {
 }
 _BEST = "aru (best)"
 _PLAIN_BEST = "aru (best:finetune.distillation=0.0)"
+_ADAMW = "finetune.optimiser=adamw,finetune.lr=0.001,finetune.weight_decay=0.02"
+RECOMMENDED = {
+    f"aru (best:{_ADAMW})": "ARU (recommended)",
+    f"aru (best:mask.select=random,{_ADAMW})": "ARU (recommended:mask.select=random)",
+}
+"""Rows that were computed before the preset had its name."""
 _PARTS = (_BEST, "aru (best:attack.noise=none)", "aru (best:mask.select=random)", _PLAIN_BEST)
 
 
@@ -54,7 +60,16 @@ _EQUALLY_TUNED = Study(
 )
 STUDIES = (
     Study(
-        "clean, 64 px, defaults",
+        "clean, 64 px, three draws",
+        "clean-64px.md",
+        "mufac-64px-clean/draws",
+        "clean",
+        "other",
+        ("nothing", "retrain", *RECOMMENDED, _BEST, "finetune (starting-kit)"),
+    ),
+    Study("the same, tuned", "clean-64px.md", "mufac-64px-clean/draws", "clean", "tuned", ("aru", "random-mask")),
+    Study(
+        "clean, 64 px, five seeds",
         "clean-64px.md",
         "mufac-64px-clean",
         "clean",
@@ -67,7 +82,7 @@ STUDIES = (
         "mufac-64px-clean",
         "clean",
         "other",
-        (*_PARTS, "finetune (starting-kit)"),
+        (*RECOMMENDED, *_PARTS, "finetune (starting-kit)"),
     ),
     Study("the same, tuned", "clean-64px.md", "mufac-64px-clean", "clean", "tuned", ("aru", "random-mask")),
     Study(
@@ -114,7 +129,11 @@ def headline_table() -> str:
             row = comparison.row(label)
             assert row is not None, f"{study.records} has no row {label}"
             title = f"[{study.title}](results/{study.page})" if place == 0 else ""
-            lines.append(f"| {title} | {row_name(row.label)} | " + " | ".join(_cell(row, name) for name in COLUMNS) + " |")
+            lines.append(
+                f"| {title} | {RECOMMENDED.get(label) or row_name(label)} | "
+                + " | ".join(_cell(row, name) for name in COLUMNS)
+                + " |"
+            )
     return "\n".join(lines)
 
 

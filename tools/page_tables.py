@@ -1,8 +1,8 @@
-"""The tables of `docs/`: models.md, tasks.md, erasure.md, data.md, results.md; from the records beside them and from the code.
+"""Tables of pages in `docs/`, from the records beside them and from the code.
 
     python -m tools.page_tables [FOLDER ...]
 
-`tools/try_networks.py` writes the records of the first; those of the second and the last are the `figures.json` of the FOLDERs
+`tools/try_networks.py` writes the records of models.md; those of tasks.md and data.md are the `figures.json` of the FOLDERs
 into which `tools/measure_tasks.py` and `tools/measure_many_photos.py` wrote. A test holds that the pages show them.
 """
 
@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from aru.core.files import read_json, write_json
+from aru.reporting.audit.nearness_table import nearness_table
 from flows.requests.ledger.reasons import ALLOWED, SOURCE
 from flows.requests.ledger.states import CLOSED, MEANING, OPEN, TRANSITIONS, State
-from tools.headline import headline_table
+from tools.headline import RECOMMENDED, headline_table
 
 FOLDER = Path(__file__).parents[1] / "docs"
 NETWORKS, TASKS, LEDGERS = FOLDER / "models.json", FOLDER / "tasks.json", FOLDER / "ledgers.json"
 MANY_PHOTOS = FOLDER / "many_photos.json"
+NEARNESS = FOLDER / "mufac-64px-clean" / "draws" / "nearness.json"
 STEPS = ("build", "train", "attack", "mask", "reset", "finetune", "evaluate", "audit", "original unchanged")
-_PAGES = ("models", "tasks", "erasure", "data", "results")
+_PAGES = ("models", "tasks", "erasure", "data", "results", "results/clean-64px")
 _COLUMNS = ("task", "network", "seed")
 
 
@@ -200,7 +202,8 @@ def filled(page: str, name: str, table: str) -> str:
 
 def pages() -> dict[Path, str]:
     """Each page as its records say that it should be."""
-    networks, tasks, erasure, data, results = (FOLDER / f"{name}.md" for name in _PAGES)
+    networks, tasks, erasure, data, results, clean = (FOLDER / f"{name}.md" for name in _PAGES)
+    nearness = nearness_table(read_json(NEARNESS), RECOMMENDED).rstrip()
     requests = erasure.read_text(encoding="utf-8")
     tables = {"states": states_table(), "actions": actions_table(), "reasons": reasons_table()}
     for name, table in (tables | {"ledgers": ledgers_table(read_json(LEDGERS))}).items():
@@ -208,6 +211,7 @@ def pages() -> dict[Path, str]:
     return {
         erasure: requests,
         results: filled(results.read_text(encoding="utf-8"), "headline", headline_table()),
+        clean: filled(clean.read_text(encoding="utf-8"), "nearness", nearness),
         data: filled(data.read_text(encoding="utf-8"), "photos", photos_table(read_json(MANY_PHOTOS))),
         networks: filled(networks.read_text(encoding="utf-8"), "networks", networks_table(read_json(NETWORKS))),
         tasks: filled(tasks.read_text(encoding="utf-8"), "tasks", tasks_table(read_json(TASKS))),

@@ -1,23 +1,10 @@
 """Which models of a comparison are nearer to retrained ones than to the original; nothing is trained."""
 
 import argparse
-import math
-from collections.abc import Sequence
 from pathlib import Path
 
 from aru.comparison.parameter_sets import DEFAULT, PARAMETERS
 from aru.core.errors import InputError
-
-HEAD = [
-    "setting",
-    "nearer to retrained",
-    "undecided",
-    "nearer to original",
-    "interval holds 0",
-    "place, mean",
-    "lowest",
-    "highest",
-]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,15 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print one line a setting, as a Markdown table: how many of its models are nearer to which, and their place."""
-    from aru.audit.compared_nearness import by_setting, compared_nearness
+    from aru.audit.compared_nearness import compared_nearness
     from aru.comparison.choices import parse_choices
     from aru.comparison.draws import draws_of
     from aru.comparison.tuning import chosen_parameters
     from aru.core.config import load_config
     from aru.core.files import write_json
     from aru.metrics.summary import rounded
-    from aru.reporting.comparison.cells import row_name
-    from aru.reporting.markdown import format_table
+    from aru.reporting.audit.nearness_table import nearness_table
 
     work, config = Path("work") / options.benchmark, load_config(Path("params.yaml"), options.benchmark)
     if not (work / "prepared" / "manifest.csv").is_file():
@@ -58,14 +44,5 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.json:
         write_json(options.json, [{**one, "test": rounded(one["test"])} for one in found])
-    rows = []
-    for one in by_setting(found):
-        places = [f"{place:+.2f}" for place in (one.place, *_ends(one.places))]
-        rows.append([row_name(one.name), *map(str, one.answers.values()), str(one.within), *places])
-    print(format_table(HEAD, rows), end="")
+    print(nearness_table(found), end="")
     return 0
-
-
-def _ends(places: Sequence[float]) -> tuple[float, float]:
-    """The lowest and the highest; NaN without one, as where original and retrained models are alike."""
-    return (min(places), max(places)) if places else (math.nan, math.nan)

@@ -33,10 +33,11 @@ def test_the_published_defaults_are_the_named_settings(folder: str) -> None:
         assert {name: config[name] for name in values if name in config} == values | IDLE.get(method, {}), method
 
 
-def test_recommended_is_the_row_of_the_published_table() -> None:
-    rows = json.loads((CHECKOUT / "docs" / "mufac-64px-clean" / "records.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize(("folder", "count"), [("mufac-64px-clean", 5), ("mufac-64px-clean/draws", 9)])
+def test_recommended_is_the_row_of_the_published_tables(folder: str, count: int) -> None:
+    rows = json.loads((CHECKOUT / "docs" / folder / "records.json").read_text(encoding="utf-8"))
     found = [row["config"] for row in rows if row["variant"].startswith("best:finetune.optimiser=adamw")]
-    assert len(found) == 5
+    assert len(found) == count
     config = parse_choice("aru:recommended", Config(data={})).parameters.model_dump(mode="json")
     for values in found:
         same = {part: {name: config[part][name] for name in values[part]} for part in ("attack", "mask", "reset", "finetune")}
