@@ -16,7 +16,7 @@ from aru.comparison.choices import REFERENCES, Choice
 from aru.comparison.command import choice as as_typed
 from aru.comparison.draws import Draw, assign, load_draw
 from aru.comparison.parameter_sets import PARAMETERS
-from aru.comparison.plan import EvaluatedTask, make_plan
+from aru.comparison.plan import make_plan
 from aru.compute.device import make_compute
 from aru.core.config import Config
 from aru.core.errors import InputError
@@ -63,30 +63,44 @@ def compared_nearness(
     work: Path,
     *,
     seeds: int,
+    references: int = 0,
 ) -> list[ModelNearness]:
     """The relative test of every model of these settings, training seeds 0 to `seeds` - 1; nothing is trained.
 
-    References are all retrained models of these seeds and of the same draw, of a retrained model the other ones. Raises
-    InputError where a model is not there or failed, or where a draw has fewer than two retrained models: one of them
-    would have no reference.
+    References are the retrained models of these seeds, or of so many where `references` are more, and of the same draw; of
+    a retrained model the other ones. Raises InputError where a model is not there or failed, or where a draw has fewer
+    than two retrained models: one of them would have no reference.
     """
-    if seeds < 2:
-        raise InputError(f"{seeds} seeds: at least two are needed, so that a retrained model has another one beside it")
-    plan = make_plan(benchmark, config, work / "prepared", choices, draws, seeds=seeds, compute=make_compute(config.runtime))
-    store = open_store(work)
-    if missing := [task for task in plan.cells if not store.has(task.key)]:
+    if seeds < 1:
+        raise InputError(f"{seeds} seeds: at least one is needed")
+    most = max(seeds, references)
+    if most < 2:
+        raise InputError(f"{most} seeds: at least two are needed, so that a retrained model has another one beside it")
+    plan = make_plan(
+        benchmark,
+        config,
+        work / "prepared",
+        choices,
+        draws,
+        seeds=most,
+        compute=make_compute(config.runtime),
+    )
+    store, tested = open_store(work), [task for task in plan.cells if task.train_seed < seeds]
+    retrained = [task for task in plan.cells if task.choice.method == "retrain"]
+    needed = list({task.key: task for task in (*tested, *retrained)}.values())
+    if missing := [task for task in needed if not store.has(task.key)]:
         names = ",".join(as_typed(choice.method, choice.variant) for choice in choices if choice.method not in REFERENCES)
         tuned = next((f" --parameters {each.variant}" for each in choices if each.variant in PARAMETERS[1:]), "")
         raise InputError(
-            f"{len(missing)} of {len(plan.cells)} models are not there, first {missing[0].label}: `aru benchmark --benchmark "
-            f"{benchmark} --methods '{names}' --protocol {draws[0].protocol} --seeds {seeds} --draws {len(draws)}"
+            f"{len(missing)} of {len(needed)} models are not there, first {missing[0].label}: `aru benchmark --benchmark "
+            f"{benchmark} --methods '{names}' --protocol {draws[0].protocol} --seeds {most} --draws {len(draws)}"
             f"{f' --first-draw {draws[0].number}' * (draws[0].number > 0)}{tuned}` makes them"
         )
-    if failed := next((task for task in plan.cells if store.failure(task.key)), None):
+    if failed := next((task for task in needed if store.failure(task.key)), None):
         raise InputError(f"{failed.label} has no answers ({store.failure(failed.key)}): leave it out")
     manifest, found = read_manifest(work / "prepared" / "manifest.csv"), []
-    for task in plan.cells:
-        (original,) = (each for each in _beside(plan.cells, task, "nothing") if each.train_seed == task.train_seed)
+    originals = {(task.draw, task.train_seed): task.key for task in tested if task.choice.method == "nothing"}
+    for task in tested:
         case = make_case(
             {},
             load_draw(work / "prepared", task.draw, config)[0],
@@ -94,8 +108,8 @@ def compared_nearness(
             compute=make_compute(config.runtime),
             resamples=config.evaluate.resamples,
             seed=config.runtime.seed,
-            logits={AUDITED: store.logits(task.key), ORIGINAL: store.logits(original.key)},
-            references=[store.logits(each.key) for each in _beside(plan.cells, task, "retrain") if each.key != task.key],
+            logits={AUDITED: store.logits(task.key), ORIGINAL: store.logits(originals[task.draw, task.train_seed])},
+            references=[store.logits(each.key) for each in retrained if each.draw == task.draw and each.key != task.key],
         )
         found.append(
             ModelNearness(
@@ -131,8 +145,3 @@ def _nearness(name: str, tests: Sequence[Relative]) -> Nearness:
         sum(one["interval"] is not None and one["interval"][0] <= 0 <= one["interval"][1] for one in overall),
         tuple(one["position"] for one in overall if one["position"] is not None),
     )
-
-
-def _beside(cells: Sequence[EvaluatedTask], task: EvaluatedTask, method: str) -> list[EvaluatedTask]:
-    """The cells of a reference on the draw of a task."""
-    return [each for each in cells if each.draw == task.draw and each.choice.method == method]

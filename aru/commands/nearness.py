@@ -12,7 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("benchmark")
     parser.add_argument("--methods", default="all", help="as a comparison takes them, such as scrub,aru:best")
     parser.add_argument("--protocol", choices=("official", "clean"), default="official")
-    parser.add_argument("--seeds", type=int, default=3, help="training seeds, at least two")
+    parser.add_argument("--seeds", type=int, default=3, help="training seeds")
+    parser.add_argument("--references", type=int, default=0, help="training seeds of retrained models, where they are more")
     parser.add_argument("--draws", type=int, default=1)
     parser.add_argument("--first-draw", type=int, default=0)
     parser.add_argument("--parameters", choices=PARAMETERS, default=DEFAULT)
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
         config,
         work,
         seeds=options.seeds,
+        references=options.references,
     )
     if options.json:
         write_json(options.json, [{**one, "test": rounded(one["test"])} for one in found])

@@ -59,7 +59,9 @@ def test_models_stand_where_what_they_remember_puts_them(
     assert rows["retrained"][2] == rows["finetune"][2] == "0" and rows["finetune"][0] == "3"
     places = {name: float(row[4]) for name, row in rows.items()}
     assert abs(places["retrained"]) < 0.2 and abs(places["finetune"]) < 0.2 < places["neggrad"] < 0.9 < places["cf-k"]
+    assert main(asked("--seeds", "1", "--references", "3", "--json", "one.json")) == 0
     found = read_json(Path("nearness.json"))
+    assert read_json(Path("one.json")) == [one for one in found if one["seed"] == 0]
     assert len(found) == 15 and {one["draw"] for one in found} == {0}
     references = {one["method"]: one["test"]["references"] for one in found}
     assert references == {**dict.fromkeys(MEMORY, 3), "retrain": 2}, "a retrained model is no reference of itself"
@@ -86,6 +88,8 @@ def test_a_setting_counts_its_models_and_orders_by_their_place() -> None:
     ("options", "without", "words"),
     [
         (["--seeds", "1"], "", "1 seeds: at least two are needed"),
+        (["--seeds", "0", "--references", "2"], "", "0 seeds: at least one is needed"),
+        (["--seeds", "1", "--references", "3"], "", "1 of 7 models are not there, first retrain, clean draw 0, seed 2"),
         (
             ["--seeds", "3"],
             "",
