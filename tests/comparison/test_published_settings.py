@@ -8,7 +8,7 @@ import pytest
 from aru.comparison.choices import parse_choice
 from aru.comparison.tuning import load_tuned
 from aru.core.config import Config
-from aru.methods.registry import CONTROLS
+from aru.methods.registry import CONTROLS, METHODS
 from tests.helpers.tuned import CHECKOUT
 
 NAMED = dict(
@@ -31,6 +31,14 @@ def test_the_published_defaults_are_the_named_settings(folder: str) -> None:
     for method, values in published.items():
         config = parse_choice(NAMED.get(method, method), Config(data={})).parameters.model_dump(mode="json")
         assert {name: config[name] for name in values if name in config} == values | IDLE.get(method, {}), method
+
+
+def test_the_peers_at_64_px_are_the_defaults() -> None:
+    rows = json.loads((CHECKOUT / "docs" / "mufac-64px-clean" / "peers" / "records.json").read_text(encoding="utf-8"))
+    published = {row["method"]: row["config"] for row in rows if row["method"] not in OWN}
+    assert set(published) == {*METHODS} - OWN
+    for method, values in published.items():
+        assert parse_choice(method, Config(data={})).parameters.model_dump(mode="json") == values, method
 
 
 @pytest.mark.parametrize(("folder", "count"), [("mufac-64px-clean", 5), ("mufac-64px-clean/draws", 9)])
