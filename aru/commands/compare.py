@@ -40,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from aru.stages.runner import run as run_stage
 
     config, work = load_config(Path("params.yaml"), options.benchmark), Path("work") / options.benchmark
+    draws = draws_of(options.protocol, options.draws, options.first_draw)  # refused before work starts
     if not (work / "prepared" / "manifest.csv").is_file():
         run_stage("prepare", options.benchmark)
     tuned = chosen_parameters(Path("."), options.benchmark, config, work, options.parameters, [options.protocol])
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         config,
         work / "prepared",
         parse_choices(options.methods, config, tuned),
-        draws_of(options.protocol, options.draws, options.first_draw),
+        draws,
         seeds=options.seeds,
         first_seed=options.first_seed,
         unlearn_seeds=options.unlearn_seeds,
