@@ -1,5 +1,6 @@
 """The relative test on all models of a comparison: is each nearer to the retrained models of its draw, or to its original?"""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from aru.comparison.cell import open_store
 from aru.comparison.choices import REFERENCES, Choice
 from aru.comparison.command import choice as as_typed
 from aru.comparison.draws import Draw, assign, load_draw
-from aru.comparison.parameter_sets import PARAMETERS
+from aru.comparison.parameter_sets import DEFAULT, PARAMETERS
 from aru.comparison.plan import make_plan
 from aru.compute.device import make_compute
 from aru.core.config import Config
@@ -37,7 +38,7 @@ class ModelNearness(TypedDict):
 
 
 @dataclass(frozen=True)
-class Nearness:
+class SettingNearness:
     """Of one setting, over its models.
 
     places: 0 at the retrained models' mean curve, 1 at the original's, one a model. within: how many have 0 in their 95 %
@@ -52,7 +53,7 @@ class Nearness:
     @property
     def place(self) -> float:
         """Their mean; NaN without one."""
-        return float(np.mean(self.places)) if self.places else float("nan")
+        return float(np.mean(self.places)) if self.places else math.nan
 
 
 def compared_nearness(
@@ -100,11 +101,12 @@ def compared_nearness(
         raise InputError(f"{failed.label} has no answers ({store.failure(failed.key)}): leave it out")
     manifest, found = read_manifest(work / "prepared" / "manifest.csv"), []
     originals = {(task.draw, task.train_seed): task.key for task in tested if task.choice.method == "nothing"}
+    roles = {draw: assign(manifest, draw, config) for draw in draws}
     for task in tested:
         case = make_case(
             {},
             load_draw(work / "prepared", task.draw, config)[0],
-            assign(manifest, task.draw, config),
+            roles[task.draw],
             compute=make_compute(config.runtime),
             resamples=config.evaluate.resamples,
             seed=config.runtime.seed,
@@ -123,23 +125,26 @@ def compared_nearness(
     return found
 
 
-def by_setting(found: Sequence[ModelNearness]) -> list[Nearness]:
-    """One entry a setting, original and retrained first, the others by their place's distance from 0."""
+def by_setting(found: Sequence[ModelNearness]) -> list[SettingNearness]:
+    """One entry a setting, original and retrained first, the others by their place's distance from 0, without a place last."""
     settings: dict[tuple[str, str], list[Relative]] = {}
     for one in found:
         settings.setdefault((one["method"], one["variant"]), []).append(one["test"])
     entries = {
-        (method, variant): _nearness(method + ("" if variant == "default" else f" ({variant})"), tests)
+        (method, variant): _nearness(method + ("" if variant == DEFAULT else f" ({variant})"), tests)
         for (method, variant), tests in settings.items()
     }
-    order = sorted(entries, key=lambda key: (key[0] not in REFERENCES, abs(entries[key].place)))
-    return [entries[key] for key in order]
+
+    def rank(key: tuple[str, str]) -> tuple[bool, float]:
+        return key[0] not in REFERENCES, abs(entries[key].place) if entries[key].places else math.inf
+
+    return [entries[key] for key in sorted(entries, key=rank)]
 
 
-def _nearness(name: str, tests: Sequence[Relative]) -> Nearness:
+def _nearness(name: str, tests: Sequence[Relative]) -> SettingNearness:
     answers = Counter(test.get("answer") for test in tests)
     overall = [test["overall"] for test in tests if "overall" in test]
-    return Nearness(
+    return SettingNearness(
         name,
         {answer: answers[answer] for answer in ANSWERS},
         sum(one["interval"] is not None and one["interval"][0] <= 0 <= one["interval"][1] for one in overall),

@@ -78,8 +78,9 @@ def test_a_setting_counts_its_models_and_orders_by_their_place() -> None:
         one("aru", "retrained", 0.1, [0.0, 0.2]),
         one("aru", "undecided", None, None),
     ]
-    found = by_setting([*far, *near, one("retrain", "retrained", 0.0, [-0.1, 0.1])])
-    assert [entry.name for entry in found] == ["retrain", "aru", "ssd"]
+    nowhere = one("gli", "undecided", None, None)
+    found = by_setting([nowhere, *far, *near, one("retrain", "retrained", 0.0, [-0.1, 0.1])])
+    assert [entry.name for entry in found] == ["retrain", "aru", "ssd", "gli"] and found[3].places == ()
     assert found[1].answers == {"retrained": 2, "undecided": 1, "original": 0} and found[1].within == 1
     assert found[1].place == pytest.approx(-0.05) and found[2].place == pytest.approx(0.7) and found[2].within == 0
 
