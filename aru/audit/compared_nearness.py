@@ -16,7 +16,7 @@ from aru.comparison.cell import open_store
 from aru.comparison.choices import REFERENCES, Choice
 from aru.comparison.command import choice as as_typed
 from aru.comparison.draws import Draw, assign, load_draw
-from aru.comparison.parameter_sets import DEFAULT, PARAMETERS
+from aru.comparison.parameter_sets import PARAMETERS, setting_name
 from aru.comparison.plan import make_plan
 from aru.compute.device import make_compute
 from aru.core.config import Config
@@ -131,8 +131,7 @@ def by_setting(found: Sequence[ModelNearness]) -> list[SettingNearness]:
     for one in found:
         settings.setdefault((one["method"], one["variant"]), []).append(one["test"])
     entries = {
-        (method, variant): _nearness(method + ("" if variant == DEFAULT else f" ({variant})"), tests)
-        for (method, variant), tests in settings.items()
+        (method, variant): _nearness(setting_name(method, variant), tests) for (method, variant), tests in settings.items()
     }
 
     def rank(key: tuple[str, str]) -> tuple[bool, float]:

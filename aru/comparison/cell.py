@@ -9,6 +9,7 @@ from torch import nn
 
 from aru.comparison.draws import load_draw
 from aru.comparison.job_files import job_files
+from aru.comparison.parameter_sets import DEFAULT
 from aru.comparison.plan import EvaluatedTask, MethodTask, OriginalTask, RetrainedTask, Task, expected_key
 from aru.comparison.store import Store, StoredModel, StoredRecord
 from aru.compute.device import Compute, make_compute
@@ -180,7 +181,7 @@ def _method(task: MethodTask, sets: Sets, store: Store[CellRecord], compute: Com
 def _record(task: Task, config: Config, sets: Sets, compute: Compute, clock: Stopwatch) -> CellRecord:
     """The record of a result, its figures apart."""
     parameters: Section = config.train
-    method, variant = "original", "default"
+    method, variant = "original", DEFAULT
     if not isinstance(task, OriginalTask):
         method, variant, parameters = task.choice.method, task.choice.variant, task.choice.parameters
     return {

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from aru.comparison.ablation import ABLATION
+from aru.comparison.parameter_sets import DEFAULT
 from aru.core.config import Config, Section
 from aru.core.errors import InputError
 from aru.core.safe_yaml import parse_yaml
@@ -69,7 +70,7 @@ def parse_choice(text: str, config: Config, tuned: Tuned | None = None) -> Choic
         return changed_choice(name, config, tuned.parameters[name], tuned.variant)
     values = dict(_setting(part, text) for part in _split(changes[:-1])) if brace else {}
     variant = ",".join(f"{key}={value}" for key, value in values.items())
-    label = ":".join(part for part in (preset, variant) if part) or "default"
+    label = ":".join(part for part in (preset, variant) if part) or DEFAULT
     return Choice(name, label, _configured(name, config, preset if colon else None, nested(values)))
 
 

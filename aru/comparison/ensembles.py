@@ -17,6 +17,7 @@ import torch
 from aru.comparison.cell import CellRecord, open_store
 from aru.comparison.choices import parse_choice, parse_choices
 from aru.comparison.draws import Protocol, draw_of, load_draw
+from aru.comparison.parameter_sets import DEFAULT
 from aru.comparison.plan import EvaluatedTask, MethodTask, RetrainedTask, make_plan
 from aru.comparison.store import Store
 from aru.compute.device import make_compute
@@ -88,7 +89,7 @@ def ensemble_figures(request: EnsembleRequest, config: Config, work: Path) -> En
         compute=make_compute(config.runtime),
     )
     there = [task for task in plan.cells if store.has(task.key) and store.failure(task.key) is None]
-    retrained = [task for task in there if isinstance(task, RetrainedTask) and task.choice.variant == "default"]
+    retrained = [task for task in there if isinstance(task, RetrainedTask) and task.choice.variant == DEFAULT]
     made = (choice.method, choice.variant)
     randomness, unlearned = independent(
         [task for task in there if isinstance(task, MethodTask) and (task.choice.method, task.choice.variant) == made]

@@ -9,6 +9,7 @@ import torch
 
 from aru.comparison.cell import CellRecord
 from aru.comparison.draws import load_draw
+from aru.comparison.parameter_sets import DEFAULT
 from aru.comparison.plan import OriginalTask, Task
 from aru.comparison.store import Store
 from aru.compute.device import Compute
@@ -77,13 +78,13 @@ def _known(store: Store[CellRecord]) -> dict[tuple[str, str, str], CellRecord]:
 
 def _kind(task: Task) -> tuple[str, str, str]:
     if isinstance(task, OriginalTask):
-        return task.kind, "original", "default"
+        return task.kind, "original", DEFAULT
     return task.kind, task.choice.method, task.choice.variant
 
 
 def _pace(known: dict[tuple[str, str, str], CellRecord]) -> float | None:
     """Seconds an image took when an original was trained."""
-    record = known.get(("original", "original", "default"))
+    record = known.get(("original", "original", DEFAULT))
     if record is None:
         return None
     return record["seconds"] / (record["config"]["epochs"] * (record["counts"]["forget"] + record["counts"]["retain"]))

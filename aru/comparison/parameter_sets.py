@@ -6,3 +6,8 @@ CAPPED = "capped"
 """The variant with the best parameters whose trial cost no more than the cap, published settings included."""
 PARAMETERS = (DEFAULT, TUNED, CAPPED)
 """What plain names of methods can stand for in a comparison."""
+
+
+def setting_name(method: str, variant: str) -> str:
+    """A method with its variant in brackets, or alone at its defaults: ``aru (recommended)``."""
+    return method if variant == DEFAULT else f"{method} ({variant})"

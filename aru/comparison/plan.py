@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 from aru.comparison.choices import Choice
 from aru.comparison.draws import Draw, load_draw
 from aru.comparison.keys import method_key, original_key, retrained_key
+from aru.comparison.parameter_sets import setting_name
 from aru.comparison.store import Store
 from aru.compute.device import Compute
 from aru.core.config import Config
@@ -57,8 +58,7 @@ class _Chosen(_Model):
     @property
     def label(self) -> str:
         """The task in a few words."""
-        variant = f" ({self.choice.variant})" if self.choice.variant != "default" else ""
-        return self._labelled(f"{self.choice.method}{variant}")
+        return self._labelled(setting_name(self.choice.method, self.choice.variant))
 
 
 @dataclass(frozen=True, kw_only=True)

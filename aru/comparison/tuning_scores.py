@@ -8,6 +8,7 @@ import numpy as np
 from aru.comparison.cell import figures_of, open_store
 from aru.comparison.choices import parse_choices
 from aru.comparison.draws import draws_of, load_draw
+from aru.comparison.parameter_sets import setting_name
 from aru.comparison.plan import EvaluatedTask, make_plan
 from aru.comparison.trials import objective
 from aru.compute.device import make_compute
@@ -56,8 +57,7 @@ def tuning_scores(benchmark: str, methods: str, config: Config, work: Path, *, d
         )
     settings: dict[str, list[EvaluatedTask]] = {}
     for task in plan.cells:
-        variant = "" if task.choice.variant == "default" else f" ({task.choice.variant})"
-        settings.setdefault(task.choice.method + variant, []).append(task)
+        settings.setdefault(setting_name(task.choice.method, task.choice.variant), []).append(task)
     sets = {draw: load_draw(work / "prepared", draw, config)[0] for draw in problems}
     figures, seconds = {}, {}
     for task in plan.cells:

@@ -9,6 +9,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from aru.comparison.parameter_sets import setting_name
 from flows.tracking import runs, store
 from flows.tracking.command_runs import command_run, find_finished, open_experiment
 from flows.tracking.links import LOCAL, remote
@@ -67,8 +68,8 @@ def _log_cell(client: MlflowClient, parent: Run, record: Mapping[str, Any]) -> N
     }
     if "failed" in record:
         tags["failed"] = record["failed"]
-    variant = "" if record["variant"] == "default" else f" ({record['variant']})"
-    name = f"{record['method']}{variant}, {record['protocol']} draw {record['draw']}, seed {record['unlearn_seed']}"
+    setting = setting_name(record["method"], record["variant"])
+    name = f"{setting}, {record['protocol']} draw {record['draw']}, seed {record['unlearn_seed']}"
     with runs.child_run(client, parent, name, tags) as run:
         figures = dict(record.get("figures", {})) | {f"cost/{key}": record[key] for key in _COSTS}
         runs.log(
