@@ -53,11 +53,13 @@ def _named(
     """
     subject_of, photos = subjects_by_name(rows), _photos(chosen)
     requested = {normalized_key(name): subject_of[normalized_key(name)] for name in wanted}
+    keys = set(rows["key"])
+    whole = {name for name, subject in requested.items() if name == subject and name not in keys}  # named by their ids
     lines: list[str] = []
     joined: list[str] = []
     for name, subject in requested.items():
         counts = photos.get(subject, {})
-        own = {key: count for key, count in counts.items() if name in (key, subject)}
+        own = counts if name in whole else {key: count for key, count in counts.items() if key == name}
         others = {key: count for key, count in counts.items() if key not in own}
         lines.append(f"forget: {name} is {subject}: {_count(own) or 'no photo'}")
         if others:
@@ -67,7 +69,6 @@ def _named(
         lines = [*lines[:SHOWN], *(line for line in joined if line not in lines[:SHOWN]), f"forget: {len(lines)} names in all"]
     by_file = chosen[chosen["photo"].isin(files)]
     unnamed = _photos(chosen[~chosen["photo"].isin(files)])
-    whole = {name for name, subject in requested.items() if name == subject}
     added = {
         key: count
         for subject, counts in unnamed.items()

@@ -43,9 +43,12 @@ def filings(manifest: pd.DataFrame) -> list[str]:
 
 
 def subjects_by_name(manifest: pd.DataFrame) -> dict[str, str]:
-    """The subject of every valid name in a request: the keys of the filings, and the subject ids."""
+    """The subject of every valid name in a request: the keys of the filings, and the subject ids.
+
+    A key comes before an id that is written alike: people who are filed as S00001, S00002 and so on keep their names.
+    """
     subjects = manifest["subject"].tolist()
-    return dict(zip(filings(manifest), subjects, strict=True)) | dict(zip(subjects, subjects, strict=True))
+    return dict(zip(subjects, subjects, strict=True)) | dict(zip(filings(manifest), subjects, strict=True))
 
 
 def subject_ids(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE, progress: Progress = silent) -> list[str]:

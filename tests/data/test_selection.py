@@ -48,3 +48,23 @@ def test_the_slash_of_people_without_a_family_may_be_left_out():
         == {"39": 4}
         == describe_selection(assigned, {"subjects": ["38"]}).added
     )
+
+
+def test_people_who_are_filed_as_subject_ids_are_written_keep_their_names():
+    folders = {"S00001": "abcd", "S00002": "efgh", "S00003": "ijkl", "S00004": "mnop"}
+    manifest = with_others({f"/{name}": photos for name, photos in folders.items()})
+    manifest["family"] = ""
+    for name in folders:
+        forget = {"subjects": [name]}
+        assigned = assign_roles(manifest, layout="table", protocol="official", forget=forget, seed=0)
+        assert {*assigned["person"][assigned["role"] == "forget"]} == {name}
+        found = describe_selection(assigned, forget)
+        assert found.added == {} and found.lines[1].endswith(f": 4 photos of {name}")
+
+
+def test_who_joins_a_person_filed_as_an_own_subject_id_counts_as_added():
+    manifest = with_others({"/S00000": "abcd", "/Eve": "abcx", "/Bob": "klmn"})
+    manifest["family"] = ""
+    assigned = assign_roles(manifest, layout="table", protocol="official", forget={"subjects": ["S00000"]}, seed=0)
+    assert {*assigned["person"][assigned["role"] == "forget"]} == {"S00000", "Eve"}
+    assert describe_selection(assigned, {"subjects": ["S00000"]}).added == {"Eve": 4}

@@ -11,8 +11,7 @@ from aru.core.names import SUPPRESSION_FILE
 from aru.data.archive import open_archive
 from aru.data.classes import LABELS_FILE, read_classes
 from aru.data.ids import normalized_key
-from aru.data.rewriting import write_archive_with
-from aru.data.sources.tables import IMAGE_ENDINGS
+from aru.data.rewriting import photo_names, write_archive_with
 from aru.data.suppression.suppression_list import read_list
 from aru.faces.generate import labels_path
 from flows.project import versioning
@@ -181,8 +180,8 @@ def _rewrite(target: Target) -> None:
     if gone:
         layout = configured(target.root / PARAMS_FILE, target.benchmark).data.layout
         with open_archive(path) as opened:
-            images = {name for name in opened.names() if name.lower().endswith(IMAGE_ENDINGS)}
-        write_archive_with(layout, path, path, images - gone)
+            photos = photo_names(layout, opened)
+        write_archive_with(layout, path, path, photos - gone)
     tracked = {reference.path: reference.digest for reference in workspace_references(target.root) if reference.output}
     if target.archive in tracked and tracked[target.archive] != file_md5(path):
         versioning.track_again(target.root, target.archive)

@@ -11,7 +11,6 @@ from typing import Any, TypedDict
 from aru.core.config import load_archive
 from aru.core.files import bytes_md5
 from aru.data.archive import open_archive
-from aru.data.sources.tables import IMAGE_ENDINGS
 from flows.project.git_history import commits_with, paths_of_objects, stored_objects
 from flows.project.params import PARAMS_FILE, configured
 from flows.project.private import private_folder, write_private
@@ -86,22 +85,21 @@ class Target:
         return path in (self.archive, *self.originals) or path.startswith(f"work/{self.benchmark}/")
 
     def photos(self) -> list[str]:
-        """The images of the archive that are among the photos, whatever their names are now."""
+        """The files of the archive that are among the photos, whatever their names are now."""
         path = self.root / self.archive
         if not path.is_file():
             return []
         state = path.stat()
         return [
-            name for name, digest in _images(path, (state.st_ino, state.st_mtime_ns, state.st_size)) if digest in self.digests
+            name for name, digest in _files(path, (state.st_ino, state.st_mtime_ns, state.st_size)) if digest in self.digests
         ]
 
 
 @lru_cache(maxsize=2)
-def _images(path: Path, _: tuple[int, int, int]) -> list[tuple[str, str]]:
-    """(name, MD5) of the images of an archive while its file is the same: several places ask for them."""
+def _files(path: Path, _: tuple[int, int, int]) -> list[tuple[str, str]]:
+    """(name, MD5) of the files in an archive while it is the same: several places ask for them."""
     with open_archive(path) as archive:
-        images = [name for name in archive.names() if name.lower().endswith(IMAGE_ENDINGS)]
-        return [(name, bytes_md5(archive.read(name))) for name in images]
+        return [(name, bytes_md5(archive.read(name))) for name in archive.names()]
 
 
 def target_of(root: Path, ledger: Ledger, request: str) -> Target:

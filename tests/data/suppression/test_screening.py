@@ -9,15 +9,16 @@ from PIL import Image
 
 from aru.core.errors import InputError
 from aru.core.files import bytes_md5
+from aru.data.archive import open_archive
 from aru.data.own_photos import convert
 from aru.data.prepare import read_archive
-from aru.data.rewriting import write_archive_with
+from aru.data.rewriting import photo_names, write_archive_with
 from aru.data.sources.found import Columns
 from aru.data.suppression.keyed_hashes import KEY_FILE, Keys, new_keys, write_keys
 from aru.data.suppression.screening import Screen, open_screen
 from aru.data.suppression.suppression_list import Entry, SuppressionList, photo_entries, subject_entry, write_list
 from tests.helpers.archives import mucac_files, mucac_folder, mufac_members, write_zip
-from tests.helpers.own_photos import folder, photos
+from tests.helpers.own_photos import as_csv, folder, photos
 
 KEYS = new_keys()
 GONE = "train_images/F0002_AGE_M_18_f1.jpg"
@@ -168,3 +169,20 @@ def test_a_projects_screen_needs_the_key_of_its_list_and_none_without_one(tmp_pa
     path.unlink()
     with pytest.raises(InputError, match="is gone, and .* says that there was a list"):
         opened()
+
+
+def test_photos_whose_names_do_not_end_as_images_do_go_and_stay_as_the_others(tmp_path):
+    folder(tmp_path / "in", {path.removesuffix(".jpg"): content for path, content in photos().items()})
+    table = as_csv().replace(".jpg", "")
+    (tmp_path / "in" / "photos.csv").write_text(table)
+    path = tmp_path / "own.zip"
+    rows = convert("table", tmp_path / "in" / "photos.csv", path, Columns()).rows
+    gone = {*rows["path"][rows["person"] == "Bo"]}
+    assert len(gone) == 4
+    with open_archive(path) as archive:
+        assert photo_names("table", archive) == {*rows["path"]}
+        others = {*archive.names()} - {*rows["path"]}
+    write_archive_with("table", path, path, {*rows["path"]} - gone)
+    assert {*read_archive("table", path).rows["path"]} == {*rows["path"]} - gone
+    with open_archive(path) as archive:
+        assert {*archive.names()} == others | ({*rows["path"]} - gone)

@@ -113,8 +113,21 @@ def test_free_texts_of_a_record_have_no_names_of_the_request(ledger: Ledger) -> 
         with pytest.raises(ValueError, match="no names of people or photos"):
             service.record(ledger, request, {"erasure": [place | {"done": words}]}, actor=CLERK)
     assert len(request_history(ledger, request)) == 1
+    for words in ("Mark Lee's rows removed", "Mark: removed", "file 0001 removed"):
+        with pytest.raises(ValueError, match="no names of people or photos"):
+            check_content({"record": {"erasure": [place | {"done": words}]}}, ["Mark", "0001"])
     service.record(ledger, request, {"erasure": [place | {"done": "removed"}]}, actor=CLERK)
     assert request_history(ledger, request)[-1].data["record"]["erasure"][0]["done"] == "removed"
+
+
+def test_people_called_as_a_part_of_the_programs_own_texts_are_recorded(ledger: Ledger) -> None:
+    names = ("Mark", "Earl", "Page", "0001", "model", "team")
+    request = submit(ledger, Submission("team", names), actor=CLERK).request.id
+    done = "models and rows marked as deleted removed; earlier pages written anew"
+    place = {"name": "MLflow: aru-team", "kind": "tracking", "found": 3, "done": done, "stated_by": "program"}
+    service.record(ledger, request, {"erasure": [place]}, actor=CLERK)
+    service.record(ledger, request, {"certificate": "000001-R-000001.json", "sha256": "ab" * 32}, actor=CLERK)
+    assert len(request_history(ledger, request)) == 3
 
 
 def test_names_are_found_in_all_particulars() -> None:
