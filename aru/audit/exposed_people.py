@@ -11,7 +11,7 @@ from aru.audit.audit_file import MoreExposed, PeopleFigures
 from aru.audit.few_people import auc_over_people
 from aru.audit.verdicts import Measurement, NotRun
 from aru.core.errors import InputError
-from aru.metrics.membership.plain_attacks import class_ranks
+from aru.metrics.membership.plain_attacks import class_ranks, ranks_among_others
 from aru.metrics.people.exposure import most_exposed, people_scores
 from aru.metrics.people.individuals import individuals
 from aru.stats.intervals import interval
@@ -33,9 +33,9 @@ class PeopleFound:
     details: PeopleFigures
 
 
-def not_compared(why: str) -> PeopleFound:
+def not_compared(why: NotRun) -> PeopleFound:
     """What is said of people who could be compared with nobody."""
-    return PeopleFound(NotRun(why), NotRun(why), {"forgotten": 0, "unseen": 0, "most_exposed": []})
+    return PeopleFound(why, why, {"forgotten": 0, "unseen": 0, "most_exposed": []})
 
 
 def people_found(
@@ -78,7 +78,7 @@ def more_exposed(
     if not np.ptp(strange):
         raise InputError("no stranger's score moved: nobody can be compared with them")
     strata = np.zeros(len(rise), dtype=np.int64), np.zeros(len(strange), dtype=np.int64)
-    ranks = [class_ranks(side, stratum, strange, strata[1]) for side, stratum in zip((rise, strange), strata, strict=True)]
+    ranks = class_ranks(rise, strata[0], strange, strata[1]), ranks_among_others(strange, strata[1])
     found = individuals(ranks[0], people, ranks[1], unseen_people)
     person = np.searchsorted(found.ids, people)
     photos = np.bincount(person)

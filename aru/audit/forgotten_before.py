@@ -6,13 +6,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from aru.audit.few_people import widened
+from aru.audit.verdicts import Measurement, measured
 from aru.compute.device import Compute
 from aru.core.errors import InputError
 from aru.data.images import ImageSet
 from aru.metrics.membership.matched import MatchedAttack, matched_auc, strata_of
 from aru.metrics.resampling import draw_sets
 from aru.metrics.utility import per_example_loss
-from aru.stats.intervals import LEVEL
 from aru.stats.stand_ins import enough, null_of, shifted, stand_ins
 from aru.train.loop import predict_placed
 
@@ -46,7 +47,7 @@ class AgainstUnseen:
 
     def known(self, images: ImageSet, people: np.ndarray) -> Known:
         """The same with its interval over the people whom the images show, (M,): as in the audit of a batch, the bootstrap,
-        or unseen people in the place of few."""
+        widened for fewer than ten people, or unseen people in the place of few."""
         losses, strata = self._of(images), strata_of(images.targets)
         figure = matched_auc(losses, strata, self._losses, self._strata)
         try:
@@ -54,14 +55,15 @@ class AgainstUnseen:
                 sets = stand_ins(people, self._people, seed=self._seed)
                 found = shifted(figure, null_of(self._stand_in, sets), within=(0.0, 1.0)).interval
             else:
-                found = self._bootstrap(losses, strata, images.targets, people)
+                fewer = min(len(np.unique(side)) for side in (people, self._people))
+                drawn = widened(self._bootstrap(losses, strata, images.targets, people), fewer, (0.0, 1.0))
+                assert isinstance(drawn, Measurement) and drawn.interval is not None
+                found = drawn.interval
         except InputError:
             return Known(figure, float("nan"), float("nan"))
         return Known(figure, *found)
 
-    def _bootstrap(
-        self, losses: np.ndarray, strata: np.ndarray, targets: torch.Tensor, people: np.ndarray
-    ) -> tuple[float, float]:
+    def _bootstrap(self, losses: np.ndarray, strata: np.ndarray, targets: torch.Tensor, people: np.ndarray) -> Measurement:
         attack = MatchedAttack(losses, strata, self._losses, self._strata)
         draws = draw_sets(
             {"forget": targets, "unseen": torch.from_numpy(self._strata)},
@@ -69,9 +71,8 @@ class AgainstUnseen:
             resamples=self._resamples,
             seed=self._seed,
         )
-        values = attack.resampled(draws["forget"], draws["unseen"])["auc"]
-        low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        return float(low), float(high)
+        counts = (np.vstack((np.ones(len(draws[role][0])), draws[role])) for role in ("forget", "unseen"))
+        return measured(attack.resampled(*counts)["auc"])
 
     def _stand_in(self, standing: np.ndarray, others: np.ndarray) -> float:
         return matched_auc(self._losses[standing], self._strata[standing], self._losses[others], self._strata[others])

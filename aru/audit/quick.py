@@ -20,10 +20,11 @@ from aru.audit.few_people import bootstrap_only, of_set, over_people
 from aru.audit.verdicts import Found, Measurement, NotRun, measured, worst_of
 from aru.core.errors import InputError
 from aru.core.names import FORGET, ORIGINAL, TEST, UNSEEN
+from aru.data.manifest import people_are_classes
 from aru.metrics.distance.weights import weight_distance
 from aru.metrics.membership.combined import combined_scores
 from aru.metrics.membership.matched import MatchedAttack, matched_auc
-from aru.metrics.membership.plain_attacks import BASELINES, class_ranks
+from aru.metrics.membership.plain_attacks import BASELINES, class_ranks, ranks_among_others
 from aru.metrics.membership.signals import gradient_norm
 from aru.metrics.people.individuals import individuals
 from aru.metrics.resampling import draw_sets
@@ -36,6 +37,7 @@ QUICK_SETS = (FORGET, TEST, UNSEEN)
 Draws = Mapping[str, np.ndarray]
 Sides = tuple[np.ndarray, np.ndarray]
 NO_ANSWERS = "defined by the answers of a classifier"
+PEOPLE_ARE_CLASSES = "people are the classes: unseen images show the forgotten themselves, and no stranger to hold them to"
 NOBODY_UNSEEN = "no unseen image shows anybody who was not trained on or forgotten: there is nobody to compare with"
 
 
@@ -87,7 +89,8 @@ def attack_figure(found: Measurement | NotRun) -> AttackFigure:
 
 
 def _nobody() -> tuple[Found, Details]:
-    return dict.fromkeys(COMPARED, NotRun(NOBODY_UNSEEN)), {"attacks": {}, "people": not_compared(NOBODY_UNSEEN).details}
+    why = NotRun(NOBODY_UNSEEN)
+    return dict.fromkeys(COMPARED, why), {"attacks": {}, "people": not_compared(why).details}
 
 
 def draw_people(case: Case) -> Draws:
@@ -159,13 +162,15 @@ def matched_figures(case: Case, scores: Sides, draws: Draws) -> Sides:
 
 def found_by_person(case: Case, scores: Sides) -> PeopleFound:
     """Who is found by the ranks of the scores among unseen images of the same class."""
+    if people_are_classes(case.manifest):
+        return not_compared(NotRun(PEOPLE_ARE_CLASSES, asked=False))
     ranks = ranks_among_unseen(case, scores)
     try:
         return people_found(
             ranks[0], case.people(FORGET), ranks[1], case.people(UNSEEN), resamples=case.resamples, seed=case.seed
         )
     except InputError as error:
-        return not_compared(str(error))
+        return not_compared(NotRun(str(error)))
 
 
 def _remaining(case: Case, draws: Draws) -> Measurement | NotRun:
@@ -190,6 +195,8 @@ def _combined(case: Case, signals: Mapping[str, Sides], draws: Draws) -> Measure
 
 def _one_by_one(case: Case) -> tuple[Measurement | NotRun, StandingOut]:
     """The share of the forgotten people who stand out one by one, and how many do, could, and do under the original."""
+    if people_are_classes(case.manifest):
+        return NotRun(PEOPLE_ARE_CLASSES, asked=False), {}
     people = (case.people(FORGET), case.people(UNSEEN))
     found = []
     for name in (AUDITED, ORIGINAL):
@@ -222,12 +229,9 @@ def loss_scores(case: Case, model: str) -> Sides:
 
 
 def ranks_among_unseen(case: Case, scores: Sides) -> Sides:
-    """Ranks of both sides' scores among the unseen images of the class."""
-    strata: dict[str, np.ndarray] = {role: case.strata(role) for role in (FORGET, UNSEEN)}
-    forget, unseen = (
-        class_ranks(side, strata[role], scores[1], strata[UNSEEN]) for role, side in zip(strata, scores, strict=True)
-    )
-    return forget, unseen
+    """Ranks of both sides' scores among the unseen images of the class, of an unseen one among the others."""
+    forget, unseen = (case.strata(role) for role in (FORGET, UNSEEN))
+    return class_ranks(scores[0], forget, scores[1], unseen), ranks_among_others(scores[1], unseen)
 
 
 def _entropies(case: Case) -> Sides:

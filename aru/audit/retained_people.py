@@ -46,7 +46,7 @@ def retained_people(case: Case, audited: AuditedModel, pool: Pool) -> RetainedEx
     people = case.people(RETAIN)[places]
     models = {UNLEARNED: AUDITED, ORIGINAL: ORIGINAL} | ({RETRAINED: RETRAINED} if RETRAINED in case.logits else {})
     shadows = _shadows(case, audited, pool, places)
-    unseen, strangers = pool.signals(logit_confidence, UNSEEN), pool.people(UNSEEN)
+    unseen, strangers = pool.held_to(logit_confidence, UNSEEN), pool.people(UNSEEN)
     retained_scores = {name: _scores(shadows, _confidence(case, which, RETAIN, places)) for name, which in models.items()}
     where = _unseen_places(case, pool)
     unseen_scores = {name: _scores(unseen, _confidence(case, which, UNSEEN, where)) for name, which in models.items()}

@@ -38,10 +38,14 @@ class Measurement:
 
 @dataclass(frozen=True)
 class NotRun:
-    """A criterion that was not tested, and why; figure: what was measured all the same, without an interval."""
+    """A criterion that was not tested, and why; figure: what was measured all the same, without an interval.
+
+    asked: False where no photos of this kind could answer it, so that no verdict waits for it.
+    """
 
     why: str
     figure: float | None = None
+    asked: bool = True
 
 
 Found = dict[str, Measurement | NotRun]
@@ -91,7 +95,7 @@ def worst_of(found: Iterable[Measurement | NotRun]) -> Measurement | NotRun:
     untested = next((one for one in found if isinstance(one, NotRun)), None)
     if untested is not None:
         known = [one.figure for one in found if one.figure is not None]
-        return NotRun(untested.why, max(known, default=None))
+        return replace(untested, figure=max(known, default=None))
     tested = [one for one in found if isinstance(one, Measurement)]
     top = max(tested, key=lambda one: one.figure)
     bounds = [one.interval or (one.figure, one.figure) for one in tested]

@@ -26,7 +26,7 @@ class FcsConfig(Section):
     epochs: int = Field(8, ge=0, le=10_000, description="of a forget round and a retain round each")
     batch_size: int = Field(256, ge=2, le=8192, description="of retain, in the retain rounds")
     forget_batch_size: int = Field(64, ge=2, le=8192, description="of forget")
-    contrast_batch_size: int = Field(256, ge=1, le=8192, description="of retain, beside forget in the forget rounds")
+    contrast_batch_size: int = Field(256, ge=2, le=8192, description="of retain, beside forget in the forget rounds")
     momentum: float = Field(0.9, ge=0, lt=1)
     uniform_lr: float = Field(5e-3, gt=0, description="of the first stage")
     forget_lr: float = Field(3e-4, gt=0, description="of the forget rounds, at their start")

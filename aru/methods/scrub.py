@@ -200,6 +200,7 @@ METHODS = (
                 first="forget",
                 decay=0.1,
                 augment=False,
+                rewind=True,
                 first_checkpoint=0,
             ),
             "deepunlearn": ScrubConfig(

@@ -8,7 +8,8 @@ any other, so the references trade places person by person.
 
 What is compared is a model's membership curve: how the ranks of its figure (a loss, say) are distributed over the
 forgotten people's photos, minus the same over unseen people's. Ranks are within the model, and unseen people trade places
-as well, so that a model which is surer as a whole is not taken for one that knows more of the forgotten people.
+as well, so that a model which is surer as a whole is not taken for one that knows more of the forgotten people. Whoever has
+photos on both sides trades them all at once: where people are the classes, the ranks of one side settle those of the other.
 """
 
 import itertools
@@ -84,7 +85,8 @@ def relative_test(
         raise InputError("a relative test compares forgotten people with unseen ones: one of each and one figure are needed")
     people = _people(person, forgotten)
     models = 1 + len(next(iter(figures.values())).retrained)
-    chosen, complete = _choices(models, len(people.forgotten), permutations, seed)
+    chosen, complete = _choices(models, int(people.subject.max()) + 1, permutations, seed)
+    chosen = chosen[:, people.subject]
     weights = people.weights(people.draws(resamples, seed))
     statistics, along, across = {}, {}, {}
     for name, ranks in figures.items():
@@ -102,11 +104,15 @@ def relative_test(
 
 @dataclass(frozen=True)
 class _People:
-    """The person of each photo (M,), counted from 0; of each person whether forgotten, and the number of photos (P,)."""
+    """The person of each photo (M,), counted from 0; of each person whether forgotten, and the number of photos (P,).
+
+    Someone with photos on both sides counts as two, who are one subject. Shape: subject (P,), counted from 0.
+    """
 
     person: np.ndarray
     forgotten: np.ndarray
     photos: np.ndarray
+    subject: np.ndarray
 
     def curves(self, ranks: np.ndarray) -> np.ndarray:
         """How many photos of each person rank at or below each step. Shape: ranks (M,); result (P, STEPS)."""
@@ -120,9 +126,12 @@ class _People:
         if min(self.forgotten.sum(), (~self.forgotten).sum()) < LEAST_PEOPLE:
             return np.ones((1, len(self.photos)))
         counts = np.ones((1 + resamples, len(self.photos)))
-        for number, side in enumerate((self.forgotten, ~self.forgotten)):
-            rng = np.random.default_rng([seed, number])
-            counts[1:, side] = draw_counts(int(side.sum()), None, resamples=resamples, rng=rng)
+        on_both = (np.bincount(self.subject) > 1)[self.subject]
+        for number, group in ((0, self.forgotten & ~on_both), (1, ~self.forgotten & ~on_both), (3, on_both)):
+            subjects, place = np.unique(self.subject[group], return_inverse=True)
+            if len(subjects):
+                rng = np.random.default_rng([seed, number])
+                counts[1:, group] = draw_counts(len(subjects), None, resamples=resamples, rng=rng)[:, place.reshape(-1)]
         return counts
 
     def weights(self, counts: np.ndarray) -> np.ndarray:
@@ -132,10 +141,9 @@ class _People:
 
 
 def _people(person: np.ndarray, forgotten: np.ndarray) -> _People:
-    """Someone with photos on both sides counts as two."""
     keys, number = np.unique(np.stack([np.unique(person, return_inverse=True)[1], forgotten]), axis=1, return_inverse=True)
     number = number.reshape(-1)
-    return _People(number, keys[1].astype(bool), np.bincount(number).astype(np.float64))
+    return _People(number, keys[1].astype(bool), np.bincount(number).astype(np.float64), keys[0])
 
 
 def _choices(models: int, people: int, permutations: int, seed: int) -> tuple[np.ndarray, bool]:

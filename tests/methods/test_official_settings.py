@@ -98,6 +98,11 @@ def test_scrub_s_passes_are_in_the_order_of_their_source(monkeypatch: pytest.Mon
     assert "".join("f" if count == 12 else "r" for count in seen) == order
 
 
+def test_scrub_rewinds_where_its_source_does() -> None:
+    # SCRUB+R in the authors' notebook of attacks, and Deep Unlearn's scrubv2.py
+    assert {name for name, values in METHODS["scrub"].presets.items() if values.rewind} == {"rewind", "scrubv2"}
+
+
 @pytest.mark.parametrize(("lr", "epoch"), [(0.01, 0), (0.2, 3), (1.0, 2)])
 def test_scrub_rewinds_as_its_authors_notebook(lr: float, epoch: int) -> None:
     # five epochs, forget first in three, lr a tenth from the fourth on; of the original and the ends of all epochs the one

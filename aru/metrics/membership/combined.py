@@ -7,6 +7,7 @@ person's photos is no evidence about that person.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -25,7 +26,7 @@ def combined_scores(
     Shape: for each signal the ranks ((F,), (U,)) in (0, 1), and the person of every image of both sides; result ((F,), (U,)).
     Raises InputError where one side has fewer than `FOLDS` people.
     """
-    sides = [_folds(side, np.random.default_rng([seed, number])) for number, side in enumerate(people)]
+    sides = _folds(people, seed)
     columns = np.column_stack([np.concatenate(pair) for pair in ranks]) - 0.5
     table = np.column_stack((columns, np.abs(columns)))
     member = np.repeat([1, 0], [len(side) for side in people])
@@ -38,12 +39,19 @@ def combined_scores(
     return scores[member == 1], scores[member == 0]
 
 
-def _folds(people: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The fold of every image: people are dealt to the folds in turn, in a drawn order. Shape: (M,)."""
-    ids, person = np.unique(people, return_inverse=True)
-    if len(ids) < FOLDS:
-        raise InputError(
-            f"one side has {len(ids)} of the {FOLDS} people who are needed for an attack that learns on some and is asked "
-            "about others"
-        )
-    return (rng.permutation(len(ids)) % FOLDS)[person.reshape(-1)]
+def _folds(people: tuple[np.ndarray, np.ndarray], seed: int) -> list[np.ndarray]:
+    """The fold of every image of both sides: people are dealt to the folds in turn, in a drawn order. Shape: (F,), (U,).
+
+    Who has images on both sides, as where people are the classes, is in one fold on both.
+    """
+    dealt: dict[Any, int] = {}
+    for number, side in enumerate(people):
+        ids = np.unique(side)
+        if len(ids) < FOLDS:
+            raise InputError(
+                f"one side has {len(ids)} of the {FOLDS} people who are needed for an attack that learns on some and is asked "
+                "about others"
+            )
+        folds = np.random.default_rng([seed, number]).permutation(len(ids)) % FOLDS
+        dealt = dict(zip(ids.tolist(), folds.tolist(), strict=True)) | dealt
+    return [np.array([dealt[one] for one in side.tolist()]) for side in people]
