@@ -18,6 +18,7 @@ from aru.audit.thresholds import read_thresholds
 from aru.audit.verdicts import Measurement, NotRun, Verdict, judge, overall
 from aru.compute.device import Compute
 from aru.core.errors import InputError
+from aru.metrics.membership import combined as combined_module
 from aru.metrics.membership.combined import combined_scores
 from aru.metrics.people.individuals import individuals
 from aru.stats.roc import auc
@@ -142,6 +143,8 @@ def test_all_signals_together_find_what_none_shows_alone() -> None:
     assert auc(*combined_scores(ranks, (people, people + 100), seed=0)) > 0.65
     nothing = [(rng.uniform(size=400), rng.uniform(size=400)) for _ in range(4)]
     assert auc(*combined_scores(nothing, (people, people + 100), seed=0)) == pytest.approx(0.5, abs=0.08)
+    both = combined_module._folds((people, people[::-1]), 0)
+    assert np.array_equal(both[0], both[1][::-1]), "who is on both sides is learned from on neither"
     with pytest.raises(InputError, match="4 of the 5 people"):
         combined_scores(nothing, (np.repeat(np.arange(4), 100), people + 100), seed=0)
 

@@ -1,11 +1,14 @@
 """Those forgotten earlier held to unseen people again: a model that knows them is found, one that does not is not."""
 
 import numpy as np
+import pytest
 import torch
+from scipy.stats import norm, t
 from torch import nn
 
 from aru.audit.forgotten_before import AgainstUnseen
 from aru.data.images import ImageSet
+from aru.metrics.membership.matched import strata_of
 from tests.helpers.toys import CPU
 
 PHOTOS, SIDE = 3, 2
@@ -35,6 +38,17 @@ def test_people_whom_a_model_knows_again_are_told_from_those_whom_it_does_not() 
         assert like_unseen.low < 0.5 < like_unseen.high
     images, _ = of_people(2, 190, 256, 3)
     assert against.auc(images) > 0.9
+
+
+def test_of_five_to_nine_people_the_interval_is_widened_as_an_audit_s() -> None:
+    unseen, strangers = of_people(45, 0, 200, 1)
+    against = AgainstUnseen(Shown(), unseen, strangers, compute=CPU, resamples=200, seed=0)
+    photos, people = of_people(9, 0, 200, 2)
+    few = against.known(photos, people)
+    asked = against._bootstrap(against._of(photos), strata_of(photos.targets), photos.targets, people)
+    assert asked.interval is not None
+    factor = t.ppf(0.975, 8) / norm.ppf(0.975) * (9 / 8) ** 0.5
+    assert (few.low, few.high) == pytest.approx([few.auc + factor * (end - few.auc) for end in asked.interval])
 
 
 def test_too_few_unseen_people_leave_the_interval_open() -> None:

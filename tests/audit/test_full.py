@@ -3,18 +3,23 @@
 import shutil
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 
 from aru.__main__ import main
 from aru.audit import known_bad, levels, standard
 from aru.audit.criteria import FULL, QUICK, STANDARD
+from aru.audit.full import Pool
 from aru.audit.project_models import model_path
 from aru.audit.variants import DEVIATIONS
 from aru.audit.verdicts import EXIT_CODES, NotRun
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.files import file_md5, read_json
+from aru.metrics.membership.signals import logit_confidence
 from aru.metrics.relearning.relearn import RelearnConfig
 from aru.nets.models import build, save_model
 from aru.shadows.build import Build, PoolRequest
@@ -182,3 +187,17 @@ def test_a_command_says_whether_known_bad_models_fail_on_ones_own_data(
     monkeypatch.setattr(known_bad, "KNOWN_BAD", {"fresh": lambda model, *_: build(OWN_NETWORK, 8, seed=5)})
     assert main(["known-bad", "small"]) == 3 and "not failed: fresh" in capsys.readouterr().out
     assert main(["known-bad", "other"]) == 2
+
+
+def test_unseen_people_are_held_to_as_many_shadows_as_forgotten_ones() -> None:
+    roles, subjects = np.repeat(["forget", "unseen", "test"], 20), np.repeat([f"S{number}" for number in range(12)], 5)
+    seen = np.zeros((MODELS, 60), dtype=bool)
+    seen[::2, :20] = True
+    request = SimpleNamespace(roles=roles, subjects=subjects, targets=torch.zeros(60, dtype=torch.int64))
+    logits = torch.randn(MODELS, 60, 3, generator=torch.Generator().manual_seed(0))
+    pool = Pool([], request, logits, seen, logits[0], logits[0])
+    forgotten, strangers = (pool.held_to(logit_confidence, role).seen for role in ("forget", "unseen"))
+    assert {*(~forgotten).sum(axis=0)} == {*(~strangers).sum(axis=0)} == {MODELS // 2}
+    assert not pool.signals(logit_confidence, "unseen").seen.any(), "no shadow saw them"
+    people = pool.people("unseen")
+    assert all(len({tuple(column) for column in strangers[:, people == one].T}) == 1 for one in {*people})

@@ -8,10 +8,11 @@ import torch
 from scipy.stats import norm
 
 from aru.core.errors import InputError, LeakError
-from aru.metrics.membership.plain_attacks import BASELINES, class_ranks
+from aru.metrics.membership.plain_attacks import BASELINES, class_ranks, ranks_among_others
 from aru.metrics.people.exposure import most_exposed, people_scores
+from aru.metrics.people.individuals import individuals
 from aru.metrics.utility import per_example_loss
-from aru.stats.roc import auc, tpr_at_fpr
+from aru.stats.roc import auc, clopper_pearson, tpr_at_fpr
 
 Side = tuple[np.ndarray, np.ndarray]
 
@@ -180,6 +181,33 @@ def test_class_ranks_are_the_loop_and_keep_the_order_of_one_class() -> None:
     one, other = np.zeros(40, dtype=int), np.zeros(50, dtype=int)
     ranks = class_ranks(scores, one, unseen, other), class_ranks(unseen, other, unseen, other)
     assert auc(*ranks) == pytest.approx(auc(scores, unseen), abs=1e-12)
+
+
+def test_an_unseen_image_stands_among_the_others_as_a_forgotten_one_among_all() -> None:
+    rng = np.random.default_rng(0)
+    scores, strata = rng.integers(0, 9, 50) / 2, rng.integers(0, 3, 50)
+    scores, strata = np.append(scores, 7.0), np.append(strata, 3)  # the only one of its class
+    expected = []
+    for number, score in enumerate(scores):
+        others = np.arange(len(scores)) != number
+        expected += class_ranks(np.array([score]), strata[[number]], scores[others], strata[others]).tolist()
+    assert ranks_among_others(scores, strata) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("classes", [8, 60])
+def test_people_of_whom_nothing_remains_are_not_found_however_small_the_classes_are(classes: int) -> None:
+    people = np.repeat(np.arange(38), 11), 100 + np.repeat(np.arange(45), 9)
+    aucs, named = [], 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        scores = [rng.normal(size=len(side)) for side in people]
+        strata = [rng.integers(0, classes, len(side)) for side in people]
+        ranks = class_ranks(scores[0], strata[0], scores[1], strata[1]), ranks_among_others(scores[1], strata[1])
+        forgotten, strangers = people_scores(ranks[0], people[0], ranks[1], people[1], seed=seed)
+        aucs.append(auc(forgotten.score, strangers.score))
+        named += individuals(ranks[0], people[0], ranks[1], people[1], error=0.05).found.any()
+    assert np.mean(aucs) == pytest.approx(0.5, abs=3 * 0.065 / 40**0.5)
+    assert clopper_pearson(int(named), 40)[0] <= 0.05
 
 
 def test_baselines_have_the_sign_of_membership() -> None:

@@ -52,6 +52,28 @@ def test_exact_retraining_passes_at_the_stated_rate_where_a_two_sample_test_reje
     assert clopper_pearson(int(rejected), TRIALS)[0] > 0.5, "the two-sample test rejects most exactly retrained models"
 
 
+def test_who_has_photos_on_both_sides_trades_all_of_them_at_once() -> None:
+    # people are the classes: ranks are within the person, so those of the forget photos settle those of the unseen ones
+    person = np.repeat(np.arange(PEOPLE), 12)
+    forgotten = np.tile(np.arange(12) < 8, PEOPLE)
+    wrong = 0
+    for number in range(TRIALS):
+        rng = np.random.default_rng([number, 7])
+        models = rng.normal(size=(3, PEOPLE, 12)).argsort(axis=2).argsort(axis=2).reshape(3, -1) / 12 + 1 / 24
+        figure = Ranks(models[0], models[1], models[2:])
+        found = relative_test({"loss": figure}, person, forgotten, seed=number, resamples=1, permutations=199)
+        wrong += found.overall.p_original <= LEVEL
+    assert clopper_pearson(wrong, TRIALS)[0] <= LEVEL, f"{wrong} of {TRIALS}"
+
+
+def test_a_person_on_both_sides_is_drawn_once_and_is_one_unit_of_permutation() -> None:
+    rng = np.random.default_rng(0)
+    person, forgotten = np.repeat(np.arange(6), 4), np.tile([True, True, False, False], 6)
+    figure = Ranks(rng.random(24), rng.random(24), rng.random((1, 24)))
+    found = relative_test({"loss": figure}, person, forgotten, seed=0, resamples=50)
+    assert (found.permutations, found.complete) == (2**6, True) and found.overall.interval is not None
+
+
 def test_where_the_original_remembers_exact_retraining_is_shown_to_be_nearer() -> None:
     found = np.array([trial(number, 1.0, 1) for number in range(50)]) <= LEVEL
     assert found[:, 0].sum() == 0 and found[:, 1].sum() >= 45
