@@ -60,6 +60,10 @@ def open_archive(
     try:
         with zipfile.ZipFile(path) as archive:
             yield ZipArchive(archive, path, faults, name_encoding=name_encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} has a name marked as UTF-8 that is none ({error}): make the zip file again") from None
+    except NotImplementedError as error:
+        raise InputError(f"{path} needs a newer program for zip files ({error}): make the zip file again") from None
     except zipfile.BadZipFile as error:
         if kind := _other_kind(path):
             raise InputError(f"{path} is a {kind} archive: unpack it and name the folder, or make a zip file of it") from None

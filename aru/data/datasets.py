@@ -258,12 +258,21 @@ def _unit_interval(values: torch.Tensor, bounds: Bounds) -> torch.Tensor:
 def _targets(dataset: Dataset[Any], name: str) -> torch.Tensor:
     """Targets (N,) int64, or (N, L) float32 of 0 and 1 for several labels; read without the images where that is possible."""
     known = getattr(dataset, "targets", None)
-    if known is None or len(known) != len(cast(Any, dataset)):
+    if known is None or not _agree(known, dataset, name):
         known = [split_item(dataset[index], name)[1] for index in range(len(cast(Any, dataset)))]
     targets = torch.stack([torch.as_tensor(target) for target in known]) if len(known) else torch.empty(0, dtype=torch.int64)
     if targets.ndim == 2 and targets.shape[1] > 1:
         return targets.float()
     return targets.flatten().to(torch.int64)
+
+
+def _agree(known: Any, dataset: Dataset[Any], name: str) -> bool:
+    """Whether `targets` are what the items have: there may be a `target_transform`, or a class that labels them anew."""
+    count = len(cast(Any, dataset))
+    if len(known) != count or getattr(dataset, "target_transform", None) is not None:
+        return False
+    pairs = ((known[place], split_item(dataset[place], name)[1]) for place in {0, count // 2, count - 1} if count)
+    return all(torch.equal(torch.as_tensor(one), torch.as_tensor(other)) for one, other in pairs)
 
 
 def _check_targets(targets: Mapping[str, torch.Tensor]) -> None:

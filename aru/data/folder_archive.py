@@ -83,6 +83,8 @@ class FolderArchive:
         return os.path.join(self._path, file)
 
     def _check(self, file: str) -> None:
+        if any(0xD800 <= ord(sign) <= 0xDFFF for sign in file):  # how Python has bytes that are no UTF-8
+            raise Fault("has a name that is not UTF-8", "rename it")
         if not os.path.islink(self._place(file)):
             return
         place = self._path / file

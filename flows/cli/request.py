@@ -153,11 +153,12 @@ def approve(request: Request, remark: Remark = "", as_json: Json = False) -> Non
 
 @commands.command()
 def deny(request: Request, because: Why, remark: Remark = "", as_json: Json = False) -> None:
-    """Refuse a request, for a reason of the law."""
+    """Refuse a request, for a reason of the law; what a batch put on the suppression list for it goes."""
     from flows.requests.ledger import service
     from flows.requests.ledger.records import operator
+    from flows.requests.suppression.entering import taken_off
 
-    with _ledger() as (_, ledger):
+    with _ledger() as (root, ledger), taken_off(root, request):
         done = service.deny(ledger, request, _reason(because), actor=operator(), remark=remark)
     _print(done, as_json)
 
@@ -191,11 +192,12 @@ def duplicate(
 
 @commands.command()
 def cancel(request: Request, remark: Remark = "", as_json: Json = False) -> None:
-    """Note that who sent a request has taken it back."""
+    """Note that who sent a request has taken it back; what a batch put on the suppression list for it goes."""
     from flows.requests.ledger import service
     from flows.requests.ledger.records import operator
+    from flows.requests.suppression.entering import taken_off
 
-    with _ledger() as (_, ledger):
+    with _ledger() as (root, ledger), taken_off(root, request):
         done = service.cancel(ledger, request, actor=operator(), remark=remark)
     _print(done, as_json)
 

@@ -75,7 +75,11 @@ def _changes(lines: list[str]) -> list[str]:
 def _git(root: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), "-c", "core.quotepath=false", *arguments], capture_output=True, text=True, check=False
+            ["git", "-C", str(root), "-c", "core.quotepath=false", *arguments],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",  # of a path, which is any bytes
+            check=False,
         )
     except FileNotFoundError:  # a machine without git
         return ""

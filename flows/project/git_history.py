@@ -65,6 +65,10 @@ def commits_with(root: Path, ids: Set[str]) -> list[str]:
 
 def _lines(root: Path, *arguments: str) -> list[str]:
     done = subprocess.run(
-        ["git", "-C", str(root), "-c", "core.quotepath=false", *arguments], capture_output=True, text=True, check=False
+        ["git", "-C", str(root), "-c", "core.quotepath=false", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",  # of a path, which is any bytes
+        check=False,
     )
     return done.stdout.splitlines() if done.returncode == 0 else []

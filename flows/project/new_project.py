@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from aru.core.errors import InputError
 from aru.core.files import atomic_path
 from aru.core.safe_yaml import parse_yaml
@@ -88,10 +90,19 @@ def _check(root: Path, files: dict[str, str], *, renew: bool) -> None:
             "or name another folder"
         )
     params = root / PARAMS_FILE
-    if params.exists() and "benchmarks" not in (parse_yaml(_text(params)) or {}):
+    if params.exists() and not _has_benchmarks(params):
         faults.append(f"{params} belongs to something else (it has no section `benchmarks`): name another folder")
     if faults:
         raise InputError("\n".join(faults))
+
+
+def _has_benchmarks(params: Path) -> bool:
+    """Whether a file is parameters of a project of this kind; what is no YAML is not."""
+    try:
+        content = parse_yaml(_text(params))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return False
+    return isinstance(content, dict) and "benchmarks" in content
 
 
 def is_outdated(root: Path) -> bool:

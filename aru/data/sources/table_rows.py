@@ -157,7 +157,7 @@ def _json_lines(text: str, table: str, faults: Faults) -> Records:
     for number, line in _filled_lines(text):
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             faults.add(f"{table}, line {number}:", "the line is not JSON", "correct it", str(error))
             continue
         if isinstance(record, dict):

@@ -10,8 +10,11 @@ from aru.core.leftovers import is_leftover, remove_path
 from aru.core.names import SUPPRESSION_FILE
 from aru.data.archive import open_archive
 from aru.data.classes import LABELS_FILE, read_classes
+from aru.data.forget_request import fitting_paths
 from aru.data.ids import normalized_key
+from aru.data.manifest import read_manifest
 from aru.data.rewriting import photo_names, write_archive_with
+from aru.data.subjects import subjects_by_name
 from aru.data.suppression.suppression_list import read_list
 from aru.faces.generate import labels_path
 from flows.project import versioning
@@ -133,9 +136,9 @@ def _settings(target: Target) -> list[tuple[str, Any]]:
     path = target.root / PARAMS_FILE
     data = plain(section(load(path), target.benchmark, path)).get("data", {})
     forget, merge = data.get("forget") or {}, data.get("merge") or {}
-    people = {normalized_key(name) for name in target.people}
+    people = {normalized_key(name) for name in target.people} | _subject_ids(target)
     lists = {
-        "data.forget.files": (forget.get("files"), set(target.paths).isdisjoint),
+        "data.forget.files": (forget.get("files"), lambda pair: not fitting_paths(pair[0], target.paths)),
         "data.forget.subjects": (forget.get("subjects"), lambda pair: people.isdisjoint(map(normalized_key, pair))),
         "data.merge.same": (merge.get("same"), lambda pair: people.isdisjoint(map(normalized_key, pair))),
         "data.merge.different": (merge.get("different"), lambda pair: people.isdisjoint(map(normalized_key, pair))),
@@ -150,6 +153,16 @@ def _settings(target: Target) -> list[tuple[str, Any]]:
     if target.release is not None and production is not None and now.original_md5 != production.weights_md5:
         wanted.append(("model.original_md5", production.weights_md5))
     return wanted
+
+
+def _subject_ids(target: Target) -> set[str]:
+    """The ids by which parameters may name the people, while the manifest is there: it goes after the parameters."""
+    path = target.work / "prepared" / "manifest.csv"
+    if not path.is_file():
+        return set()
+    known = subjects_by_name(read_manifest(path))
+    own = {known[name] for name in map(normalized_key, target.people) if name in known}
+    return {subject for subject in own if known[subject] == subject}  # else it is how somebody else is filed
 
 
 def _set(target: Target) -> None:

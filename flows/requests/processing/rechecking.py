@@ -157,8 +157,8 @@ def _read_photos(
         return None, None, None
     with open_archive(archive) as opened:
         ignore = ignores_exif(opened)
-        photos = [decode_photo(opened.read(path), ignore_exif=ignore) for path in rows["path"]]
-    pixels = np.stack([np.asarray(photo.resize((side, side), Image.Resampling.BILINEAR)) for photo in photos])
+        photos = (decode_photo(opened.read(path), ignore_exif=ignore) for path in rows["path"])  # one at a time
+        pixels = np.stack([np.asarray(photo.resize((side, side), Image.Resampling.BILINEAR)) for photo in photos])
     images = ImageSet(pixels, np.arange(len(rows)), targets_of(rows, config.data.task), outputs)
     return images, rows["subject"].to_numpy(dtype=str), np.array([wanted[path].batch for path in rows["path"]])
 

@@ -94,7 +94,10 @@ def read_hashed_list(path: Path, function: str) -> list[Item]:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error}): name a text file with one digest a line") from None
-    lines = [(number, row) for number, row in enumerate(csv.reader(io.StringIO(text)), start=1) if any(row)]
+    try:
+        lines = [(number, row) for number, row in enumerate(csv.reader(io.StringIO(text)), start=1) if any(row)]
+    except csv.Error as error:
+        raise InputError(f"{path} is no list of digests ({error}): name a text file with one digest a line") from None
     heading = [cell.strip().lower() for cell in lines[0][1]] if lines else []
     if "hash" in heading:
         ids, column, lines = heading.index("id") if "id" in heading else None, heading.index("hash"), lines[1:]

@@ -103,7 +103,7 @@ class LookalikeSearch:
             known = self._known
         with open_archive(place.archive) as archive:
             photo = _decoded(upload, ignore_exif=ignores_exif(archive))
-        query = _features(known.network, [photo], read_meta(place.weights)["resolution"], known.compute)[0]
+        query = _features(known.network, [_resized(photo, read_meta(place.weights)["resolution"])], known.compute)[0]
         names, paths = _names(rows), known.rows["path"].to_numpy()
         people = tuple(
             Lookalike(rank, ranked.similarity, names[ranked.person], tuple(paths[list(ranked.images)]))
@@ -134,16 +134,21 @@ class LookalikeSearch:
         side, shown = read_meta(place.weights)["resolution"], rows.drop_duplicates("photo").reset_index(drop=True)
         parts, photos = [], read_images(place.archive, shown["path"].tolist())
         for start in range(0, len(shown), _AT_ONCE):
-            chunk = [next(photos) for _ in range(min(_AT_ONCE, len(shown) - start))]
-            parts.append(_features(network, chunk, side, compute))
+            chunk = [_resized(next(photos), side) for _ in range(min(_AT_ONCE, len(shown) - start))]
+            parts.append(_features(network, chunk, compute))
             progress(start + len(chunk), len(shown), "look")
         gallery = Gallery(torch.cat(parts), shown["subject"].to_numpy())
         return _Features(place, shown, gallery, network, compute)
 
 
-def _features(network: "nn.Module", photos: Sequence[Image.Image], side: int, compute: Compute) -> torch.Tensor:
-    """What the classifier sees of photos, resized as `prepare` does: (N, K)."""
-    images = np.stack([np.asarray(photo.resize((side, side), Image.Resampling.BILINEAR)) for photo in photos])
+def _resized(photo: Image.Image, side: int) -> np.ndarray:
+    """The pixels of a photo as `prepare` makes them: (side, side, 3). The photo itself may be a thousand times as large."""
+    return np.asarray(photo.resize((side, side), Image.Resampling.BILINEAR))
+
+
+def _features(network: "nn.Module", photos: Sequence[np.ndarray], compute: Compute) -> torch.Tensor:
+    """What the classifier sees of photos: (N, K)."""
+    images = np.stack(photos)
     targets = torch.zeros(len(images), dtype=torch.int64)
     return penultimate(network, ImageSet(images, np.arange(len(images)), targets, 1), compute=compute)
 

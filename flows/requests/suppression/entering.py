@@ -1,7 +1,8 @@
 """Forgotten people and photos put on the project's suppression list, and its keys replaced."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +90,21 @@ def lift(root: Path, request: str) -> int:
             raise InputError(f"no entry of {SUPPRESSION_FILE} is of the request {request!r}")
         write_list(path, left)
         return len(suppressed.entries) - len(left.entries)
+
+
+@contextmanager
+def taken_off(root: Path, request: str) -> Iterator[None]:
+    """Take a request's entries off the list once what is done inside has been done: it is refused, or taken back.
+
+    Its photos may have been put there by a batch that did not end. Where that is so, nothing is done beside a command at work.
+    """
+    path = root / SUPPRESSION_FILE
+    if all(entry.request != request for entry in read_list(path).entries):
+        yield
+        return
+    with project_lock(root):
+        yield
+        write_list(path, read_list(path).without_request(request))
 
 
 def _keys(root: Path, suppressed: SuppressionList) -> Keys:

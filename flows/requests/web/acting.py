@@ -12,6 +12,7 @@ from flows.requests.ledger.reasons import ALLOWED, Reason
 from flows.requests.ledger.records import Actor, RequestRecord
 from flows.requests.ledger.states import Action, Role, State, actions_from
 from flows.requests.resolving.recording import approve_on_record, resolve_on_record
+from flows.requests.suppression.entering import taken_off
 
 OFFERED = (
     Action.ASK_IDENTITY,
@@ -64,13 +65,16 @@ def act(root: Path, ledger: Ledger, request: str, action: Action, details: Detai
         case Action.APPROVE:
             return approve_on_record(root, ledger, request, actor=actor, remark=remark)[1]
         case Action.DENY:
-            return service.deny(ledger, request, _reason(action, details), actor=actor, remark=remark)
+            reason = _reason(action, details)
+            with taken_off(root, request):
+                return service.deny(ledger, request, reason, actor=actor, remark=remark)
         case Action.DUPLICATE:
             return service.mark_duplicate(ledger, request, details.of, actor=actor, remark=remark)
         case Action.EXTEND:
             return service.extend(ledger, request, _reason(action, details), days=details.days, actor=actor, remark=remark)
         case Action.CANCEL:
-            return service.cancel(ledger, request, actor=actor, remark=remark)
+            with taken_off(root, request):
+                return service.cancel(ledger, request, actor=actor, remark=remark)
         case Action.REOPEN:
             return service.reopen(ledger, request, _reason(action, details), actor=actor, remark=remark)
         case Action.REQUEUE:
