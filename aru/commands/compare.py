@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
             [task_job(task, config, work) for task in missing],
             workers=options.workers,
             done=report,
-            budget_seconds=60 * options.budget_minutes if options.budget_minutes else None,
+            budget_seconds=None if options.budget_minutes is None else 60 * options.budget_minutes,
         )
     print(f"{len(left)} left for the next time" if left else "complete", flush=True)
     return 0

@@ -34,6 +34,8 @@ def run(options: argparse.Namespace) -> int:
     work, config = Path("work") / options.benchmark, load_config(Path("params.yaml"), options.benchmark)
     if not (work / "prepared" / "manifest.csv").is_file():
         raise InputError(f"no models of {options.benchmark} were compared yet: `aru benchmark` makes them")
+    if options.json is not None and (options.json.is_dir() or not options.json.absolute().parent.is_dir()):
+        raise InputError(f"--json {options.json} is a folder, or in none: name a file")
     tuned = chosen_parameters(Path("."), options.benchmark, config, work, options.parameters, [options.protocol])
     found = compared_nearness(
         options.benchmark,
@@ -44,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         seeds=options.seeds,
         references=options.references,
     )
-    if options.json:
+    if options.json is not None:
         write_json(options.json, [{**one, "test": rounded(one["test"])} for one in found])
     print(nearness_table(found), end="")
     return 0

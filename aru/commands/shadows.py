@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     if options.status:
         return 0
     trainings = build.trainings()
-    minutes = build.seconds() / options.workers / 60
+    minutes = build.seconds() / max(1, options.workers) / 60
     print(f"{len(trainings)} of {len(build.shadows)} models to train: about {minutes:.0f} min", flush=True)
     began = time.monotonic()
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from threading import Thread
 
+from aru.core.errors import InputError
+
 
 def process_pool(workers: int, preload: Sequence[str] = ()) -> ProcessPoolExecutor:
     """Worker processes; `preload` are modules that are imported once for all.
@@ -16,6 +18,8 @@ def process_pool(workers: int, preload: Sequence[str] = ()) -> ProcessPoolExecut
     PyTorch's initialisers and dropout share one generator a process, so threads would not do. A parent that is killed
     takes its workers along: they would go on unseen for hours otherwise, beside those of the next run.
     """
+    if workers < 1:
+        raise InputError(f"{workers} workers: at least one is needed")
     context = multiprocessing.get_context("forkserver")
     if preload:
         context.set_forkserver_preload(["aru.core.rare_collection", *preload])

@@ -27,7 +27,9 @@ _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _AVIF_BRANDS = (b"avif", b"avis")
 _TURNED = range(2, 9)  # EXIF orientations that are not upright
 _CONVERT = "convert it to an 8-bit RGB JPEG or PNG"
-_REPLACE = "replace it by a whole file, or remove both the file and its row"
+OR_REMOVE = ", or remove both the file and its row"
+"""The end of a remedy, which says nothing to who sends one photo."""
+_REPLACE = f"replace it by a whole file{OR_REMOVE}"
 # Decoders raise these on damaged input, not OSError and ValueError alone.
 _DECODER_ERRORS = (
     ArithmeticError,
@@ -105,7 +107,7 @@ def _unreadable(content: bytes) -> Fault:
         )
     return Fault(
         "cannot be read as an image of the formats JPEG, PNG, WebP, GIF, AVIF, BMP and TIFF",
-        f"{_CONVERT}, or remove both the file and its row",
+        f"{_CONVERT}{OR_REMOVE}",
     )
 
 

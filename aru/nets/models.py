@@ -50,6 +50,8 @@ def build(name: str, outputs: int, *, resolution: int = 128, seed: int = 0) -> n
             if name.startswith(TIMM):
                 return _of_timm(name.removeprefix(TIMM), outputs, resolution, seed)
             return _construct(name, outputs, resolution)
+        except InputError:
+            raise
         except (AssertionError, ValueError) as error:
             raise InputError(
                 f"model {name!r} cannot be built for {resolution} px images ({error}): choose a resolution "

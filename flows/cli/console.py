@@ -177,9 +177,9 @@ def show_audit(root: Path, done: "Audited") -> None:
         informs = "" if row["required"] else " (informs)"
         table.add_row(row["name"], *cells, (row["verdict"] or "not tested") + informs)
     console = Console()
-    console.print(table)
     if first := relative_line(record):
         console.print(first, highlight=False)
+    console.print(table)
     console.print(f"Verdict: {record['verdict'].upper()}", highlight=False)
     console.print(f"Page:    {done.folder.relative_to(root)}/audit.html", highlight=False)
     console.print(f"MLflow:  run {done.run_id} (`aru ui` shows the pages)", highlight=False)

@@ -8,6 +8,7 @@ import typer
 from aru.core.config import load_archives
 from aru.core.errors import InputError
 from aru.core.names import ARU
+from aru.methods.aru.presets import PRESETS
 from flows.project.folder import find_project
 
 _PREFERRED = "faces"
@@ -77,7 +78,7 @@ def expand_lists(arguments: list[str]) -> list[str]:
 Method = Annotated[str | None, typer.Option(metavar="NAME", help="Set what unlearns: aru, or a method of `aru methods`.")]
 Preset = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Set the method's parameters to a named variant; ARU's are paper, vitmul, best."),
+    typer.Option(metavar="NAME", help=f"Set the method's parameters to a named variant; ARU's are {', '.join(PRESETS)}."),
 ]
 
 

@@ -26,21 +26,23 @@ def log_served(root: Path, model: str, version: str, weights_md5: str, batch: in
     """Add that a server answers with this version from now on. The line is on the disk when this returns."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     entry = Served(at=now, model=model, version=version, weights_md5=weights_md5, batch=batch)
-    target = os.open(private_folder(root) / _FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    path = private_folder(root) / _FILE
+    cut_off = path.is_file() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with open(target, "a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
+        file.write("\n" * cut_off + json.dumps(entry) + "\n")
         file.flush()
         os.fsync(file.fileno())
     return entry
 
 
 def read_served(root: Path, model: str) -> list[Served]:
-    """All entries of a model in order; a last line that a kill cut off is left out."""
+    """All entries of a model in order; a line that a kill or a full disk cut off is left out."""
     path = private_folder(root) / _FILE
     if not path.is_file():
         return []
-    whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
-    return [entry for line in whole.splitlines() if (entry := json.loads(line))["model"] == model]
+    lines = path.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
+    return [entry for line in lines if line.endswith("}") and (entry := json.loads(line))["model"] == model]
 
 
 def forgotten_since(root: Path, model: str, batch: int) -> str | None:

@@ -15,7 +15,7 @@ from aru.core.errors import InputError
 from aru.core.files import file_md5, read_meta
 from aru.core.label_columns import is_multilabel
 from aru.data.classes import names_of_outputs, read_classes
-from aru.data.decoding import decode_photo
+from aru.data.decoding import OR_REMOVE, decode_photo
 from aru.data.faults import Fault
 from aru.nets.models import load_model
 from flows.prediction.served_log import log_served
@@ -47,7 +47,7 @@ class Loaded:
         try:
             photo = decode_photo(content).resize((self.side, self.side), Image.Resampling.BILINEAR)
         except Fault as fault:
-            raise InputError(f"the image {fault.what}: {fault.remedy}") from None
+            raise InputError(f"the image {fault.what}: {fault.remedy.removesuffix(OR_REMOVE)}") from None
         pixels = torch.from_numpy(np.asarray(photo).copy()).permute(2, 0, 1)[None].float().div_(255)
         with torch.no_grad():
             logits = self.network(pixels)[0]

@@ -94,7 +94,10 @@ def restore_names(root: Path, paths: Iterable[Path]) -> int:
     known = {maker.of(name): name for name in _candidates(Path(root))}
     restored, written = 0, {}
     for path in paths:
-        text = path.read_text(encoding="utf-8")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} cannot be read ({error}): name a YAML file of the run") from None
         for pseudonym in set(_PSEUDONYM.findall(text)):
             if pseudonym not in known:
                 raise InputError(

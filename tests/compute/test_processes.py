@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aru.compute.processes import why_ended
+from aru.compute.processes import process_pool, why_ended
+from aru.core.errors import InputError
 from tests.helpers.processes import alive, ended
 from tests.helpers.project import CHECKOUT
 
@@ -39,3 +40,9 @@ def test_busy_workers_end_with_their_parent(end: signal.Signals) -> None:
 )
 def test_what_ended_a_process_is_guessed_from_its_exit_code(code: int, why: str) -> None:
     assert why in why_ended(code)
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_no_workers_are_refused(workers: int) -> None:
+    with pytest.raises(InputError, match=f"{workers} workers: at least one is needed"):
+        process_pool(workers)

@@ -1,6 +1,7 @@
 """Archives that are broken or hostile: refused with the fault named, before anything is written."""
 
 import io
+import os
 import re
 import stat
 import unicodedata
@@ -267,3 +268,25 @@ def test_a_method_of_compression_that_is_not_read_is_named(tmp_path):
             info.compress_type = 9
         with pytest.raises(InputError, match="67 x is compressed by the method 'deflate64'.*`zip -0`"):
             archive.ZipArchive(opened, path)
+
+
+def test_names_that_are_not_what_they_are_marked_as_and_newer_zips_are_told(tmp_path):
+    path = write_zip(tmp_path / "names.zip", {"Jos\u00e9.jpg": b"1"})
+    path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xe9\xe9"))
+    with pytest.raises(InputError, match="a name marked as UTF-8 that is none"), archive.open_archive(path):
+        pass
+    path = write_zip(tmp_path / "newer.zip", {"x.jpg": b"1"})
+    content = bytearray(path.read_bytes())
+    place = content.find(b"PK\x01\x02") + 6
+    content[place : place + 2] = (70).to_bytes(2, "little")
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="needs a newer program for zip files"), archive.open_archive(path):
+        pass
+
+
+def test_a_name_that_is_not_utf8_is_one_of_the_faults(tmp_path):
+    folder = os.fsencode(tmp_path / "photos")
+    os.makedirs(folder)
+    Path(os.fsdecode(folder + b"/Jos\xe9.jpg")).write_bytes(b"1")
+    with pytest.raises(InputError, match="has a name that is not UTF-8.*rename it"), archive.open_archive(tmp_path / "photos"):
+        pass

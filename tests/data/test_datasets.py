@@ -34,6 +34,24 @@ def batch_of(source, positions=(4, 1), **options):
     return sets.retain.batch(torch.tensor(positions), CPU)
 
 
+class Relabelled(Photos):
+    """Items with labels of their own; `targets` are those that were stored, as torchvision's datasets have them."""
+
+    def __init__(self, transform) -> None:
+        super().__init__()
+        self.targets, self.target_transform = [index % 3 for index in range(self.count)], transform
+
+    def __getitem__(self, index: int):
+        image, target = super().__getitem__(index)
+        return image, (self.target_transform or (lambda label: 2 - label))(target)
+
+
+@pytest.mark.parametrize("transform", [lambda label: 2 - label, None])
+def test_labels_are_those_of_the_items_and_not_the_stored_ones(transform):
+    source = Relabelled(transform)
+    assert own_sets(source, source).forget.targets.tolist() == [2, 1, 0, 2, 1, 0]
+
+
 @pytest.mark.parametrize("mode, channels, workers", [("RGB", 3, 0), ("L", 1, 0), ("L", 1, 2)])
 def test_pil_images_become_channels_first_tensors(mode, channels, workers):
     images, targets = batch_of(Photos(mode=mode), workers=workers)

@@ -216,3 +216,9 @@ def test_baselines_have_the_sign_of_membership() -> None:
     for signal in BASELINES.values():
         values = signal(logits["forget"], targets["forget"])
         assert values[loss.argmin()] > np.median(values) > values[loss.argmax()]
+
+
+def test_a_model_that_answers_alike_to_all_tests_nobody_one_by_one() -> None:
+    people = np.repeat(np.arange(12), 3)
+    with pytest.raises(InputError, match="unseen people's ranks do not differ"):
+        individuals(np.full(36, 0.5), people, np.full(36, 0.5), 100 + people)

@@ -41,10 +41,13 @@ def individuals(
 ) -> Individuals:
     """Test every forgotten person. Shape: ranks among unseen images of the class, (F,) and (U,), and the person of each.
 
-    Raises InputError where fewer than 10 unseen people, or no two photos of any of them, say how people differ.
+    Raises InputError where fewer than 10 unseen people, no two photos of any of them, or ranks that are all one, do not say
+    how people differ.
     """
     centre, between, within, strangers = _unseen_law(unseen, unseen_people)
     ids, _, photos, mean = _by_person(forget, forget_people)
+    if not between + within:
+        raise InputError("not tested: unseen people's ranks do not differ, as where a model answers alike to all images")
     deviation = np.sqrt((between + within / photos) * (1 + 1 / strangers))
     probability = student.sf((mean - centre) / deviation, strangers - 1)
     best = student.sf((1 - centre) / deviation, strangers - 1)

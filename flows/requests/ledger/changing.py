@@ -167,5 +167,5 @@ def _plain(value: Any) -> Any:
 
 def _found(row: Row | None, kind: str, name: str) -> Row:
     if row is None:
-        raise NotInLedger(f"there is no {kind} {name!r} in the ledger: `aru request list` shows them")
+        raise NotInLedger(f"there is no {kind} {name!r} in the ledger: `aru {kind} list` shows them")
     return row

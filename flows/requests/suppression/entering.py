@@ -66,7 +66,10 @@ def rotate(root: Path) -> tuple[SuppressionList, Keys]:
     with project_lock(root):
         path, place = root / SUPPRESSION_FILE, key_path(root)
         beside = place.with_name(place.name + _NEXT)
-        suppressed, before = read_list(path), read_keys(place)
+        suppressed = read_list(path)
+        if not suppressed.entries and not place.exists():
+            raise InputError("nobody is on the suppression list, and it has no key yet: there is nothing to rotate")
+        before = read_keys(place)
         if beside.exists():
             after = read_keys(beside)
             if suppressed.keys == after.id:  # the last step is missing

@@ -94,6 +94,9 @@ def test_since_when_a_batch_is_forgotten_is_the_last_change_to_a_version_without
     with (tmp_path / ".aru" / "served.jsonl").open("a") as file:
         file.write('{"at": "cut off')
     assert len(read_served(tmp_path, NAME)) == 4
+    log_served(tmp_path, NAME, "2", "0" * 32, 1)  # the server begins again
+    assert [entry["version"] for entry in read_served(tmp_path, NAME)] == ["1", "2", "3", "1", "2"]
+    assert forgotten_since(tmp_path, NAME, 1) is not None
 
 
 def test_requests_over_http(tracked_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,10 @@
 """Everything that git stores is seen: commits, branches, what was added and never committed, names of files."""
 
+import os
+import subprocess
 from pathlib import Path
 
+from flows.project.git import commit_files, git_state, make_repository
 from flows.project.git_history import commits_with, paths_of_objects, stored_objects
 from tests.helpers.project import commit_all, shell
 
@@ -38,3 +41,13 @@ def test_objects_of_every_kind_are_found_with_their_commits(tmp_path: Path) -> N
 
 def test_a_folder_outside_of_git_has_nothing(tmp_path: Path) -> None:
     assert list(stored_objects(tmp_path)) == [] and paths_of_objects(tmp_path) == {} and commits_with(tmp_path, {"0"}) == []
+
+
+def test_a_name_that_is_not_utf8_stops_nothing(tmp_path: Path) -> None:
+    make_repository(tmp_path)
+    (tmp_path / "a.txt").write_text("a")
+    commit_files(tmp_path, ["a.txt"], "a")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/Jos\xe9.txt")).write_text("b")
+    assert git_state(tmp_path)["git_changes"] == "1 new files or folders"
+    subprocess.run(["git", "-C", str(tmp_path), "add", "-A"], check=True)
+    assert len(paths_of_objects(tmp_path)) == 2

@@ -88,6 +88,8 @@ def test_it_can_be_repeated_and_keeps_what_its_owner_edited(project: Path) -> No
     [
         ("dvc.yaml", "stages: {}\n", "`aru init --renew`"),
         ("params.yaml", "lr: 0.1\n", "belongs to something else"),
+        ("params.yaml", "a: [\n", "belongs to something else"),
+        ("params.yaml", "7\n", "belongs to something else"),
         ("aru/code.py", "", "imported in place of the installed package"),
     ],
 )

@@ -142,6 +142,9 @@ def test_a_list_is_read_in_hexadecimal_base64_or_with_the_platforms_columns(tmp_
     assert read_hashed_list(file, "sha256") == [Item(number, raw.hex()) for number in ("1", "3", "4")]
     file.write_text(f'\ufeffID,Hash\r\n"w,1",{base64.b64encode(raw).decode()}\r\n')
     assert read_hashed_list(file, "sha256") == [Item("w,1", raw.hex())]
+    file.write_text('"' + "a" * 200_000 + '"\n')
+    with pytest.raises(InputError, match="is no list of digests"):
+        read_hashed_list(file, "sha256")
     for text, function, message in (
         (raw.hex()[:-1], "sha256", r"line 1: no digest of sha256 \(32 bytes"),
         (f"{raw.hex()}\nF1/D", "sha256", "line 2: no digest"),

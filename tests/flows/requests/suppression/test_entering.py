@@ -11,7 +11,7 @@ from aru.data.suppression.keyed_hashes import KEY_FILE, read_keys
 from aru.data.suppression.screening import open_screen
 from aru.data.suppression.suppression_list import read_list
 from flows.requests.suppression import entering
-from flows.requests.suppression.entering import lift, rotate, suppress
+from flows.requests.suppression.entering import lift, rotate, suppress, taken_off
 from tests.helpers.archives import mufac_archive, mufac_members
 
 SIZE = {"families": 5, "photos": 2}
@@ -44,6 +44,24 @@ def test_a_request_is_entered_once_and_lifted_whole(root):
     assert lift(root, "R-2") == 4 and left(root) == 20
     with pytest.raises(InputError, match="is of the request 'R-1'"):
         lift(root, "R-1")
+
+
+def test_what_a_refused_request_put_on_the_list_goes_with_it_and_not_where_the_refusal_fails(root):
+    put(root)
+    put(root, "R-2")
+    with pytest.raises(InputError, match="not allowed"), taken_off(root, "R-1"):
+        raise InputError("not allowed")
+    assert len(read_list(root / "suppression.jsonl").entries) == 8
+    for _ in range(2):  # again: nothing of it is there
+        with taken_off(root, "R-1"):
+            pass
+        assert {entry.request for entry in read_list(root / "suppression.jsonl").entries} == {"R-2"}
+
+
+def test_a_list_of_nobody_has_nothing_to_rotate(root):
+    with pytest.raises(InputError, match="there is nothing to rotate"):
+        rotate(root)
+    assert not (root / KEY_FILE).exists()
 
 
 def test_a_lost_key_is_never_replaced_by_a_new_one(root):
