@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from aru.core.errors import InputError
 from aru.data.ids import filing_key
+from aru.data.manifest import people_are_classes
 from flows.project.private import private_folder, write_private
 
 _KEY_FILE, _KEY_BYTES = "pseudonyms.key", 32
@@ -36,6 +37,9 @@ class Pseudonyms:
 
     def __init__(self, key: bytes, names: Iterable[str]) -> None:
         self._key, self._names = key, frozenset(names)
+        self._of_several_words = sorted(
+            (name for name in self._names if _TOKEN.fullmatch(name) is None), key=len, reverse=True
+        )
 
     def of(self, name: str) -> str:
         """The pseudonym of a name: ``id-`` and 16 hex digits, the same for the same name and key."""
@@ -54,6 +58,9 @@ class Pseudonyms:
 
     def text(self, text: str) -> str:
         """A sentence without names; numbers in it are numbers, whoever may be filed under them."""
+        for name in self._of_several_words:
+            if name in text:
+                text = re.sub(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", self.of(name), text)
         return _TOKEN.sub(lambda found: self._token(found.group()), text)
 
     def yaml(self, text: str) -> str:
@@ -112,13 +119,17 @@ def restore_names(root: Path, paths: Iterable[Path]) -> int:
 
 
 def _names(manifest: Path) -> set[str]:
-    """Subjects, filings, families and files of a manifest; of a person without a family with and without the slash."""
+    """Subjects, filings, families and files of a manifest; of a person without a family with and without the slash.
+
+    Where people are the classes the persons too: within a family they name classes, and would else be found in any text.
+    """
     if not manifest.is_file():
         return set()
-    rows = pd.read_csv(manifest, usecols=["subject", "family", "person", "path"], dtype=str, keep_default_na=False)
+    rows = pd.read_csv(manifest, dtype=str, keep_default_na=False)
+    persons = set(rows["person"]) if people_are_classes(rows) else set()
     keys = (rows["family"] + "/" + rows["person"])[(rows["family"] != "") | (rows["person"] != "")]
     filings = {filing_key(*pair) for pair in zip(rows["family"], rows["person"], strict=True)}
-    return set(rows["subject"]) | set(keys) | filings | set(rows["family"]) | set(rows["path"]) - {""}
+    return (persons | set(rows["subject"]) | set(keys) | filings | set(rows["family"]) | set(rows["path"])) - {""}
 
 
 def _candidates(root: Path) -> Iterator[str]:

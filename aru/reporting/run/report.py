@@ -38,7 +38,8 @@ def write_report(work: Path, out: Path, *, settings: Mapping[str, Any] | None = 
     with atomic_path(out / "figures") as folder:
         folder.mkdir()
         histories = {model: history for model, history in run.histories.items() if model in run.metrics["models"]}
-        write_figures(folder, predictions, run.metrics, histories, run.audit.get("classes"))
+        named = None if run.audit.get("people_are_classes") else run.audit.get("classes")  # no person's name in a picture
+        write_figures(folder, predictions, run.metrics, histories, named)
     with atomic_path(out / "results.md") as path:
         path.write_text(results_markdown(run.metrics, run.costs, run.imported), encoding="utf-8")
     with atomic_path(out / "report.html") as path:

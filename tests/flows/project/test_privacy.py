@@ -137,6 +137,21 @@ def test_pseudonyms_tell_people_apart_and_projects_too() -> None:
     }
 
 
+def test_names_of_several_words_are_found_in_a_page_and_persons_where_they_are_the_classes(tmp_path: Path) -> None:
+    names = Pseudonyms(b"1" * 32, ["Ann Smith", "photos/Ann Smith/1.jpg", "Ann"])
+    page = "<dd>Ann Smith</dd>, Ann Smithson, photos/Ann Smith/1.jpg"
+    assert names.text(page) == (
+        f"<dd>{names.of('Ann Smith')}</dd>, {names.of('Ann')} Smithson, {names.of('photos/Ann Smith/1.jpg')}"
+    )
+    manifest = tmp_path / "work" / "team" / "prepared" / "manifest.csv"
+    manifest.parent.mkdir(parents=True)
+    rows = "row,path,digest,photo,note,subject,family,person,split,role,LABEL\n0,photos/a.jpg,0,P0,,S00000,Lee,Ann,train,retain,0\n"
+    for label, found in (("identity", True), ("age", False)):
+        manifest.write_text(rows.replace("LABEL", label))
+        hidden = load_pseudonyms(tmp_path, "team").content({"classes": {label: ["Ann", ""]}})["classes"][label]
+        assert (hidden[0] != "Ann") == found and hidden[1] == ""
+
+
 @pytest.mark.parametrize(
     "text, name",
     [
