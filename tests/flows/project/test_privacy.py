@@ -145,7 +145,8 @@ def test_names_of_several_words_are_found_in_a_page_and_persons_where_they_are_t
     )
     manifest = tmp_path / "work" / "team" / "prepared" / "manifest.csv"
     manifest.parent.mkdir(parents=True)
-    rows = "row,path,digest,photo,note,subject,family,person,split,role,LABEL\n0,photos/a.jpg,0,P0,,S00000,Lee,Ann,train,retain,0\n"
+    header = "row,path,digest,photo,note,subject,family,person,split,role,LABEL\n"
+    rows = f"{header}0,photos/a.jpg,0,P0,,S00000,Lee,Ann,train,retain,0\n"
     for label, found in (("identity", True), ("age", False)):
         manifest.write_text(rows.replace("LABEL", label))
         hidden = load_pseudonyms(tmp_path, "team").content({"classes": {label: ["Ann", ""]}})["classes"][label]
