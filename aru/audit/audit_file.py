@@ -119,14 +119,16 @@ Answer = Literal["retrained", "original", "undecided"]
 
 class Relative(TypedDict, total=False):
     """The test of three samples, or why there is none: which references the model is nearer to, with an error of `error` at
-    most; of all figures together and one by one. references: retrained models. people: by set. complete: whether the
-    permutations are all there are."""
+    most; of all figures together and one by one. references: retrained models. people: by set; units: of both sets that trade
+    places at once, families where they are known; not in records of earlier versions. complete: whether the permutations are
+    all there are."""
 
     not_run: str
     answer: Answer
     error: float
     references: int
     people: dict[str, int]
+    units: NotRequired[int]
     overall: NearnessFigures
     figures: dict[str, NearnessFigures]
     permutations: int

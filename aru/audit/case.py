@@ -13,6 +13,7 @@ from aru.compute.device import Compute
 from aru.core.names import FORGET, RETAIN, SETS, TRAINED, UNSEEN
 from aru.data.ids import UNKNOWN_PERSON
 from aru.data.images import ImageSet, Sets
+from aru.data.kin import kin
 from aru.data.manifest import people_are_classes
 from aru.metrics.membership.matched import strata_of
 from aru.stats.stand_ins import enough, stand_ins
@@ -60,6 +61,18 @@ class Case:
     def people(self, role: str) -> np.ndarray:
         """The subject of every image of a set. Shape: (M,)."""
         return self.column(role, "subject")
+
+    def kin(self, role: str) -> np.ndarray:
+        """A number of every image of a set; images of one person or of one family have the same. Shape: (M,)."""
+        return self._kin[(self.manifest["role"] == role).to_numpy()]
+
+    @cached_property
+    def _kin(self) -> np.ndarray:
+        """Of the manifest's rows. Who is not in the sets that are compared joins nobody."""
+        compared = self.manifest["role"].isin((FORGET, UNSEEN)).to_numpy()
+        found = np.full(len(self.manifest), -1)
+        found[compared] = kin(self.manifest[compared])
+        return found
 
     @property
     def without_person(self) -> int:

@@ -30,7 +30,7 @@ from aru.metrics.membership.signals import confidence, logit_confidence
 from aru.metrics.shadow_attacks.iam import iam
 from aru.metrics.shadow_attacks.lira import lira_offline, u_lira
 from aru.metrics.shadow_attacks.rmia import rmia, tune_a
-from aru.metrics.shadow_attacks.shadow_signals import LEAST, PoolSignals, held_out
+from aru.metrics.shadow_attacks.shadow_signals import LEAST, PoolSignals, held_out, in_place_of_each
 from aru.shadows.pool import Shadow, logits_of, open_pool, shadows_of
 from aru.shadows.population import Population, load_population
 from aru.shadows.status import models_there, status
@@ -237,7 +237,8 @@ def _iam(case: Case, pool: Pool) -> Measurement | NotRun:
 def _u_lira(pool: Pool, audited: AuditedModel, case: Case) -> Measurement | NotRun:
     """Whether the model looks, on forget photos, more like shadows that unlearned them than like those that never saw them.
 
-    Members are the model's scores, others the scores that shadows without the person get when the rest attacks them.
+    Others are the scores that shadows without the person get when the rest attacks them; members, those of the model attacked
+    by that same rest.
     """
     if audited.method is None:
         return NotRun(UNKNOWN_METHOD)
@@ -252,12 +253,12 @@ def _u_lira(pool: Pool, audited: AuditedModel, case: Case) -> Measurement | NotR
         values = after.signals(logit_confidence)[1][:, chosen]
         seen = after.seen[:, chosen]
         signals = PoolSignals(values, seen, pool.signals(logit_confidence, FORGET).target)
-        scores, never = u_lira(signals), held_out(u_lira, signals)
+        scores, never = in_place_of_each(u_lira, signals), held_out(u_lira, signals)
     except InputError as error:
         return NotRun(str(error))
-    others, of_others = never[~seen], np.broadcast_to(people, seen.shape)[~seen]
-    interval = auc_interval(scores, others, people=(people, of_others), resamples=case.resamples, seed=case.seed)
-    return named(from_interval(auc(scores, others), interval), variants.lira(seen, ~seen))
+    members, others, whose = scores[~seen], never[~seen], np.broadcast_to(people, seen.shape)[~seen]
+    interval = auc_interval(members, others, people=(whose, whose), resamples=case.resamples, seed=case.seed)
+    return named(from_interval(auc(members, others), interval), variants.lira(seen, ~seen))
 
 
 def _interclass(case: Case, audited: AuditedModel, progress: Progress) -> Measurement | NotRun:

@@ -8,6 +8,7 @@ import torch
 from aru.audit.audit_file import Answer, NearnessFigures, Relative
 from aru.audit.case import AUDITED, Case
 from aru.audit.quick import answer_entropy
+from aru.audit.texts import permuted
 from aru.audit.verdicts import Measurement, NotRun
 from aru.core.names import FORGET, ORIGINAL, RETRAINED, UNSEEN
 from aru.metrics.membership.plain_attacks import class_ranks
@@ -43,10 +44,10 @@ def relative(case: Case) -> Relative:
         others += [] if any(_alike(one, known) for known in (audited, *others)) else [one]
     if not others:
         return {"not_run": ITSELF if references else NO_REFERENCE}
-    sides = [case.people(role) for role in (FORGET, UNSEEN)]
+    sides, units = ([of(role) for role in (FORGET, UNSEEN)] for of in (case.people, case.kin))
     found = relative_test(
         {name: Ranks(audited[name], original[name], np.stack([one[name] for one in others])) for name in audited},
-        np.concatenate(sides),
+        np.concatenate(units),
         np.repeat([True, False], [len(side) for side in sides]),
         seed=case.seed,
         resamples=case.resamples,
@@ -56,6 +57,7 @@ def relative(case: Case) -> Relative:
         "error": ERROR,
         "references": len(others),
         "people": {role: len(set(side)) for role, side in zip((FORGET, UNSEEN), sides, strict=True)},
+        "units": len(set(np.concatenate(units).tolist())),
         "overall": _row(found.overall),
         "figures": {name: _row(one) for name, one in found.figures.items()},
         "permutations": found.permutations,
@@ -67,7 +69,7 @@ def as_criterion(found: Relative) -> Measurement | NotRun:
     """The p-value of the model's being nearer to the original, an exact one."""
     if "overall" not in found:
         return NotRun(found["not_run"])
-    return Measurement(found["overall"]["p_original"], None, exact="permutations of people")
+    return Measurement(found["overall"]["p_original"], None, exact=permuted(found))
 
 
 def _retrained(case: Case) -> Iterator[Answers]:

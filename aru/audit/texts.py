@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from aru.audit.audit_file import AuditRecord
+from aru.audit.audit_file import AuditRecord, Relative
 from aru.audit.thresholds import EMBEDDED, Level
 
 TITLES = {
@@ -67,7 +67,13 @@ def relative_line(record: AuditRecord) -> str | None:
     count, overall = found["references"], found["overall"]
     references = "the retrained model" if count == 1 else f"{count} retrained models"
     chance = min(overall["p_retrained"], overall["p_original"])
-    return f"{NEARER[found['answer']].format(references=references)} (p = {chance:.2g}, permutations of people)."
+    return f"{NEARER[found['answer']].format(references=references)} (p = {chance:.2g}, {permuted(found)})."
+
+
+def permuted(found: Relative) -> str:
+    """What the p-values of a relative test are over; records of earlier versions know people alone."""
+    people = sum(found["people"].values())
+    return f"permutations of {'families' if found.get('units', people) < people else 'people'}"
 
 
 def title(name: str) -> str:

@@ -4,12 +4,15 @@ A two-sample test asks whether a model answers as one certain retrained model do
 two trainings differ, in their seed if in nothing else, and enough photos show it. The relative test asks which of two
 references is nearer (Ribero, Schrab and Gretton 2026, arXiv 2601.19755). Here the p-value is exact, by permutation: if the
 original were to the model what a retrained one is, then each person's photos could have been answered by any of them as by
-any other, so the references trade places person by person.
+any other, so the references trade places person by person. It is exact where models that were trained alike differ on one
+person independently of how they differ on another; people on whom they differ alike, as on a family, are to be one unit.
 
 What is compared is a model's membership curve: how the ranks of its figure (a loss, say) are distributed over the
 forgotten people's photos, minus the same over unseen people's. Ranks are within the model, and unseen people trade places
 as well, so that a model which is surer as a whole is not taken for one that knows more of the forgotten people. Whoever has
 photos on both sides trades them all at once: where people are the classes, the ranks of one side settle those of the other.
+Several figures are on one scale, that of ranks, and count by how far their curves lie apart: the test and the place then
+speak of one distance, and a figure by which the original hardly differs decides little.
 """
 
 import itertools
@@ -75,11 +78,12 @@ def relative_test(
     resamples: int = 1_000,
     permutations: int = PERMUTATIONS,
 ) -> RelativeTest:
-    """Test every figure, and all of them together by the sum of their standardised statistics under the same permutations.
+    """Test every figure, and all of them together by the sum of their statistics under the same permutations.
 
-    Shape: person (M,), the person of each photo; forgotten (M,) bool, whether the photo is of the forget set, else of the
-    unseen one. A model like the retrained ones is called nearer to the original, at p_original <= a, in at most a share a
-    of tests. Raises InputError where nobody is on one of the sides, or there is no figure.
+    Shape: person (M,), the person of each photo, or whichever unit trades places at once; forgotten (M,) bool, whether the
+    photo is of the forget set, else of the unseen one. A model like the retrained ones is called nearer to the original, at
+    p_original <= a, in at most a share a of tests, where units are independent. Raises InputError where nobody is on one of
+    the sides, or there is no figure.
     """
     if not figures or forgotten.all() or not forgotten.any():
         raise InputError("a relative test compares forgotten people with unseen ones: one of each and one figure are needed")
@@ -93,7 +97,7 @@ def relative_test(
         audited, *references = (people.curves(one) for one in (ranks.audited, ranks.original, *ranks.retrained))
         statistics[name] = _statistics(weights[0], audited, np.stack(references), chosen)
         along[name], across[name] = _projections(weights, audited, np.stack(references))
-    together = np.sum([one / (one.std() or 1.0) for one in statistics.values()], axis=0)
+    together = np.sum(list(statistics.values()), axis=0)
     return RelativeTest(
         _nearness(together, np.sum(list(along.values()), axis=0), np.sum(list(across.values()), axis=0)),
         {name: _nearness(statistics[name], along[name], across[name]) for name in figures},

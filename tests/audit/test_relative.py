@@ -8,7 +8,7 @@ import pytest
 from aru.audit.criteria import KNOWN
 from aru.audit.quick import quick
 from aru.audit.record import audit_record
-from aru.audit.relative import relative
+from aru.audit.relative import as_criterion, relative
 from aru.audit.texts import relative_line
 from aru.audit.thresholds import read_thresholds
 from aru.reporting.audit.page import audit_page
@@ -38,6 +38,18 @@ def test_a_model_is_no_reference_of_itself_and_counts_once() -> None:
     assert "itself" in relative(dataclasses.replace(case, references=[audited]))["not_run"]
     found = relative(dataclasses.replace(case, references=[audited, one, one, two]))
     assert found["references"] == 2 and found["answer"] == "retrained"
+
+
+def test_a_family_trades_places_at_once() -> None:
+    case = answered_case(audited=0.0, original=2.0, retrained=0.0)
+    of_families, of_people = (
+        relative(dataclasses.replace(case, manifest=case.manifest.assign(family=family)))
+        for family in (case.manifest["subject"].str[-1], "")
+    )
+    assert of_families["people"] == of_people["people"]
+    assert (of_families["units"], of_people["units"]) == (10, sum(of_people["people"].values()))
+    assert as_criterion(of_families).exact == "permutations of families"
+    assert as_criterion(of_people).exact == "permutations of people"
 
 
 def test_of_another_task_the_losses_are_compared() -> None:

@@ -10,7 +10,7 @@ from aru.core.errors import InputError
 from aru.metrics.shadow_attacks.iam import STEPS, iam
 from aru.metrics.shadow_attacks.lira import lira_offline, lira_online, u_lira
 from aru.metrics.shadow_attacks.rmia import rmia, tune_a
-from aru.metrics.shadow_attacks.shadow_signals import PoolSignals, held_out, resolved
+from aru.metrics.shadow_attacks.shadow_signals import PoolSignals, held_out, in_place_of_each, resolved
 from aru.stats.roc import auc, tpr_at_fpr
 
 LIRA = {"online": lira_online, "offline": lira_offline, "u": u_lira}
@@ -122,6 +122,20 @@ def test_u_lira_tells_unlearned_from_unseen_by_halves() -> None:
     assert tpr_at_fpr(scores[trace.seen], scores[~trace.seen], 0.01).tpr == pytest.approx(
         norm.cdf(norm.ppf(0.01) + 1), abs=0.02
     )
+
+
+@pytest.mark.parametrize("models", [6, 8])
+def test_a_target_without_a_trace_is_like_the_shadows_that_never_saw_also_with_few_of_them(models: int) -> None:
+    """The shadow that is left out in the one comparison is left out in the other: else the surer attack finds less."""
+    aucs = {"with all": [], "in place of each": []}
+    for seed in range(40):
+        signals = pool(0.0, models=models, examples=300, seed=seed)
+        never = held_out(u_lira, signals)[~signals.seen]
+        aucs["with all"].append(auc(u_lira(signals), never))
+        aucs["in place of each"].append(auc(in_place_of_each(u_lira, signals)[~signals.seen], never))
+    mean, error = {name: np.mean(found) for name, found in aucs.items()}, np.std(aucs["in place of each"]) / 40**0.5
+    assert mean["in place of each"] == pytest.approx(0.5, abs=3 * error) and error < 0.004
+    assert mean["with all"] < 0.5 - 5 * error
 
 
 def test_offline_does_not_look_at_shadows_that_saw() -> None:

@@ -74,6 +74,38 @@ def test_a_person_on_both_sides_is_drawn_once_and_is_one_unit_of_permutation() -
     assert (found.permutations, found.complete) == (2**6, True) and found.overall.interval is not None
 
 
+def test_families_on_whom_trainings_differ_alike_keep_the_rate_where_they_trade_places_at_once() -> None:
+    family = np.arange(PEOPLE + STRANGERS)[PERSON] // 4
+    wrong = np.zeros(2, dtype=int)
+    for number in range(TRIALS):
+        rng = np.random.default_rng([number, 11])
+        models = [losses(rng, 0.0, 0.0) + rng.normal(0, 1.0, PEOPLE + STRANGERS)[family] for _ in range(3)]
+        figure = Ranks(ranks(models[0]), ranks(models[1]), ranks(models[2])[None])
+        for place, unit in enumerate((PERSON, family)):
+            found = relative_test({"loss": figure}, unit, FORGOTTEN, seed=number, resamples=1, permutations=199)
+            wrong[place] += found.overall.p_original <= LEVEL
+    assert clopper_pearson(int(wrong[0]), TRIALS)[0] > LEVEL, "person by person it is not exact"
+    assert clopper_pearson(int(wrong[1]), TRIALS)[0] <= LEVEL, f"{wrong[1]} of {TRIALS}"
+
+
+def test_a_figure_by_which_the_original_hardly_differs_does_not_overrule_the_others() -> None:
+    rng = np.random.default_rng(0)
+    hard = rng.normal(0, 1, PEOPLE + STRANGERS)[PERSON]
+
+    def figures(memory: float, evenness: float) -> dict[str, np.ndarray]:
+        return {
+            name: ranks(hard + rng.normal(0, 0.05, len(PERSON)) - shift * FORGOTTEN)
+            for name, shift in (("loss", memory), ("evenness", evenness))
+        }
+
+    audited, original, retrained = figures(1.5, 0.0), figures(2.0, 0.3), figures(0.0, 0.0)
+    together = {name: Ranks(audited[name], original[name], retrained[name][None]) for name in audited}
+    found = relative_test(together, PERSON, FORGOTTEN, seed=0, permutations=999)
+    assert found.figures["loss"].p_original <= 0.01 and found.figures["evenness"].p_retrained <= 0.01
+    assert found.overall.position is not None and found.overall.position > 0.5
+    assert found.overall.p_original <= 0.01 and found.overall.p_retrained > 0.5
+
+
 def test_where_the_original_remembers_exact_retraining_is_shown_to_be_nearer() -> None:
     found = np.array([trial(number, 1.0, 1) for number in range(50)]) <= LEVEL
     assert found[:, 0].sum() == 0 and found[:, 1].sum() >= 45

@@ -1,11 +1,12 @@
 """Which forgotten people stand out one by one, by all of their photos, however many people are asked about.
 
 A person's figure is the mean rank of the photos among unseen images of their class, 0.5 where nothing remains. How far it
-strays by chance is known from the unseen people: they differ from each other (variance b), and the photos of one person do
-(variance w), so that the mean of k photos has the variance b + w / k. The tail of Student's t, with as many degrees of
-freedom as there are unseen people but one, gives each person a probability, and Holm's procedure bounds the chance that
-anybody at all is named falsely (Holm 1979, Scandinavian Journal of Statistics 6). Ranks are bounded, so their means have
-lighter tails than t.
+strays by chance is known from the unseen people's own means. Of a person with fewer photos than they have the mean strays
+farther, by what photos of one person differ; of one with more photos it is held to stray as far as theirs: how much of it
+is the person and how much the photos is not known well enough to say less (an estimate comes out at nothing but photos in
+many draws, and then somebody would be named). The tail of Student's t, with as many degrees of freedom as there are unseen
+people but one, gives each person a probability, and Holm's procedure bounds the chance that anybody at all is named
+falsely (Holm 1979, Scandinavian Journal of Statistics 6). Ranks are bounded, so their means have lighter tails than t.
 
 A mean finds what is distributed over a person's photos; the highest-scoring photo alone, as in `exposure.py`, does not.
 """
@@ -44,18 +45,15 @@ def individuals(
     Raises InputError where fewer than 10 unseen people, no two photos of any of them, or ranks that are all one, do not say
     how people differ.
     """
-    centre, between, within, strangers = _unseen_law(unseen, unseen_people)
     ids, _, photos, mean = _by_person(forget, forget_people)
-    if not between + within:
-        raise InputError("not tested: unseen people's ranks do not differ, as where a model answers alike to all images")
-    deviation = np.sqrt((between + within / photos) * (1 + 1 / strangers))
-    probability = student.sf((mean - centre) / deviation, strangers - 1)
-    best = student.sf((1 - centre) / deviation, strangers - 1)
+    centre, deviation, freedom = _unseen_law(unseen, unseen_people, photos)
+    probability = student.sf((mean - centre) / deviation, freedom)
+    best = student.sf((1 - centre) / deviation, freedom)
     return Individuals(ids, mean, probability, _holm(probability, error), best <= error / len(ids))
 
 
-def _unseen_law(ranks: np.ndarray, people: np.ndarray) -> tuple[float, float, float, int]:
-    """Mean over people, variance between people, variance of a person's photos (moment estimates), number of people."""
+def _unseen_law(ranks: np.ndarray, people: np.ndarray, asked: np.ndarray) -> tuple[float, np.ndarray, int]:
+    """Mean over people; how far that of `asked` photos (P,) of one more person strays from it, (P,); degrees of freedom."""
     ids, person, photos, mean = _by_person(ranks, people)
     if len(ids) < LEAST_UNSEEN or len(ranks) == len(ids):
         raise InputError(
@@ -63,8 +61,10 @@ def _unseen_law(ranks: np.ndarray, people: np.ndarray) -> tuple[float, float, fl
             f"their photos, is known from {LEAST_UNSEEN} people or more of whom some have several photos"
         )
     within = float(((ranks - mean[person]) ** 2).sum() / (len(ranks) - len(ids)))
-    between = float(mean.var(ddof=1)) - within * float(np.mean(1 / photos))
-    return float(mean.mean()), max(0.0, between), within, len(ids)
+    variance = mean.var(ddof=1) + within * np.maximum(0, 1 / asked - np.mean(1 / photos))
+    if not variance.all():
+        raise InputError("not tested: unseen people's ranks do not differ, as where a model answers alike to all images")
+    return float(mean.mean()), np.sqrt(variance * (1 + 1 / len(ids))), len(ids) - 1
 
 
 def _by_person(ranks: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

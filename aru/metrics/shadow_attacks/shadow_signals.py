@@ -95,6 +95,16 @@ def held_out(attack: Callable[[PoolSignals], np.ndarray], signals: PoolSignals) 
     return np.stack([attack(leave_out(signals, number)) for number in range(len(signals.shadows))])
 
 
+def in_place_of_each(attack: Callable[[PoolSignals], np.ndarray], signals: PoolSignals) -> np.ndarray:
+    """The target's own scores where each shadow is left out in turn, as `held_out` leaves out the one that it attacks.
+
+    An attack that knows one shadow more is surer, so the scores of a target attacked by all of them are not to be compared
+    with those of `held_out`. Shape: result (K, M).
+    """
+    rest = (leave_out(signals, number)._replace(target=signals.target) for number in range(len(signals.shadows)))
+    return np.stack([attack(one) for one in rest])
+
+
 def leave_out(signals: PoolSignals, number: int) -> PoolSignals:
     """Shadow `number` as the target of the others."""
     shadows, seen = np.asarray(signals.shadows), np.asarray(signals.seen)
