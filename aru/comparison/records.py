@@ -105,9 +105,15 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     row["images"] = " ".join(str(count) for _, count in sorted((record.get("counts") or {}).items()))
     row |= {name: math.nan if failed else _number(figures.get(name)) for name in MEASURED}
     row |= {name: _number((record.get("reference") or {}).get(name)) for name in FLOORS}
-    cost = record["cpu_seconds" if str(record["device"]).startswith("cpu") else "seconds"]
-    unknown = failed or record.get("resumed", False)
-    return row | {"cost": math.nan if unknown else float(cost), "seconds": math.nan if unknown else float(record["seconds"])}
+    cost = cost_of(record)
+    return row | {"cost": cost, "seconds": math.nan if math.isnan(cost) else float(record["seconds"])}
+
+
+def cost_of(record: Mapping[str, Any]) -> float:
+    """CPU seconds on a CPU, wall seconds on anything else, where the CPU merely waits; NaN where they are not known."""
+    if "failed" in record or record.get("resumed", False):
+        return math.nan
+    return float(record["cpu_seconds" if str(record["device"]).startswith("cpu") else "seconds"])
 
 
 def _number(value: Any) -> float:

@@ -10,6 +10,7 @@ from aru.comparison.choices import parse_choices
 from aru.comparison.draws import draws_of, load_draw
 from aru.comparison.parameter_sets import setting_name
 from aru.comparison.plan import EvaluatedTask, make_plan
+from aru.comparison.records import cost_of
 from aru.comparison.trials import objective
 from aru.compute.device import make_compute
 from aru.core.config import Config
@@ -22,7 +23,8 @@ PROTOCOL = "tuning"
 class Score:
     """Of one setting: the objective of `aru tune` by draw, the mean of the seeds of each, and means over all models.
 
-    score: of the draws, 0 to 1, 1 is best. share: CPU seconds as a part of retraining's. models: how many were read.
+    score: of the draws, 0 to 1, 1 is best. share: the cost as a part of
+    retraining's (`aru.comparison.records.cost_of`). models: how many were read.
     """
 
     name: str
@@ -63,7 +65,7 @@ def tuning_scores(benchmark: str, methods: str, config: Config, work: Path, *, d
     for task in plan.cells:
         record = store.record(task.key)
         figures[task.key] = {} if "failed" in record else figures_of(store, task, sets[task.draw])
-        seconds[task.key] = record["cpu_seconds"]
+        seconds[task.key] = cost_of(record)
         if failure := record.get("failed") or figures[task.key].get("failed"):
             raise InputError(f"{task.label} has no score ({failure}): leave it out")
     retraining = sum(seconds[task.key] for task in settings["retrain"])

@@ -1,5 +1,6 @@
 """Settings scored on the tuning people, and the command that prints them."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from aru.__main__ import main
 from aru.comparison.cell import figures_of, open_store
 from aru.comparison.draws import load_draw
+from aru.comparison.records import cost_of
 from aru.comparison.trials import trial_tasks
 from aru.comparison.tuning_scores import tuning_scores
 from aru.core.errors import InputError
@@ -39,6 +41,11 @@ def test_settings_are_scored_by_the_objective_of_tuning_and_printed(
     ssd = next(one for one in found if one.name == "ssd")
     assert ssd.by_draw == pytest.approx(by_hand) and ssd.score == pytest.approx(np.mean(by_hand)) and ssd.models == 2
     assert next(one for one in found if one.name == "retrain").share == 1
+    # the CPU waits for a GPU: there the share is of seconds
+    content = {task.key: store.record(task.key) for task in trial_tasks(SETTING, config, work / "prepared", "ssd", {}, 0)}
+    assert all(cost_of(one | {"device": "cuda", "cpu_seconds": 1.0}) == one["seconds"] for one in content.values())
+    assert all(cost_of(one) == one["cpu_seconds"] for one in content.values())
+    assert all(math.isnan(cost_of(one | {"resumed": True})) for one in content.values())
     assert main(["scores", "toy", "--draws", "2", "--methods", METHODS]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "| setting | objective (by draw) | accuracy | AUC | cost, of retraining |" and len(said) == 2 + 4

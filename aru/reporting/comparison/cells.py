@@ -42,6 +42,16 @@ class Line:
     cells: tuple[Cell, ...]
 
 
+def columns(comparison: Comparison) -> tuple[tuple[str, str], ...]:
+    """Headings of the main table, and how to read each: on anything but a CPU the cost is of wall seconds."""
+    devices = {str(device) for row in comparison.rows for device in row.runs["device"]}
+    waits = any(not device.startswith("cpu") for device in devices)
+    return tuple(
+        (title, "its seconds; on a CPU its CPU seconds" if waits and name == "share" else said)
+        for name, (title, said) in COLUMNS.items()
+    )
+
+
 def lines(comparison: Comparison) -> list[Line]:
     """The rows of the main table: runs, the figures of `COLUMNS`, and the published figures where there are any."""
     theirs = {one.method: one for one in published_rows(comparison) if one.method}

@@ -54,6 +54,16 @@ def written(folder: Path, records: list[dict], **options: dict[str, str]) -> tup
     return text, Reader(text), (folder / "results.md").read_text()
 
 
+def test_the_cost_is_called_what_it_is(tmp_path: Path, no_drawing: None) -> None:
+    # the CPU waits for a GPU: by its seconds all methods would cost the same
+    records = [record | {"cpu_seconds": 10.0} for record in made_records(seeds=2, device="cuda")]
+    text, _, _ = written(tmp_path / "gpu", records)
+    assert "its seconds; on a CPU its CPU seconds" in text and "its CPU seconds<" not in text.replace("on a CPU its CPU", "")
+    ssd = next(row for row in compare(records)[0].rows if row.label == "ssd").figures["share"]
+    assert ssd is not None and ssd.mean == pytest.approx(LEVELS["ssd"][4] / LEVELS["retrain"][4])
+    assert "its CPU seconds" in written(tmp_path / "cpu", made_records(seeds=2))[0]
+
+
 def test_page_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
     paths = write_results(made_records(seeds=2), tmp_path, title=TITLE)
     assert [path.name for path in paths] == [
