@@ -106,7 +106,7 @@ class Details(TypedDict):
 
 class NearnessFigures(TypedDict):
     """Where a model stands between its references, 0 at the retrained models and 1 at the original, with its interval over
-    people; None where the two are alike. p_retrained, p_original: exact p-values of being nearer to either."""
+    people; None where the two are alike. p_retrained, p_original: permutation p-values of being nearer to either."""
 
     position: float | None
     interval: list[float] | None
