@@ -9,6 +9,7 @@ from pathlib import Path
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
 
 from aru.core.errors import InputError
 from flows.prediction.served_model import ServedModel
@@ -106,10 +107,13 @@ def serve_model(root: Path, benchmark: str, *, port: int = PORT, refresh: float 
 
 async def _body(request: Request) -> bytes:
     content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > MAX_BYTES:
-            raise HTTPException(413, f"an image has at most {MAX_BYTES} bytes")
+    try:
+        async for part in request.stream():
+            content += part
+            if len(content) > MAX_BYTES:
+                raise HTTPException(413, f"an image has at most {MAX_BYTES} bytes")
+    except ClientDisconnect:  # nobody hears the answer; left alone it would be a fault of the program
+        raise HTTPException(400, "the image was cut off") from None
     return bytes(content)
 
 

@@ -22,12 +22,19 @@ class OwnPagesOnly:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope) if scope["type"] in ("http", "websocket") else {}
-        origin = headers.get("origin")
-        if origin is not None and (scope["scheme"].replace("ws", "http"), headers.get("host")) != urlsplit(origin)[:2]:
+        if scope["type"] in ("http", "websocket") and _is_foreign(scope, Headers(scope=scope)):
             await PlainTextResponse("pages of another origin may not ask this server", 403)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+
+def _is_foreign(scope: Scope, headers: Headers) -> bool:
+    """Whether the call names an origin, and not the server's own; what is no origin at all is nobody's."""
+    origin = headers.get("origin")
+    try:
+        return origin is not None and (scope["scheme"].replace("ws", "http"), headers.get("host")) != urlsplit(origin)[:2]
+    except ValueError:
+        return True
 
 
 def guard(app: FastAPI) -> FastAPI:

@@ -1,8 +1,11 @@
 """The model in production: what answers, when another version is taken up, and what is refused."""
 
+import asyncio
 import io
 import os
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,6 +124,23 @@ def test_requests_over_http(tracked_project: Path, monkeypatch: pytest.MonkeyPat
             served_again = client.post("/predict", content=photo())
             assert served_again.status_code == 200
         assert client.get("/health").json()["version"] == after
+
+
+def test_client_that_breaks_off_is_no_fault_of_the_program(tracked_project: Path) -> None:
+    promote(tracked_project, NAME, "1", release="pass")
+    app = make_app(ServedModel(tracked_project, "faces"), refresh=5)
+    parts = [{"type": "http.request", "body": photo()[:200], "more_body": True}, {"type": "http.disconnect"}]
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return parts.pop(0)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "scheme": "http", "path": "/predict", "query_string": b"", "root_path": ""}
+    asyncio.run(app(scope | {"headers": [(b"host", b"127.0.0.1:5002")], "http_version": "1.1"}, receive, send))
+    assert sent[0]["status"] == 400 and b"cut off" in sent[1]["body"]
 
 
 def test_damaged_weights_are_not_served(tracked_project: Path) -> None:

@@ -27,6 +27,7 @@ REFUSED = [
     ({"origin": "http://evil.example"}, 403),
     ({"origin": "null"}, 403),
     ({"origin": ""}, 403),
+    ({"origin": "http://["}, 403),
     ({"origin": f"https://{US}"}, 403),
     ({"origin": "http://127.0.0.1:5000"}, 403),
     ({"origin": "http://127.0.0.1"}, 403),
