@@ -1,14 +1,12 @@
 """The pages in a real browser: read, decided on by keyboard alone, and closed to the pages of others."""
 
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from flows.requests.ledger import service
 from flows.requests.ledger.ledger import Ledger
@@ -16,8 +14,8 @@ from flows.requests.ledger.queries import find_request, list_requests, request_h
 from flows.requests.ledger.submission import Submission, submit
 from flows.requests.web.access import create_token
 from flows.requests.web.web_app import make_app
-from flows.servers.local_servers import free_port
 from tests.helpers.ledgers import CLERK
+from tests.helpers.listening import listening
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (make install)")
 from selenium.webdriver.chrome.service import Service  # noqa: E402
@@ -46,14 +44,8 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def place(root: Path, ledger: Ledger) -> Iterator[str]:
     """The address of the service of a ledger."""
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(make_app(root, ledger), host="127.0.0.1", port=port, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    until(lambda: server.started)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
+    with listening(make_app(root, ledger)) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def until(condition: Any) -> None:

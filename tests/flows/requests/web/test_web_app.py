@@ -1,9 +1,11 @@
 """The API and the pages: who may do what, what is entered once, what is refused, and that nobody's words become a page."""
 
+import socket
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -17,6 +19,7 @@ from flows.requests.ledger.verification import verify_ledger
 from flows.requests.web import acting, web_app
 from flows.requests.web.access import create_token, name_of_token, revoke_token
 from flows.requests.web.web_app import make_app
+from tests.helpers.listening import HOST, listening
 from tests.helpers.request_service import FOUND, LOCAL, wanted, word
 
 
@@ -85,6 +88,23 @@ def test_uploaded_photo_is_entered_and_too_long_bodies_are_not(
     assert api.post("/api/uploads", params={"benchmark": "faces"}, content=b"x" * 2001).status_code == 413
     assert api.post("/api/requests", json=wanted(remark="x" * 1000)).status_code == 413
     assert len(list_requests(ledger).requests) == 1
+
+
+def test_photo_that_was_cut_off_is_not_entered_and_can_be_sent_again(root: Path, ledger: Ledger) -> None:
+    token, photo = create_token(root, "desk"), b"\xff\xd8" + b"x" * 100_000
+    with listening(make_app(root, ledger)) as port:
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "letter 7", "Content-Length": str(len(photo))}
+        head = "".join(f"{name}: {value}\r\n" for name, value in {"Host": f"{HOST}:{port}", **headers}.items())
+        with socket.create_connection((HOST, port)) as connection:
+            connection.sendall(f"POST /api/uploads?benchmark=faces HTTP/1.1\r\n{head}\r\n".encode() + photo[:40_000])
+            connection.shutdown(socket.SHUT_WR)
+            connection.settimeout(20)
+            while connection.recv(1000):  # until the server has done with it
+                pass
+        assert list_requests(ledger).requests == []
+        whole = httpx.post(f"http://{HOST}:{port}/api/uploads?benchmark=faces", content=photo, headers=headers)
+        assert whole.status_code == 201, whole.text
+    assert [request_particulars(ledger, one.id)["photo"] for one in list_requests(ledger).requests] == [photo]
 
 
 @pytest.mark.parametrize(
