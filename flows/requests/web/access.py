@@ -33,7 +33,10 @@ def create_token(root: Path, name: str) -> str:
 
 
 def revoke_token(root: Path, name: str) -> None:
-    """Take a token back: it is refused from the next request on. Raises InputError where nobody of this name has one."""
+    """Take a token back: it, and the browsers that are logged in with it, are refused from the next request on.
+
+    Raises InputError where nobody of this name has one.
+    """
     with _locked(root) as path:
         known = _read(path)
         if name not in known:
@@ -45,15 +48,17 @@ def revoke_token(root: Path, name: str) -> None:
 def name_of_token(root: Path, token: str) -> str | None:
     """Whose token it is; None where it is nobody's."""
     digest = _digest(token)
-    names = {kept: name for name, kept in _read(private_folder(root) / _FILE).items()}
+    names = {kept: name for name, kept in _tokens(root).items()}
     return names.get(digest)
 
 
 @dataclass(frozen=True)
 class Session:
-    """A logged-in browser: whose, the word that its forms must bring, when it ends (seconds of the monotonic clock)."""
+    """A logged-in browser: whose, the digest of the token, the word that its forms must bring, when it ends (seconds of the
+    monotonic clock)."""
 
     name: str
+    token: str
     form_word: str
     ends: float
 
@@ -64,17 +69,19 @@ class Sessions:
     def __init__(self) -> None:
         self._known: dict[str, Session] = {}
 
-    def begin(self, name: str) -> str:
-        """Log a browser in; returns the secret for its cookie."""
+    def begin(self, name: str, token: str) -> str:
+        """Log a browser in with somebody's token; returns the secret for its cookie."""
         now, secret = time.monotonic(), secrets.token_urlsafe(32)
         self._known = {key: session for key, session in self._known.items() if session.ends > now}
-        self._known[_digest(secret)] = Session(name, secrets.token_urlsafe(16), now + SESSION_SECONDS)
+        self._known[_digest(secret)] = Session(name, _digest(token), secrets.token_urlsafe(16), now + SESSION_SECONDS)
         return secret
 
-    def find(self, secret: str | None) -> Session | None:
-        """The session of a cookie; None where there is none, or it has ended."""
+    def find(self, root: Path, secret: str | None) -> Session | None:
+        """The session of a cookie; None where there is none, it has ended, or its token was taken back."""
         session = self._known.get(_digest(secret or ""))
-        return session if session is not None and session.ends > time.monotonic() else None
+        if session is None or session.ends <= time.monotonic() or session.token not in _tokens(root).values():
+            return None
+        return session
 
     def end(self, secret: str | None) -> None:
         """Log a browser out."""
@@ -83,6 +90,10 @@ class Sessions:
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _tokens(root: Path) -> dict[str, str]:
+    return _read(private_folder(root) / _FILE)
 
 
 def _read(path: Path) -> dict[str, str]:

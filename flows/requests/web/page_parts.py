@@ -34,7 +34,7 @@ class LoginNeeded(Exception):
 
 def logged_in(request: Request, state: State_) -> Session:
     """The session of the browser."""
-    session = state.sessions.find(request.cookies.get(COOKIE))
+    session = state.sessions.find(state.root, request.cookies.get(COOKIE))
     if session is None:
         raise LoginNeeded
     return session

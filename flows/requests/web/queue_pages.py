@@ -52,11 +52,13 @@ def login_page() -> HTMLResponse:
 @router.post("/login")
 async def login(request: Request, state: State_) -> Any:
     """Log in with a token: a cookie that no script reads and no other site sends."""
-    name = name_of_token(state.root, (await form_fields(request)).get("token", "").strip())
+    token = (await form_fields(request)).get("token", "").strip()
+    name = name_of_token(state.root, token)
     if name is None:
         return page("login.html.j2", status=401, message="This token is not known. `aru request token NAME` makes one.")
     answer = RedirectResponse("/", 303)
-    answer.set_cookie(COOKIE, state.sessions.begin(name), max_age=SESSION_SECONDS, httponly=True, samesite="strict")
+    secret = state.sessions.begin(name, token)
+    answer.set_cookie(COOKIE, secret, max_age=SESSION_SECONDS, httponly=True, samesite="strict")
     return answer
 
 
