@@ -1,16 +1,20 @@
-"""What an operator may do with a request over HTTP: one function for the API and the pages."""
+"""What an operator may do with a request over HTTP, and how one is entered: functions that the API and the pages share."""
 
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from aru.core.config import load_archive
 from aru.core.errors import InputError
+from flows.project.params import PARAMS_FILE
 from flows.requests.ledger import service
 from flows.requests.ledger.deadlines import MORE_DAYS
 from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.reasons import ALLOWED, Reason
 from flows.requests.ledger.records import Actor, RequestRecord
 from flows.requests.ledger.states import Action, Role, State, actions_from
+from flows.requests.ledger.submission import Submission, Submitted, submit
 from flows.requests.resolving.recording import approve_on_record, resolve_on_record
 from flows.requests.suppression.entering import taken_off
 
@@ -39,6 +43,20 @@ class Details(BaseModel):
     of: str = Field("", max_length=16, description="the request that is carried out, of a duplicate")
     days: int = Field(MORE_DAYS, ge=1, le=MORE_DAYS, description="of an extension")
     by: str = Field("", max_length=200, description="who checked the identity, if not who acts")
+
+
+def enter(
+    root: Path,
+    ledger: Ledger,
+    submission: Submission,
+    *,
+    actor: Actor,
+    key: str | None = None,
+    received: datetime | None = None,
+) -> Submitted:
+    """Enter a request, as `submit` does. Raises InputError where its benchmark is none of the project, too."""
+    load_archive(root / PARAMS_FILE, submission.benchmark)
+    return submit(ledger, submission, actor=actor, key=key, received=received)
 
 
 def possible(state: State) -> list[Action]:

@@ -18,9 +18,9 @@ from flows.requests.ledger import queries
 from flows.requests.ledger.reasons import SOURCE
 from flows.requests.ledger.records import Actor
 from flows.requests.ledger.states import MEANING, OPEN, Action, Role, State, actions_from
-from flows.requests.ledger.submission import PHOTO, Submission, submit
+from flows.requests.ledger.submission import PHOTO, Submission
 from flows.requests.web.access import SESSION_SECONDS, Session, name_of_token
-from flows.requests.web.acting import Details, act, possible, reasons_of
+from flows.requests.web.acting import Details, act, enter, possible, reasons_of
 from flows.requests.web.page_parts import COOKIE, Browser, State_, check_form, form_fields, page
 from flows.requests.web.service_state import ServiceState
 from flows.requests.web.standing import standings
@@ -109,13 +109,14 @@ def queue(state: State_, session: Browser, show: str = "open", after: str = "") 
 
 
 @router.post("/requests")
-async def enter(request: Request, state: State_, session: Browser) -> Any:
+async def entered(request: Request, state: State_, session: Browser) -> Any:
     """Enter a request for people by name, one a line."""
     form = await form_fields(request)
     check_form(form.get("form_word", ""), session)
     names = tuple(line.strip() for line in form.get("names", "").splitlines() if line.strip())
     submission = Submission(form.get("benchmark", ""), subjects=names, remark=form.get("remark", ""))
-    done = await run_in_threadpool(lambda: submit(state.ledger, submission, actor=Actor(session.name), key=form.get("key")))
+    actor, key = Actor(session.name), form.get("key")
+    done = await run_in_threadpool(enter, state.root, state.ledger, submission, actor=actor, key=key)
     return RedirectResponse(f"/requests/{done.request.id}", 303)
 
 

@@ -12,10 +12,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from flows.requests.ledger import queries
 from flows.requests.ledger.records import Actor, BatchRecord, EventRecord, RequestRecord
 from flows.requests.ledger.states import Action, State
-from flows.requests.ledger.submission import MAX_NAME, MAX_NAMES, Submission, submit
+from flows.requests.ledger.submission import MAX_NAME, MAX_NAMES, Submission
 from flows.requests.ledger.verification import Verification, verify_ledger
 from flows.requests.web.access import name_of_token
-from flows.requests.web.acting import Details, act
+from flows.requests.web.acting import Details, act, enter
 from flows.requests.web.service_state import ServiceState, state_of
 
 _bearer = HTTPBearer(auto_error=False, description="A token of `aru request token NAME`.")
@@ -107,7 +107,7 @@ def create(
 ) -> RequestRecord:
     """Enter a request for people or photos. Sent again with its idempotency key it is entered once, and answered with 200."""
     submission = Submission(wanted.benchmark, tuple(wanted.subjects), tuple(wanted.photos), remark=wanted.remark)
-    done = submit(state.ledger, submission, actor=actor, key=idempotency_key, received=wanted.received)
+    done = enter(state.root, state.ledger, submission, actor=actor, key=idempotency_key, received=wanted.received)
     if not done.created:
         response.status_code = 200
     return done.request
@@ -131,11 +131,8 @@ async def upload(
 ) -> RequestRecord:
     """Enter a request for whoever is in a photo: the image file is the body of the call."""
     content = await request.body()  # its length is limited for all calls
-
-    def enter() -> Any:
-        return submit(state.ledger, Submission(benchmark, upload=content or None), actor=actor, key=idempotency_key)
-
-    done = await run_in_threadpool(enter)
+    submission = Submission(benchmark, upload=content or None)
+    done = await run_in_threadpool(enter, state.root, state.ledger, submission, actor=actor, key=idempotency_key)
     if not done.created:
         response.status_code = 200
     return done.request

@@ -107,6 +107,19 @@ def test_photo_that_was_cut_off_is_not_entered_and_can_be_sent_again(root: Path,
     assert [request_particulars(ledger, one.id)["photo"] for one in list_requests(ledger).requests] == [photo]
 
 
+def test_request_for_a_benchmark_that_is_not_there_is_not_entered(
+    api: TestClient, browser: TestClient, ledger: Ledger
+) -> None:
+    form = {"form_word": word(browser.get("/").text), "names": "x", "benchmark": "facse"}
+    for answer in (
+        api.post("/api/requests", json=wanted(benchmark="facse")),
+        api.post("/api/uploads", params={"benchmark": "facse"}, content=b"\xff\xd8 a photo"),
+        browser.post("/requests", data=form),
+    ):
+        assert answer.status_code == 409 and "facse" in answer.text and "faces" in answer.text
+    assert list_requests(ledger).requests == []
+
+
 @pytest.mark.parametrize(
     ("method", "path", "options", "status"),
     [
@@ -171,6 +184,15 @@ def test_page_tells_the_story_and_does_what_its_forms_say(browser: TestClient, l
     assert browser.get("/?show=nonsense").status_code == 409
     browser.post("/logout", data={"form_word": word(page.text)})
     assert browser.get("/", follow_redirects=False).headers["location"] == "/login"
+
+
+def test_token_that_is_taken_back_logs_its_browsers_out(browser: TestClient, root: Path, ledger: Ledger) -> None:
+    form = {"form_word": word(browser.get("/").text), "names": "x", "benchmark": "faces"}
+    for change in (revoke_token, create_token):  # a new token of the same name is another log-in
+        change(root, "officer")
+        assert browser.get("/", follow_redirects=False).headers["location"] == "/login"
+        assert browser.post("/requests", data=form, follow_redirects=False).headers["location"] == "/login"
+    assert list_requests(ledger).requests == []
 
 
 def test_form_of_another_page_is_refused(browser: TestClient, ledger: Ledger) -> None:
