@@ -55,10 +55,15 @@ def issue(folder: Path, make: Callable[[int, str | None], Certificate], key: Ed2
             payload, _ = signer(read_envelope(taken[-1]), keys.values())
             if certificate.supersedes != statement_digest(payload):
                 raise InputError(f"request {certificate.request.id} has a certificate already, {taken[-1].name}")
-        path = folder / f"{number:06d}-{_file_name(certificate.request.id)}.json"
+        path = folder / certificate_name(number, certificate.request.id)
         write_public_key(folder / PUBLIC_KEYS / f"{key_id(key.public_key())[:16]}.pem", key.public_key())
         write_json(path, sign(encoded(statement_of(certificate)), key))
     return path
+
+
+def certificate_name(number: int, request: str) -> str:
+    """The name of a certificate's file in its folder."""
+    return f"{number:06d}-{_file_name(request)}.json"
 
 
 def certificates_of(folder: Path, request: str) -> list[Path]:

@@ -11,7 +11,13 @@ from aru.core.errors import InputError
 from aru.core.file_digest import file_sha256
 from flows.requests.certificates.contents import Certificate, certificate_of, encoded
 from flows.requests.certificates.envelope import read_envelope, signer
-from flows.requests.certificates.issuing import certificate_paths, certificates_of, number_of, statement_digest
+from flows.requests.certificates.issuing import (
+    certificate_name,
+    certificate_paths,
+    certificates_of,
+    number_of,
+    statement_digest,
+)
 from flows.requests.certificates.photo_hashes import proven_absent
 
 
@@ -43,12 +49,13 @@ class Verification:
 
 
 def verify_certificate(
-    path: Path, keys: Iterable[Ed25519PublicKey], *, root: Path | None = None, chain: bool = True
+    path: Path, keys: Iterable[Ed25519PublicKey], *, root: Path | None = None, chain: bool = True, whole: bool = False
 ) -> Verification:
     """Verify one certificate by trusted public keys.
 
     root: the project whose files are held against their digests; files that are gone are no fault, as models are withdrawn.
-    chain: hold it against the one before it in its folder, too.
+    chain: hold it against the one before it in its folder, too. whole: the folder has all certificates of the chain, so that
+    it is a fault where the one before is not there; whoever holds a single one need not have it.
     """
     done, trusted = Verification(Path(path)), list(keys)
     try:
@@ -70,7 +77,7 @@ def verify_certificate(
     _check_audit(done, certificate)
     _check_absence(done, certificate)
     if chain:
-        _check_chain(done, certificate, trusted)
+        _check_chain(done, certificate, trusted, whole)
         _check_others(done, certificate, trusted)
     if root is not None:
         _check_files(done, certificate, Path(root))
@@ -78,9 +85,9 @@ def verify_certificate(
 
 
 def verify_folder(folder: Path, keys: Iterable[Ed25519PublicKey], *, root: Path | None = None) -> list[Verification]:
-    """Verify all certificates of a folder, in their order; one that is missing between others is a fault of the next."""
+    """Verify all certificates of a folder, in their order; one that is missing before others is a fault of the next."""
     trusted = list(keys)
-    return [verify_certificate(path, trusted, root=root) for _, path in sorted(certificate_paths(folder).items())]
+    return [verify_certificate(path, trusted, root=root, whole=True) for _, path in sorted(certificate_paths(folder).items())]
 
 
 def _check_audit(done: Verification, certificate: Certificate) -> None:
@@ -102,18 +109,22 @@ def _check_absence(done: Verification, certificate: Certificate) -> None:
         done.add("absence", True, f"{len(proofs)} photo hashes are not in the data version's tree {root}")
 
 
-def _check_chain(done: Verification, certificate: Certificate, keys: Sequence[Ed25519PublicKey]) -> None:
+def _check_chain(done: Verification, certificate: Certificate, keys: Sequence[Ed25519PublicKey], whole: bool) -> None:
     number, previous = certificate.number, certificate.previous
     try:
         known = certificate_paths(done.path.parent)
-        if known.get(number) != done.path:
-            done.add("chain", False, f"the file's name is not that of certificate {number}")
+        if done.path.name != certificate_name(number, certificate.request.id):
+            done.add("chain", False, f"the file's name is not that of certificate {number} of {certificate.request.id}")
         elif (number == 1) != (previous is None):
             done.add("chain", False, "the first certificate names none before it, every other one does")
         elif number == 1:
             done.add("chain", True, "the first of its chain")
         elif number - 1 not in known:
-            done.add("chain", None, f"certificate {number - 1} is not here; its statement's digest is {previous}")
+            done.add(
+                "chain",
+                False if whole else None,
+                f"certificate {number - 1} is not here; its statement's digest is {previous}",
+            )
         else:
             before = statement_digest(signer(read_envelope(known[number - 1]), keys)[0])
             said = f"certificate {number - 1} is the one that was signed before"

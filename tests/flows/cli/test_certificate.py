@@ -52,6 +52,17 @@ def test_certificates_are_signed_verified_shown_and_caught_where_forged(call, tm
     assert code == 2 and "empty holds no certificates" in error
 
 
+@pytest.mark.parametrize("missing", [0, 1])
+def test_certificate_that_was_taken_out_of_the_folder_is_told(call, tmp_path, missing):
+    call("certificate", "keys")
+    paths = [issue(tmp_path / "certificates", make_certificate, read_private_key(tmp_path / PRIVATE_KEY)) for _ in range(3)]
+    assert call("request", "verify", "certificates")[0] == 0
+    paths[missing].unlink()
+    code, shown, _ = call("request", "verify", "certificates")
+    assert code == 1 and f"certificate {missing + 1} is not here" in shown
+    assert call("request", "verify", str(paths[missing + 1]))[0] == 0, "of one file alone nothing is wrong"
+
+
 def test_a_requests_hashes_are_looked_up_in_a_released_data_version(call, tmp_path):
     call("certificate", "keys")
     path = issue(tmp_path / "certificates", make_certificate, read_private_key(tmp_path / PRIVATE_KEY))

@@ -159,11 +159,21 @@ def test_order_gaps_and_doubles_in_the_chain_are_found(folder):
     rewrite(two, statement_of(make_certificate(2, "0" * 64)), KEY)
     assert [failed(done) for done in verify_folder(folder, [PUBLIC])] == [[], ["chain"], ["chain"]]
     two.unlink()
-    [_, alone] = verify_folder(folder, [PUBLIC])
-    assert [check.holds for check in alone.checks if check.name == "chain"] == [None]
+    assert [failed(done) for done in verify_folder(folder, [PUBLIC])] == [[], ["chain"]], "missing in between"
+    alone = verify_certificate(three, [PUBLIC])
+    assert alone.holds and [check.holds for check in alone.checks if check.name == "chain"] == [None]
+    one.unlink()
+    two.write_bytes(kept[two])
+    assert [failed(done) for done in verify_folder(folder, [PUBLIC])] == [["chain"], []], "the first is missing"
     shutil.copy(three, folder / "000003-R-000009.json")
     with pytest.raises(InputError, match="have one number"):
         verify_folder(folder, [PUBLIC])
+
+
+def test_certificate_under_the_name_of_another_request_is_found(folder):
+    """By its name alone a certificate is found as the one that stands in the place of another."""
+    first(folder).rename(folder / "000001-R-999999.json")
+    assert [failed(done) for done in verify_folder(folder, [PUBLIC])] == [["chain"], [], []]
 
 
 def test_changed_files_are_found_and_absent_ones_are_told(folder, tmp_path):
