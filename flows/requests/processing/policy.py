@@ -1,16 +1,19 @@
 """requests.yaml: when requests are carried out together, what follows a failed audit, and what goes to a person first."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aru.core.config import check_parameter
 from aru.core.errors import InputError
 from aru.core.safe_yaml import parse_yaml
+from flows.requests.ledger.queries import MAX_PAGE
 
 POLICY_FILE = "requests.yaml"
+_YEAR = 366
+"""Days: more than any time limit has. A million of them would leave the calendar."""
 
 
 class _Section(BaseModel):
@@ -21,11 +24,24 @@ class Batching(_Section):
     """When a batch is made of the approved requests, and of how many."""
 
     at_least: int = Field(1, ge=1, description="requests: fewer wait for others, so that a batch hides who left")
-    at_most: int = Field(50, ge=1, description="requests; those due first go first")
-    wait_days: float = Field(7, ge=0, description="days: a batch is made when the oldest has waited so long, or it is full")
-    before_due_days: float = Field(
-        10, ge=0, description="days: a batch is made when a time limit is so near, even of fewer requests than at_least"
+    at_most: int = Field(50, ge=1, le=MAX_PAGE, description="requests; those due first go first")
+    wait_days: float = Field(
+        7, ge=0, le=_YEAR, description="days: a batch is made when the oldest has waited so long, or it is full"
     )
+    before_due_days: float = Field(
+        10,
+        ge=0,
+        le=_YEAR,
+        description="days: a batch is made when a time limit is so near, even of fewer requests than at_least",
+    )
+
+    @model_validator(mode="after")
+    def _can_be_filled(self) -> Self:
+        if self.at_least > self.at_most:
+            raise ValueError(
+                f"at_least = {self.at_least} is never reached by at_most = {self.at_most}: give no more than that"
+            )
+        return self
 
 
 class Step(_Section):

@@ -61,14 +61,14 @@ def test_nobody_near_a_limit_is_left_waiting_and_no_batch_is_larger_than_allowed
     times: list[tuple[float, float]], at_least: int, at_most: int, wait: float, before: float
 ) -> None:
     requests = [approved(number, due=due, waited=waited) for number, (due, waited) in enumerate(times)]
-    policy = Batching(at_least=at_least, at_most=at_most, wait_days=wait, before_due_days=before)
+    policy = Batching(at_least=min(at_least, at_most), at_most=at_most, wait_days=wait, before_due_days=before)
     chosen = next_batch(requests, policy, NOW)
     assert len(chosen) == len(set(chosen)) <= at_most
     urgent = [request for request in requests if request.due - before * DAY <= NOW]
     if urgent:
         assert min(urgent, key=lambda request: (request.due, request.id)).id in chosen
     elif chosen:
-        assert len(chosen) >= at_least
+        assert len(chosen) >= policy.at_least
 
 
 def rows(labels: list[int], split: str = "train") -> pd.DataFrame:
@@ -99,6 +99,11 @@ def test_policy_is_read_or_refused_with_the_name_of_what_is_wrong(tmp_path: Path
     assert [step.audit for step in policy.escalation] == ["quick", "full"]
     for text, message in (
         ("batching: {at_least: 0}", "batching.at_least"),
+        ("batching: {at_least: 60, at_most: 50}", "batching: .*at_least = 60 is never reached by at_most = 50"),
+        ("batching: {at_least: 51}", "at_least = 51 is never reached by at_most = 50"),
+        ("batching: {at_most: 1001}", "batching.at_most: .* less than or equal to 1000"),
+        ("batching: {before_due_days: 1000000}", "batching.before_due_days: .* less than or equal to 366"),
+        ("batching: {wait_days: 1000000}", "batching.wait_days: .* less than or equal to 366"),
         ("batch: {}", "batch: Extra inputs"),
         ("escalation: [{set: {finetune.epoch: 8}}]", "finetune.epoch"),
         ("escalation: [{audit: thorough}]", "escalation.0.audit"),
