@@ -12,7 +12,7 @@ from flows.requests.ledger.changing import Change, changing, check_text
 from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.reasons import Reason
 from flows.requests.ledger.records import Actor, BatchRecord, RequestRecord, batch_record, request_record
-from flows.requests.ledger.states import CLOSED, TRANSITIONS, Action, State
+from flows.requests.ledger.states import CLOSED, TRANSITIONS, UNDECIDED, Action, State
 from flows.requests.ledger.tables import NAME, Batch, Request
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -137,7 +137,8 @@ def _move(
 
 
 def _members(change: Change, batch: str, action: Action) -> list[Request]:
-    passed = [state for state in CLOSED if state not in TRANSITIONS[action].source]
+    # Undecided ones are in no batch; rows of older ledgers, where one was reopened, may name its last.
+    passed = CLOSED.union(UNDECIDED) - TRANSITIONS[action].source
     rows = change.session.scalars(
         select(Request).where(Request.batch == batch, Request.state.not_in(passed)).order_by(Request.id)
     ).all()

@@ -147,8 +147,9 @@ def cancel(ledger: Ledger, request: str, *, actor: Actor, remark: str = "", at: 
 def reopen(
     ledger: Ledger, request: str, reason: Reason, *, actor: Actor, remark: str = "", at: datetime | None = None
 ) -> RequestRecord:
-    """Decide anew on a request that was denied or not found."""
-    return _step(ledger, Action.REOPEN, request, actor=actor, why=reason, remark=remark, at=at)
+    """Decide anew, and by itself, on a request that was denied, not found or a duplicate; it is in no batch any more."""
+    sets = {"batch": None, "duplicate_of": None}
+    return _step(ledger, Action.REOPEN, request, actor=actor, why=reason, remark=remark, at=at, sets=sets)
 
 
 def extend(

@@ -48,6 +48,8 @@ MEANING = {
 CLOSED = frozenset({State.DENIED, State.FULFILLED, State.CANCELED, State.DUPLICATE, State.NOT_FOUND})
 """Nothing is due any more."""
 OPEN = frozenset(State) - CLOSED
+UNDECIDED = (State.RECEIVED, State.IDENTITY_UNVERIFIED, State.PENDING, State.APPROVED)
+"""In no batch."""
 
 
 class Role(StrEnum):
@@ -94,7 +96,6 @@ class Transition:
     meaning: str
 
 
-_UNDECIDED = (State.RECEIVED, State.IDENTITY_UNVERIFIED, State.PENDING, State.APPROVED)
 _RUNNING = (State.SCHEDULED, State.IN_PROGRESS, State.VERIFIED)
 _STOPPED = (State.ESCALATED, State.ERROR)
 _PERSON, _SCHEDULE = (Role.OPERATOR,), (Role.SCHEDULE,)
@@ -111,7 +112,7 @@ TRANSITIONS: dict[Action, Transition] = {
     Action.IDENTIFY: _by(
         _PERSON, (State.RECEIVED, State.IDENTITY_UNVERIFIED), State.PENDING, "Somebody has checked who asks, and signs it."
     ),
-    Action.RESOLVE: _by(_BOTH, _UNDECIDED, None, "The person's photos were looked for; what was found is put on record."),
+    Action.RESOLVE: _by(_BOTH, UNDECIDED, None, "The person's photos were looked for; what was found is put on record."),
     Action.CONFIRM: _by(
         _PERSON,
         (State.RECEIVED, State.IDENTITY_UNVERIFIED, State.PENDING),
@@ -122,11 +123,11 @@ TRANSITIONS: dict[Action, Transition] = {
         _BOTH, (State.PENDING, State.APPROVED, State.SCHEDULED), State.NOT_FOUND, "The search has found nothing."
     ),
     Action.APPROVE: _by(_PERSON, (State.PENDING,), State.APPROVED, "It will be carried out on the photos on record."),
-    Action.DENY: _by(_PERSON, (*_UNDECIDED, State.ESCALATED), State.DENIED, "Refused, with the reason of the law."),
-    Action.DUPLICATE: _by(_PERSON, _UNDECIDED, State.DUPLICATE, "Joined to the request that is carried out."),
+    Action.DENY: _by(_PERSON, (*UNDECIDED, State.ESCALATED), State.DENIED, "Refused, with the reason of the law."),
+    Action.DUPLICATE: _by(_PERSON, UNDECIDED, State.DUPLICATE, "Joined to the request that is carried out."),
     Action.CANCEL: _by(
         _PERSON,
-        (*_UNDECIDED, State.SCHEDULED, *_STOPPED),
+        (*UNDECIDED, State.SCHEDULED, *_STOPPED),
         State.CANCELED,
         "Withdrawn, before work or after it stopped.",
     ),

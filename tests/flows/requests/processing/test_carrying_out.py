@@ -6,8 +6,11 @@ from aru.core.errors import InputError
 from aru.core.files import file_md5
 from aru.data.subjects import DEFAULT_MERGE
 from flows.requests.certificates import issuing, issuing_for_request
+from flows.requests.ledger import service
 from flows.requests.ledger.batching import decide
+from flows.requests.ledger.changing import changing
 from flows.requests.ledger.queries import batch_history, list_batches, request_history
+from flows.requests.ledger.reasons import Reason
 from flows.requests.ledger.states import Action, State
 from flows.requests.ledger.verification import verify_ledger
 from flows.requests.processing import carrying_out
@@ -77,6 +80,32 @@ def test_failed_audit_is_followed_by_the_steps_of_the_policy_and_then_by_a_perso
     project.verdicts = ["pass"]
     project.carry_out()
     assert project.runs[-1]["mask"]["ratio"] == 0.5  # the step's parameters are taken back for the next batch
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_request_that_is_denied_out_of_a_batch_and_reopened_holds_nobody_up(project: Project, older: bool) -> None:
+    """Nor in a ledger of an earlier version, whose reopened requests kept their batch."""
+    first, second = project.ask(0), project.ask(5)
+    project.verdicts = ["fail"]
+    assert project.carry_out() == Done("B-000001", State.ESCALATED, None)
+    service.deny(project.ledger, second, Reason.LEGAL_CLAIMS, actor=OPERATOR)
+    decide(project.ledger, "B-000001", actor=OPERATOR)
+    if older:
+        with changing(project.ledger, OPERATOR) as change:
+            change.step(Action.REOPEN, change.request(second), why=Reason.COMPLAINT)
+    else:
+        assert service.reopen(project.ledger, second, Reason.COMPLAINT, actor=OPERATOR).batch is None
+    third = project.ask(6)
+    project.verdicts = ["pass", "pass"]
+    assert project.carry_out() == Done("B-000001", State.FULFILLED, "3")
+    assert project.carry_out() == Done("B-000002", State.FULFILLED, "4")
+    assert [project.state(request) for request in (first, second, third)] == [
+        State.FULFILLED, State.PENDING, State.FULFILLED
+    ]  # fmt: skip
+    service.approve(project.ledger, second, actor=OPERATOR)
+    project.verdicts = ["pass"]
+    assert project.carry_out() == Done("B-000003", State.FULFILLED, "5")
+    assert project.state(second) == State.FULFILLED and verify_ledger(project.ledger).faults == []
 
 
 def test_higher_level_that_fails_does_not_release(project: Project) -> None:
