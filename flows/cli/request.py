@@ -103,6 +103,7 @@ def resolve(
 
     with _ledger() as (root, ledger), progress_shown("resolve", quiet=as_json) as progress:
         found, done = resolve_on_record(root, ledger, request, actor=operator(), close_anyway=not_found, progress=progress)
+        _warn_of_stranded(ledger, request)
     if as_json:
         from flows.cli.request_console import print_json
 
@@ -146,6 +147,7 @@ def approve(request: Request, remark: Remark = "", as_json: Json = False) -> Non
 
     with _ledger() as (root, ledger), progress_shown("resolve", quiet=as_json) as progress:
         found, done = approve_on_record(root, ledger, request, actor=operator(), remark=remark, progress=progress)
+        _warn_of_stranded(ledger, request)
     if not as_json:
         _show_found(found)
     _print(done, as_json)
@@ -160,12 +162,13 @@ def deny(request: Request, because: Why, remark: Remark = "", as_json: Json = Fa
 
     with _ledger() as (root, ledger), taken_off(root, request):
         done = service.deny(ledger, request, _reason(because), actor=operator(), remark=remark)
+        _warn_of_stranded(ledger, request)
     _print(done, as_json)
 
 
 @commands.command()
 def reopen(request: Request, because: Why, remark: Remark = "", as_json: Json = False) -> None:
-    """Decide anew on a request that was denied or not found."""
+    """Decide anew on a request that was denied, not found, or a duplicate."""
     from flows.requests.ledger import service
     from flows.requests.ledger.records import operator
 
@@ -199,6 +202,7 @@ def cancel(request: Request, remark: Remark = "", as_json: Json = False) -> None
 
     with _ledger() as (root, ledger), taken_off(root, request):
         done = service.cancel(ledger, request, actor=operator(), remark=remark)
+        _warn_of_stranded(ledger, request)
     _print(done, as_json)
 
 
@@ -266,6 +270,7 @@ def show(
         found, history = find_request(ledger, request), request_history(ledger, request)
         certificate = certificate_on_record(history)
         parts = request_particulars(ledger, request) if particulars else {}
+        _warn_of_stranded(ledger, request)
     if as_json:
         shown = {"request": found, "certificate": certificate, "history": history}
         print_json(shown | ({"particulars": parts} if particulars else {}))
@@ -415,6 +420,18 @@ def _show_lookalikes(request: str, first: int, as_json: bool) -> None:
         print_json({"people": found.people[:first], "model": found.weights_md5, "searched": found.searched})
     else:
         show_lookalikes(found, first)
+
+
+def _warn_of_stranded(ledger: "Ledger", request: str) -> None:
+    """Name the duplicates of a request that is closed and was not carried out, on standard error."""
+    from flows.cli.request_console import warn
+    from flows.requests.ledger.queries import stranded_duplicates
+
+    if stranded := stranded_duplicates(ledger, request):
+        warn(
+            f"duplicates of {request}, which are not carried out, as it is not: {', '.join(stranded)}; `aru request reopen "
+            "REQUEST --because new_information` for each that is to be decided by itself"
+        )
 
 
 def _print(request: "RequestRecord", as_json: bool) -> None:

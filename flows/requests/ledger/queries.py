@@ -20,7 +20,7 @@ from flows.requests.ledger.records import (
     event_record,
     request_record,
 )
-from flows.requests.ledger.states import OPEN, Action, State
+from flows.requests.ledger.states import OPEN, UNDONE, Action, State
 from flows.requests.ledger.tables import Batch, Event, Head, Particular, Request, Time
 
 MAX_PAGE = 1000
@@ -140,6 +140,18 @@ def denial_reason(ledger: Ledger, request: str) -> str | None:
     denied = select(Event.why).where(Event.request == request, Event.action == Action.DENY)
     with ledger.reading() as session:
         return session.scalars(denied.order_by(Event.seq.desc()).limit(1)).one_or_none()
+
+
+def duplicates_of(session: Session, request: str) -> list[str]:
+    """The ids of the requests that are joined to one."""
+    chosen = select(Request.id).where(Request.state == State.DUPLICATE, Request.duplicate_of == request)
+    return list(session.scalars(chosen.order_by(Request.id)))
+
+
+def stranded_duplicates(ledger: Ledger, request: str) -> list[str]:
+    """The ids of the requests that are joined to one which is closed and was not carried out: nobody carries them out."""
+    with ledger.reading() as session:
+        return duplicates_of(session, request) if _one(session, request).state in UNDONE else []
 
 
 def find_batch(ledger: Ledger, batch: str) -> BatchRecord:

@@ -18,11 +18,12 @@ from flows.requests.ledger.chain import canonical
 from flows.requests.ledger.changing import MAX_TEXT, changing, check_text
 from flows.requests.ledger.deadlines import MORE_DAYS, latest_due
 from flows.requests.ledger.ledger import Ledger
+from flows.requests.ledger.queries import duplicates_of
 from flows.requests.ledger.reasons import Reason
 from flows.requests.ledger.records import Actor, RequestRecord, request_record
-from flows.requests.ledger.states import Action
+from flows.requests.ledger.states import UNDONE, Action
 from flows.requests.ledger.submission import REMARK
-from flows.requests.ledger.tables import NAME, Event, Particular
+from flows.requests.ledger.tables import NAME, Event, Particular, Request
 
 EVIDENCE, CONFIRMED = "evidence", "confirmed"
 """The particulars that hold by name what a search has found, and whom a person has confirmed among look-alikes."""
@@ -103,20 +104,28 @@ def confirm(
 def answer_not_found(
     ledger: Ledger, request: str, evidence: Evidence, *, actor: Actor, at: datetime | None = None
 ) -> RequestRecord:
-    """Close a request of which nothing was found. InputError where the evidence has photos."""
+    """Close a request of which nothing was found. InputError where the evidence has photos, or nobody has checked who asks."""
     if evidence.files:
         raise InputError(f"{len(evidence.files)} files were found for {request}: it is not `not_found`")
-    return _step(ledger, Action.NOT_FOUND, request, actor=actor, at=at, **_of_evidence(ledger, evidence))
+    with changing(ledger, actor, at) as change:
+        row = change.request(request)
+        change.step(Action.NOT_FOUND, row, **_of_evidence(ledger, evidence))
+        _check_identity(row)
+        return request_record(row)
 
 
 def approve(ledger: Ledger, request: str, *, actor: Actor, remark: str = "", at: datetime | None = None) -> RequestRecord:
-    """Decide that a request is carried out, on the photos of its latest resolution, without which nothing is approved."""
+    """Decide that a request is carried out, on the photos of its latest resolution, without which nothing is approved.
+
+    Raises InputError where there is none, or where nobody has checked who asks, as of one that was closed before and reopened.
+    """
     with changing(ledger, actor, at) as change:
         row = change.request(request)
         resolution = _latest_resolution(change.session, request)
         if resolution is None or not resolution[1]["files"]:
             raise InputError(f"no photo of {request} is on record: look for them first, with `aru request resolve {request}`")
         change.step(Action.APPROVE, row, data={"resolution": resolution[0]}, particulars=_remark(remark))
+        _check_identity(row)
         return request_record(row)
 
 
@@ -130,11 +139,21 @@ def deny(
 def mark_duplicate(
     ledger: Ledger, request: str, of: str, *, actor: Actor, remark: str = "", at: datetime | None = None
 ) -> RequestRecord:
-    """Join a request to another one that asks for the same. InputError where that is a duplicate itself, or the same one."""
+    """Join a request to another one that asks for the same, and is carried out.
+
+    Raises InputError where that is the same one, a duplicate itself, closed without being carried out, or of another
+    benchmark, and where the request has duplicates of its own.
+    """
     with changing(ledger, actor, at) as change:
         row, other = change.request(request), change.request(of)
         if other.id == row.id or other.duplicate_of is not None:
             raise InputError(f"{request} cannot be a duplicate of {of}: name another request that is no duplicate itself")
+        if other.state in UNDONE:
+            raise InputError(f"{of} is {other.state}, and nobody carries it out: reopen it first, or name another request")
+        if other.benchmark != row.benchmark:
+            raise InputError(f"{request} is of {row.benchmark} and {of} of {other.benchmark}: name one of the same benchmark")
+        if own := duplicates_of(change.session, row.id):
+            raise InputError(f"{', '.join(own)} hang on {request} as duplicates: reopen them, and join them to {of}, first")
         change.step(Action.DUPLICATE, row, sets={"duplicate_of": other.id}, particulars=_remark(remark))
         return request_record(row)
 
@@ -248,6 +267,11 @@ def _step(
         row = change.request(request)
         change.step(action, row, why=why, sets=sets, data=data, particulars={**(particulars or {}), **_remark(remark)})
         return request_record(row)
+
+
+def _check_identity(row: Request) -> None:
+    if row.verified_by is None:
+        raise InputError(f"nobody has checked who sent {row.id}: `aru request identify {row.id} --by NAME` says who has")
 
 
 def _remark(text: str) -> dict[str, str | bytes]:

@@ -32,7 +32,7 @@ class State(StrEnum):
 MEANING = {
     State.RECEIVED: "It has come in; the time limit runs.",
     State.IDENTITY_UNVERIFIED: "There is reasonable doubt who asks; more information was asked for.",
-    State.PENDING: "The identity is checked; a person decides next.",
+    State.PENDING: "The identity is checked, or it was reopened; a person decides next.",
     State.APPROVED: "A person has decided that it is carried out; it waits for a batch.",
     State.DENIED: "It is not carried out, for a reason that the law names.",
     State.SCHEDULED: "It is in a batch, whose thresholds are fixed.",
@@ -47,6 +47,8 @@ MEANING = {
 }
 CLOSED = frozenset({State.DENIED, State.FULFILLED, State.CANCELED, State.DUPLICATE, State.NOT_FOUND})
 """Nothing is due any more."""
+UNDONE = CLOSED - {State.FULFILLED}
+"""Closed, and not carried out."""
 OPEN = frozenset(State) - CLOSED
 UNDECIDED = (State.RECEIVED, State.IDENTITY_UNVERIFIED, State.PENDING, State.APPROVED)
 """In no batch."""
@@ -110,7 +112,10 @@ TRANSITIONS: dict[Action, Transition] = {
     Action.SUBMIT: _by(_PERSON, (), State.RECEIVED, "A new request."),
     Action.ASK_IDENTITY: _by(_PERSON, (State.RECEIVED,), State.IDENTITY_UNVERIFIED, "Proof of identity is asked for."),
     Action.IDENTIFY: _by(
-        _PERSON, (State.RECEIVED, State.IDENTITY_UNVERIFIED), State.PENDING, "Somebody has checked who asks, and signs it."
+        _PERSON,
+        (State.RECEIVED, State.IDENTITY_UNVERIFIED, State.PENDING),
+        State.PENDING,
+        "Somebody has checked who asks, and signs it.",
     ),
     Action.RESOLVE: _by(_BOTH, UNDECIDED, None, "The person's photos were looked for; what was found is put on record."),
     Action.CONFIRM: _by(
@@ -132,7 +137,9 @@ TRANSITIONS: dict[Action, Transition] = {
         "Withdrawn, before work or after it stopped.",
     ),
     Action.EXTEND: _by(_PERSON, tuple(OPEN), None, "The time limit is extended, with the reason of the law."),
-    Action.REOPEN: _by(_PERSON, (State.DENIED, State.NOT_FOUND), State.PENDING, "Decided anew, as after a complaint."),
+    Action.REOPEN: _by(
+        _PERSON, (State.DENIED, State.DUPLICATE, State.NOT_FOUND), State.PENDING, "Decided anew, as after a complaint."
+    ),
     Action.SCHEDULE: _by(_BOTH, (State.APPROVED,), State.SCHEDULED, "Put into a batch."),
     Action.POSTPONE: _by(_BOTH, (State.SCHEDULED,), State.APPROVED, "Taken out of its batch again."),
     Action.START: _by(_SCHEDULE, (State.SCHEDULED, *_STOPPED), State.IN_PROGRESS, "Unlearning begins, or goes on."),

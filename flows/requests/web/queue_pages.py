@@ -150,6 +150,7 @@ def _request_page(state: ServiceState, session: Session, name: str, *, message: 
         request=found,
         history=history,
         certificate=queries.certificate_on_record(history),
+        stranded=queries.stranded_duplicates(state.ledger, name),
         actions=[(action, reasons_of(action)) for action in possible(found.state)],
         source=SOURCE,
         meaning=MEANING,

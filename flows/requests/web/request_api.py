@@ -1,6 +1,6 @@
 """The HTTP API of the ledger, described at /openapi.json: JSON in, JSON out, a bearer token with every call."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -79,6 +79,14 @@ class Wanted(BaseModel):
     photos: list[Name] = Field([], max_length=MAX_NAMES, description="photos by their paths in the data")
     remark: str = Field("", max_length=10_000, description="what else was written, erased with the names")
     received: AwareDatetime | None = Field(None, description="when it came in, now if left out")
+
+
+@dataclass(frozen=True)
+class Acted(RequestRecord):
+    """A request after an action. `stranded`: its duplicates, where it is closed and not carried out, so that they are not,
+    either, unless they are reopened."""
+
+    stranded: list[str]
 
 
 class Listed(BaseModel):
@@ -166,10 +174,11 @@ def history(request: Id, state: State_, actor: Caller) -> list[EventRecord]:
 
 
 @router.post("/requests/{request}/{action}", responses=_MISSING)
-def done(request: Id, action: Action, details: Details, state: State_, actor: Caller) -> RequestRecord:
+def done(request: Id, action: Action, details: Details, state: State_, actor: Caller) -> Acted:
     """Do an action with a request: identify, resolve, approve, deny, duplicate, extend, cancel, reopen ..."""
     queries.find_request(state.ledger, request)
-    return act(state.root, state.ledger, request, action, details, actor=actor)
+    found = act(state.root, state.ledger, request, action, details, actor=actor)
+    return Acted(**asdict(found), stranded=queries.stranded_duplicates(state.ledger, request))
 
 
 @router.get("/counts")

@@ -87,6 +87,20 @@ def test_nobody_found_is_an_answer_unless_a_similar_name_is_there(call: Call) ->
     assert "unknown reason 'whim': give one of" in call("deny", "R-000002", "--because", "whim")[2]
 
 
+def test_duplicates_of_a_request_that_is_closed_are_named(call: Call) -> None:
+    for name in "abc":
+        call("submit", name, "--benchmark", "mufac")
+    for request in ("R-000002", "R-000003"):
+        assert call("duplicate", request, "--of", "R-000001")[0] == 0
+    code, _, told = call("deny", "R-000001", "--because", "no_ground", "--json")
+    assert code == 0 and "duplicates of R-000001, which are not carried out, as it is not: R-000002, R-000003;" in told
+    assert answer(call("reopen", "R-000002", "--because", "new_information", "--json"))["duplicate_of"] is None
+    told = call("show", "R-000001")[2]
+    assert "R-000003;" in told and "R-000002" not in told
+    call("reopen", "R-000003", "--because", "new_information")
+    assert call("show", "R-000001")[2] == ""
+
+
 def test_photos_copies_and_an_uploaded_photo(call: Call, tmp_path: Path) -> None:
     with zipfile.ZipFile("data/mufac.zip") as archive:
         path = next(name for name in archive.namelist() if "F0002_AGE_D" in name)

@@ -19,7 +19,13 @@ from flows.requests.ledger import batching, service
 from flows.requests.ledger.changing import changing
 from flows.requests.ledger.exporting import export_ledger
 from flows.requests.ledger.ledger import Ledger, open_ledger
-from flows.requests.ledger.queries import find_request, list_requests, request_history, request_particulars
+from flows.requests.ledger.queries import (
+    find_request,
+    list_requests,
+    request_history,
+    request_particulars,
+    stranded_duplicates,
+)
 from flows.requests.ledger.reasons import ALLOWED, Reason
 from flows.requests.ledger.records import Actor
 from flows.requests.ledger.states import CLOSED, TRANSITIONS, Action, Role, State
@@ -261,6 +267,40 @@ def test_a_duplicate_names_the_request_that_is_carried_out(ledger: Ledger) -> No
     for other in (second, third, "R-000009"):
         with pytest.raises(InputError):
             service.mark_duplicate(ledger, third, other, actor=CLERK)
+    with pytest.raises(InputError, match="R-000002 hang on R-000001 as duplicates: reopen them, and join them to R-000003"):
+        service.mark_duplicate(ledger, first, third, actor=CLERK)
+    elsewhere = submit(ledger, Submission("mufac", ("a",)), actor=CLERK).request.id
+    with pytest.raises(InputError, match="R-000003 is of faces and R-000004 of mufac"):
+        service.mark_duplicate(ledger, third, elsewhere, actor=CLERK)
+
+
+def test_duplicates_of_a_request_that_is_not_carried_out_are_named_and_brought_back(ledger: Ledger) -> None:
+    first, second, third = (submit(ledger, Submission("faces", (name,)), actor=CLERK).request.id for name in "abc")
+    service.mark_duplicate(ledger, second, first, actor=CLERK)
+    assert stranded_duplicates(ledger, first) == []
+    service.cancel(ledger, first, actor=CLERK)
+    assert stranded_duplicates(ledger, first) == [second] and stranded_duplicates(ledger, second) == []
+    with pytest.raises(InputError, match="R-000001 is canceled, and nobody carries it out: reopen it first, or name another"):
+        service.mark_duplicate(ledger, third, first, actor=CLERK)
+    done = service.reopen(ledger, second, Reason.NEW_INFORMATION, actor=CLERK)
+    assert (done.state, done.duplicate_of, stranded_duplicates(ledger, first)) == (State.PENDING, None, [])
+    service.record_resolution(ledger, second, evidence("a"), actor=CLERK)
+    with pytest.raises(InputError, match="nobody has checked who sent R-000002"):
+        service.approve(ledger, second, actor=CLERK)
+    with pytest.raises(InputError, match="nobody has checked who sent R-000002"):
+        service.answer_not_found(ledger, second, evidence("a", files=()), actor=CLERK)
+    service.identify(ledger, second, actor=CLERK)
+    assert service.approve(ledger, second, actor=CLERK).state is State.APPROVED
+    assert verify_ledger(ledger).faults == []
+
+
+@pytest.mark.parametrize("state", [State.RECEIVED, State.FULFILLED])
+def test_duplicate_hangs_on_an_open_or_a_fulfilled_request(used: Ledger, state: State) -> None:
+    target = submit(used, Submission("faces", ("x",)), actor=CLERK).request.id if state is State.RECEIVED else "R-000001"
+    other = submit(used, Submission("faces", ("y",)), actor=CLERK).request.id
+    assert find_request(used, target).state is state
+    assert service.mark_duplicate(used, other, target, actor=CLERK).duplicate_of == target
+    assert stranded_duplicates(used, target) == [] and verify_ledger(used).faults == []
 
 
 def test_requests_for_the_same_person_are_found_by_their_searches(ledger: Ledger) -> None:

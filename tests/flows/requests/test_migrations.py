@@ -106,6 +106,7 @@ def test_pages_follow_each_other_by_due_date_without_gap_or_double(url: str) -> 
         ("SELECT * FROM requests ORDER BY due, id LIMIT 50", "requests_by_due"),
         ("SELECT * FROM requests WHERE (due, id) > ('2026', 'R') ORDER BY due, id LIMIT 50", "requests_by_due"),
         ("SELECT * FROM requests WHERE state = 'pending' ORDER BY due, id LIMIT 50", "requests_by_state"),
+        ("SELECT id FROM requests WHERE state = 'duplicate' AND duplicate_of = 'R-1'", "requests_by_state"),
         ("SELECT * FROM history WHERE request = 'R-000001' ORDER BY seq", "ix_history_request"),
         ("SELECT * FROM requests WHERE batch = 'B-000001'", "ix_requests_batch"),
         ("SELECT * FROM requests WHERE key = 'k'", "sqlite_autoindex_requests"),

@@ -52,6 +52,7 @@ def test_a_closed_request_is_opened_again_by_a_named_action_only() -> None:
     }
     assert opening == {
         (Action.REOPEN, State.DENIED),
+        (Action.REOPEN, State.DUPLICATE),
         (Action.REOPEN, State.NOT_FOUND),
         (Action.ESCALATE, State.FULFILLED),
     }

@@ -232,6 +232,19 @@ def test_every_action_of_a_person_is_offered_and_none_of_the_schedule() -> None:
     assert not offered & {Action.START, Action.VERIFY, Action.FULFILL, Action.FAIL, Action.ERASE}
 
 
+def test_duplicates_that_nobody_carries_out_are_named_and_reopened(api: TestClient, browser: TestClient) -> None:
+    first, second = (api.post("/api/requests", json=wanted(subjects=[name])).json()["id"] for name in "ab")
+    joined = api.post(f"/api/requests/{second}/duplicate", json={"of": first}).json()
+    assert (joined["state"], joined["stranded"]) == ("duplicate", [])
+    assert "not carried out, as this one is not" not in browser.get(f"/requests/{first}").text
+    assert api.post(f"/api/requests/{first}/cancel", json={}).json()["stranded"] == [second]
+    page = browser.get(f"/requests/{first}").text
+    assert f'<a href="/requests/{second}">{second}</a>' in page and "not carried out, as this one is not" in page
+    reopened = api.post(f"/api/requests/{second}/reopen", json={"reason": "new_information"}).json()
+    assert (reopened["state"], reopened["duplicate_of"]) == ("pending", None)
+    assert "not carried out, as this one is not" not in browser.get(f"/requests/{first}").text
+
+
 def test_person_can_put_an_escalated_request_back(api: TestClient, ledger: Ledger, found: None) -> None:
     from flows.requests.ledger import batching
     from flows.requests.ledger.reasons import Reason
