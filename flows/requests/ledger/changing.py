@@ -70,7 +70,8 @@ class Change:
             content["particulars"] = {part: particular_digest(self.ledger, value) for part, value in parts.items()}
         for name, value in (sets or {}).items():
             setattr(request, name, value)
-        request.state, request.changed = target, self.at
+        if target is not source:
+            request.state, request.changed = target, self.at
         self.session.add(request)
         self.session.flush()
         event = self._append(action, content, request=request.id, batch=request.batch, source=source, target=target, why=why)

@@ -10,7 +10,7 @@ from typing import ClassVar
 from sqlalchemy import CheckConstraint, Dialect, ForeignKey, Index, LargeBinary, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-VERSION = "0001"
+VERSION = "0002"
 """The newest version of the schema, in `migrations/versions/`."""
 TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 ID, DIGEST, CODE, NAME = 16, 64, 32, 200

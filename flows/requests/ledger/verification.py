@@ -97,7 +97,9 @@ def _step_faults(row: Event, replay: _Replay) -> Iterator[str]:
         known = replay.requests.get(row.request)
         source = State(known["state"]) if known else None
         target = next_state(action, source, Role(row.role))
-        fields = {**(known or {}), **data.get("set", {}), "state": target, "changed": time_text(row.at)}
+        fields = {**(known or {}), **data.get("set", {}), "state": target}
+        if target is not source:
+            fields["changed"] = time_text(row.at)
         if (row.source, row.target, row.batch) != (source, target, fields.get("batch")):
             yield f"history {row.seq}: its states are not those of the request, {source} to {target}"
         replay.requests[row.request] = fields

@@ -219,7 +219,9 @@ def test_what_was_erased_is_in_no_file_of_the_ledger_and_the_history_stays(ledge
     service.cancel(ledger, request, actor=CLERK, remark="Marker-of-a-Person called")
     before = len(request_history(ledger, request))
     assert any(b"Marker-of-a-Person" in path.read_bytes() for path in tmp_path.glob("requests.db*"))
+    closed = find_request(ledger, request).changed
     assert service.erase_particulars(ledger, request, actor=CLERK) == 3
+    assert find_request(ledger, request).changed == closed, "when it was closed, and not when it was erased"
     assert service.erase_particulars(ledger, request, actor=CLERK) == 0, "again there is nothing to do"
     assert not any(b"Marker-of-a-Person" in path.read_bytes() for path in tmp_path.glob("requests.db*"))
     assert request_particulars(ledger, request) == {} and len(request_history(ledger, request)) == before + 1

@@ -13,13 +13,15 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from aru.core.errors import InputError
+from flows.requests.ledger import service
 from flows.requests.ledger.ledger import Ledger, open_ledger
-from flows.requests.ledger.queries import list_requests
+from flows.requests.ledger.queries import find_request, list_requests
+from flows.requests.ledger.reasons import Reason
 from flows.requests.ledger.submission import Submission, submit
 from flows.requests.ledger.tables import VERSION, Base, Head
 from flows.requests.ledger.upgrading import schema_version, upgrade
 from flows.requests.ledger.verification import verify_ledger
-from tests.helpers.ledgers import CLERK, KEY, NOON
+from tests.helpers.ledgers import CLERK, KEY, NOON, approved
 
 
 def test_the_tables_are_made_once_and_are_those_of_the_code(url: str) -> None:
@@ -38,6 +40,28 @@ def test_the_newest_migration_is_the_version_of_the_code() -> None:
     config = Config()
     config.set_main_option("script_location", "flows.requests.ledger:migrations")
     assert ScriptDirectory.from_config(config).get_heads() == [VERSION]
+
+
+def test_ledger_of_the_first_version_verifies_and_says_when_states_were_set(url: str) -> None:
+    """In that version every step set `changed`, so that a request which was extended seemed to be approved anew."""
+    later = NOON + timedelta(days=6)
+    with closing(open_ledger(url, KEY)) as ledger:
+        extended, denied = approved(ledger, "a"), approved(ledger, "b")
+        submit(ledger, Submission("faces", ("c",)), actor=CLERK, at=NOON)
+        service.deny(ledger, denied, Reason.LEGAL_CLAIMS, actor=CLERK, at=NOON + timedelta(days=1))
+        service.extend(ledger, extended, Reason.COMPLEXITY, actor=CLERK, at=later)
+        service.erase_particulars(ledger, denied, actor=CLERK, at=later)
+        before = list_requests(ledger).requests
+        with ledger.engine.execution_options(immediate=True).begin() as connection:
+            connection.exec_driver_sql(
+                "UPDATE requests SET changed = (SELECT max(at) FROM history WHERE request = requests.id)"
+            )
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+        assert {find_request(ledger, request).changed for request in (extended, denied)} == {later}
+    with closing(open_ledger(url, KEY)) as ledger:
+        assert verify_ledger(ledger).faults == [] and list_requests(ledger).requests == before
+        assert find_request(ledger, extended).changed == NOON + timedelta(hours=3)
+        assert find_request(ledger, denied).changed == NOON + timedelta(days=1)
 
 
 def test_two_ledgers_begin_with_different_hashes(tmp_path: Path) -> None:
@@ -73,7 +97,7 @@ def test_a_ledger_of_a_newer_release_is_refused(ledger: Ledger) -> None:
     place = str(ledger.engine.url.database)
     with closing(sqlite3.connect(place)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(InputError, match="has version 9999, this release of aru knows 0001: use the newer aru"):
+    with pytest.raises(InputError, match="has version 9999, this release of aru knows 0002: use the newer aru"):
         open_ledger(f"sqlite:///{place}", KEY)
 
 

@@ -11,11 +11,17 @@ from hypothesis import strategies as st
 
 from aru.core.errors import InputError
 from flows.project.shipped import project_files
+from flows.requests.ledger import service
+from flows.requests.ledger.ledger import Ledger
+from flows.requests.ledger.queries import find_request
+from flows.requests.ledger.reasons import Reason
 from flows.requests.ledger.records import RequestRecord
 from flows.requests.ledger.states import State
 from flows.requests.processing.effects import predicted_effect
 from flows.requests.processing.forming import next_batch
 from flows.requests.processing.policy import Batching, Policy, Suspicion, read_policy
+from tests.helpers import ledgers
+from tests.helpers.ledgers import CLERK, NOON, evidence
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -35,6 +41,18 @@ def test_one_waits_until_the_oldest_has_waited_long_enough() -> None:
     assert next_batch([], policy, NOW) == []
     assert next_batch([approved(1, due=25, waited=6.9)], policy, NOW) == []
     assert next_batch([approved(1, due=23, waited=7)], policy, NOW) == ["R-000001"]
+
+
+def test_what_is_done_to_an_approved_request_does_not_begin_its_waiting_anew(ledger: Ledger) -> None:
+    approval, sixth = NOON + timedelta(hours=3), NOON + 6 * DAY
+    requests = [ledgers.approved(ledger, name) for name in ("a", "b")]
+    service.extend(ledger, requests[0], Reason.COMPLEXITY, actor=CLERK, at=sixth)
+    service.record_resolution(ledger, requests[1], evidence("b"), actor=CLERK, at=sixth)
+    for request in requests:
+        found = find_request(ledger, request)
+        assert found.changed == approval
+        assert next_batch([found], Batching(), approval + 7 * DAY) == [request]
+        assert next_batch([found], Batching(), approval + 6.9 * DAY) == []
 
 
 def test_fewer_than_at_least_wait_but_not_beyond_their_time_limit() -> None:
