@@ -186,9 +186,7 @@ class _Work:
     def _unlearn(self) -> bool:
         """Unlearn and audit by the current step; False where the batch was escalated."""
         name, history = model_name(self.benchmark), self._history()
-        production = in_production(self.root, name)
-        if (production.version if production else _NONE) != find_batch(self.ledger, self.batch).model_before:
-            raise InputError(f"another version went into production while {self.batch} was at work: begin it again")
+        production = self._production()
         requests = [request.id for request in _members(self.ledger, self.batch)]
         self.tools.suppress(self.root, self.benchmark, self.ledger, requests)
         files = self._trained_files()
@@ -225,6 +223,7 @@ class _Work:
             if found[FIGURES]["earlier"]["reversed"]:
                 reason = Reason.REVERSED
         if passes(found["verdict"], release) and reason != Reason.REVERSED:
+            self._production()
             mark_batch(self.root, name, published.version, (production.batch if production else 0) + 1)
             self._verify(found, requests, published.version, record)
             return True
@@ -235,6 +234,7 @@ class _Work:
         """Put the verified version into production, if there is one, and close the requests."""
         name, batch = model_name(self.benchmark), find_batch(self.ledger, self.batch)
         version = self._history().verified_version
+        self._production(version)  # that one itself, where a kill came after its release
         if version is None:
             batching.fulfill(
                 self.ledger, self.batch, model_after=batch.model_before or _NONE, data={"trained": 0}, actor=SCHEDULE
@@ -245,6 +245,17 @@ class _Work:
         production = promote(self.root, name, version, release=release, batches=released)
         data = {"weights_md5": production.weights_md5, "since": production.since, "release": production.batch}
         batching.fulfill(self.ledger, self.batch, model_after=production.version, data=data, actor=SCHEDULE)
+
+    def _production(self, *released: str | None) -> Production | None:
+        """The version in production, which has to be the one that the batch began from, or one that it has released.
+
+        Raises InputError where it is another: what that one has forgotten, or was made for, would be lost by a release.
+        """
+        production = in_production(self.root, model_name(self.benchmark))
+        now = production.version if production else _NONE
+        if now not in (find_batch(self.ledger, self.batch).model_before, *released):
+            raise InputError(f"another version went into production while {self.batch} was at work: begin it again")
+        return production
 
     def _verify(self, found: dict[str, Any], requests: Sequence[str], version: str | None, record: AuditRecord | None) -> None:
         """Put the passed audit on record, by the thresholds that were fixed and that it used, and what certificates need."""

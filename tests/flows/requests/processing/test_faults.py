@@ -261,3 +261,35 @@ def test_version_that_went_into_production_meanwhile_ends_the_run(project: Proje
     assert project.state(request) == State.ERROR and project.runs == []
     goes_on(project, request)
     assert list_batches(project.ledger)[0].model_before == "1"
+
+
+def refused_because_of_another_version(project: Project, request: str) -> None:
+    """The run ends without a release; the next one begins again, from the other version."""
+    with pytest.raises(InputError, match="another version went into production while B-000001 was at work"):
+        project.carry_out()
+    found = in_production(project.root, NAME)
+    assert found is not None and found.version == "1" and project.state(request) == State.ERROR
+    assert list(project.root.glob("certificates/*.json")) == []
+    goes_on(project, request)
+    assert list_batches(project.ledger)[0].model_before == "1"
+
+
+def test_version_that_goes_into_production_amid_the_main_flow_is_not_replaced(project: Project) -> None:
+    request, run = project.ask(0), project.run
+
+    def run_and_promote(root: Path, benchmark: str) -> batches.Ran:
+        done = run(root, benchmark)
+        promote(root, NAME, "1", release="pass")
+        return done
+
+    project.verdicts, project.run = ["pass"], run_and_promote  # type: ignore[method-assign]
+    refused_because_of_another_version(project, request)
+
+
+def test_version_that_goes_into_production_before_the_release_is_not_replaced(project: Project) -> None:
+    request, project.verdicts = project.ask(0), ["pass"]
+    with killed_at(carrying_out, "promote"):
+        project.carry_out()
+    assert project.state(request) == State.VERIFIED
+    promote(project.root, NAME, "1", release="pass")
+    refused_because_of_another_version(project, request)
