@@ -19,12 +19,13 @@ from aru.compute.transfer import sent
 from aru.core.errors import InputError
 from aru.data.augment import augment
 from aru.data.images import ImageSet, Sets
+from aru.data.loaders import dataset_of
 
 Bounds = tuple[float, float]
 Augmentation = Callable[[torch.Tensor], torch.Tensor] | Literal["mufac"]
 """One image (C, H, W) in [0, 1] -> one of the same shape, as a torchvision.transforms.v2 pipeline does it; or MUFAC's."""
 Source = Dataset[Any] | DataLoader[Any] | Sequence[Any]
-"""A map-style dataset of (input, target), a data loader over one, or a pair of arrays (inputs, targets)."""
+"""A map-style dataset of (input, target), a data loader over one or a part of it, or a pair of arrays (inputs, targets)."""
 
 IN_MEMORY = 2 * 1024**3
 """Bytes of inputs that a set may have to be read into memory as a whole."""
@@ -165,10 +166,11 @@ class _Arrays(Dataset[tuple[Any, torch.Tensor]]):
 
 
 def as_dataset(source: Source, name: str) -> Dataset[Any]:
-    if isinstance(source, DataLoader):
-        source = source.dataset
-    if isinstance(source, IterableDataset):
+    inner = source.dataset if isinstance(source, DataLoader) else source
+    if isinstance(inner, IterableDataset):
         raise InputError(f"the {name} set is an iterable dataset: images are read in any order, give a map-style dataset")
+    if isinstance(source, DataLoader):
+        source = dataset_of(source, name)
     if (
         isinstance(source, tuple | list)
         and len(source) == 2

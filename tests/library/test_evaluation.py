@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from torch.utils.data import DataLoader, SubsetRandomSampler
 
 import aru
 from aru.core.errors import InputError
@@ -30,6 +31,13 @@ def test_figures_of_each_model_with_a_table():
     assert figures.models["original"]["test/accuracy"] == pytest.approx(right / 30, abs=1e-5)
     assert figures.gaps["original"]["gap/test/accuracy"] == 0
     assert str(figures).splitlines()[0].split() == ["original", "unlearned", "retrained"]
+
+
+def test_samplers_share_the_photos_of_one_dataset_among_the_sets():
+    data, ends = photos(40, 0), {"forget": (0, 5), "retain": (5, 20), "test": (20, 30), "unseen": (30, 40)}
+    sets = {name: DataLoader(data, batch_size=4, sampler=SubsetRandomSampler(range(*part))) for name, part in ends.items()}
+    figures = aru.evaluate(small_net(1), original=small_net(), resamples=20, **sets)
+    assert figures.content["counts"] == {"forget": 5, "retain": 15, "test": 10, "unseen": 10}
 
 
 def test_an_audit_has_a_verdict_a_record_and_a_page(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset, SubsetRandomSampler
 from torchvision.transforms import v2
 
 import aru
@@ -106,6 +106,17 @@ def test_loaders_and_arrays_give_the_bytes_that_a_dataset_gives():
     arrays["retain"] = (np.moveaxis(arrays["retain"][0], 1, -1), arrays["retain"][1])
     for given in (loaders, arrays):
         assert same_weights(own(**given).model, expected)
+
+
+def test_a_sampler_of_some_photos_gives_the_bytes_of_their_subset():
+    part, rest = [4, 0, 2], [1, 3, 5]
+    subsets = own(forget=Subset(FORGET, part), retain=Subset(FORGET, rest))
+    samplers = own(
+        forget=DataLoader(FORGET, batch_size=2, sampler=SubsetRandomSampler(part)),
+        retain=DataLoader(FORGET, sampler=SubsetRandomSampler(rest)),
+    )
+    assert len(samplers.noise) == 3 and torch.equal(samplers.noise, subsets.noise)
+    assert same_weights(samplers.model, subsets.model)
 
 
 def test_aru_is_the_function_that_the_stages_call():
