@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from aru.compute.transfer import sent
 from aru.core.errors import InputError
+from aru.core.seeds import seeded
 from aru.data.augment import augment
 from aru.data.images import ImageSet, Sets
 from aru.data.loaders import dataset_of
@@ -62,7 +63,7 @@ class OwnSet(ImageSet):
     def augment(
         self, images: torch.Tensor, *, generator: torch.Generator, of: int | None = None, begin: int = 0
     ) -> torch.Tensor:
-        """A batch as training sees it: by the caller's transforms, image by image, which draw from the global generator.
+        """A batch as training sees it: by the caller's transforms, image by image, which draw from the global generators.
 
         A part of a batch (`of`, `begin`) draws other numbers for them than the whole does.
         """
@@ -70,8 +71,7 @@ class OwnSet(ImageSet):
             return images
         if self.augmentation == "mufac":
             return augment(images, generator=generator, of=of, begin=begin)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)) + begin)
+        with seeded(int(torch.randint(2**31, (1,), generator=generator)) + begin):
             return torch.stack([self.augmentation(image) for image in images])
 
 

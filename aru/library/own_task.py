@@ -9,6 +9,7 @@ from torch import nn
 from aru.compute.modes import evaluating
 from aru.core.errors import InputError
 from aru.core.names import SETS
+from aru.core.seeds import seeded
 from aru.core.suggestions import did_you_mean
 from aru.data.datasets import Source
 from aru.data.images import Sets
@@ -79,7 +80,7 @@ def _check_task(model: Adapted, sets: Sets, name: str, task: Task) -> None:
     batch: tuple[torch.Tensor, Any] = data.batch(torch.arange(min(FEW, len(data))), device)
     kind = type(model.network).__name__
     try:
-        with evaluating(model):
+        with seeded(0), evaluating(model):
             losses = task.losses(model, *batch)
             with torch.no_grad():
                 task.predict(model, batch[0])

@@ -12,6 +12,7 @@ from aru.compute.device import Compute
 from aru.core.config import Section
 from aru.core.errors import InputError
 from aru.core.progress import Progress
+from aru.core.seeds import draw_seed, seeded
 from aru.core.stopwatch import Stopwatch
 from aru.data.datasets import Augmentation, Bounds, OwnSet, Source
 from aru.data.images import Sets
@@ -41,7 +42,8 @@ _REFUSED: Mapping[Option, str] = {
 
 @dataclass(frozen=True)
 class Cost:
-    """seconds: on the wall, by step. Where and how it ran: the same of all four give the same bytes."""
+    """seconds: on the wall, by step. The same device, precision and number of threads give the same bytes on a CPU; on a GPU
+    they may differ from run to run."""
 
     seconds: Mapping[str, float]
     device: str
@@ -155,7 +157,8 @@ def unlearn(
     if fresh is not None:
         working.drawn = network_source(fresh, working)
     _check(chosen, working, config, sets, task)
-    with computing(device, precision) as compute, reporting(progress, callbacks) as report:
+    draws = seeded(draw_seed(seed, "caller"))  # what loss= and forward passes draw outside of the generators of methods
+    with computing(device, precision) as compute, reporting(progress, callbacks) as report, draws:
         result = _run(chosen, working, sets, config, seed, compute, report, task)
         mask, noise, history, seconds = result[1:]
         return Unlearning(

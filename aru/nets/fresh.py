@@ -12,6 +12,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from aru.core.errors import InputError
+from aru.core.seeds import seeded
 from aru.nets.adapted import Adapted
 from aru.nets.models import TIMM, build, classifier_layer, names
 
@@ -26,8 +27,7 @@ def fresh(model: nn.Module, *, seed: int, only: Collection[str] | None = None) -
     """
     if isinstance(model, Adapted):
         if model.drawn is not None:
-            with torch.random.fork_rng():
-                torch.manual_seed(seed)
+            with torch.random.fork_rng(), seeded(seed):  # the caller's function may draw on a GPU
                 return model.around(model.drawn()).cpu()
         inner = None if only is None else {name.removeprefix("network.") for name in only}
         return model.around(fresh(model.network, seed=seed, only=inner))
@@ -39,8 +39,7 @@ def fresh(model: nn.Module, *, seed: int, only: Collection[str] | None = None) -
             built.load_state_dict(drawn.state_dict())
         return built
     result = copy.deepcopy(model).cpu()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         for path, module in result.named_modules():
             if not _initialise(module) and (only is None or path in only):
                 raise InputError(

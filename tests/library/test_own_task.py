@@ -1,7 +1,9 @@
 """`aru.unlearn` with a loss of the caller's own: which methods take it, and what is said of one that cannot be used."""
 
 import inspect
+import random
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -67,6 +69,18 @@ def test_the_loss_of_classification_as_a_function_gives_what_the_method_gives_by
     plain, given = own(method=name), own(method=name, loss=cross_entropy)
     for key, tensor in plain.model.state_dict().items():
         assert torch.allclose(given.model.state_dict()[key], tensor, atol=1e-5), key
+
+
+@pytest.mark.parametrize("name", ["aru", "finetune", "neggrad"])
+def test_a_loss_that_draws_numbers_draws_them_by_the_seed(name):
+    def mixed(model, batch):
+        share = 0.5 + 0.5 * np.random.rand() * random.random() * torch.rand(()).item()
+        return share * cross_entropy(model, batch)
+
+    states = torch.get_rng_state(), random.getstate()
+    first, again = (own(method=name, loss=mixed) for _ in range(2))
+    assert same_weights(first.model, again.model)
+    assert torch.equal(torch.get_rng_state(), states[0]) and random.getstate() == states[1]
 
 
 def test_a_method_takes_a_loss_where_its_function_has_a_task():

@@ -1,6 +1,7 @@
 """`aru.unlearn`: any method on networks and data of a caller's own, which are left as they are."""
 
 import json
+import random
 import sys
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset, SubsetRandomSampler
+from torchvision import transforms
 from torchvision.transforms import v2
 
 import aru
@@ -157,6 +159,27 @@ def test_a_pipeline_of_torchvision_is_an_augmentation_whose_draws_come_from_the_
     assert not same_weights(first.model, own().model)
 
 
+def chosen(image):
+    return transforms.RandomChoice([lambda same: same.flip(-1), lambda same: same.flip(-2)])(image)
+
+
+def flipped_by_python(image):
+    return image.flip(-1) if random.random() < 0.5 else image
+
+
+def flipped_by_numpy(image):
+    return image.flip(-1) if np.random.rand() < 0.5 else image
+
+
+@pytest.mark.parametrize("augment", [chosen, flipped_by_python, flipped_by_numpy])
+def test_augmentations_that_draw_from_python_and_numpy_draw_by_the_seed(augment):
+    states = random.getstate(), np.random.get_state()
+    first, again, other = (own(method="finetune", epochs=2, augment=augment, seed=seed) for seed in (0, 0, 1))
+    assert same_weights(first.model, again.model) and not same_weights(first.model, other.model)
+    assert random.getstate() == states[0]
+    np.testing.assert_equal(np.random.get_state(), states[1])
+
+
 class Pictures(Dataset):
     """PIL images, as torchvision's datasets give them; with names instead of a pair where `named`."""
 
@@ -206,6 +229,16 @@ def test_fresh_weights_come_from_the_caller_where_a_layer_has_none():
         own(custom(), fresh=nn.Sequential(nn.Conv2d(3, 7, 3)))
     with pytest.raises(InputError, match=r"1 \(Scale\) holds parameters that cannot be drawn anew"):
         own(custom(), method="retrain")
+
+
+def test_fresh_weights_from_python_and_numpy_are_drawn_by_the_seed():
+    def make():
+        model = small_net()
+        nn.init.constant_(model.conv1.weight, random.random() * np.random.rand())
+        return model
+
+    first, again, other = (own(method="retrain", fresh=make, epochs=0, seed=seed).model for seed in (0, 0, 1))
+    assert same_weights(first, again) and not same_weights(first, other)
 
 
 def no_work(done, total, text):
