@@ -72,7 +72,8 @@ class OwnSet(ImageSet):
         if self.augmentation == "mufac":
             return augment(images, generator=generator, of=of, begin=begin)
         with seeded(int(torch.randint(2**31, (1,), generator=generator)) + begin):
-            return torch.stack([self.augmentation(image) for image in images])
+            changed = [self.augmentation(image) for image in images]
+        return torch.stack(changed) if changed else images  # AMUN has batches of neighbours alone
 
 
 class Items:
@@ -86,6 +87,7 @@ class Items:
         self._workers = workers
         self._memory: torch.Tensor | None = None
         first = self._read(np.array([0]))
+        self._none = first[:0].clone()
         self.shape = tuple(first.shape[1:])
         self._bytes = len(self) * first[0].numel() * first.element_size()
         if self._bytes <= IN_MEMORY:
@@ -100,6 +102,8 @@ class Items:
         return _unit_interval(values, self._bounds)
 
     def _read(self, rows: np.ndarray) -> torch.Tensor:
+        if not len(rows):
+            return self._none
         jobs = np.array_split(rows, max(1, min(self._workers, len(rows))))
         if self._workers > 1 and len(rows) > 1:
             if self._pool is None:

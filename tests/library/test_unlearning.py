@@ -180,6 +180,16 @@ def test_augmentations_that_draw_from_python_and_numpy_draw_by_the_seed(augment)
     np.testing.assert_equal(np.random.get_state(), states[1])
 
 
+@pytest.mark.parametrize("augment", [None, "mufac", lambda image: image.flip(-1)])
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_batch_may_have_neighbours_alone(augment, in_memory, monkeypatch):
+    if not in_memory:
+        monkeypatch.setattr(datasets, "IN_MEMORY", 0)
+    given = {"method": "amun", "use_retain": False, "batch_size": 2, "epochs": 3, "augment": augment}
+    first, again = (own(forget=photos(4, 1), **given).model for _ in range(2))
+    assert same_weights(first, again) and not same_weights(first, small_net())
+
+
 class Pictures(Dataset):
     """PIL images, as torchvision's datasets give them; with names instead of a pair where `named`."""
 
