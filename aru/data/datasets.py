@@ -7,6 +7,8 @@ memory-mapped set of `images.py` stays the fast way.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
 from multiprocessing import get_context
 from typing import Any, Literal, cast
 
@@ -21,6 +23,7 @@ from aru.core.seeds import seeded
 from aru.data.augment import augment
 from aru.data.images import ImageSet, Sets
 from aru.data.loaders import dataset_of
+from aru.data.own_labels import labels_of, stored_labels
 
 Bounds = tuple[float, float]
 Augmentation = Callable[[torch.Tensor], torch.Tensor] | Literal["mufac"]
@@ -28,6 +31,7 @@ Augmentation = Callable[[torch.Tensor], torch.Tensor] | Literal["mufac"]
 Source = Dataset[Any] | DataLoader[Any] | Sequence[Any]
 """A map-style dataset of (input, target), a data loader over one or a part of it, or a pair of arrays (inputs, targets)."""
 
+Wanted = Literal["inputs", "targets", "both"]
 IN_MEMORY = 2 * 1024**3
 """Bytes of inputs that a set may have to be read into memory as a whole."""
 _INPUT_KEYS = ("pixel_values", "image", "img", "input", "inputs", "input_ids", "x")
@@ -79,41 +83,51 @@ class OwnSet(ImageSet):
 class Items:
     """The inputs of several datasets, one after the other, by number."""
 
-    def __init__(self, datasets: Sequence[Dataset[Any]], bounds: Bounds, workers: int) -> None:
-        self._datasets = list(datasets)
-        self._starts = np.cumsum([0, *(len(cast(Any, dataset)) for dataset in datasets)])
+    def __init__(self, datasets: Mapping[str, Dataset[Any]], bounds: Bounds, workers: int) -> None:
+        self._datasets = dict(datasets)
+        self._starts = np.cumsum([0, *(len(cast(Any, dataset)) for dataset in datasets.values())])
         self._bounds = bounds
         self._pool: Executor | None = None
         self._workers = workers
         self._memory: torch.Tensor | None = None
-        first = self._read(np.array([0]))
+        first, _ = _read_items(self._datasets, self._starts, np.array([0]), "inputs")
         self._none = first[:0].clone()
         self.shape = tuple(first.shape[1:])
         self._bytes = len(self) * first[0].numel() * first.element_size()
-        if self._bytes <= IN_MEMORY:
-            self._memory = self._read(np.arange(len(self)))
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
     def fetch(self, rows: np.ndarray) -> torch.Tensor:
         """Inputs (B, ...) of these numbers: bytes become float32 in [0, 1], floats are brought from the bounds to [0, 1]."""
-        values = self._memory[torch.from_numpy(rows)] if self._memory is not None else self._read(rows)
+        values = self._read(rows, "inputs")[0] if self._memory is None else self._memory[torch.from_numpy(rows)]
         return _unit_interval(values, self._bounds)
 
-    def _read(self, rows: np.ndarray) -> torch.Tensor:
+    def targets(self) -> dict[str, Sequence[Any]]:
+        """What the items have as targets, by dataset. Inputs that fit into memory are read on the way, and stay there."""
+        ends = dict(zip(self._datasets, pairwise(self._starts), strict=True))
+        if self._bytes <= IN_MEMORY:
+            self._memory, found = self._read(np.arange(len(self)), "both")
+            return {name: found[start:end] for name, (start, end) in ends.items()}
+        stored = ((name, stored_labels(dataset)) for name, dataset in self._datasets.items())
+        return {
+            name: self._read(np.arange(*ends[name]), "targets")[1] if labels is None else labels for name, labels in stored
+        }
+
+    def _read(self, rows: np.ndarray, wanted: Wanted) -> tuple[torch.Tensor, list[Any]]:
         if not len(rows):
-            return self._none
+            return self._none, []
         jobs = np.array_split(rows, max(1, min(self._workers, len(rows))))
         if self._workers > 1 and len(rows) > 1:
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(
                     self._workers, mp_context=get_context("spawn"), initializer=_adopt, initargs=(self._datasets, self._starts)
                 )
-            parts = list(self._pool.map(_read_here, jobs))
+            parts = list(self._pool.map(partial(_read_here, wanted=wanted), jobs))
         else:
-            parts = [_read_items(self._datasets, self._starts, job) for job in jobs if len(job)]
-        return torch.cat(parts)
+            parts = [_read_items(self._datasets, self._starts, job, wanted) for job in jobs]
+        inputs, targets = zip(*parts, strict=True)
+        return torch.cat(inputs), [target for part in targets for target in part]
 
 
 def own_sets(
@@ -131,8 +145,8 @@ def own_sets(
 
     `outputs` is the number of logits; without it one more than the greatest label, or the columns of several labels.
     `bounds` are the least and the greatest value of float images. Raises InputError, with what is wrong and the remedy, for an
-    iterable dataset, an item that is no pair, inputs of different shapes, values out of bounds, labels that are no class, and
-    a dataset whose items change from one look to the next.
+    iterable dataset, an item that is no pair, inputs of different shapes, values out of bounds, labels that are neither
+    classes nor 0 and 1, and a dataset whose items change from one look to the next.
     """
     if not bounds[0] < bounds[1]:
         raise InputError(f"bounds are {bounds}: the first must be less than the second")
@@ -140,8 +154,8 @@ def own_sets(
     datasets = {name: as_dataset(source, name) for name, source in given.items() if source is not None}
     for name, dataset in datasets.items():
         check_items(dataset, name, bounds)
-    items = Items(list(datasets.values()), bounds, workers)
-    targets = {name: _targets(dataset, name) for name, dataset in datasets.items()}
+    items = Items(datasets, bounds, workers)
+    targets = {name: labels_of(found, name) for name, found in items.targets().items()}
     _check_targets(targets)
     count = outputs or _outputs_of(targets)
     _check_labels(targets, count)
@@ -261,26 +275,6 @@ def _unit_interval(values: torch.Tensor, bounds: Bounds) -> torch.Tensor:
     return (values - bounds[0]) / (bounds[1] - bounds[0])
 
 
-def _targets(dataset: Dataset[Any], name: str) -> torch.Tensor:
-    """Targets (N,) int64, or (N, L) float32 of 0 and 1 for several labels; read without the images where that is possible."""
-    known = getattr(dataset, "targets", None)
-    if known is None or not _agree(known, dataset, name):
-        known = [split_item(dataset[index], name)[1] for index in range(len(cast(Any, dataset)))]
-    targets = torch.stack([torch.as_tensor(target) for target in known]) if len(known) else torch.empty(0, dtype=torch.int64)
-    if targets.ndim == 2 and targets.shape[1] > 1:
-        return targets.float()
-    return targets.flatten().to(torch.int64)
-
-
-def _agree(known: Any, dataset: Dataset[Any], name: str) -> bool:
-    """Whether `targets` are what the items have: there may be a `target_transform`, or a class that labels them anew."""
-    count = len(cast(Any, dataset))
-    if len(known) != count or getattr(dataset, "target_transform", None) is not None:
-        return False
-    pairs = ((known[place], split_item(dataset[place], name)[1]) for place in {0, count // 2, count - 1} if count)
-    return all(torch.equal(torch.as_tensor(one), torch.as_tensor(other)) for one, other in pairs)
-
-
 def _check_targets(targets: Mapping[str, torch.Tensor]) -> None:
     kinds = {name: (part.ndim, *part.shape[1:]) for name, part in targets.items() if len(part)}
     if len(set(kinds.values())) > 1:
@@ -303,25 +297,41 @@ def _check_labels(targets: Mapping[str, torch.Tensor], outputs: int) -> None:
             )
 
 
-def _read_items(datasets: Sequence[Dataset[Any]], starts: np.ndarray, rows: np.ndarray) -> torch.Tensor:
-    inputs = []
+def _read_items(
+    datasets: Mapping[str, Dataset[Any]], starts: np.ndarray, rows: np.ndarray, wanted: Wanted
+) -> tuple[torch.Tensor, list[Any]]:
+    """Inputs (B, ...) of these numbers and their targets; what is not wanted is empty."""
+    named, inputs, targets = list(datasets.items()), [], []
     for row in rows:
         which = int(np.searchsorted(starts, row, side="right")) - 1
-        inputs.append(_as_tensor(split_item(datasets[which][int(row - starts[which])], "")[0]))
+        name, dataset = named[which]
+        value, target = split_item(dataset[int(row - starts[which])], name)
+        if wanted != "targets":
+            inputs.append(_as_tensor(value, name))
+        if wanted != "inputs":
+            targets.append(target)
     shapes = {tuple(part.shape) for part in inputs}
     if len(shapes) > 1:
         raise InputError(f"inputs have different shapes ({', '.join(map(str, sorted(shapes)))}): resize them in the dataset")
-    return torch.stack(inputs)
+    return torch.stack(inputs) if inputs else torch.empty(0), targets
 
 
-_adopted: tuple[Sequence[Dataset[Any]], np.ndarray] | None = None
+_adopted: tuple[Mapping[str, Dataset[Any]], np.ndarray] | None = None
 
 
-def _adopt(datasets: Sequence[Dataset[Any]], starts: np.ndarray) -> None:
+def _adopt(datasets: Mapping[str, Dataset[Any]], starts: np.ndarray) -> None:
     global _adopted
     _adopted = (datasets, starts)
 
 
-def _read_here(rows: np.ndarray) -> torch.Tensor:
+def _read_here(rows: np.ndarray, wanted: Wanted) -> tuple[torch.Tensor, list[Any]]:
     assert _adopted is not None
-    return _read_items(*_adopted, rows)
+    inputs, targets = _read_items(*_adopted, rows, wanted)
+    return inputs, [_sendable(target) for target in targets]
+
+
+def _sendable(target: Any) -> Any:
+    """A target with arrays for tensors, each of which would take a file descriptor on its way to another process."""
+    if isinstance(target, Mapping):
+        return {key: _sendable(value) for key, value in target.items()}
+    return target.detach().cpu().numpy() if isinstance(target, torch.Tensor) else target

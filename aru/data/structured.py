@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from aru.compute.transfer import sent
 from aru.core.errors import InputError
-from aru.data.datasets import Augmentation, Bounds, Items, OwnSet, Source, as_dataset, check_items, split_item
+from aru.data.datasets import Augmentation, Bounds, Items, OwnSet, Source, as_dataset, check_items
 from aru.data.images import Sets
 
 Annotation = dict[str, torch.Tensor]
@@ -60,7 +59,11 @@ def structured_sets(
     datasets = {name: as_dataset(source, name) for name, source in given.items() if source is not None}
     for name, dataset in datasets.items():
         check_items(dataset, name, bounds)
-    found = {name: _targets(dataset, name, outputs) for name, dataset in datasets.items()}
+    items = Items(datasets, bounds, workers)
+    found = {
+        name: [_target(target, f"item {index} of the {name} set", outputs) for index, target in enumerate(part)]
+        for name, part in items.targets().items()
+    }
     everything = [target for part in found.values() for target in part]
     annotations = tuple(target for target in everything if not isinstance(target, torch.Tensor))
     if annotations and len(annotations) < len(everything):
@@ -68,7 +71,6 @@ def structured_sets(
     targets = (
         torch.arange(len(everything)) if annotations else _stacked([t for t in everything if isinstance(t, torch.Tensor)])
     )
-    items = Items(list(datasets.values()), bounds, workers)
     sets, start = {}, 0
     for name in given:
         count = len(found.get(name, ()))
@@ -84,13 +86,6 @@ def structured_sets(
         )
         start += count
     return Sets(**sets)
-
-
-def _targets(dataset: Dataset[Any], name: str, outputs: int | None) -> list[torch.Tensor | Annotation]:
-    length = len(dataset)  # type: ignore[arg-type]  # as_dataset has seen that it has one
-    return [
-        _target(split_item(dataset[index], name)[1], f"item {index} of the {name} set", outputs) for index in range(length)
-    ]
 
 
 def _target(target: Any, where: str, outputs: int | None) -> torch.Tensor | Annotation:

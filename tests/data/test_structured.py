@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from aru.core.errors import InputError
+from aru.data import datasets
 from aru.data.structured import structured_sets
 
 CPU = torch.device("cpu")
@@ -47,6 +48,15 @@ def test_dictionaries_come_as_a_list() -> None:
         assert [len(target["boxes"]) for target in targets] == counts
         assert all(target["boxes"].shape[1] == 4 for target in targets)
     assert len(sets.retain.take(np.array([1])).batch(torch.tensor([0]), CPU)[1][0]["labels"]) == 3
+
+
+@pytest.mark.parametrize("limit", [datasets.IN_MEMORY, 0])
+@pytest.mark.parametrize("made", [masked, boxed])
+def test_worker_processes_give_the_targets_that_one_gives(made, limit, monkeypatch) -> None:
+    expected = structured_sets(made(2), made(5, start=2), outputs=3).train.batch(torch.arange(7), CPU)
+    monkeypatch.setattr(datasets, "IN_MEMORY", limit)
+    found = structured_sets(made(2), made(5, start=2), outputs=3, workers=2).train.batch(torch.arange(7), CPU)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
