@@ -21,6 +21,8 @@ from aru.compute.transfer import sent
 from aru.core.errors import InputError
 from aru.core.seeds import seeded
 from aru.data.augment import augment
+from aru.data.decoding import shown
+from aru.data.faults import Fault
 from aru.data.images import ImageSet, Sets
 from aru.data.loaders import dataset_of
 from aru.data.own_labels import labels_of, stored_labels
@@ -251,7 +253,7 @@ def split_item(item: Any, name: str) -> tuple[Any, Any]:
 def _as_tensor(value: Any, name: str = "") -> torch.Tensor:
     """One input as a tensor; images become (C, H, W), uint8 where they were bytes, else float32."""
     if isinstance(value, Image.Image):
-        value = np.array(value.convert("RGB") if value.mode not in ("L", "RGB") else value)
+        value = np.array(value if value.mode in ("L", "RGB") else _in_rgb(value, name))
     if isinstance(value, np.ndarray):
         value = torch.from_numpy(value)
         if (value.ndim == 3 and value.dtype == torch.uint8) or (value.ndim == 3 and value.shape[-1] in _CHANNELS):
@@ -265,6 +267,13 @@ def _as_tensor(value: Any, name: str = "") -> torch.Tensor:
     if value.dtype == torch.float64 or value.dtype in (torch.float16, torch.bfloat16):
         value = value.float()
     return value
+
+
+def _in_rgb(image: Image.Image, name: str) -> Image.Image:
+    try:
+        return shown(image)
+    except Fault as fault:
+        raise InputError(f"an image of the {name} set {fault.what}: {fault.remedy}, or give tensors") from None
 
 
 def _unit_interval(values: torch.Tensor, bounds: Bounds) -> torch.Tensor:

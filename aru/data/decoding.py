@@ -22,7 +22,7 @@ BACKGROUND = "white"  # what shows through transparent pixels
 FIRST_FRAME = "animated, the first frame is used"
 EXIF_IGNORED = "EXIF orientation ignored, the pixels are used as they are stored"
 MAX_PIXELS = 64_000_000  # 192 MB of RGB; a telephone's camera makes 50 million
-_EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr", "CMYK")
+_EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr", "CMYK", "HSV")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
 _TURNED = range(2, 9)  # EXIF orientations that are not upright
@@ -85,6 +85,12 @@ def decode(content: bytes, *, ignore_exif: bool = False) -> Decoded:
         ) from error
 
 
+def shown(image: Image.Image) -> Image.Image:
+    """An open image in 8-bit RGB, as a viewer shows it on a white page, not turned; Fault where its mode is ambiguous."""
+    _check_mode(image)
+    return _rgb(image)
+
+
 @cache  # the search for a package looks through every folder of the path: as long as a small photo's decoding
 def _formats() -> tuple[str, ...]:
     """The formats that are read here: HEIC where the package pillow-heif is installed."""
@@ -121,17 +127,21 @@ def _check_header(image: Image.Image) -> None:
         raise _too_large()
     if image.format == "TIFF" and _animated(image):
         raise Fault("contains several pictures", "save the one that is meant as a file of its own")
+    _check_mode(image)
+    key = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:  # Pillow compares it with 8 of the 16 bits
+        raise Fault("has a transparent colour of 16 bits", _CONVERT)
+    if image.mode == "CMYK" and image.format in ("JPEG", "MPO") and "adobe" not in image.info:
+        raise Fault("is a CMYK JPEG without Adobe's marker, so that nothing says which end of a channel is ink", _CONVERT)
+
+
+def _check_mode(image: Image.Image) -> None:
     if image.mode.startswith("I;16"):
         tags = getattr(image, "tag_v2", {})  # TIFF: 12 bits, or 0 for white, would be read as another picture
         if tags.get(262, 1) != 1 or tags.get(258, (16,)) != (16,):
             raise Fault("has grey values of 12 bits, or inverted ones of 16", _CONVERT)
     elif image.mode not in _EIGHT_BITS:
         raise Fault(f"has pixels of the kind {image.mode}, which do not say what is black and what is white", _CONVERT)
-    key = image.info.get("transparency")
-    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:  # Pillow compares it with 8 of the 16 bits
-        raise Fault("has a transparent colour of 16 bits", _CONVERT)
-    if image.mode == "CMYK" and image.format in ("JPEG", "MPO") and "adobe" not in image.info:
-        raise Fault("is a CMYK JPEG without Adobe's marker, so that nothing says which end of a channel is ink", _CONVERT)
 
 
 def _animated(image: Image.Image) -> bool:

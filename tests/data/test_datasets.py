@@ -60,6 +60,52 @@ def test_pil_images_become_channels_first_tensors(mode, channels, workers):
     assert targets.tolist() == [1, 1]
 
 
+def sixteen_bits(kind: str) -> Image.Image:
+    return Image.frombytes("I;16B" if kind == ">u2" else "I;16", (3, 1), np.array([[0, 32768, 65535]], kind).tobytes())
+
+
+def see_through(mode: str) -> Image.Image:
+    """Black, the left pixel transparent, the middle one half so."""
+    image = Image.new("RGBA", (3, 1), (0, 0, 0, 255))
+    image.putpixel((0, 0), (0, 0, 0, 0))
+    image.putpixel((1, 0), (0, 0, 0, 128))
+    return image.convert(mode)
+
+
+def palette_with_a_hole() -> Image.Image:
+    image = Image.new("P", (3, 1), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    image.putpixel((0, 0), 0)
+    image.info["transparency"] = 0
+    return image
+
+
+@pytest.mark.parametrize(
+    "image, reds",
+    [
+        (sixteen_bits("<u2"), [0, 128, 255]),
+        (sixteen_bits(">u2"), [0, 128, 255]),
+        (see_through("RGBA"), [255, 127, 0]),
+        (see_through("LA"), [255, 127, 0]),
+        (palette_with_a_hole(), [255, 10, 10]),
+        (Image.new("1", (3, 1), 1), [255, 255, 255]),
+        (Image.new("CMYK", (3, 1), (55, 0, 0, 0)), [200, 200, 200]),
+        (Image.new("HSV", (3, 1), (0, 255, 90)), [90, 90, 90]),
+    ],
+)
+def test_pictures_of_other_modes_are_what_a_viewer_shows_on_white(image, reds):
+    images, _ = batch_of([(image, 0)] * 2, positions=(0,))
+    assert images.shape == (1, 3, 1, 3)
+    assert (images[0, 0, 0] * 255).round().tolist() == reds
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_pictures_that_do_not_say_what_is_white_are_refused(mode):
+    bad, good = [(Image.new(mode, (3, 1)), 0)] * 2, [(Image.new("RGB", (3, 1)), 0)] * 2
+    with pytest.raises(InputError, match=f"the test set has pixels of the kind {mode}, .* 8-bit RGB .*, or give tensors"):
+        own_sets(good, good, test=bad)
+
+
 def test_mappings_loaders_and_tuples_are_read_alike():
     plain = batch_of(Photos())[0]
     for source in (Photos(as_mapping=True), DataLoader(Photos(), batch_size=2, shuffle=True)):
