@@ -266,7 +266,7 @@ def _as_tensor(value: Any, name: str = "") -> torch.Tensor:
         value = value.unsqueeze(0)
     if value.dtype == torch.float64 or value.dtype in (torch.float16, torch.bfloat16):
         value = value.float()
-    return value
+    return value.detach()  # a dataset may compute its items by a network
 
 
 def _in_rgb(image: Image.Image, name: str) -> Image.Image:

@@ -31,7 +31,7 @@ from aru.library.own_task import Loss, compared_sets, task_of
 from aru.library.people import People, manifest_of, people_of
 from aru.library.problem import DataOptions, adapted
 from aru.library.progress_bar import reporting
-from aru.library.running import computing
+from aru.library.running import computing, with_gradients
 from aru.library.saved import weights_md5
 from aru.reporting.audit.page import audit_page, criterion_cells
 from aru.train.tasks import Task, sample_losses
@@ -74,6 +74,7 @@ class AuditVerdict:
         return "\n".join([*([first] if first else []), f"{self.verdict} at the level {self.record['level']}", *lines, *left])
 
 
+@with_gradients
 def audit(
     model: nn.Module,
     *,

@@ -15,7 +15,7 @@ from aru.library.own_task import Loss, compared_sets, task_of
 from aru.library.people import People, people_of
 from aru.library.problem import DataOptions, adapted
 from aru.library.progress_bar import reporting
-from aru.library.running import computing
+from aru.library.running import computing, with_gradients
 from aru.library.saved import weights_md5
 from aru.library.task_evaluation import check_measurable, evaluate_task
 from aru.metrics.summary import summarise
@@ -78,6 +78,7 @@ class Figures:
         return "\n".join([*lines, *(f"{key}: {why}" for key, why in self.not_measured.items() if key in shown)])
 
 
+@with_gradients
 def evaluate(
     model: nn.Module,
     *,

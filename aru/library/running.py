@@ -11,6 +11,8 @@ from aru.core.config import RuntimeConfig
 from aru.core.errors import InputError
 
 _MOST_THREADS = 256
+with_gradients = torch.inference_mode(mode=False)
+"""For a function that is called under `torch.no_grad` or `torch.inference_mode`: this ends both for its length."""
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from aru.library.new_networks import Fresh, network_source
 from aru.library.own_task import Loss, read_task_sets, task_of
 from aru.library.problem import DataOptions, adapted, filled_copy, read_sets
 from aru.library.progress_bar import reporting
-from aru.library.running import computing
+from aru.library.running import computing, with_gradients
 from aru.library.saved import save
 from aru.library.settings import configure
 from aru.methods.aru.masking import Mask
@@ -105,6 +105,7 @@ class Unlearning:
         save(Path(folder), self.model, about, mask=self.mask, noise=self.noise if noise else None)
 
 
+@with_gradients
 def unlearn(
     model: nn.Module,
     *,

@@ -218,6 +218,15 @@ def test_torchvisions_tasks_have_their_own_figures():
     assert figures.intervals["original"]["test/map"] and "forget/map" not in figures.intervals["original"]
 
 
+def test_a_caller_without_gradients_gets_the_same_figures_and_verdict():
+    model, original, sets = Pixels(), Pixels(), pixel_sets()
+    given = {"original": original, "people": [str(row) for row in range(12)], "resamples": 20, "loss": pixel_loss, **sets}
+    expected = aru.evaluate(model, **given).content, aru.audit(model, **given).verdict
+    for without in (torch.no_grad, torch.inference_mode):
+        with without():
+            assert (aru.evaluate(model, **given).content, aru.audit(model, **given).verdict) == expected
+
+
 def test_an_audit_of_a_task_tests_what_the_loss_gives_away():
     model, sets = Pixels(), pixel_sets()
     people = [f"person {row // 2}" for row in range(12)]

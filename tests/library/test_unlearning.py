@@ -281,6 +281,37 @@ def test_what_is_wrong_is_said_before_work_starts(options, message):
         own(callbacks=[no_work], **options)
 
 
+@pytest.mark.parametrize("name", ["aru", "finetune", "amun", "ssd"])
+def test_a_caller_without_gradients_gets_the_same_bytes(name):
+    expected = own(method=name).model
+    for without in (torch.no_grad, torch.inference_mode):
+        with without():
+            found = own(method=name).model
+            assert not torch.is_grad_enabled()
+        assert same_weights(found, expected) and not any(tensor.is_inference() for tensor in found.parameters())
+
+
+class Encoded(Dataset):
+    """Photos as a network of the dataset's makes them."""
+
+    def __init__(self, data: Dataset) -> None:
+        self.data, self.network = data, nn.Sequential(nn.Conv2d(3, 3, 1), nn.Sigmoid())
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int):
+        return self.network(self.data[index][0]), self.data[index][1]
+
+
+def test_items_that_a_network_makes_bring_no_gradients():
+    torch.manual_seed(0)
+    data = Encoded(FORGET)
+    plain = [(image.detach(), label) for image, label in data]
+    for method in ("aru", "finetune"):
+        assert same_weights(own(method=method, forget=data).model, own(method=method, forget=plain).model)
+
+
 def test_a_network_that_is_a_classifier_alone_has_nothing_to_reset():
     with pytest.raises(InputError, match="Sequential has no layer before its classifier"):
         own(nn.Sequential(nn.Flatten(), nn.Linear(768, 8)), callbacks=[no_work])
