@@ -90,4 +90,15 @@ def prefect_server(prefect_database: Path, tmp_path_factory: pytest.TempPathFact
         yield
 
 
+@pytest.fixture
+def float64_default() -> Iterator[None]:
+    """float64 is the number format of new tensors for the length of a test, as scientific users set it."""
+    import torch  # most tests do without
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
 from tests.helpers.flow_fixtures import finished, fresh, project, template  # noqa: E402, F401 - found by every test

@@ -74,7 +74,7 @@ def neighbours(
     """Adversarial neighbours of `data`, their labels by the model, and the radius at which each was found.
 
     Shape:
-        (A, 3, H, W) float32 in [0, 1], (A,) int64, (A,) float32, on the CPU; A <= M: images without one are left out.
+        (A, ...) float32 in [0, 1], (A,) int64, (A,) float32, on the CPU; A <= M: images without one are left out.
     """
     fixed = teacher(model, compute)
     parts = []
@@ -100,7 +100,7 @@ def nearest(
     An image that the model gets wrong is its own neighbour.
     """
     found, labels = images.clone(), targets.clone()
-    radius = torch.full((len(images),), config.eps, device=images.device)
+    radius = torch.full((len(images),), config.eps, device=images.device, dtype=torch.float32)
     waiting = torch.arange(len(images), device=images.device)
     current = images
     for doubling in range(config.doublings + 1):
@@ -132,11 +132,16 @@ def _gradient(
 
 
 def _step(current: torch.Tensor, gradient: torch.Tensor, origin: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
-    """One normalised step of radius / 10, back into the ball and into valid pixels."""
+    """One normalised step of radius / 10, back into the ball and into valid pixels.
+
+    Shape:
+        current, gradient, origin: (B, ...), current and origin in [0, 1]; radius: (B,); result: as origin.
+    """
+    each = (-1, *[1] * (origin.ndim - 1))  # one factor for each input, whatever its shape
     length = gradient.flatten(1).norm(dim=1) + 1e-10
-    delta = current + gradient * (radius / 10 / length).view(-1, 1, 1, 1) - origin
+    delta = current + gradient * (radius / 10 / length).view(each) - origin
     shrink = (radius / delta.flatten(1).norm(dim=1).clamp(min=1e-12)).clamp(max=1)
-    return (origin + delta * shrink.view(-1, 1, 1, 1)).clamp(0, 1).detach()
+    return (origin + delta * shrink.view(each)).clamp(0, 1).detach()
 
 
 METHODS = (

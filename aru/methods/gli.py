@@ -30,7 +30,7 @@ class GliConfig(DescentConfig):
     noise_steps: int = Field(2, ge=0, le=1000)
     noise_step_size: float = Field(0.01, ge=0, le=1, description="in pixel values, which are in [0, 1]")
     first_guidance: float = Field(200.0, ge=0, description="weight of the label's loss at the first step")
-    last_guidance: float = Field(1000.0, ge=0, description="the same at the last step; it grows linearly")
+    last_guidance: float = Field(1000.0, ge=0, description="towards which it grows linearly: reached one step after the last")
 
 
 def unlearn(

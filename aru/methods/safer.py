@@ -78,7 +78,7 @@ def other_classes(targets: torch.Tensor, outputs: int, *, generator: torch.Gener
     Shape:
         targets: (B,) int64; result: (B, outputs) float32, on the device of `targets`.
     """
-    mass = -torch.rand(len(targets), outputs, generator=generator).clamp_min(1e-12).log()
+    mass = -torch.rand(len(targets), outputs, generator=generator, dtype=torch.float32).clamp_min(1e-12).log()
     others = sent(mass, targets.device).scatter(1, targets[:, None], 0)
     return others / others.sum(dim=1, keepdim=True)
 

@@ -93,15 +93,16 @@ def learn_noise(
     """One noise image for each forget image, by Adam from a normal draw; no weight of the model changes.
 
     Shape:
-        images: (B, 3, H, W) in [0, 1]; result likewise, unbounded with objective ``labels``.
+        images: (B, ...) in [0, 1]; result likewise, unbounded with objective ``labels``.
     """
-    noise = sent(torch.randn(images.shape, generator=generator), images.device).requires_grad_(True)
+    noise = sent(torch.randn(images.shape, generator=generator, dtype=torch.float32), images.device).requires_grad_(True)
     adam = make_optimizer([noise], OptimizerOptions(lr=config.noise_lr, optimiser="adam"))
     with torch.no_grad():
         outputs = model(images).float()
     for _ in range(config.noise_steps):
         if config.objective == "labels":
-            loss = -task_loss(model(noise), targets) + config.noise_penalty * noise.square().sum(dim=(1, 2, 3)).mean()
+            length = noise.square().sum(dim=tuple(range(1, noise.ndim)))
+            loss = -task_loss(model(noise), targets) + config.noise_penalty * length.mean()
         else:
             loss = -functional.mse_loss(model(noise).float(), outputs)
         (gradient,) = torch.autograd.grad(loss, noise)

@@ -12,6 +12,8 @@ from aru.core.errors import InputError
 from aru.data.images import ImageSet
 from aru.train.loop import batches_of, chunks
 
+_BITS = 62  # labels whose flips one random int64 gives
+
 Batch = tuple[torch.Tensor, torch.Tensor]
 """Images (B, 3, H, W) in [0, 1], and their targets."""
 
@@ -72,9 +74,18 @@ def relabelled(data: ImageSet, *, generator: torch.Generator, own: bool = False)
     """
     least = 0 if own else 1
     if data.targets.is_floating_point():
-        labels = data.targets.shape[1]
-        pattern = torch.randint(least, 2**labels, (len(data), 1), generator=generator)
-        flips = (pattern >> torch.arange(labels)) & 1
+        flips = _flips(len(data), data.targets.shape[1], least, generator)
         return replace(data, targets=(data.targets - flips).abs())
     shift = torch.randint(least, data.outputs, (len(data),), generator=generator)
     return replace(data, targets=(data.targets + shift) % data.outputs)
+
+
+def _flips(count: int, labels: int, least: int, generator: torch.Generator) -> torch.Tensor:
+    """Which labels turn, (count, labels) of 0 and 1, uniform over all patterns; with `least` 1 over those that turn any."""
+    if labels <= _BITS:
+        return (torch.randint(least, 2**labels, (count, 1), generator=generator) >> torch.arange(labels)) & 1
+    flips = torch.randint(2, (count, labels), generator=generator)
+    while least and not flips.any(dim=1).all():
+        again = ~flips.any(dim=1)
+        flips[again] = torch.randint(2, (int(again.sum()), labels), generator=generator)
+    return flips

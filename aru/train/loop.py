@@ -203,7 +203,7 @@ def predict_joined(model: nn.Module, sets: Sequence[ImageSet], *, compute: Compu
 def _room(shape: tuple[int, ...]) -> torch.Tensor:
     size = math.prod(shape)
     if size * 4 <= _IN_MEMORY:
-        return torch.empty(shape)
+        return torch.empty(shape, dtype=torch.float32)
     with NamedTemporaryFile() as file:
         return torch.from_file(file.name, shared=True, size=size, dtype=torch.float32).view(shape)
 

@@ -66,3 +66,15 @@ def test_other_shapes_of_convolution_do_not_choose_it(changed, monkeypatch):
         nn.Conv2d(**{"in_channels": 64, "out_channels": 64, "kernel_size": 3, "padding": 1} | changed)
     )
     assert layer(torch.rand(64, 64, 8, 8)).isfinite().all()
+
+
+@pytest.mark.parametrize("side", [2, 3, 8])  # both tables of padded rows, and a transform that is computed
+def test_its_matrices_are_float32_whatever_the_default_is_when_they_are_first_needed(side, float64_default):
+    winograd._line.cache_clear()
+    images, weight = (torch.randn(shape, dtype=torch.float32) for shape in ((5, 4, side, side), (6, 4, 3, 3)))
+    results = gradients(winograd.convolve, images, weight)
+    torch.set_default_dtype(torch.float32)
+    for found, again in zip(results, gradients(winograd.convolve, images, weight), strict=True):
+        assert torch.allclose(found, again, atol=1e-5)
+    exact = functional.conv2d(images.double(), weight.double(), padding=1)
+    assert (results[0] - exact).abs().max() <= 3e-5 * exact.abs().max()

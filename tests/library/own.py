@@ -10,9 +10,10 @@ from tests.helpers.toys import small_net
 
 
 def photos(count: int, seed: int, *, shape: tuple[int, ...] = (3, 16, 16)) -> TensorDataset:
-    """Random images with random classes."""
+    """Random inputs, images as a rule, with random classes."""
     random = torch.Generator().manual_seed(seed)
-    return TensorDataset(torch.rand(count, *shape, generator=random), torch.randint(0, 8, (count,), generator=random))
+    inputs = torch.rand(count, *shape, generator=random, dtype=torch.float32)
+    return TensorDataset(inputs, torch.randint(0, 8, (count,), generator=random))
 
 
 class GroupNet(nn.Module):
@@ -50,6 +51,36 @@ class Perceptron(nn.Sequential):
 
     def __init__(self) -> None:
         super().__init__(nn.Flatten(), nn.Linear(768, 10), nn.ReLU(), nn.Linear(10, 8))
+
+
+class VectorNet(nn.Sequential):
+    """For vectors of ten numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(10, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 8))
+
+
+class SequenceNet(nn.Module):
+    """For sequences of vectors of five numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells, self.classes = nn.GRU(5, 8, batch_first=True), nn.Linear(8, 8)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.classes(self.cells(inputs)[0][:, -1])
+
+
+class VolumeNet(nn.Module):
+    """For volumes of some channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Conv3d(channels, 6, 3, padding=1), nn.BatchNorm3d(6)
+        self.classes = nn.Linear(6, 8)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.classes(torch.relu(self.norm(self.first(inputs))).mean(dim=(2, 3, 4)))
 
 
 class Wrapped(nn.Module):

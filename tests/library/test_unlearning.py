@@ -16,6 +16,7 @@ from torchvision.transforms import v2
 
 import aru
 from aru.compute.device import Compute
+from aru.compute.kernels import winograd
 from aru.core.errors import InputError
 from aru.data import datasets
 from aru.data.datasets import own_sets
@@ -24,7 +25,7 @@ from aru.methods.registry import METHODS, find
 from aru.nets.adapted import adapt, unwrapped
 from tests.helpers.methods_quick import QUICK
 from tests.helpers.toys import same_weights, small_net
-from tests.library.own import NETWORKS, GroupNet, Scale, photos
+from tests.library.own import NETWORKS, GroupNet, Scale, SequenceNet, VectorNet, VolumeNet, photos
 from tests.methods.test_conformance import unchanged
 
 FORGET, RETAIN = photos(6, 1), photos(12, 2)
@@ -99,6 +100,41 @@ def test_more_blocks_than_the_network_has_are_refused_by_its_name():
 def test_images_of_any_shape(shape):
     result = own(GroupNet(shape[0]), forget=photos(6, 1, shape=shape), retain=photos(12, 2, shape=shape))
     assert result.noise.shape == (6, *shape)
+
+
+ANY_INPUTS = {
+    (10,): VectorNet,
+    (7, 5): SequenceNet,
+    (1, 4, 4, 4): lambda: VolumeNet(1),
+    (3, 4, 4, 4): lambda: VolumeNet(3),
+}
+
+
+@pytest.mark.parametrize("shape", ANY_INPUTS, ids=str)
+@pytest.mark.parametrize(("name", "preset"), [(name, preset) for name, method in METHODS.items() for preset in method.presets])
+def test_every_preset_on_inputs_that_are_no_images_gives_a_network_or_says_why_not(shape, name, preset):
+    torch.manual_seed(0)
+    model = ANY_INPUTS[shape]()
+    given = {"forget": photos(3, 1, shape=shape), "retain": photos(6, 2, shape=shape), "method": name, "preset": preset}
+    with unchanged(model):
+        try:
+            result = own(model, **given, **({"blocks": 2} if "blocks" in METHODS[name].config.model_fields else {}))
+        except InputError as error:
+            assert name in ("msg", "ct", "kde") and "convolution" in str(error)
+            return
+    assert all(torch.isfinite(tensor).all() for tensor in result.model.state_dict().values())
+
+
+@pytest.mark.parametrize("name", ["aru", "unsir", "amun", "gli", "safer", "finetune", "retrain"])
+def test_the_default_number_format_of_the_process_changes_nothing(name, float64_default):
+    winograd._line.cache_clear()
+    model = nn.Sequential(
+        nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.Flatten(), nn.Linear(4096, 8)
+    ).float()  # its second convolution runs on kernels of this project
+    given = {"forget": photos(4, 1, shape=(3, 8, 8)), "retain": photos(40, 2, shape=(3, 8, 8)), "method": name}
+    in_float64 = own(model, **given)
+    torch.set_default_dtype(torch.float32)
+    assert same_weights(in_float64.model, own(model, **given).model)
 
 
 def test_loaders_and_arrays_give_the_bytes_that_a_dataset_gives():

@@ -9,6 +9,7 @@ from aru.core.errors import InputError, TrainingError
 from aru.nets.blocks import blocks, frozen_modules, last_blocks
 from aru.nets.fresh import fresh, registered_name
 from aru.nets.models import build
+from aru.train import batches
 from aru.train.batches import endless, joined, passes, relabelled, sample, shuffled
 from aru.train.descent import DescentConfig, Step, cosine, counter, descend, student
 from aru.train.loop import batches_of
@@ -121,6 +122,23 @@ def test_drawn_label_vectors_are_uniform_over_all_or_all_but_the_own(own):
     assert set(wrong.unique().tolist()) == {0.0, 1.0}
     expected = torch.tensor([262.5] * 8 if own else [0] + [300] * 7)
     assert (counts - expected).abs().max() < 66 and (counts[0] > 0) == own
+
+
+@pytest.mark.parametrize("labels", [63, 80])
+@pytest.mark.parametrize("own", [False, True])
+def test_vectors_of_many_labels_are_drawn_label_by_label(labels, own):
+    data = image_set(400, side=1)
+    vectors = (torch.rand(400, labels, generator=generator(1)) < 0.5).float()
+    drawn = relabelled(type(data)(data.images, data.rows, vectors, labels), generator=generator(), own=own).targets
+    flips = (drawn - vectors).abs()
+    assert set(drawn.unique().tolist()) == {0.0, 1.0}
+    assert (flips.mean(dim=0) - 0.5).abs().max() < 0.125 and abs(flips.mean() - 0.5) < 0.02  # five standard deviations
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_labels_drawn_one_by_one_are_uniform_over_all_or_all_but_the_own_vector(monkeypatch, own):
+    monkeypatch.setattr(batches, "_BITS", 1)
+    test_drawn_label_vectors_are_uniform_over_all_or_all_but_the_own(own)
 
 
 def test_cosine_runs_from_the_value_to_the_least():

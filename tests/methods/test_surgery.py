@@ -222,6 +222,20 @@ def test_amun_s_neighbours_flip_the_label_within_the_smallest_radius():
             assert not amun.nearest(model, images[one], targets[one], less, compute=CPU)[3].any()
 
 
+@pytest.mark.parametrize("shape", [(10,), (7, 5), (3, 4, 4, 4)], ids=["vectors", "sequences", "volumes"])
+def test_amun_s_neighbours_of_any_inputs_are_those_found_one_at_a_time(shape):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(math.prod(shape), 4)).eval()
+    images = torch.rand(3, *shape)  # as many as the volumes have channels
+    targets = model(images).argmax(dim=1)
+    config = METHODS["amun"].configure(steps=5, eps=0.02)
+    together = amun.nearest(model, images, targets, config, compute=CPU)
+    alone = [amun.nearest(model, images[[one]], targets[[one]], config, compute=CPU) for one in range(3)]
+    assert together[3].all() and len(set(together[2].tolist())) > 1  # the radii differ
+    for found, expected in zip(together, map(torch.cat, zip(*alone, strict=True)), strict=True):
+        assert torch.allclose(found.float(), expected.float(), atol=1e-6)
+
+
 def test_amun_takes_a_wrong_image_as_its_own_neighbour():
     model, data = small_net(), sets().forget
     images, _ = data.batch(torch.arange(12), torch.device("cpu"))

@@ -89,7 +89,7 @@ class _Winograd(torch.autograd.Function):
             height, width = gradient.shape[2:]
             of_images = gradient.new_empty(len(gradient), height, width, right.shape[2]).permute(0, 3, 1, 2)
         if ctx.needs_input_grad[1]:
-            of_right = torch.empty(right.shape)
+            of_right = right.new_empty(right.shape)
         for number, part in enumerate(_parts(gradient, lines)):
             products = _scatter(part, lines[0].gather, lines[1].gather, lines)
             if of_images is not None:
@@ -137,11 +137,11 @@ def _factors(lines: tuple[_Line, _Line]) -> torch.Tensor:
 @cache
 def _line(pixels: int) -> _Line:
     if pixels in _PADDED:
-        return _Line(*(torch.tensor(rows) for rows in _PADDED[pixels]))
+        return _Line(*(torch.tensor(rows, dtype=torch.float32) for rows in _PADDED[pixels]))
     outputs = min(_POINTS, key=lambda m: (-(-pixels // m) * (m + 2), m))
     inputs_of, taps, outputs_of = _toom_cook(_POINTS[outputs])
     tiles = -(-pixels // outputs)
-    scatter, gather = torch.zeros(2, outputs + 2, tiles, pixels)
+    scatter, gather = torch.zeros(2, outputs + 2, tiles, pixels, dtype=torch.float32)
     for tile in range(tiles):
         for place in range(outputs + 2):
             pixel = tile * outputs + place - 1
@@ -193,7 +193,7 @@ def _toom_cook(points: tuple[int | Fraction, ...]) -> tuple[torch.Tensor, torch.
 
 
 def _matrix(rows: Sequence[Rows]) -> torch.Tensor:
-    return torch.tensor([[float(value) for value in row] for row in rows])
+    return torch.tensor([[float(value) for value in row] for row in rows], dtype=torch.float32)
 
 
 def _polynomial(roots: Sequence[int | Fraction]) -> list[int | Fraction]:
