@@ -26,7 +26,7 @@ from aru.compute.device import Compute
 from aru.core.config import TrainConfig
 from aru.core.files import load_tensors, save_tensors, write_json
 from aru.core.names import SETS
-from aru.core.seeds import draw_seed, generator
+from aru.core.seeds import draw_seed, generator, seeded
 from aru.data.images import ImageSet, Sets
 from aru.data.prepare import build_manifest
 from aru.data.structured import structured_sets
@@ -123,8 +123,7 @@ def measure(options: argparse.Namespace, manifest: pd.DataFrame, sets: Sets) -> 
 
 def build(options: argparse.Namespace, seed: int) -> nn.Module:
     """A network with fresh weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         classes = len(PARTS) if options.task == "segmentation" else len(BOXED) + 1
         model = get_model(options.network, weights=None, weights_backbone=None, num_classes=classes)
         if options.network.startswith("ssdlite"):

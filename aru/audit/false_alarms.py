@@ -21,6 +21,7 @@ from aru.audit.verdicts import Measurement, judge
 from aru.compute.device import Compute
 from aru.core.config import TrainConfig
 from aru.core.names import FORGET, ORIGINAL, RETAIN, TEST, UNSEEN
+from aru.core.seeds import seeded
 from aru.data.images import ImageSet, Sets
 from aru.train.loop import fit
 
@@ -115,8 +116,7 @@ def _models() -> tuple[nn.Module, nn.Module]:
 
 
 def _trained(data: ImageSet, seed: int) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = nn.Sequential(
             nn.BatchNorm2d(3, affine=False), nn.Flatten(), nn.Linear(3 * SIDE**2, 32), nn.ReLU(), nn.Linear(32, CLASSES)
         )

@@ -23,7 +23,7 @@ from aru.compute.device import Compute, make_compute
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.names import ORIGINAL
-from aru.core.seeds import generator
+from aru.core.seeds import generator, seeded
 from aru.data.images import ImageSet, load_sets
 from aru.data.manifest import read_manifest
 from aru.nets.models import classifier, load_model
@@ -62,8 +62,7 @@ def stepped(model: nn.Module, retain: ImageSet, lr: float, compute: Compute) -> 
 def classifier_reset(model: nn.Module) -> nn.Module:
     """A copy with a fresh classifier."""
     model = copy.deepcopy(model)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         cast(nn.Linear, model.get_submodule(classifier(model))).reset_parameters()
     return model
 

@@ -5,6 +5,7 @@ import copy
 import multiprocessing
 import re
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -113,6 +114,32 @@ def make_compute(config: RuntimeConfig, *, local_rank: int | None = None) -> Com
         warnings.warn(f"runtime.compile is true, and {missing} is not here: models run without it", stacklevel=2)
     compiled = config.compile and not missing
     return Compute(device, torch.bfloat16 if bf16 else torch.float32, config.kernels == "fast" and not compiled, compiled)
+
+
+@contextlib.contextmanager
+def process_settings_kept(device: torch.device) -> Iterator[None]:
+    """After the block the process has the threads, GPU, cuDNN search and TF32 settings that it had before `make_compute`."""
+    threads = torch.get_num_threads()
+    try:
+        with _gpu_settings_kept() if device.type == "cuda" else contextlib.nullcontext():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def _gpu_settings_kept() -> Iterator[None]:
+    cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
+    formats = (cublas, cudnn.conv, cudnn.rnn)  # their older flags, allow_tf32, cannot be read where both were used
+    gpu, search, before = torch.cuda.current_device(), cudnn.benchmark, [part.fp32_precision for part in formats]
+    try:
+        yield
+    finally:
+        torch.cuda.set_device(gpu)
+        cudnn.benchmark = search
+        cublas.allow_tf32, cudnn.allow_tf32 = before[0] == "tf32", before[1] == "tf32"
+        for part, precision in zip(formats, before, strict=True):
+            part.fp32_precision = precision
 
 
 def _cpu_has_bf16() -> bool:

@@ -20,14 +20,15 @@ def generator(seed: int, purpose: str) -> torch.Generator:
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """The global generators of PyTorch, Python and NumPy from this seed for a block; then as they were.
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """The global generators of PyTorch (the CPU's and that of `device`), Python and NumPy begin at `seed`; then as before.
 
-    For functions of a caller's, which draw from what they please. Of PyTorch's states only that of the CPU is given back.
+    Functions of a caller's draw from what they please. ``torch.manual_seed`` would seed the generators of all GPUs, also in
+    a process that computes on its CPU.
     """
     python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[device] if device is not None and device.type == "cuda" else []):
+        reseed(seed, device)
         random.seed(seed)
         np.random.seed(seed % 2**32)
         try:
@@ -35,3 +36,11 @@ def seeded(seed: int) -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numpy)
+
+
+def reseed(seed: int, device: torch.device | None = None) -> None:
+    """Let PyTorch's global generators of the CPU and of `device`, where it is a GPU, begin at `seed`."""
+    torch.default_generator.manual_seed(seed)
+    if device is not None and device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)

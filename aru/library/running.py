@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from pydantic import ValidationError
 
-from aru.compute.device import Compute, make_compute
+from aru.compute.device import Compute, device_of, make_compute, process_settings_kept
 from aru.core.config import RuntimeConfig
 from aru.core.errors import InputError
 
@@ -17,7 +17,7 @@ with_gradients = torch.inference_mode(mode=False)
 
 @contextmanager
 def computing(device: str | torch.device, precision: str) -> Iterator[Compute]:
-    """A device and precision for the length of a block; the process computes with as many threads as before.
+    """A device and precision for the length of a block; what they set in the process is after it as before.
 
     Raises InputError for a device that is not here and for an unknown precision.
     """
@@ -29,7 +29,5 @@ def computing(device: str | torch.device, precision: str) -> Iterator[Compute]:
     except ValidationError as error:
         item = error.errors()[0]
         raise InputError(f"{item['loc'][0]} is {item['input']!r}: {item['msg']}") from None
-    try:
+    with process_settings_kept(device_of(config)):
         yield make_compute(config)
-    finally:
-        torch.set_num_threads(threads)

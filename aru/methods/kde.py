@@ -9,7 +9,7 @@ from aru.core.config import Schedule, TrainConfig
 from aru.core.errors import InputError
 from aru.core.names import RETAIN
 from aru.core.progress import Progress, silent
-from aru.core.seeds import draw_seed, generator
+from aru.core.seeds import draw_seed, generator, seeded
 from aru.data.images import Sets
 from aru.methods.method import Method, require_classes
 from aru.nets.adapted import kind_of
@@ -83,8 +83,7 @@ def reset_ends(model: nn.Module, *, seed: int, drawn: nn.Module | None = None) -
         return
     for module in ends(model):
         place = module.weight.device
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             module.cpu().reset_parameters()
         module.to(place)
 

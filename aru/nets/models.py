@@ -14,6 +14,7 @@ from torchvision.models import VisionTransformer
 
 from aru.core.errors import InputError
 from aru.core.files import load_tensors, save_tensors
+from aru.core.seeds import reseed, seeded
 from aru.core.suggestions import did_you_mean
 from aru.nets.adapted import Adapted, Preprocessing
 from aru.nets.own_code import build_own, is_own
@@ -42,8 +43,7 @@ def build(name: str, outputs: int, *, resolution: int = 128, seed: int = 0) -> n
     """
     if not name.startswith(TIMM) and not is_own(name) and name not in names():
         raise InputError(f"unknown model {name!r}: model.name is timm/NAME, module:function or one of {', '.join(names())}")
-    with _INIT_LOCK, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with _INIT_LOCK, seeded(seed):
         if is_own(name):
             return build_own(name, outputs, resolution)
         try:
@@ -87,7 +87,7 @@ def _of_timm(name: str, outputs: int, resolution: int, seed: int) -> nn.Module:
     except TypeError as error:
         if "img_size" not in str(error):
             raise
-        torch.manual_seed(seed)  # the attempt may have drawn
+        reseed(seed)  # the attempt may have drawn
         model = timm.create_model(name, pretrained=False, num_classes=outputs)
     vars(model)["image_size"] = resolution  # no parameter, buffer or module: read by `aru.nets.fresh`
     return model

@@ -14,6 +14,7 @@ from aru.compute.device import Compute
 from aru.core.config import Section
 from aru.core.errors import TrainingError
 from aru.core.progress import Progress
+from aru.core.seeds import seeded
 from aru.nets.models import batchnorms
 from aru.train.finite import LossWatch
 from aru.train.loop import Loss
@@ -79,11 +80,10 @@ def descend(
     `project` runs after every optimizer step: only there can weights be held still, because momentum and weight decay
     move a weight whose gradient is zero. Raises TrainingError where the loss is not finite, or a weight at the end.
     """
-    devices = [compute.device] if compute.device.type == "cuda" else []
     total = torch.zeros((), device=compute.device)
     watch = LossWatch("the loss", lambda number: f" at step {number}{_remedy(optimizer)}")
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))  # dropout draws from the global one
+    drawn = int(torch.randint(2**31, (1,), generator=generator))
+    with seeded(drawn, compute.device):  # dropout draws from the global generator
         for number in itertools.count(1):
             with compute.autocast():
                 step = next(steps, None)

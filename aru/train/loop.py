@@ -17,6 +17,7 @@ from aru.compute.transfer import one_behind
 from aru.core.config import TrainConfig
 from aru.core.errors import InputError, TrainingError
 from aru.core.progress import Progress, silent
+from aru.core.seeds import reseed
 from aru.data.images import ImageSet
 from aru.nets.models import first_not_finite, not_finite
 from aru.train.checkpoint import Checkpoint, Stateful
@@ -75,7 +76,7 @@ def fit(
     with torch.random.fork_rng(devices=devices), full.of(model), group.parallel(model) as called:
         for epoch in range(len(history) + 1, config.epochs + 1):
             drawn = int(torch.randint(2**31, (1,), generator=generator))
-            torch.manual_seed(drawn + group.rank)  # dropout draws from the global one
+            reseed(drawn + group.rank, compute.device)  # dropout draws from the global one
 
             def batch_done(done: int, epoch: int = epoch) -> None:
                 progress((epoch - 1) * batches + done, config.epochs * batches, f"{text}, epoch {epoch} of {config.epochs}")

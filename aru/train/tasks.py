@@ -15,6 +15,7 @@ from torch import nn
 from aru.compute.device import Compute
 from aru.compute.modes import preserved_modes
 from aru.core.errors import InputError
+from aru.core.seeds import seeded
 from aru.data.images import ImageSet
 from aru.nets.models import batchnorms
 from aru.train.losses import task_loss
@@ -121,8 +122,7 @@ def _detection_loss(model: nn.Module, inputs: torch.Tensor, targets: list[dict[s
     with ExitStack() as stack:
         stack.enter_context(preserved_modes(model))
         if not model.training:
-            stack.enter_context(torch.random.fork_rng(devices=[inputs.device] if inputs.device.type == "cuda" else []))
-            torch.manual_seed(0)
+            stack.enter_context(seeded(0, inputs.device))
         for module in model.modules():
             if module not in exempt:
                 module.training = True
