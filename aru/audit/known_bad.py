@@ -4,7 +4,6 @@ Each of them reveals what the original does, or has its features, though none ha
 on one's own data is its power there: how many people are asked, and how much the original remembers, decide it.
 """
 
-import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -19,7 +18,9 @@ from aru.audit.criteria import KNOWN
 from aru.audit.project_models import model_path
 from aru.audit.record import judged
 from aru.audit.thresholds import THRESHOLDS_FILE, read_thresholds
+from aru.compute.copying import copied
 from aru.compute.device import Compute, make_compute
+from aru.compute.modes import all_trained
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.names import ORIGINAL
@@ -37,7 +38,7 @@ _SHOWN = ("forgetting", "combined", "remaining", "people", "individuals", "liken
 
 def noisy(model: nn.Module, relative: float) -> nn.Module:
     """A copy with Gaussian noise on every parameter, of this length relative to the parameter's own."""
-    model, rng = copy.deepcopy(model), generator(0, "known-bad/noise")
+    model, rng = copied(model), generator(0, "known-bad/noise")
     with torch.no_grad():
         for parameter in model.parameters():
             noise = torch.randn(parameter.shape, generator=rng).to(parameter.device)
@@ -47,7 +48,7 @@ def noisy(model: nn.Module, relative: float) -> nn.Module:
 
 def heated(model: nn.Module, temperature: float) -> nn.Module:
     """A copy whose logits are divided by a temperature."""
-    model = copy.deepcopy(model)
+    model = copied(model)
     with torch.no_grad():
         for parameter in model.get_submodule(classifier(model)).parameters():
             parameter.div_(temperature)
@@ -56,12 +57,12 @@ def heated(model: nn.Module, temperature: float) -> nn.Module:
 
 def stepped(model: nn.Module, retain: ImageSet, lr: float, compute: Compute) -> nn.Module:
     """A copy after one step of plain gradient descent on a batch of retained images."""
-    return _descend(copy.deepcopy(model).train(), retain, lr, 1, compute)
+    return _descend(copied(model).train(), retain, lr, 1, compute)
 
 
 def classifier_reset(model: nn.Module) -> nn.Module:
     """A copy with a fresh classifier."""
-    model = copy.deepcopy(model)
+    model = copied(model)
     with seeded(0):
         cast(nn.Linear, model.get_submodule(classifier(model))).reset_parameters()
     return model
@@ -70,8 +71,8 @@ def classifier_reset(model: nn.Module) -> nn.Module:
 def classifier_refitted(model: nn.Module, retain: ImageSet, lr: float, compute: Compute) -> nn.Module:
     """A copy with a fresh classifier that is trained on retained images, while all else stays."""
     model = classifier_reset(model).eval().requires_grad_(False)
-    model.get_submodule(classifier(model)).requires_grad_(True)
-    return _descend(model, retain, lr, STEPS, compute).requires_grad_(True)
+    all_trained(model.get_submodule(classifier(model)))
+    return all_trained(_descend(model, retain, lr, STEPS, compute))
 
 
 KNOWN_BAD: dict[str, Callable[[nn.Module, ImageSet, float, Compute], nn.Module]] = {

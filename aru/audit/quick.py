@@ -3,7 +3,6 @@
 It needs no shadow model, no retraining and no training: forward passes over the sets of `QUICK_SETS`, and resampling.
 """
 
-import copy
 from collections.abc import Mapping
 from functools import partial
 
@@ -18,6 +17,7 @@ from aru.audit.criteria import COMPARED
 from aru.audit.exposed_people import PeopleFound, not_compared, people_found
 from aru.audit.few_people import bootstrap_only, of_set, over_people
 from aru.audit.verdicts import Found, Measurement, NotRun, measured, worst_of
+from aru.compute.copying import copied
 from aru.core.errors import InputError
 from aru.core.names import FORGET, ORIGINAL, TEST, UNSEEN
 from aru.data.manifest import people_are_classes
@@ -250,6 +250,6 @@ def loss_of_accuracy(case: Case, role: str, counts: np.ndarray) -> Measurement |
 
 
 def _without_classifier(model: nn.Module) -> nn.Module:
-    rest = copy.deepcopy(model)
+    rest = copied(model)
     rest.set_submodule(classifier(model), nn.Identity())
     return rest

@@ -1,7 +1,6 @@
 """Where the arithmetic runs: device, precision and threads, chosen once and passed on."""
 
 import contextlib
-import copy
 import multiprocessing
 import re
 import warnings
@@ -13,6 +12,7 @@ import torch
 from torch import nn
 
 from aru.compute.compiling import missing_compiler
+from aru.compute.copying import copied
 from aru.compute.kernels import instructions
 from aru.compute.kernels.convolution import use_fast_convolutions
 from aru.compute.kernels.memory import keep_freed_memory
@@ -52,7 +52,7 @@ class Compute:
 
     def placed_copy(self, model: Model) -> Model:
         """A placed copy: the model that is given keeps its device, its memory layout, its modes and its kernels."""
-        return self.place(copy.deepcopy(model))
+        return self.place(copied(model))
 
 
 def device_of(config: RuntimeConfig, *, local_rank: int | None = None) -> torch.device:
@@ -130,7 +130,8 @@ def process_settings_kept(device: torch.device) -> Iterator[None]:
 @contextlib.contextmanager
 def _gpu_settings_kept() -> Iterator[None]:
     cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
-    formats = (cublas, cudnn.conv, cudnn.rnn)  # their older flags, allow_tf32, cannot be read where both were used
+    # The older flags, allow_tf32, cannot be read where both were used. PyTorch adds conv and rnn when it is imported.
+    formats = (cublas, cudnn.conv, cudnn.rnn)  # type: ignore[attr-defined]
     gpu, search, before = torch.cuda.current_device(), cudnn.benchmark, [part.fp32_precision for part in formats]
     try:
         yield

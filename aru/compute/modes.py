@@ -1,9 +1,12 @@
-"""Training and evaluation mode of a model's modules, saved and restored."""
+"""Modes of a model: training and evaluation, saved and restored, and that all of it is trained."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from torch import nn
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 @contextmanager
@@ -23,3 +26,15 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     with preserved_modes(model):
         model.eval()
         yield
+
+
+def all_trained(model: Model) -> Model:
+    """Let every parameter of the model require a gradient, whole numbers excepted, which have none; returns the model."""
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.is_floating_point() or parameter.is_complex())
+    return model
+
+
+def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that require a gradient, by name."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}

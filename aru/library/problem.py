@@ -1,6 +1,5 @@
 """A caller's network and data as methods and metrics take them, checked on one batch before work starts."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from aru.compute.modes import evaluating
+from aru.compute.copying import copied
+from aru.compute.modes import all_trained, evaluating
 from aru.core.errors import InputError
 from aru.core.names import SETS
 from aru.data.datasets import Augmentation, Bounds, OwnSet, Source, own_sets
@@ -39,8 +39,7 @@ def adapted(network: nn.Module, options: DataOptions, *, raw: bool = False, head
     if not isinstance(network, nn.Module):
         raise InputError(f"the model is a {type(network).__name__}: give a torch.nn.Module")
     twin = adapt(network, preprocessing=options.preprocessing, bounds=options.bounds, raw=raw, heads=heads)
-    twin.requires_grad_(True)
-    return twin.eval()
+    return all_trained(twin).eval()
 
 
 def check_augmentation(options: DataOptions) -> None:
@@ -77,13 +76,17 @@ def check_outputs(model: Adapted, sets: Sets) -> None:
 def filled_copy(network: nn.Module, source: nn.Module) -> nn.Module:
     """A copy of the caller's network, out of its wrappers and in evaluation mode, with the values of `source`.
 
-    Its tensors have the device, number format, strides and `requires_grad` of the network's own.
+    Its tensors have the device, number format, strides and `requires_grad` of the network's own. A buffer that grows with the
+    batch or was made in a pass, and so has another shape in one of the two, stays the network's own.
     """
-    twin = copy.deepcopy(unwrapped(network))
-    values = dict([*source.named_parameters(), *source.named_buffers()])
+    twin = copied(unwrapped(network))
+    parameters, buffers = dict(source.named_parameters()), dict(source.named_buffers())
     with torch.no_grad():
-        for name, tensor in [*twin.named_parameters(), *twin.named_buffers()]:
-            tensor.copy_(values[name])
+        for name, parameter in twin.named_parameters():
+            parameter.copy_(parameters[name])
+        for name, buffer in twin.named_buffers():
+            if name in buffers and buffers[name].shape == buffer.shape:
+                buffer.copy_(buffers[name])
     return twin.eval()
 
 

@@ -1,6 +1,5 @@
 """An unlearning in a folder: weights, mask and noise as safetensors, the rest as JSON, and back into a network."""
 
-import copy
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,10 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from aru.compute.copying import copied
 from aru.core.errors import InputError
 from aru.core.files import file_md5, load_tensors, save_tensors, write_json
 from aru.nets.adapted import unwrapped
-from aru.nets.models import first_not_finite
+from aru.nets.models import first_not_finite, state_tensors
 
 WEIGHTS, MASK, NOISE, ABOUT = "model.safetensors", "mask.safetensors", "noise.safetensors", "unlearning.json"
 
@@ -38,7 +38,7 @@ def save(
 def save_weights(path: Path, model: nn.Module) -> None:
     """Write a network's weights as safetensors: the same bytes for the same weights."""
     # safetensors refuses tensors that share memory, as tied weights do.
-    save_tensors(path, {name: tensor.detach().clone() for name, tensor in model.state_dict().items()})
+    save_tensors(path, {name: tensor.detach().clone() for name, tensor in state_tensors(model).items()})
 
 
 def weights_md5(model: nn.Module) -> str:
@@ -56,8 +56,8 @@ def load(folder: str | Path, model: nn.Module) -> nn.Module:
     """
     path = Path(folder) / WEIGHTS
     tensors = load_tensors(path)[0]
-    result = copy.deepcopy(unwrapped(model))
-    own = result.state_dict()
+    result = copied(unwrapped(model))
+    own = state_tensors(result)
     for name in sorted(own.keys() ^ tensors.keys()):
         raise InputError(
             f"{path} {'lacks the' if name in own else 'has an unknown'} tensor {name!r}: give the kind of network that was "

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.compute.modes import trained_parameters
 from aru.core.progress import Progress
 from aru.data.images import ImageSet
 from aru.train.descent import finish, student
@@ -68,7 +69,7 @@ def batch_gradients(
     is not finite.
     """
     placed = finish(student(model, compute))
-    parameters = dict(placed.named_parameters())
+    parameters = trained_parameters(placed)
     for positions in torch.arange(len(data)).split(batch_size):
         images, targets = data.batch(positions, compute.device)
         with compute.autocast():

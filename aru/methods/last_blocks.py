@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.compute.modes import all_trained
 from aru.core.config import TrainConfig
 from aru.core.names import RETAIN
 from aru.core.progress import Progress, silent
@@ -84,7 +85,7 @@ def _train_last(
     trained = last_blocks(model, config.blocks)
     model.requires_grad_(False)
     for module in trained:
-        module.requires_grad_(True)
+        all_trained(module)
     held = {"trained": frozen_modules(model, trained), "train": [], "eval": list(model.modules())}[config.batchnorm]
     fit(
         model,

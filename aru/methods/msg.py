@@ -1,6 +1,5 @@
 """MSG, masked small gradients: weights on which forget and retain agree are drawn anew, then fine-tuned."""
 
-import copy
 from collections.abc import Iterator
 from typing import Literal
 
@@ -8,6 +7,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from aru.compute.copying import copied
 from aru.compute.device import Compute
 from aru.core.config import MaskConfig, ResetConfig
 from aru.core.errors import InputError
@@ -120,7 +120,7 @@ def smallest(
 
 def kaiming(model: nn.Module, *, generator: torch.Generator) -> nn.Module:
     """A copy of the model with convolutions drawn from Kaiming's normal distribution (fan-out, ReLU)."""
-    drawn = copy.deepcopy(model).cpu()
+    drawn = copied(model).cpu()
     for layer in convolutions(drawn).values():
         nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu", generator=generator)
     return drawn

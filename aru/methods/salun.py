@@ -81,11 +81,12 @@ def mask_gradients(model: nn.Module, mask: Mask) -> None:
 
 def projection(model: nn.Module, mask: Mask) -> Callable[[], None]:
     """A function that puts the frozen weights back to what they are now."""
-    held = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    parameters = {name: parameter for name, parameter in model.named_parameters() if name in mask}
+    held = {name: parameter.detach().clone() for name, parameter in parameters.items()}
 
     @torch.no_grad()
     def project() -> None:
-        for name, parameter in model.named_parameters():
+        for name, parameter in parameters.items():
             parameter.copy_(torch.where(mask[name], parameter, held[name]))
 
     return project

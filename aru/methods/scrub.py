@@ -1,8 +1,9 @@
 """SCRUB: a student leaves its teacher on the forget set and stays with it on the retain set; with rewind."""
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,8 +24,8 @@ from aru.train.losses import distillation_loss, task_loss
 from aru.train.optimizers import make_optimizer, set_lr
 from aru.train.tasks import correct
 
-State = dict[str, torch.Tensor]
-"""Of a model: its parameters and buffers by name."""
+State = dict[str, Any]
+"""Of a model: its parameters and buffers by name, and what `get_extra_state` gives."""
 
 
 class ScrubConfig(DescentConfig):
@@ -123,7 +124,10 @@ def error_on(model: nn.Module, data: ImageSet, compute: Compute) -> float:
 
 
 def _weights(model: nn.Module) -> State:
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    return {
+        name: value.detach().cpu().clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)  # an extra state
+        for name, value in model.state_dict().items()
+    }
 
 
 def _epoch(

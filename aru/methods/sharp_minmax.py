@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.compute.modes import trained_parameters
 from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.seeds import generator
@@ -74,7 +75,7 @@ def unlearn(
         def combine() -> None:
             flat = sharpened(result, gradients(result, None), kept, config, sign=1)
             sharp = sharpened(result, gradients(result, lost()), lost, config, sign=-1)
-            for name, parameter in result.named_parameters():
+            for name, parameter in trained_parameters(result).items():
                 combined = torch.where(mask[name], sharp[name], flat[name])
                 parameter.grad = torch.empty_like(parameter).copy_(combined)  # a fused optimizer refuses another memory layout
 
@@ -107,7 +108,7 @@ def unlearning_weights(gradient: Gradients, config: SharpMinMaxConfig) -> Mask:
 
 def gradients(model: nn.Module, loss: torch.Tensor | None) -> Gradients:
     """Of `loss`, or without one those that a backward pass has left; zeros where there are none."""
-    parameters = dict(model.named_parameters())
+    parameters = trained_parameters(model)
     if loss is None:
         return {name: torch.zeros_like(value) if value.grad is None else value.grad for name, value in parameters.items()}
     values = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True, materialize_grads=True)
@@ -121,17 +122,18 @@ def sharpened(
 
     The second pass leaves BatchNorm's running statistics alone.
     """
-    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    parameters = trained_parameters(model)
+    before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
     scaled = {name: before[name].abs() * value if config.adaptive else value for name, value in first.items()}
     length = torch.stack([value.norm() for value in scaled.values()]).norm() + _TINY
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for name, parameter in parameters.items():
             way = before[name].square() * first[name] if config.adaptive else first[name]
             parameter.add_(way * (config.radius / length))
     with statistics_untracked(model):
         second = gradients(model, loss())
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for name, parameter in parameters.items():
             parameter.copy_(before[name])
     return {name: value + sign * config.sharpness * (second[name] - value) for name, value in first.items()}
 

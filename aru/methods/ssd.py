@@ -67,7 +67,9 @@ def unlearn(
 @torch.no_grad()
 def dampen(model: nn.Module, of_all: Gradients, of_forget: Gradients, *, alpha: float, lam: float) -> None:
     """Shrink the selected parameters in place; the others are not touched by a bit."""
-    for name, parameter in model.named_parameters():
+    parameters = dict(model.named_parameters())
+    for name in of_all:  # whole numbers have no gradient
+        parameter = parameters[name]
         selected = of_forget[name] > alpha * of_all[name]
         factor = (lam * of_all[name] / of_forget[name]).clamp(max=1)
         parameter.copy_(torch.where(selected, parameter * factor, parameter))

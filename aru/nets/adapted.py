@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from aru.compute.copying import copied
 from aru.core.errors import InputError
 from aru.core.suggestions import did_you_mean
 
@@ -108,7 +109,7 @@ def adapt(
     for name in heads:
         if name not in modules:
             raise InputError(f"heads: {type(plain).__name__} has no module {name!r}{did_you_mean(name, modules)}")
-    twin = copy.deepcopy(plain).float()
+    twin = copied(plain).float()
     normalised = Preprocessing(**preprocessing) if preprocessing else None
     return Adapted(twin, preprocessing=normalised, bounds=bounds, raw=raw, heads=tuple(heads))
 

@@ -126,7 +126,7 @@ def save_model(
     if isinstance(model, Adapted):
         meta |= {"mean": model.mean.flatten().tolist(), "std": model.std.flatten().tolist()}
         model = model.network
-    save_tensors(path, dict(model.state_dict()), meta | ({} if stage is None else {"stage": stage}))
+    save_tensors(path, state_tensors(model), meta | ({} if stage is None else {"stage": stage}))
 
 
 def load_model(path: Path) -> nn.Module:
@@ -172,9 +172,14 @@ def _checked(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any])
     return ModelDescription(meta["name"], outputs, resolution)
 
 
+def state_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The tensors of a network's state_dict, without what its `get_extra_state` adds to them."""
+    return {name: value for name, value in model.state_dict().items() if isinstance(value, torch.Tensor)}
+
+
 def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], *, where: str) -> None:
     """Fill a model in; the first name or shape that does not fit is an InputError."""
-    own = model.state_dict()
+    own = state_tensors(model)
     for name in sorted(set(own) ^ set(tensors)):
         raise InputError(
             f"{where} {'lacks' if name in own else 'has an unknown'} tensor {name!r}: it belongs to "

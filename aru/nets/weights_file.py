@@ -11,7 +11,7 @@ from torch import nn
 
 from aru.core.errors import InputError
 from aru.core.files import load_tensors
-from aru.nets.models import classifier, load_weights
+from aru.nets.models import classifier, load_weights, state_tensors
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.", "model.", "network.", "net.")
@@ -72,7 +72,7 @@ def fill(model: nn.Module, tensors: Tensors, *, where: str) -> list[str]:
 
     Raises InputError where names, shapes or the number of classes do not fit.
     """
-    own = model.state_dict()
+    own = state_tensors(model)
     tensors, notes = without_prefixes(tensors, own)
     counts = [name for name in own if name.endswith(_COUNTS) and name not in tensors]
     if counts:

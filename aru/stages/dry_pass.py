@@ -20,7 +20,7 @@ from aru.methods.aru.masking import mask
 from aru.methods.aru.resetting import replace_units
 from aru.methods.chosen import check_fits, chosen
 from aru.nets.configured import build_configured
-from aru.nets.models import load_weights
+from aru.nets.models import load_weights, state_tensors
 from aru.train.loop import fit, predict
 
 _IMAGES = 2  # as many as BatchNorm needs
@@ -39,7 +39,7 @@ def check_network(config: Config, compute: Compute, classes: Classes = FIXED) ->
     random = torch.Generator().manual_seed(0)
     try:
         trained, model = (build_configured(config.model, data.outputs, resolution=resolution, seed=seed) for seed in (0, 1))
-        load_weights(model, trained.state_dict(), where=f"the state of {name}")
+        load_weights(model, state_tensors(trained), where=f"the state of {name}")
         for network in (trained, model):
             _watch(network, running)
         with suppress(TrainingError):

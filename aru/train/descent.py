@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.compute.modes import all_trained
 from aru.core.config import Section
 from aru.core.errors import TrainingError
 from aru.core.progress import Progress
@@ -62,7 +63,7 @@ def teacher(model: nn.Module, compute: Compute) -> nn.Module:
 
 def finish(model: nn.Module) -> nn.Module:
     """Evaluation mode, every parameter trainable, no gradients left."""
-    model.eval().requires_grad_(True).zero_grad(set_to_none=True)
+    all_trained(model).eval().zero_grad(set_to_none=True)
     return model
 
 

@@ -19,7 +19,7 @@ from aru.core.errors import InputError, TrainingError
 from aru.core.progress import Progress, silent
 from aru.core.seeds import reseed
 from aru.data.images import ImageSet
-from aru.nets.models import first_not_finite, not_finite
+from aru.nets.models import first_not_finite, not_finite, state_tensors
 from aru.train.checkpoint import Checkpoint, Stateful
 from aru.train.finite import LossWatch, require_finite
 from aru.train.history import EpochRecord, History
@@ -64,7 +64,7 @@ def fit(
     """
     compute.place(model)
     progress = progress if group.rank == 0 else silent
-    constants = not_finite(model.state_dict())
+    constants = not_finite(state_tensors(model))
     optimizer = make_optimizer(model.parameters(), config)
     batches = len(chunks(torch.arange(len(data)), config.batch_size))
     scheduler = _scheduler(optimizer, config, batches)
@@ -247,7 +247,7 @@ def check_trained(
     The loss that a step descends is that before it: where the last one, or the only one, breaks the weights, it says nothing.
     """
     few = data.take(np.arange(min(len(data), _FEW)))
-    broken = first_not_finite(model.state_dict(), constants)
+    broken = first_not_finite(state_tensors(model), constants)
     if broken is not None:
         raise TrainingError(f"{what} ends in weights that are not finite ({broken}){remedy}")
     if task is CLASSIFICATION:

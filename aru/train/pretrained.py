@@ -6,7 +6,7 @@ from aru.core.config import Config
 from aru.core.errors import InputError
 from aru.core.files import file_md5
 from aru.nets.configured import build_configured
-from aru.nets.models import classifier
+from aru.nets.models import classifier, state_tensors
 from aru.nets.weights_file import Tensors, fill, read_weights, without_prefixes
 
 
@@ -28,11 +28,11 @@ def read_init(config: Config, root: Path, outputs: int) -> Tensors | None:
         )
     model = build_configured(chosen, outputs, resolution=config.data.resolution)
     network = getattr(model, "network", model)
-    own, head = network.state_dict(), classifier(network)
+    own, head = state_tensors(network), classifier(network)
     tensors, _ = without_prefixes(tensors, own)
     drawn: set[str] = set()
     if f"{head}.weight" in tensors and tensors[f"{head}.weight"].shape != own[f"{head}.weight"].shape:
         drawn = {name for name in own if name.startswith(f"{head}.")}
     fill(network, {**tensors, **{name: own[name] for name in drawn}}, where=str(path))
     before = "" if network is model else "network."
-    return {f"{before}{name}": tensor for name, tensor in network.state_dict().items() if name not in drawn}
+    return {f"{before}{name}": tensor for name, tensor in state_tensors(network).items() if name not in drawn}

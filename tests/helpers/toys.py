@@ -6,6 +6,7 @@ from torch import nn
 
 from aru.compute.device import Compute
 from aru.data.images import ImageSet, Sets
+from aru.nets.models import state_tensors
 
 CPU = Compute(torch.device("cpu"))
 
@@ -61,5 +62,5 @@ def small_net(seed: int = 0) -> SmallNet:
 
 def same_weights(one: nn.Module, other: nn.Module) -> bool:
     """Whether two models agree in every parameter and buffer, bit for bit."""
-    first, second = one.state_dict(), other.state_dict()
+    first, second = state_tensors(one), state_tensors(other)
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)

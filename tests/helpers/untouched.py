@@ -7,6 +7,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from aru.nets.models import state_tensors
+
 
 @contextmanager
 def untouched(*models: nn.Module) -> Iterator[None]:
@@ -24,7 +26,7 @@ def state(model: nn.Module) -> tuple:
     """Everything about a model that an evaluation has no business with."""
     digests = {
         name: hashlib.sha256(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()).hexdigest()
-        for name, tensor in model.state_dict().items()
+        for name, tensor in state_tensors(model).items()
     }
     modes = {name: module.training for name, module in model.named_modules()}
     momenta = {name: module.momentum for name, module in model.named_modules() if hasattr(module, "momentum")}

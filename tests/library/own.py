@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from tests.helpers.toys import small_net
+from tests.helpers.toys import SmallNet, small_net
 
 
 def photos(count: int, seed: int, *, shape: tuple[int, ...] = (3, 16, 16)) -> TensorDataset:
@@ -43,6 +43,13 @@ def frozen_net() -> nn.Module:
     """A network one layer of which was not trained."""
     model = small_net()
     model.conv1.requires_grad_(False)
+    return model
+
+
+def after_a_pass() -> nn.Module:
+    """A network that keeps activations, and those of a training step, graphs and all."""
+    model = KeepsActivations().train()
+    model(torch.rand(4, 3, 16, 16))
     return model
 
 
@@ -94,6 +101,51 @@ class Wrapped(nn.Module):
         return SimpleNamespace(logits=self.inner(pixel_values), loss=None)
 
 
+class KeepsActivations(SmallNet):
+    """Has what it computed last as an attribute, for somebody who looks at it, and in a list."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.seen = torch.relu(self.bn1(self.conv1(images)))
+        self.all_seen = [self.seen, torch.relu(self.bn2(self.conv2(self.seen))).mean(dim=(2, 3))]
+        return self.fc(torch.relu(self.hidden(self.all_seen[-1])))
+
+
+class BufferOfTheBatch(SmallNet):
+    """Has a buffer of the batch's size, made anew where the size changes, and one that it makes in its first pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("ones", torch.ones(0), persistent=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if len(self.ones) != len(images):
+            self.ones = torch.ones(len(images), device=images.device)
+        if not hasattr(self, "offset"):
+            self.register_buffer("offset", torch.zeros(images.shape[1:], device=images.device))
+        return super().forward(images + self.offset) * self.ones[:, None]
+
+
+class ExtraState(SmallNet):
+    """Has something in its state_dict that is no tensor."""
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"version": 1}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        assert state == {"version": 1}
+
+
+class WholeNumbers(SmallNet):
+    """Has a parameter of whole numbers, as quantised layers have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels = nn.Parameter(torch.ones(3, dtype=torch.int8), requires_grad=False)
+
+    def reset_parameters(self) -> None:
+        nn.init.ones_(self.levels)
+
+
 NETWORKS = {
     "half precision": lambda: small_net().half(),
     "bfloat16": lambda: small_net().bfloat16(),
@@ -105,4 +157,9 @@ NETWORKS = {
     "normalisation in front": lambda: nn.Sequential(nn.BatchNorm2d(3, affine=False), small_net()),
     "channels last": lambda: small_net().to(memory_format=torch.channels_last),
     "a frozen layer": frozen_net,
+    "activations kept as attributes": KeepsActivations,
+    "after a pass with its graph": after_a_pass,
+    "buffers made in a pass": BufferOfTheBatch,
+    "an extra state": ExtraState,
+    "a parameter of whole numbers": WholeNumbers,
 }

@@ -11,7 +11,7 @@ import aru
 from aru.core.errors import InputError
 from tests.helpers.shown import run_example
 from tests.helpers.toys import small_net
-from tests.library.own import photos
+from tests.library.own import NETWORKS, photos
 from tests.methods.test_conformance import unchanged
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
@@ -38,6 +38,17 @@ def test_samplers_share_the_photos_of_one_dataset_among_the_sets():
     sets = {name: DataLoader(data, batch_size=4, sampler=SubsetRandomSampler(range(*part))) for name, part in ends.items()}
     figures = aru.evaluate(small_net(1), original=small_net(), resamples=20, **sets)
     assert figures.content["counts"] == {"forget": 5, "retain": 15, "test": 10, "unseen": 10}
+
+
+@pytest.mark.parametrize(
+    "kind", ["activations kept as attributes", "buffers made in a pass", "an extra state", "a parameter of whole numbers"]
+)
+def test_networks_with_more_than_weights_are_evaluated_and_audited(kind):
+    model, original = NETWORKS[kind](), NETWORKS[kind]()
+    with unchanged(model), unchanged(original):
+        figures = aru.evaluate(model, original=original, resamples=100, precision="fp32", **SETS)
+        verdict = aru.audit(model, original=original, people=IDS, resamples=100, **SETS)
+    assert figures.weights_md5["unlearned"] != figures.weights_md5["original"] and verdict.verdict
 
 
 def test_an_audit_has_a_verdict_a_record_and_a_page(tmp_path):

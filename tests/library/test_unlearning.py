@@ -23,9 +23,10 @@ from aru.data.datasets import own_sets
 from aru.methods.aru.pipeline import unlearn as attack_and_reset
 from aru.methods.registry import METHODS, find
 from aru.nets.adapted import adapt, unwrapped
+from aru.nets.models import state_tensors
 from tests.helpers.methods_quick import QUICK
 from tests.helpers.toys import same_weights, small_net
-from tests.library.own import NETWORKS, GroupNet, Scale, SequenceNet, VectorNet, VolumeNet, photos
+from tests.library.own import NETWORKS, ExtraState, GroupNet, Scale, SequenceNet, VectorNet, VolumeNet, photos
 from tests.methods.test_conformance import unchanged
 
 FORGET, RETAIN = photos(6, 1), photos(12, 2)
@@ -86,7 +87,7 @@ def test_every_method_on_networks_of_any_kind(kind, name):
             return
         result = own(model, **given)
     assert type(result.model) is type(plain) and layout(result.model) == layout(plain)
-    assert all(torch.isfinite(tensor).all() for tensor in result.model.state_dict().values())
+    assert all(torch.isfinite(tensor).all() for tensor in state_tensors(result.model).values())
     assert same_weights(result.model, plain) == (name == "nothing")
     assert set(result.mask or ()) <= {name for name, _ in plain.named_modules()}
 
@@ -401,6 +402,12 @@ def test_a_saved_unlearning_comes_back(tmp_path):
         aru.load(tmp_path / "plain", GroupNet())
     with pytest.raises(InputError, match="does not exist"):
         aru.load(tmp_path / "nowhere", model)
+
+
+def test_an_unlearning_of_a_network_with_an_extra_state_comes_back(tmp_path):
+    result = own(ExtraState(), method="finetune")
+    result.save(tmp_path)
+    assert same_weights(aru.load(tmp_path, ExtraState()), result.model)
 
 
 def test_the_table_of_methods_has_every_parameter_as_a_keyword():

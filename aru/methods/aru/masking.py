@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.compute.modes import all_trained
 from aru.compute.transfer import sent
 from aru.core.config import MaskConfig
 from aru.core.errors import InputError, TrainingError
@@ -91,7 +92,7 @@ def gradients(
     """
     if config.batchnorm == "train" and len(data) < 2:
         raise InputError("mask.batchnorm is 'train' and one image has no statistics: set it to 'eval', or forget more images")
-    placed = compute.placed_copy(model).eval().requires_grad_(True)  # layers that the caller has frozen have scores, too
+    placed = all_trained(compute.placed_copy(model)).eval()  # layers that the caller has frozen have scores, too
     for module in batchnorms(placed):
         module.train(config.batchnorm == "train")
     layers = unit_layers(placed)

@@ -1,11 +1,11 @@
 """ARU, step 3: the masked units take fresh values, and so do their biases and BatchNorm channels."""
 
-import copy
 from collections.abc import Callable
 
 import torch
 from torch import nn
 
+from aru.compute.copying import copied
 from aru.compute.modes import evaluating
 from aru.core.config import ResetConfig
 from aru.core.errors import InputError
@@ -49,7 +49,7 @@ def replace_units(model: nn.Module, source: nn.Module, mask: Mask, config: Reset
     and, with ``config.batchnorm``, the affine parameters and running statistics of the BatchNorm that follows it.
     `example`: any input of the model, (1, ...).
     """
-    result = copy.deepcopy(model).cpu()
+    result = copied(model).cpu()
     layers, weights, origin = unit_layers(result), unit_weights(result), unit_weights(source)
     if set(mask) != set(weights):
         differing = sorted(set(mask) ^ set(weights))[0]
@@ -142,6 +142,6 @@ def _changed_modules(model: nn.Module, config: ResetConfig, example: torch.Tenso
     """The names of the modules that a reset may give new values."""
     names = {layer.module for layer in unit_layers(model).values()}
     if config.batchnorm:
-        twin = copy.deepcopy(model).cpu()
+        twin = copied(model).cpu()
         names.update(*batchnorm_of(twin, example.cpu()).values())
     return names | set(heads(model)) if config.classifier else names
