@@ -13,6 +13,7 @@ from aru.core.seeds import generator
 from aru.data.images import Sets
 from aru.methods.method import Method
 from aru.nets.adapted import kind_of
+from aru.nets.computed_weights import require_own
 from aru.train.descent import finish, student
 from aru.train.loop import fit
 from aru.train.tasks import CLASSIFICATION, Task
@@ -57,12 +58,18 @@ def transpose(model: nn.Module) -> None:
 
 
 def square_kernels(model: nn.Module) -> list[torch.Tensor]:
-    """The weights of all convolutions with square kernels larger than 1 x 1; a network without one is refused."""
-    weights = [module.weight for module in model.modules() if isinstance(module, nn.Conv2d)]
-    square = [weight for weight in weights if weight.shape[2] == weight.shape[3] > 1]
+    """The weights of all convolutions with square kernels larger than 1 x 1, one that several layers share once.
+
+    A network without one is refused, and one of which such a weight is computed from other parameters.
+    """
+    square: dict[int, torch.Tensor] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size[0] == module.kernel_size[1] > 1:
+            require_own(name, module, "weight", action="transposed")
+            square.setdefault(id(module.weight), module.weight)
     if not square:
         raise InputError(f"{kind_of(model)} has no square convolution kernel to transpose: use another method")
-    return square
+    return list(square.values())
 
 
 METHODS = (

@@ -12,7 +12,8 @@ from aru.core.progress import Progress, silent
 from aru.core.seeds import draw_seed, generator, seeded
 from aru.data.images import Sets
 from aru.methods.method import Method, require_classes
-from aru.nets.adapted import kind_of
+from aru.nets.adapted import Adapted, kind_of
+from aru.nets.computed_weights import FRESH, require_own
 from aru.nets.fresh import drawn_by_caller
 from aru.nets.models import classifier_layer
 from aru.train.descent import finish, student, teacher
@@ -88,6 +89,14 @@ def reset_ends(model: nn.Module, *, seed: int, drawn: nn.Module | None = None) -
         module.to(place)
 
 
+def check_ends(model: nn.Module, config: KdeConfig) -> None:
+    """Refuse a network without a convolution, and one whose ends compute their weights, unless it comes with `fresh`."""
+    names = {module: name for name, module in model.named_modules()}
+    for module in ends(model):
+        if not (isinstance(model, Adapted) and model.drawn is not None):
+            require_own(names[module], module, "weight", action="drawn anew", otherwise=FRESH)
+
+
 def ends(model: nn.Module) -> tuple[nn.Conv2d | nn.Linear, ...]:
     """The first convolution and the classifier; a network without a convolution is refused."""
     first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
@@ -105,7 +114,7 @@ METHODS = (
         "arXiv 2406.09073; 2410.01276",
         {"paper": KdeConfig()},
         multilabel=False,
-        check=lambda model, config: ends(model),
+        check=check_ends,
         cannot="networks without a convolution",
         accepts=("fresh",),
     ),

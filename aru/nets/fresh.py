@@ -1,6 +1,5 @@
 """A newly initialised model of the same architecture, as its own constructor would draw it."""
 
-import copy
 import inspect
 from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
@@ -11,10 +10,12 @@ import torchvision
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from aru.compute.copying import copied
 from aru.core.errors import InputError
 from aru.core.seeds import seeded
 from aru.nets.adapted import Adapted
-from aru.nets.models import TIMM, build, classifier_layer, names
+from aru.nets.computed_weights import FRESH, require_own
+from aru.nets.models import TIMM, build, classifier_layer, names, state_tensors
 
 
 def fresh(model: nn.Module, *, seed: int, only: Collection[str] | None = None) -> nn.Module:
@@ -22,8 +23,8 @@ def fresh(model: nn.Module, *, seed: int, only: Collection[str] | None = None) -
 
     Where the caller of the library gave a function that makes such a network, it is called. A model of the registry is
     recognised by its class and shapes and built by its name. Any other is copied and each module initialised by its own
-    ``reset_parameters``; a parameter that no module can draw anew is an InputError, where `only`, the names of the modules
-    whose values will be used, is None or has that module.
+    ``reset_parameters``; a parameter that no module can draw anew, or a weight that is computed from others, is an InputError,
+    where `only`, the names of the modules whose values will be used, is None or has that module.
     """
     if isinstance(model, Adapted):
         if model.drawn is not None:
@@ -35,12 +36,14 @@ def fresh(model: nn.Module, *, seed: int, only: Collection[str] | None = None) -
     if name is not None:
         built = build(name, outputs_of(model), resolution=_resolution(model), seed=seed)
         if name.startswith(TIMM):  # options that no weight shows, such as dropout, stay the caller's
-            drawn, built = built, copy.deepcopy(model).cpu()
+            drawn, built = built, copied(model).cpu()
             built.load_state_dict(drawn.state_dict())
         return built
-    result = copy.deepcopy(model).cpu()
+    result = copied(model).cpu()
     with seeded(seed):
         for path, module in result.named_modules():
+            if only is None or path in only:
+                require_own(path, module, action="drawn anew", otherwise=FRESH)
             if not _initialise(module) and (only is None or path in only):
                 raise InputError(
                     f"{path or 'the model'} ({type(module).__name__}) holds parameters that cannot be drawn anew: give the "
@@ -119,7 +122,7 @@ class _EmptyWithoutMemory(TorchFunctionMode):
 
 
 def _shapes(model: nn.Module) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in model.state_dict().items()}
+    return {name: tensor.shape for name, tensor in state_tensors(model).items()}
 
 
 def _initialise(module: nn.Module) -> bool:

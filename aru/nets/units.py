@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from aru.core.errors import InputError
 from aru.nets.adapted import Adapted
+from aru.nets.computed_weights import require_own
 from aru.nets.models import classifier
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -52,21 +52,16 @@ def unit_layers(model: nn.Module) -> dict[str, UnitLayer]:
 
     Convolutions of one to three dimensions, transposed ones of one group, Linear layers, the projections of attention, and
     recurrent layers, of which a unit is one row: what one gate of one hidden value reads. A weight that two layers share
-    counts once. Embeddings and the weights of norms have no units of this kind. Raises InputError for a layer whose weight is
-    computed anew at each pass, as weight_norm does: values written into it would be lost.
+    counts once, and not at all where one of them is in `heads`. Embeddings and the weights of norms have no units of this
+    kind. Raises InputError for a layer one of whose tensors is computed anew at each pass, as by weight_norm.
     """
     spared = heads(model)
     found: dict[str, UnitLayer] = {}
-    seen: set[int] = set()
+    seen = {id(parameter) for head in spared for parameter in model.get_submodule(head).parameters()}
     for name, module in model.named_modules():
         outside = not any(name == head or name.startswith(f"{head}.") for head in spared)
         for suffix, layer in _of_module(name, module).items() if outside else ():
-            if layer.weight not in dict(module.named_parameters(recurse=False)):
-                raise InputError(
-                    f"{name} ({type(module).__name__}) has a {layer.weight} that is computed from other parameters, so that "
-                    "it cannot be reset: take the parametrization off first, by "
-                    "torch.nn.utils.parametrize.remove_parametrizations or torch.nn.utils.remove_weight_norm"
-                )
+            require_own(name, module, layer.weight, action="reset")
             weight = id(layer.parameter(model))
             if weight not in seen:
                 seen.add(weight)

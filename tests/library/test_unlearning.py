@@ -28,6 +28,7 @@ from tests.helpers.methods_quick import QUICK
 from tests.helpers.toys import same_weights, small_net
 from tests.library.own import NETWORKS, ExtraState, GroupNet, Scale, SequenceNet, VectorNet, VolumeNet, photos
 from tests.methods.test_conformance import unchanged
+from tests.nets.test_units import COMPUTED
 
 FORGET, RETAIN = photos(6, 1), photos(12, 2)
 FAST = {"attack__steps": 1, "finetune__epochs": 1, "finetune__batch_size": 8}
@@ -90,6 +91,39 @@ def test_every_method_on_networks_of_any_kind(kind, name):
     assert all(torch.isfinite(tensor).all() for tensor in state_tensors(result.model).values())
     assert same_weights(result.model, plain) == (name == "nothing")
     assert set(result.mask or ()) <= {name for name, _ in plain.named_modules()}
+
+
+def computed_weights(kind: str, seed: int = 0) -> nn.Module:
+    """A network all of whose layers compute their weights."""
+    model = small_net(seed)
+    for name in ("conv1", "conv2", "hidden", "fc"):
+        setattr(model, name, COMPUTED[kind](getattr(model, name)))
+    return model.eval()
+
+
+@pytest.mark.parametrize("kind", COMPUTED)
+@pytest.mark.parametrize("name", ["retrain", "eu-k", "reset-all", "bad-teacher", "ct", "kde", "aru", "msg"])
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_weights_that_are_computed_are_not_written_into(kind, name):
+    with pytest.raises(InputError, match=r"\(.*\) has a weight that is computed from other parameters"):
+        own(computed_weights(kind), method=name, callbacks=[no_work])
+
+
+@pytest.mark.parametrize("kind", COMPUTED)
+@pytest.mark.parametrize(("name", "parts"), [("retrain", "conv1 conv2 hidden fc"), ("eu-k", "hidden fc"), ("kde", "conv1 fc")])
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_with_fresh_the_parameters_of_computed_weights_are_new(kind, name, parts):
+    model, settings = computed_weights(kind), {"retrain": {}, "eu-k": {"blocks": 2}, "kde": {"warmup_epochs": 0}}[name]
+    with unchanged(model):
+        result = own(model, method=name, fresh=lambda: computed_weights(kind, 1), epochs=0, **settings).model
+    new = dict(computed_weights(kind, 1).named_parameters())
+    for path, parameter in model.named_parameters():
+        if path.split(".")[0] in parts.split():
+            parameter = new[path]
+            assert not torch.equal(parameter, dict(model.named_parameters())[path]) or parameter.ndim == 1
+        elif name == "retrain":
+            continue  # BatchNorm's, which are new too
+        assert torch.equal(dict(result.named_parameters())[path], parameter), path
 
 
 def test_more_blocks_than_the_network_has_are_refused_by_its_name():

@@ -133,6 +133,15 @@ def test_ct_is_its_own_inverse():
     assert same_weights(model, small_net())
 
 
+def test_ct_transposes_a_kernel_that_layers_share_once():
+    model = small_net()
+    model.conv3 = torch.nn.Conv2d(6, 8, 3)
+    model.conv3.weight = model.conv2.weight
+    before = model.conv2.weight.detach().clone()
+    ct.transpose(model)
+    assert torch.equal(model.conv2.weight, before.transpose(2, 3)) and model.conv3.weight is model.conv2.weight
+
+
 def test_ct_and_msg_need_a_convolution():
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 8))
     for name in ("ct", "msg", "kde"):

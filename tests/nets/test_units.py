@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from aru.core.config import ResetConfig
 from aru.core.errors import InputError
@@ -112,6 +113,38 @@ def test_a_shared_weight_counts_once():
     model[2] = nn.Linear(4, 4)
     model[2].weight = one.weight
     assert list(unit_layers(model)) == ["0"]
+
+
+def test_a_layer_that_shares_its_weight_with_the_classifier_is_spared_as_that_is():
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+    model[2].weight = model[4].weight
+    assert list(unit_layers(model)) == ["0"]
+    result = reset(model, {"0": torch.ones(4, dtype=torch.bool)}, ResetConfig(), seed=1, example=torch.rand(1, 3))
+    assert torch.equal(result[4].weight, model[4].weight) and not torch.equal(result[0].weight, model[0].weight)
+
+
+def _pruned(layer: nn.Module) -> nn.Module:
+    return prune.random_unstructured(layer, "weight", amount=0.5)
+
+
+COMPUTED = {
+    "weight_norm, old": nn.utils.weight_norm,
+    "weight_norm": nn.utils.parametrizations.weight_norm,
+    "spectral_norm, old": nn.utils.spectral_norm,
+    "spectral_norm": nn.utils.parametrizations.spectral_norm,
+    "pruning": _pruned,
+}
+
+
+@pytest.mark.parametrize("kind", COMPUTED)
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_a_computed_weight_is_not_drawn_anew_where_its_values_would_be_used(kind):
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), COMPUTED[kind](nn.Linear(4, 2)))
+    message = r"2 \(.*Linear\) has a weight that is computed from other parameters, so that it cannot be drawn anew.*fresh="
+    for only in (None, {"0", "2"}):
+        with pytest.raises(InputError, match=message):
+            fresh(model, seed=0, only=only)
+    assert not torch.equal(fresh(model, seed=0, only={"0"})[0].weight, model[0].weight)
 
 
 class Own(nn.Module):
