@@ -15,14 +15,15 @@ from aru.core.errors import InputError
 from aru.core.seeds import seeded
 from aru.nets.adapted import Adapted
 from aru.nets.computed_weights import FRESH, require_own
-from aru.nets.models import TIMM, build, classifier_layer, names, state_tensors
+from aru.nets.models import CENTRED, TIMM, build, classifier_layer, names, state_tensors
 
 
 def fresh(model: nn.Module, *, seed: int, only: Collection[str] | None = None) -> nn.Module:
     """A model like `model` with weights drawn anew; the same seed gives the same weights, no global state changes.
 
     Where the caller of the library gave a function that makes such a network, it is called. A model of the registry is
-    recognised by its class and shapes and built by its name. Any other is copied and each module initialised by its own
+    recognised by its class and shapes, and a copy takes the weights of one that is built by its name: what has no weights, such
+    as activations, strides and dropout, stays the model's. Any other is copied and each module initialised by its own
     ``reset_parameters``; a parameter that no module can draw anew, or a weight that is computed from others, is an InputError,
     where `only`, the names of the modules whose values will be used, is None or has that module.
     """
@@ -32,14 +33,13 @@ def fresh(model: nn.Module, *, seed: int, only: Collection[str] | None = None) -
                 return model.around(model.drawn()).cpu()
         inner = None if only is None else {name.removeprefix("network.") for name in only}
         return model.around(fresh(model.network, seed=seed, only=inner))
-    name = registered_name(model)
+    name, result = registered_name(model), copied(model).cpu()
     if name is not None:
-        built = build(name, outputs_of(model), resolution=_resolution(model), seed=seed)
-        if name.startswith(TIMM):  # options that no weight shows, such as dropout, stay the caller's
-            drawn, built = built, copied(model).cpu()
-            built.load_state_dict(drawn.state_dict())
-        return built
-    result = copied(model).cpu()
+        # Centred are networks that `build` made; a caller's own has its own normalisation before it.
+        centred = getattr(model, CENTRED, False)
+        drawn = build(name, outputs_of(model), resolution=_resolution(model), seed=seed, centred=centred)
+        result.load_state_dict(drawn.state_dict(), strict=False)  # an extra state has no counterpart
+        return result
     with seeded(seed):
         for path, module in result.named_modules():
             if only is None or path in only:

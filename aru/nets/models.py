@@ -22,6 +22,8 @@ from aru.nets.own_code import build_own, is_own
 _AUXILIARY = ("googlenet", "inception_v3")  # built without the auxiliary classifiers that would answer in training, too
 TIMM = "timm/"
 """How the name of one of timm's networks begins, as in ``timm/resnet18``."""
+CENTRED = "sees_centred_pixels"
+"""The attribute of a network whose first layer is drawn for pixels of [0, 1], as `build` makes Vision Transformers."""
 NO_MODEL = "no_model"
 """The key in the metadata of a weights file without weights; its value says why there are none."""
 _LARGEST = 4096  # pixels
@@ -34,12 +36,13 @@ def names() -> list[str]:
     return [*sorted(known), "vit_tiny"]
 
 
-def build(name: str, outputs: int, *, resolution: int = 128, seed: int = 0) -> nn.Module:
+def build(name: str, outputs: int, *, resolution: int = 128, seed: int = 0, centred: bool = True) -> nn.Module:
     """A fresh model with `outputs` logits; the same seed gives the same weights, and no global state changes.
 
     `resolution` (pixels) matters to networks whose weights depend on it, as those of Vision Transformers, whose patches must
     tile the image. ``timm/NAME`` is a network of timm (`pip install aru[timm]`), without pretrained weights;
-    ``module:function`` is one of the user's own code (`aru.nets.own_code`).
+    ``module:function`` is one of the user's own code (`aru.nets.own_code`). With `centred` torchvision's Vision Transformers
+    are drawn for pixels of [0, 1]; without it as their constructor draws them.
     """
     if not name.startswith(TIMM) and not is_own(name) and name not in names():
         raise InputError(f"unknown model {name!r}: model.name is timm/NAME, module:function or one of {', '.join(names())}")
@@ -49,7 +52,7 @@ def build(name: str, outputs: int, *, resolution: int = 128, seed: int = 0) -> n
         try:
             if name.startswith(TIMM):
                 return _of_timm(name.removeprefix(TIMM), outputs, resolution, seed)
-            return _construct(name, outputs, resolution)
+            return _construct(name, outputs, resolution, centred)
         except InputError:
             raise
         except (AssertionError, ValueError) as error:
@@ -59,7 +62,7 @@ def build(name: str, outputs: int, *, resolution: int = 128, seed: int = 0) -> n
             ) from error
 
 
-def _construct(name: str, outputs: int, resolution: int) -> nn.Module:
+def _construct(name: str, outputs: int, resolution: int, centred: bool) -> nn.Module:
     if not name.startswith("vit_"):
         options = {"aux_logits": False, "init_weights": True} if name in _AUXILIARY else {}
         return torchvision.models.get_model(name, weights=None, num_classes=outputs, **options)
@@ -70,7 +73,9 @@ def _construct(name: str, outputs: int, resolution: int) -> nn.Module:
         )
     else:
         model = torchvision.models.get_model(name, weights=None, num_classes=outputs, image_size=resolution)
-    _centre(model.conv_proj)
+    if centred:
+        _centre(model.conv_proj)
+        vars(model)[CENTRED] = True  # no parameter, buffer or module: read by `aru.nets.fresh`
     return model
 
 
