@@ -28,7 +28,9 @@ from aru.methods.aru.pipeline import unlearn as attack_and_reset
 from aru.methods.aru.presets import AruConfig
 from aru.methods.method import Method, Option
 from aru.methods.registry import METHODS, find
-from aru.nets.adapted import Adapted
+from aru.nets.adapted import Adapted, kind_of
+from aru.nets.fresh import outputs_of
+from aru.nets.models import classifier
 from aru.train.history import History
 from aru.train.tasks import CLASSIFICATION, Predict, Task
 
@@ -218,6 +220,12 @@ def _check(method: Method, model: Adapted, config: Section, sets: Sets, task: Ta
         raise InputError(
             "finetune.distillation compares outputs of one softmax and is defined for classes alone: set "
             "finetune__distillation=0"
+        )
+    if task is CLASSIFICATION and "heads" in method.accepts and not model.heads and outputs_of(model) != sets.retain.outputs:
+        raise InputError(
+            f"{classifier(model).removeprefix(_PREFIX)}, taken for the layer of the logits as the last of its kind, gives "
+            f"{outputs_of(model)} values and {kind_of(model)} {sets.retain.outputs} logits: name the layer that a reset is to "
+            "spare by heads=, as ['fc']"
         )
     if method.check is not None:
         method.check(model, config)

@@ -388,6 +388,26 @@ def test_a_network_that_is_a_classifier_alone_has_nothing_to_reset():
         own(nn.Sequential(nn.Flatten(), nn.Linear(768, 8)), callbacks=[no_work])
 
 
+class HeadFirst(nn.Module):
+    """Registers the layer of its logits before the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.conv, self.hidden = nn.Linear(12, 8), nn.Conv2d(3, 6, 3), nn.Linear(6, 12)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.fc(torch.relu(self.hidden(torch.relu(self.conv(images)).mean(dim=(2, 3)))))
+
+
+@pytest.mark.parametrize("name", ["aru", "random-mask"])
+def test_a_last_layer_that_does_not_give_the_logits_is_not_taken_for_the_classifier(name):
+    model = HeadFirst()
+    with pytest.raises(InputError, match=r"hidden, .* gives 12 values and HeadFirst 8 logits: .*heads="):
+        own(model, method=name, callbacks=[no_work])
+    result = own(model, method=name, heads=["fc"], mask__ratio=1.0, finetune__epochs=0).model
+    assert same_weights(result.fc, model.fc) and not torch.equal(result.hidden.weight, model.hidden.weight)
+
+
 def test_device_precision_and_seed_are_the_callers():
     rough = own(device=torch.device("cpu"), precision="bf16")
     assert (rough.cost.device, rough.cost.precision) == ("cpu", "bf16")

@@ -123,6 +123,11 @@ class Twice(nn.Module):
         return self.head(sum(part.mean(dim=(2, 3)) for part in maps))
 
 
+def test_a_batchnorm_without_running_statistics_is_found_with_an_example_of_one():
+    model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6, track_running_stats=False), nn.ReLU(), nn.Linear(6, 2)).eval()
+    assert batchnorm_of(model, torch.rand(1, 4)) == {"0": ("1",)}
+
+
 def test_a_layer_that_runs_twice_gives_up_both_its_batchnorms():
     model, example = Twice(), torch.rand(1, 3, 8, 8)
     assert batchnorm_of(model, example) == {"shared": ("one", "other")}

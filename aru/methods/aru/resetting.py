@@ -117,7 +117,7 @@ def batchnorm_of(model: nn.Module, example: torch.Tensor) -> dict[str, tuple[str
         elif isinstance(module, nn.modules.batchnorm._BatchNorm):
             handles.append(module.register_forward_pre_hook(before_batchnorm(name)))
     with evaluating(model), torch.no_grad():
-        model(example)
+        model(torch.cat([example, example]))  # a BatchNorm without running statistics refuses one value a channel
     for handle in handles:
         handle.remove()
     return {name: tuple(norms) for name, norms in found.items() if norms}
