@@ -22,8 +22,8 @@ def fresh(model: nn.Module, *, seed: int, only: Collection[str] | None = None) -
     """A model like `model` with weights drawn anew; the same seed gives the same weights, no global state changes.
 
     Where the caller of the library gave a function that makes such a network, it is called. A model of the registry is
-    recognised by its class and shapes, and a copy takes the weights of one that is built by its name: what has no weights, such
-    as activations, strides and dropout, stays the model's. Any other is copied and each module initialised by its own
+    recognised by its class and shapes, and a copy takes the weights of one that is built by its name: what has none, such as
+    activations, strides and dropout, stays the model's. Any other is copied and each module initialised by its own
     ``reset_parameters``; a parameter that no module can draw anew, or a weight that is computed from others, is an
     InputError, where `only`, the names of the modules whose values will be used, is None or has that module.
     """
