@@ -29,7 +29,8 @@ def fresh(model: nn.Module, *, seed: int, only: Collection[str] | None = None) -
     """
     if isinstance(model, Adapted):
         if model.drawn is not None:
-            with torch.random.fork_rng(), seeded(seed):  # the caller's function may draw on a GPU
+            with torch.random.fork_rng(), seeded(seed):
+                torch.manual_seed(seed)  # the caller's function may draw on a GPU
                 return model.around(model.drawn()).cpu()
         inner = None if only is None else {name.removeprefix("network.") for name in only}
         return model.around(fresh(model.network, seed=seed, only=inner))

@@ -1,4 +1,4 @@
-"""The global generators, seeded for a block: the same draws from the same seed, the caller's as they were, no GPU's but its own."""
+"""The global generators, seeded for a block: the same draws from the same seed, the caller's as they were; of GPUs its own."""
 
 import random
 
