@@ -232,6 +232,7 @@ def pretended() -> Iterator[torch.device]:
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     cuda = mock.patch.multiple(
         torch.cuda,
+        device=lambda index: nullcontext(),
         Event=_Event,
         Stream=_Stream,
         stream=lambda stream: nullcontext(),
