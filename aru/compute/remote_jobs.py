@@ -22,6 +22,7 @@ from aru.compute.object_store import ObjectStore, check_files
 from aru.core.errors import InputError
 from aru.core.files import atomic_path
 from aru.core.progress import Progress, silent
+from aru.core.reimport import forget_modules
 from aru.core.source_code import code_digest
 
 Files = Mapping[str, str]
@@ -140,10 +141,7 @@ def _use_own_code(files: Files, store: ObjectStore, cache: Path) -> None:
         with atomic_path(current) as temporary:
             _place(files, temporary, store, cache)
     earlier, now = f"{codes}{os.sep}", f"{current}{os.sep}"
-    for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None) or ""
-        if path.startswith(earlier) and not path.startswith(now):
-            del sys.modules[name]
+    forget_modules(lambda name, place: place.startswith(earlier) and not place.startswith(now))
     sys.path[:] = [path for path in sys.path if not path.startswith(earlier)] + ([str(current)] if files else [])
 
 
@@ -151,11 +149,11 @@ def _alike(job: Job) -> dict[str, str]:
     """What has to be the same on both sides for the same bytes to come out."""
     files = _files_of(job)
     code = digest([code_digest(module) for module in (job.module, *files.code)])
-    kind, precision, threads, kernels = arithmetic(files.runtime, make_compute(files.runtime))
+    kind, precision, threads, kernels, *more = arithmetic(files.runtime, make_compute(files.runtime))
     return {
         "code": code,
         "PyTorch": torch.__version__,
-        "arithmetic": f"{kind} in {precision}, {threads} threads, {kernels} kernels",
+        "arithmetic": ", ".join([f"{kind} in {precision}", f"{threads} threads", f"{kernels} kernels", *more]),
     }
 
 

@@ -4,6 +4,7 @@ A job goes to a worker through Dask, which moves it as a pickle: scheduler and w
 Workers need neither Prefect nor its server. Without a store they need the project at the same path, on a disk that they share.
 """
 
+import os
 import pickle
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from uuid import uuid4
 from aru.compute.jobs import Job
 from aru.core.errors import InputError
 from aru.core.progress import Progress
+from aru.core.reimport import forget_modules
 from aru.nets.own_code import use_project_code
 
 if TYPE_CHECKING:
@@ -126,9 +128,20 @@ def do_on_worker(call: bytes, topic: str, name: str) -> "Files | None":
 
         return compute(job, parcel, Path(worker.local_directory) / "aru", progress=progress)
     if job.work is not None:
-        use_project_code(job.work.parents[1])
+        _use_own_code(job.work.parents[1], job)
     job.do(progress)
     return None
+
+
+def _use_own_code(root: Path, job: Job) -> None:
+    """Let the own code of a job be imported as its files are now: a worker outlives many flows.
+
+    Evicted are the modules and packages of these files alone: the project's folder may hold aru and installed packages.
+    """
+    use_project_code(root)
+    mine = {Path(file).parts[0].removesuffix(".py") for file in job.files.own_code} if job.files else set()
+    below = f"{Path(root).resolve()}{os.sep}"
+    forget_modules(lambda name, place: name.partition(".")[0] in mine and place.startswith(below))
 
 
 def _reporting(worker: Any, topic: str, name: str) -> Progress:

@@ -109,6 +109,17 @@ def test_a_worker_that_is_not_alike_says_what_both_have(project: Path, remote: R
     assert not (tmp_path / "cache").exists()
 
 
+def test_compiled_networks_are_a_kind_of_arithmetic_of_their_own(project: Path, remote: RemoteJobs, tmp_path: Path) -> None:
+    """Nothing is compiled here: the job needs no network."""
+    compiled = job_in(project, runtime=RuntimeConfig(device="cpu", precision="fp32", compile=True))
+    alike = remote.send(compiled).alike["arithmetic"]
+    assert alike == "cpu in fp32, 1 threads, fast kernels, compiled"
+    plain = remote.send(job_in(project, runtime=RuntimeConfig(device="cpu", precision="fp32")))
+    assert plain.alike["arithmetic"] == "cpu in fp32, 1 threads, fast kernels"
+    compute_elsewhere(compiled, tmp_path)
+    assert (project / OUT / "text").read_text() == "ababab"
+
+
 def test_what_is_missing_or_damaged_in_the_store_is_named_and_the_project_keeps_what_it_has(
     project: Path, remote: RemoteJobs, tmp_path: Path
 ) -> None:

@@ -242,6 +242,22 @@ def test_without_an_address_there_is_a_cluster_of_this_machine(tmp_path):
     assert int((tmp_path / "pid").read_text()) != os.getpid()
 
 
+def test_a_worker_on_a_shared_disk_computes_with_the_own_code_of_now_and_keeps_other_modules(tmp_path):
+    """The same worker does both jobs, as one of a cluster that outlives many flows."""
+    from flows.experiments.jobs import Runner
+
+    (tmp_path / "code_of_tests.py").write_text(
+        "import helper_of_tests\ndef say(out, work, progress):\n    out.write_text(helper_of_tests.WORD)\n"
+    )
+    files = JobFiles((), (), RuntimeConfig(device="cpu"), own_code=("code_of_tests.py", "helper_of_tests.py"))
+    job = Job("", "", "code_of_tests:say", (tmp_path / "said",), work=tmp_path / "work" / "toy", files=files)
+    with Runner("dask", 1).computing(tmp_path, "toy") as dask:
+        for word in ("first", "the second"):
+            (tmp_path / "helper_of_tests.py").write_text(f"WORD = {word!r}\n")
+            dask.run(job, silent)
+            assert (tmp_path / "said").read_text() == word
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
