@@ -15,7 +15,7 @@ from aru.core.label_columns import label_columns
 from aru.core.names import SETS
 from aru.data.classes import outputs_of, read_classes
 from aru.data.images import Sets, load_images, sets_by_role
-from aru.data.manifest import read_manifest
+from aru.data.prepared import IMAGES, Stamp, manifest_of, pixels_of, stamp_of
 from aru.data.splits import assign_roles
 from aru.data.subjects import DEFAULT_MERGE, split_groups
 
@@ -116,24 +116,42 @@ def tuning_people(manifest: pd.DataFrame, merge: MergeConfig = DEFAULT_MERGE) ->
     return chosen + sorted({subject for subject in side if side[subject] in held}.difference(chosen))
 
 
-@lru_cache(maxsize=4)
 def load_draw(prepared: Path, draw: Draw, config: Config) -> tuple[Sets, dict[str, np.ndarray], dict[str, str]]:
-    """The sets of a draw from what the stage `prepare` wrote; the subject of every image, by set; a digest of each set."""
-    manifest = assign(_manifest(prepared), draw, config)
-    images = load_images(prepared / "images.npy", len(manifest))
-    sets = sets_by_role(manifest, images, config.data.task, outputs_of(read_classes(prepared), config.data.task))
+    """The sets of a draw from what the stage `prepare` wrote; the subject of every image, by set; a digest of each set.
+
+    Raises InputError where the images are of another size than the parameters say.
+    """
+    return _load_draw(Path(prepared), stamp_of(prepared), draw, config)
+
+
+@lru_cache(maxsize=4)
+def _load_draw(prepared: Path, stamp: Stamp, draw: Draw, config: Config) -> tuple[Sets, dict[str, np.ndarray], dict[str, str]]:
+    manifest = assign(manifest_of(prepared), draw, config)
+    images = load_images(prepared / IMAGES, len(manifest))
+    side = images.shape[1]
+    if side != config.data.resolution:
+        raise InputError(
+            f"the images in {prepared} are {side} px wide, data.resolution is {config.data.resolution}: run the "
+            "stage 'prepare' again"
+        )
+    outputs = outputs_of(read_classes(prepared), config.data.task)
+    sets = sets_by_role(manifest, images, config.data.task, outputs)
     subjects = manifest["subject"].to_numpy()
-    return sets, {name: subjects[getattr(sets, name).rows] for name in vars(sets)}, set_digests(manifest, config)
+    digests = set_digests(manifest, pixels_of(prepared), outputs, config)
+    return sets, {name: subjects[getattr(sets, name).rows] for name in vars(sets)}, digests
 
 
-def set_digests(manifest: pd.DataFrame, config: Config) -> dict[str, str]:
-    """A digest of each set: its images' own digests and labels in order, and the size at which they are used."""
-    columns = ["digest", *label_columns(config.data.task)]
+def set_digests(manifest: pd.DataFrame, pixels: np.ndarray, outputs: int, config: Config) -> dict[str, str]:
+    """A digest of each set: its images' pixels and labels in order, their size, and the outputs of a model of them.
+
+    pixels: (N,) digests of the manifest's rows; outputs: which a class adds that occurs in no set of training, too.
+    """
+    rows = manifest[list(label_columns(config.data.task))].assign(pixels=pixels)
     found: dict[str, str] = {}
     parts: dict[str, Any] = {role: manifest["role"] == role for role in SETS}
     parts["train"] = parts["forget"] | parts["retain"]
     for name, chosen in parts.items():
-        found[name] = digest([config.data.resolution, config.data.task, manifest.loc[chosen, columns].to_numpy().tolist()])
+        found[name] = digest([config.data.resolution, config.data.task, outputs, rows[chosen].to_numpy().tolist()])
     return found
 
 
@@ -144,8 +162,3 @@ def _tuning_splits(part: pd.DataFrame, people: list[str]) -> pd.DataFrame:
     side |= dict.fromkeys(people[tests : tests + unseen], "test")
     rows = part[part["split"] == "train"]
     return rows.assign(split=rows["subject"].map(side))
-
-
-@lru_cache(maxsize=2)
-def _manifest(prepared: Path) -> pd.DataFrame:
-    return read_manifest(prepared / "manifest.csv")

@@ -45,7 +45,7 @@ class ShadowParts(TypedDict):
 
 
 class ShadowRecord(StoredRecord):
-    """The record of a trained shadow. accuracy: of the last epoch; scored: a digest of the files that its logits are of.
+    """The record of a trained shadow. accuracy: of the last epoch; scored: `Population.scored` of its logits.
 
     resumed: the seconds are of the last part of an interrupted training only; such records are from earlier versions.
     """
@@ -98,8 +98,9 @@ def shadows_of(population: Population, config: Config, compute: Compute, models:
     code, found = code_digest("aru.train.from_scratch"), []
     for number, sees in enumerate(sides):
         positions = np.flatnonzero(np.isin(population.subjects, population.people[sees]))
-        photos = [[population.files[position], labels[position]] for position in positions]
-        data = digest([config.data.resolution, list(label_columns(config.data.task)), photos])
+        photos = [[population.pixels[position], labels[position]] for position in positions]
+        columns, outputs = list(label_columns(config.data.task)), population.train.outputs
+        data = digest([config.data.resolution, columns, outputs, photos])
         parts: ShadowParts = {
             "data": data,
             "recipe": recipe,

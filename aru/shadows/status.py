@@ -27,7 +27,7 @@ def status(shadows: Iterable[Shadow], store: Store[ShadowRecord], scored: str) -
     """The state of each shadow. `scored`: which files logits are wanted of (`Population.scored`).
 
     Stale is a shadow whose number was trained under another key: other photos (data), recipe, arithmetic (device,
-    precision, threads), or code; or whose logits are about other files (photos).
+    precision, threads), or code; or whose logits are about other files, or other pixels of them (photos).
     """
     known = _known(store)
     return [_entry(shadow, store, known.get((shadow.protocol, shadow.number), []), scored) for shadow in shadows]

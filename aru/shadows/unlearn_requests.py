@@ -14,8 +14,9 @@ from aru.comparison.draws import Draw, load_draw
 from aru.core.config import Config
 from aru.core.errors import InputError
 from aru.data.images import ImageSet, Sets
+from aru.data.prepared import manifest_of, pixels_of
 from aru.shadows.pool import Shadow
-from aru.shadows.population import load_population, manifest_of, without_copies
+from aru.shadows.population import load_population, without_copies
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,8 @@ class Request:
     """The photos of a draw whose logits are computed, without copies.
 
     forget: the draw's forget set; unseen, test: those of its sets that show nobody who is in a shadow. people: the people to
-    forget; photos, subjects, files, roles: (M,) of forget, unseen and test in this order.
+    forget; photos, subjects, files, pixels, roles: (M,) of forget, unseen and test in this order; pixels: digests of
+    what was decoded from the files.
     """
 
     draw: Draw
@@ -34,6 +36,7 @@ class Request:
     photos: np.ndarray
     subjects: np.ndarray
     files: np.ndarray
+    pixels: np.ndarray
     roles: np.ndarray
 
     @property
@@ -56,12 +59,13 @@ def load_request(draw: Draw, config: Config, prepared: Path) -> Request:
     for place in (1, 2):
         strangers = ~manifest["subject"].iloc[chosen[place].rows].isin(inside).to_numpy()
         chosen[place] = chosen[place].take(np.flatnonzero(strangers))
-    rows = manifest.iloc[np.concatenate([data.rows for data in chosen])]
+    places = np.concatenate([data.rows for data in chosen])
+    rows, pixels = manifest.iloc[places], pixels_of(prepared)[places]
     roles = np.repeat(["forget", "unseen", "test"], [len(data) for data in chosen])
     people = tuple(sorted(set(rows["subject"].to_numpy()[roles == "forget"])))
     photos, subjects, files = (rows[name].to_numpy() for name in ("photo", "subject", "digest"))
     forget, unseen, test = chosen
-    return Request(draw, forget, unseen, test, people, photos, subjects, files, roles)
+    return Request(draw, forget, unseen, test, people, photos, subjects, files, pixels, roles)
 
 
 def trained_on_any(shadow: Shadow, request: Request, config: Config, prepared: Path) -> bool:

@@ -82,6 +82,7 @@ def answers_key(shadow: Shadow, request: Request, choice: Choice) -> str:
             shadow.number,
             list(request.people),
             request.files.tolist(),
+            request.pixels.tolist(),
             code_digest(module),
         ]
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from aru.__main__ import main
 from aru.comparison.cell import open_store, task_job
@@ -34,3 +35,15 @@ def test_the_runner_computes_and_refuses(tuning_project, monkeypatch, capsys):
     assert "complete" in capsys.readouterr().out
     assert main(["compare", "toy", "--methods", "ssd"]) == 0 and "0 to compute" in capsys.readouterr().out
     assert main(["compare", "toy", "--methods", "sdd"]) == 2 and "did you mean 'ssd'" in capsys.readouterr().err
+
+
+def test_another_resolution_without_prepare_is_refused_and_nothing_is_stored(tuning_project, monkeypatch, capsys):
+    params = yaml.safe_load((tuning_project / "params.yaml").read_text())
+    params["toy"]["data"]["resolution"] = 32
+    (tuning_project / "params.yaml").write_text(yaml.safe_dump(params))
+    store = open_store(tuning_project / "work" / "toy")
+    monkeypatch.chdir(tuning_project)
+    before = sorted(store.keys())
+    assert main(["compare", "toy", "--methods", "ssd", "--workers", "1"]) == 2
+    assert "24 px wide, data.resolution is 32: run the stage 'prepare' again" in capsys.readouterr().err
+    assert sorted(store.keys()) == before

@@ -5,10 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from aru.comparison.draws import Draw, assign, draw_of, draws_of, tuning_people
+from aru.comparison.draws import Draw, assign, draw_of, draws_of, load_draw, tuning_people
 from aru.core.config import Config
 from aru.core.errors import InputError
 from aru.data.manifest import read_manifest
+from tests.helpers.prepared_images import turn_images
 from tests.helpers.tuned import config_of
 
 pytest_plugins = ["tests.helpers.tuning_fixtures"]
@@ -51,6 +52,25 @@ def test_other_draws_forget_others_but_train_on_the_same_so_that_they_share_an_o
     trained = [set(roles.loc[roles["role"].isin(["forget", "retain"]), "row"]) for roles in (one, other)]
     forgotten = [set(roles.loc[roles["role"] == "forget", "subject"]) for roles in (one, other)]
     assert trained[0] == trained[1] and forgotten[0] != forgotten[1]
+
+
+def test_images_of_another_size_are_refused(tuning_project):
+    config, prepared = config_of(tuning_project), tuning_project / "work" / "toy" / "prepared"
+    load_draw(prepared, Draw("clean"), config)
+    larger = config.model_copy(update={"data": config.data.model_copy(update={"resolution": 32})})
+    with pytest.raises(InputError, match="24 px wide, data.resolution is 32: run the stage 'prepare' again"):
+        load_draw(prepared, Draw("clean"), larger)
+
+
+def test_what_prepare_writes_anew_is_read_anew_by_a_process_that_knows_the_old(tuning_project, config):
+    prepared = tuning_project / "work" / "toy" / "prepared"
+    before = load_draw(prepared, Draw("official"), config)
+    assert load_draw(prepared, Draw("official"), config) is before
+    row = int(before[0].forget.rows[0])
+    turn_images(prepared, [row])
+    sets, _, digests = load_draw(prepared, Draw("official"), config)
+    assert (sets.forget.images[row] == before[0].forget.images[row, ::-1]).all()
+    assert {name for name, digest in digests.items() if digest != before[2][name]} == {"forget", "train"}
 
 
 def test_draws_begin_where_they_are_asked_to():

@@ -14,6 +14,7 @@ from aru.comparison.draws import Draw
 from aru.compute.device import make_compute
 from aru.core.config import Config, load_config
 from aru.core.errors import InputError, TrainingError
+from aru.data.prepared import manifest_of
 from aru.shadows import pool
 from aru.shadows.pool import Shadow, drop_weights, logits_of, train_shadow
 from aru.shadows.population import load_population
@@ -40,7 +41,8 @@ def test_an_entry_has_weights_and_the_logits_of_every_file(built):
     tensors = store_of(built).logits(shadow.key)
     assert tensors["logits"].dtype == torch.float16 and tensors["logits"].shape == (len(population.every_files), 8)
     own = predict(store_of(built).model(shadow.key), population.train, compute=make_compute(config.runtime))
-    assert torch.equal(logits_of(store_of(built), shadow.key, population.files), own.half().float())
+    files = manifest_of(built / "work" / "small" / "prepared")["digest"].iloc[population.train.rows].tolist()
+    assert torch.equal(logits_of(store_of(built), shadow.key, files), own.half().float())
     assert store_of(built).record(shadow.key)["photos"] == len(shadow.positions)
 
 

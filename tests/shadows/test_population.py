@@ -6,7 +6,8 @@ import pytest
 from aru.comparison.draws import tuning_people
 from aru.core.config import load_config
 from aru.core.errors import InputError
-from aru.shadows.population import load_population, manifest_of
+from aru.data.prepared import manifest_of
+from aru.shadows.population import load_population
 from tests.helpers.shadow_pools import PERSON, plan, write_params
 
 pytest_plugins = ["tests.helpers.shadow_fixtures"]

@@ -8,9 +8,10 @@ import pytest
 
 from aru.core.errors import InputError
 from aru.data.manifest import write_manifest
+from aru.data.prepared import manifest_of
 from aru.shadows import pool
 from aru.shadows.pool import logits_of
-from aru.shadows.population import manifest_of
+from tests.helpers.prepared_images import turn_images
 from tests.helpers.shadow_pools import (
     build,
     contents,
@@ -60,11 +61,20 @@ def test_other_photos_to_score_train_nothing_anew(root):
     assert {entry.state for entry in states(changed, shadows)} == {"present"}
 
 
+def test_a_test_photo_that_is_decoded_otherwise_is_scored_again_and_trains_nothing_anew(root):
+    """As after an import that turns photos, or does not: the file is the same."""
+    folder = root / "work" / "small" / "prepared"
+    before, manifest = plan(root, 2), manifest_of(folder)
+    turn_images(folder, manifest.index[manifest["split"] == "test"][:1])
+    assert [shadow.key for shadow in plan(root, 2)] == [shadow.key for shadow in before]
+    assert [(entry.state, entry.because) for entry in states(root, plan(root, 2))] == [("stale", ("photos",))] * 2
+    turn_images(folder, manifest.index)
+    assert [(entry.state, entry.because) for entry in states(root, plan(root, 2))] == [("stale", ("data",))] * 2
+
+
 def change_manifest(root: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Path:
-    """Move the folder, as manifests are read once a folder and process, and change the manifest."""
-    target = root.rename(root.with_name("changed"))
-    folder = target / "work" / "small" / "prepared"
-    manifest = manifest_of(folder)
-    manifest_of.cache_clear()
-    write_manifest(folder / "manifest.csv", change(manifest))
-    return target
+    """Change the manifest where it lies, after it was read."""
+    folder = root / "work" / "small" / "prepared"
+    plan(root, 2)
+    write_manifest(folder / "manifest.csv", change(manifest_of(folder)))
+    return root

@@ -5,7 +5,8 @@ import pytest
 
 from aru.comparison.draws import Draw
 from aru.core.config import load_config
-from aru.shadows.population import load_population, manifest_of
+from aru.data.prepared import manifest_of
+from aru.shadows.population import load_population
 from aru.shadows.unlearn_requests import load_request, sets_of_shadow
 from tests.helpers.shadow_pools import plan
 

@@ -12,11 +12,13 @@ from aru.comparison.draws import Draw
 from aru.core.config import load_config
 from aru.core.errors import InputError
 from aru.core.progress import Progress, silent
+from aru.data.prepared import manifest_of
 from aru.methods.registry import find
 from aru.metrics.membership.signals import logit_confidence
 from aru.shadows.pool import logits_of
 from aru.shadows.population import load_population
 from aru.shadows.unlearned import answers, not_unlearned, open_answers, unlearn_shadow
+from tests.helpers.prepared_images import turn_images
 from tests.helpers.shadow_pools import build, choice, contents, plan, store_of, unlearn, write_params
 
 pytest_plugins = ["tests.helpers.shadow_fixtures"]
@@ -93,3 +95,13 @@ def test_another_request_or_parameter_has_other_answers_and_untrained_shadows_ar
     assert not_unlearned(plan(root, 2, config=forget), draw, choice(forget), forget, work)
     with pytest.raises(InputError, match="shadow 2 of protocol official is not trained: build the pool first"):
         answers(plan(root, 4)[2:], draw, choice(config), config, work)
+
+
+def test_photos_of_a_request_that_are_decoded_otherwise_are_answered_anew(root):
+    config, work, draw = load_config(root / "params.yaml", "small"), root / "work" / "small", Draw("official")
+    shadows, chosen = plan(root, 2), choice(config)
+    unlearn(root, shadows, draw, chosen)
+    manifest = manifest_of(work / "prepared")
+    turn_images(work / "prepared", manifest.index[manifest["role"] == "unseen"])
+    assert [shadow.key for shadow in plan(root, 2)] == [shadow.key for shadow in shadows]
+    assert len(not_unlearned(shadows, draw, chosen, config, work)) == 1
