@@ -62,6 +62,6 @@ def run(options: argparse.Namespace) -> int:
     with locked_folder(work / "shadows"):
         left = compute(trainings) or compute(build.unlearnings())
     if options.drop_weights:
-        build.drop_weights()
+        print(build.drop_weights(), flush=True)
     print(f"{left} left for the next time" if left else "complete", flush=True)
     return 0

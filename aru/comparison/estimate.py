@@ -85,7 +85,7 @@ def _kind(task: Task) -> tuple[str, str, str]:
 def _pace(known: dict[tuple[str, str, str], CellRecord]) -> float | None:
     """Seconds an image took when an original was trained."""
     record = known.get(("original", "original", DEFAULT))
-    if record is None:
+    if record is None or record["config"]["epochs"] == 0:
         return None
     return record["seconds"] / (record["config"]["epochs"] * (record["counts"]["forget"] + record["counts"]["retain"]))
 

@@ -179,11 +179,12 @@ def _with_classes(found: Found, faults: Faults) -> tuple[Found, Classes, str]:
     return found, classes, note
 
 
-def _natural(name: str) -> list[tuple[bool, int, str]]:
-    """Sort key: 2 before 10, and -1 before 1."""
+def _natural(name: str) -> tuple[list[tuple[bool, int, str]], str]:
+    """Sort key: 2 before 10, and -1 before 1; names of one number, such as 1 and 01, by their text."""
     if re.fullmatch(r"-?\d+", name):
-        return [(False, int(name), "")]
-    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name) if part]
+        return [(False, int(name), "")], name
+    parts = [part for part in re.split(r"(\d+)", name) if part]
+    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts], name
 
 
 def _rows(found: Found, classes: Classes) -> list[Row]:

@@ -96,10 +96,14 @@ class Build:
             for choice, draw, shadow in unlearned
         ]
 
-    def drop_weights(self) -> None:
-        """Remove the weights of all these shadows."""
+    def drop_weights(self) -> str:
+        """Remove the weights of all these shadows, unless some are still to be unlearned; says which it was."""
+        waiting = len(self._not_unlearned())
+        if waiting:
+            return f"the weights stay: {waiting} models are still to be unlearned, for which the same command again needs them"
         for shadow in self.shadows:
             drop_weights(self.store, shadow.key)
+        return "the weights are dropped"
 
     def _init(self) -> list[Path]:
         """The file of weights that trainings start from, where there is one."""

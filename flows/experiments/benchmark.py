@@ -203,8 +203,9 @@ def _compute(request: Request, plan: Plan, missing: list[Task], root: Path, boar
 
     def done(job: Job, number: int) -> None:
         ahead.pop(job.key)
-        before = sum(expected.values()) - sum(ahead.values())
-        rest = (time.monotonic() - began) * sum(ahead.values()) / before
+        before, rest = sum(expected.values()) - sum(ahead.values()), sum(ahead.values())
+        if before > 0:  # a method whose records say that it takes no time tells nothing about the pace
+            rest *= (time.monotonic() - began) / before
         record = store.record(job.key)
         failed = f", failed: {record['failed']}" if "failed" in record else ""
         spent = f"{record['seconds']:.0f} s{failed}"

@@ -85,7 +85,7 @@ def shadows_flow(
         unlearnings = [] if untrained else build.unlearnings()
         kept = _run(unlearnings, board, pool, runner.workers, end)
     if drop_weights:
-        build.drop_weights()
+        board.say(build.drop_weights())
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in table(build.entries())]
     create_table_artifact(rows, key=f"shadows-{slug(benchmark)}", description=f"Shadow models of {benchmark}")
     return Pool(len(trainings) - untrained, len(unlearnings) - kept, len(build.shadows) - len(trainings), untrained + kept)

@@ -6,7 +6,7 @@ import pytest
 
 from aru.comparison.cell import open_store
 from aru.comparison.draws import Draw, load_draw
-from aru.comparison.estimate import estimate_seconds, passes
+from aru.comparison.estimate import _pace, estimate_seconds, passes
 from aru.compute.device import make_compute
 from aru.core.config import Config
 from tests.helpers.plans import compute_all, plan_of
@@ -32,3 +32,9 @@ def test_estimates_count_passes_and_learn_from_what_was_measured(tuning_project,
     found = estimate_seconds(plan.tasks, config, work, store, make_compute(config.runtime))
     key = by_kind["finetune"].key
     assert found[key] == pytest.approx(store.record(key)["seconds"])
+
+
+def test_an_original_of_no_epoch_says_nothing_about_the_pace():
+    record = {"seconds": 2.0, "counts": {"forget": 10, "retain": 30}}
+    found = [_pace({("original", "original", "default"): record | {"config": {"epochs": epochs}}}) for epochs in (0, 5)]
+    assert found == [None, 0.01]

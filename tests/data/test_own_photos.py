@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import unicodedata
 import zipfile
 
 import pyarrow
@@ -12,7 +13,7 @@ from pyarrow import parquet
 
 from aru.core.errors import InputError, explained
 from aru.data.faults import Faults
-from aru.data.own_photos import _with_classes, convert
+from aru.data.own_photos import _natural, _with_classes, convert
 from aru.data.prepare import read_archive, read_images
 from aru.data.sources.found import Columns, Found, Photo
 from tests.helpers.archives import jpeg, write_zip
@@ -266,3 +267,28 @@ def test_a_label_cannot_take_the_name_of_the_people(tmp_path):
 def test_a_path_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match="none does not exist: name the folder, the zip file or the table"):
         convert("folder", tmp_path / "none", tmp_path / "out.zip", Columns())
+
+
+def test_the_order_of_classes_is_that_of_their_names_even_where_their_numbers_are_one():
+    """A set of names has another order in each process."""
+    names = ["1", "01", "001", "2", "10", "-1", "a1", "a01", "a10", "a2"]
+    wanted = ["-1", "001", "01", "1", "2", "10", "a01", "a1", "a2", "a10"]
+    for order in (names, names[::-1], sorted(names)):
+        assert sorted(order, key=_natural) == wanted
+
+
+@pytest.mark.parametrize("source", ["table", "folder"])
+def test_labels_are_one_class_whichever_way_their_accents_were_written(tmp_path, source):
+    forms = {name: unicodedata.normalize("NFC" if number % 3 else "NFD", "café") for number, name in enumerate(photos())}
+    labels = {name: forms[name] if "cat" in name else "tea" for name in forms}
+    assert len(set(labels.values())) == 3
+    if source == "table":
+        rows = [f"{name},{name.split('/')[0]},{label}\u200b" for name, label in labels.items()]
+        files = photos() | {"t.csv": "\n".join(["file_name,person,kind", *rows]).encode()}
+        read = convert("table", folder(tmp_path / "own", files), tmp_path / "out.zip", Columns())
+    else:
+        files = {f"{labels[name]}/{name.replace('/', '_')}": content for name, content in photos().items()}
+        columns = Columns(pattern="{label}/{person}_{n}.jpg")
+        read = convert("folder", folder(tmp_path / "own", files), tmp_path / "out.zip", columns)
+    assert list(read.classes.values()) == [("café", "tea")]
+    assert read.rows[next(iter(read.classes))].value_counts().to_list() == [10, 10]

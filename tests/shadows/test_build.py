@@ -41,3 +41,15 @@ def test_jobs_elsewhere_leave_the_bytes_of_those_here(root, tmp_path):
     open_answers(work).drop(key)
     unlearning.do()
     assert logits.read_bytes() == there
+
+
+def test_weights_are_dropped_when_nothing_is_left_to_be_unlearned_and_not_before(root):
+    config, work = load_config(root / "params.yaml", "small"), root / "work" / "small"
+    request = PoolRequest(models=2, unlearn="ssd")
+    build = Build(request, config, work)  # as when the budget is over after the trainings
+    assert build.drop_weights().startswith("the weights stay: 1 models are still to be unlearned")
+    assert {entry.state for entry in build.entries()} == {"present"}
+    for job in Build(request, config, work).unlearnings():
+        job.do()
+    assert build.drop_weights() == "the weights are dropped"
+    assert {entry.state for entry in build.entries()} == {"weights dropped"}

@@ -137,7 +137,7 @@ def _choose(header: Sequence[str], tables: Sequence[TableRows], columns: Columns
 
 
 def _can_be_label(values: Iterable[str], rows: int) -> bool:
-    distinct = set(values)
+    distinct = {normalized_id(value) for value in set(values)}
     return "" not in distinct and MIN_CLASSES <= len(distinct) <= min(MAX_CLASSES, rows - 1)
 
 
@@ -173,8 +173,9 @@ class _Files:
 
 def _photo(where: str, cells: Cells, chosen: _Chosen, folder: str, files: _Files, faults: Faults) -> list[Photo]:
     """The photo of a row; none where its file is not there. A missing label is a fault, the photo is still looked at."""
-    for label in chosen.labels:
-        if not cells.get(label):
+    labels = tuple(normalized_id(cells.get(label, "")) for label in chosen.labels)
+    for label, value in zip(chosen.labels, labels, strict=True):
+        if not value:
             faults.add(where, f"{label} is empty", "fill it in, or leave the column out")
     path = normalized_path(cells.get(chosen.roles["file"], ""))
     if not path:
@@ -185,5 +186,4 @@ def _photo(where: str, cells: Cells, chosen: _Chosen, folder: str, files: _Files
     except Fault as fault:
         faults.add(f"{where} {path}", fault.what, fault.remedy, fault.reason)
         return []
-    labels = tuple(cells.get(label, "") for label in chosen.labels)
     return [Photo(name, chosen.of(cells, "person"), chosen.of(cells, "family"), chosen.of(cells, "split"), labels)]
