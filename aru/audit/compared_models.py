@@ -98,7 +98,7 @@ def find_cell(benchmark: str, cell: Cell, *, root: Path) -> Trio:
     )
     trio = Trio(
         *(
-            next(task for task in plan.tasks if fits(task))
+            next(task for task in (*plan.cells, *plan.tasks) if fits(task))
             for fits in (
                 lambda task: (
                     not isinstance(task, OriginalTask)

@@ -17,7 +17,7 @@ from aru.comparison.choices import REFERENCES, Choice
 from aru.comparison.command import choice as as_typed
 from aru.comparison.draws import Draw, assign, load_draw
 from aru.comparison.parameter_sets import PARAMETERS, setting_name
-from aru.comparison.plan import make_plan
+from aru.comparison.plan import RetrainedTask, make_plan
 from aru.compute.device import make_compute
 from aru.core.config import Config
 from aru.core.errors import InputError
@@ -87,7 +87,7 @@ def compared_nearness(
         compute=make_compute(config.runtime),
     )
     store, tested = open_store(work), [task for task in plan.cells if task.train_seed < seeds]
-    retrained = [task for task in plan.cells if task.choice.method == "retrain"]
+    retrained = [task for task in plan.tasks if isinstance(task, RetrainedTask)]
     needed = list({task.key: task for task in (*tested, *retrained)}.values())
     if missing := [task for task in needed if not store.has(task.key)]:
         names = ",".join(as_typed(choice.method, choice.variant) for choice in choices if choice.method not in REFERENCES)

@@ -58,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
     )
     store, began = open_store(work), time.monotonic()
     missing = plan.missing(store)
+    for sentence in plan.left_out:
+        print(sentence, flush=True)
     print(f"{len(plan.tasks)} tasks, {len(missing)} to compute", flush=True)
 
     def report(job: Job, number: int) -> None:

@@ -27,6 +27,8 @@ def run(options: argparse.Namespace) -> int:
             f"no model of {options.benchmark} is there: run `python -m aru compare {options.benchmark} --protocol tuning`"
         )
     found = tuning_scores(options.benchmark, options.methods, config, work, draws=options.draws, seeds=options.seeds)
+    if (count := len(found[0].by_draw)) < options.draws:
+        print(f"{count} of {options.draws} draws differ: the others are no further problems, and are left out\n")
     rows = []
     for one in found:
         by_draw = ", ".join(number(value, "score") for value in one.by_draw)

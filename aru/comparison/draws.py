@@ -1,5 +1,6 @@
 """Forget draws: the people to forget, the people to retain, and those set aside for tuning."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -139,6 +140,23 @@ def _load_draw(prepared: Path, stamp: Stamp, draw: Draw, config: Config) -> tupl
     subjects = manifest["subject"].to_numpy()
     digests = set_digests(manifest, pixels_of(prepared), outputs, config)
     return sets, {name: subjects[getattr(sets, name).rows] for name in vars(sets)}, digests
+
+
+def distinct_draws(prepared: Path, draws: Iterable[Draw], config: Config) -> tuple[dict[Draw, dict[str, str]], list[str]]:
+    """Each draw with its digests by set, and a sentence for each that is an earlier one of its protocol again.
+
+    Few people can be drawn alike by two numbers; one problem that counted twice would make intervals too narrow.
+    """
+    found: dict[Draw, dict[str, str]] = {}
+    left_out = []
+    for draw in dict.fromkeys(draws):
+        _, _, sets = load_draw(prepared, draw, config)
+        same = next((known for known in found if known.protocol == draw.protocol and found[known] == sets), None)
+        if same is None:
+            found[draw] = sets
+        else:
+            left_out.append(f"{draw.protocol} draw {draw.number} is draw {same.number} again and is left out: it counts once")
+    return found, left_out
 
 
 def set_digests(manifest: pd.DataFrame, pixels: np.ndarray, outputs: int, config: Config) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 from aru.comparison.choices import Choice
-from aru.comparison.draws import Draw, load_draw
+from aru.comparison.draws import Draw, distinct_draws
 from aru.comparison.keys import method_key, original_key, retrained_key
 from aru.comparison.parameter_sets import setting_name
 from aru.comparison.store import Store
@@ -89,15 +89,15 @@ AnyTask = TypeVar("AnyTask", OriginalTask, RetrainedTask, MethodTask)
 
 @dataclass(frozen=True)
 class Plan:
-    """All tasks of a comparison in the order in which they are started; `cells` are the rows of its tables."""
+    """The work of a comparison, each once, in the order in which it is started, and the rows of its tables.
+
+    cells: all tasks but the originals, which stand there as the method ``nothing``; where two settings are the same work, such
+    as a preset that is the defaults, each is a row, and they share a key. left_out: sentences about what is no row.
+    """
 
     tasks: list[Task]
+    cells: list[EvaluatedTask]
     left_out: list[str]
-
-    @property
-    def cells(self) -> list[EvaluatedTask]:
-        """The tasks that are rows: all but the originals, which stand there as the method ``nothing``."""
-        return [task for task in self.tasks if not isinstance(task, OriginalTask)]
 
     def missing(self, store: Store[Any]) -> list[Task]:
         """The tasks that have to be computed."""
@@ -130,18 +130,24 @@ def make_plan(
     if unlearn_seeds > 1 and first_seed + seeds > _SEED_STEP:
         raise InputError(f"training seed {first_seed + seeds - 1} meets the unlearning seeds: choose it below {_SEED_STEP}")
     chosen, left_out = _fitting(choices, config)
+    distinct, again = distinct_draws(prepared, draws, config)
+    planned = [
+        task
+        for seed in range(first_seed, first_seed + seeds)
+        for draw, sets in distinct.items()
+        for task in _tasks(benchmark, config, sets, chosen, draw, seed, unlearn_seeds, compute, keep_weights)
+    ]
     tasks: dict[str, Task] = {}
-    for seed in range(first_seed, first_seed + seeds):
-        for draw in draws:
-            for task in _tasks(benchmark, config, prepared, chosen, draw, seed, unlearn_seeds, compute, keep_weights):
-                tasks.setdefault(task.key, task)
-    return Plan(list(tasks.values()), left_out)
+    for task in planned:
+        tasks.setdefault(task.key, task)
+    cells = [task for task in planned if not isinstance(task, OriginalTask)]
+    return Plan(list(tasks.values()), cells, [*left_out, *again])
 
 
 def _tasks(
     benchmark: str,
     config: Config,
-    prepared: Path,
+    sets: dict[str, str],
     choices: list[Choice],
     draw: Draw,
     seed: int,
@@ -149,8 +155,6 @@ def _tasks(
     compute: Compute,
     keep_weights: bool,
 ) -> Iterable[Task]:
-    _, _, sets = load_draw(prepared, draw, config)
-
     def keyed(task: AnyTask) -> AnyTask:
         return replace(task, key=expected_key(task, config, sets, compute))
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from aru.comparison.cell import figures_of, open_store, run_task, task_files
 from aru.comparison.choices import changed_choice, parse_choice
-from aru.comparison.draws import Draw, draws_of, load_draw
+from aru.comparison.draws import Draw, distinct_draws, draws_of, load_draw
 from aru.comparison.plan import MethodTask, OriginalTask, RetrainedTask, Task, make_plan
 from aru.comparison.store import Store, StoredRecord
 from aru.compute.device import make_compute
@@ -81,6 +81,12 @@ def objective(figures: Mapping[str, float]) -> float:
     tuning people, who are fewer and give fewer steps an epoch, serve a larger problem as well.
     """
     return (figures["test/accuracy"] + 1 - 2 * abs(figures["mia_matched/auc"] - 0.5)) / 2
+
+
+def tuning_draws(setting: Setting, config: Config, prepared: Path) -> tuple[list[Draw], list[str]]:
+    """The draws that methods are scored on, and a sentence for each that is an earlier one again."""
+    found, left_out = distinct_draws(prepared, draws_of("tuning", setting.draws), config)
+    return list(found), left_out
 
 
 def base_tasks(setting: Setting, config: Config, prepared: Path) -> list[Task]:

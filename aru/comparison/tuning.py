@@ -14,7 +14,7 @@ from aru.comparison.draws import tuning_people
 from aru.comparison.keys import trained_here
 from aru.comparison.parameter_sets import CAPPED, DEFAULT, TUNED
 from aru.comparison.spaces import SPACES
-from aru.comparison.trials import OBJECTIVE, Outcome, Setting, State
+from aru.comparison.trials import OBJECTIVE, Outcome, Setting, State, tuning_draws
 from aru.compute.keys import digest
 from aru.core.config import Config
 from aru.core.errors import InputError
@@ -162,12 +162,12 @@ def tuned_for(benchmark: str, config: Config, work: Path) -> TunedFor:
 
 
 def meta_of(setting: Setting, config: Config, work: Path) -> TunedSetting:
-    """What the frozen parameters hold for, and how they were searched."""
+    """What the frozen parameters hold for, and how they were searched; draws are those that differ."""
     return {
         **tuned_for(setting.benchmark, config, work),
         "trials": setting.trials,
         "cap": setting.cap,
-        "draws": setting.draws,
+        "draws": len(tuning_draws(setting, config, work / "prepared")[0]),
         "seeds": setting.seeds,
         "seed": setting.seed,
         "objective": OBJECTIVE,

@@ -23,8 +23,8 @@ PROTOCOL = "tuning"
 class Score:
     """Of one setting: the objective of `aru tune` by draw, the mean of the seeds of each, and means over all models.
 
-    score: of the draws, 0 to 1, 1 is best. share: the cost as a part of
-    retraining's (`aru.comparison.records.cost_of`). models: how many were read.
+    score: of the draws that differ, 0 to 1, 1 is best. share: the cost as a part of retraining's
+    (`aru.comparison.records.cost_of`). models: how many were read.
     """
 
     name: str
@@ -41,13 +41,12 @@ def tuning_scores(benchmark: str, methods: str, config: Config, work: Path, *, d
 
     Raises InputError where a model is not there, or where one failed.
     """
-    problems = draws_of(PROTOCOL, draws)
     plan = make_plan(
         benchmark,
         config,
         work / "prepared",
         parse_choices(methods, config),
-        problems,
+        draws_of(PROTOCOL, draws),
         seeds=seeds,
         compute=make_compute(config.runtime),
     )
@@ -60,6 +59,7 @@ def tuning_scores(benchmark: str, methods: str, config: Config, work: Path, *, d
     settings: dict[str, list[EvaluatedTask]] = {}
     for task in plan.cells:
         settings.setdefault(setting_name(task.choice.method, task.choice.variant), []).append(task)
+    problems = list(dict.fromkeys(task.draw for task in plan.cells))
     sets = {draw: load_draw(work / "prepared", draw, config)[0] for draw in problems}
     figures, seconds = {}, {}
     for task in plan.cells:

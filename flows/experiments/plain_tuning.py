@@ -10,7 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: idle 
 
 from aru.comparison.cell import task_job
 from aru.comparison.spaces import tunable
-from aru.comparison.trials import Setting, caps_of, missing_base
+from aru.comparison.trials import Setting, caps_of, missing_base, tuning_draws
 from aru.comparison.tuning import tuned_file
 from aru.compute.jobs import run_locally
 from aru.compute.processes import process_pool
@@ -50,7 +50,7 @@ def _tune(setting: Setting, methods: str, workers: int, budget_seconds: float | 
     if not (work / "prepared" / "manifest.csv").is_file():
         run_stage("prepare", setting.benchmark)
     check_frozen(setting, config, work, target)
-    for sentence in left_out:
+    for sentence in (*left_out, *tuning_draws(setting, config, work / "prepared")[1]):
         print(sentence)
     base = missing_base(setting, config, work)
     left = run_locally(

@@ -9,7 +9,7 @@ from prefect import flow
 
 from aru.comparison.cell import task_job
 from aru.comparison.spaces import tunable
-from aru.comparison.trials import Setting, caps_of, missing_base
+from aru.comparison.trials import Setting, caps_of, missing_base, tuning_draws
 from aru.comparison.tuning import tuned_file
 from aru.core.config import Config, load_config
 from flows.experiments.benchmark import prepare_flow
@@ -52,7 +52,8 @@ def tune(
     with disclosed(), project_lock(root), make_board(quiet=quiet) as board:
         prepare_flow(setting.benchmark, root, board)
         check_frozen(setting, config, root / "work" / setting.benchmark, tuned_file(root, setting.benchmark, config))
-        for sentence in left_out:
+        again = tuning_draws(setting, config, root / "work" / setting.benchmark / "prepared")[1]
+        for sentence in (*left_out, *again):
             board.say(sentence)
         return tune_flow.with_options(task_runner=task_runner)(setting, names, root, board, runner, budget_seconds)
 

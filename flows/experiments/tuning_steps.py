@@ -9,11 +9,11 @@ from aru.comparison.choices import nested
 from aru.comparison.draws import Draw
 from aru.comparison.plan import MethodTask
 from aru.comparison.trials import Setting, caps_of, run_trial, trial_job, trial_tasks
-from aru.comparison.tuning import Trial, curve, frozen, merged, meta_of, write_tuned
+from aru.comparison.tuning import Trial, TrialRow, curve, frozen, merged, meta_of, write_tuned
 from aru.compute.jobs import Job
 from aru.compute.work_queue import Pending, never, run_queue
 from aru.core.config import Config
-from aru.core.files import write_json
+from aru.core.files import read_json, write_json
 from aru.reporting.comparison.tuning_figures import write_tuning_figures
 from flows.experiments.search import Search
 
@@ -90,13 +90,23 @@ def format_trial(search: Search, trial: Trial) -> str:
 def write_tuning(setting: Setting, config: Config, work: Path, searches: Sequence[Search], target: Path) -> list[str]:
     """Write the curves with their figures, and the frozen file with the methods that had all their trials.
 
-    Returns the methods that had not: only equal tuning is frozen.
+    Curves of other methods, tuned in the same setting, stay beside those of these searches. Returns the methods that had not
+    all: only equal tuning is frozen.
     """
-    curves = {search.method: curve(search.trials) for search in sorted(searches, key=lambda one: one.method) if search.trials}
-    write_json(work / "comparison" / "tuning.json", curves)
-    write_tuning_figures(work / "comparison" / "figures", curves)
+    if any(search.trials for search in searches):
+        _write_curves(setting, config, work, {search.method: curve(search.trials) for search in searches if search.trials})
     complete = {search.method: search.trials for search in searches if search.done}
     if complete:
         affordable = setting.seeds * sum(caps_of(setting, config, work).values())
         write_tuned(target, merged(target, frozen(meta_of(setting, config, work), complete, affordable)))
     return [search.method for search in searches if not search.done]
+
+
+def _write_curves(setting: Setting, config: Config, work: Path, curves: Mapping[str, list[TrialRow]]) -> None:
+    path, made_for = (work / "comparison" / name for name in ("tuning.json", "tuning_setting.json"))
+    meta = meta_of(setting, config, work)
+    same = path.is_file() and made_for.is_file() and read_json(made_for) == meta
+    together = dict(sorted({**(read_json(path) if same else {}), **curves}.items()))
+    write_json(path, together)
+    write_json(made_for, meta)
+    write_tuning_figures(work / "comparison" / "figures", together)

@@ -18,6 +18,8 @@ from aru.comparison.tuning import Trial, curve, frozen, load_tuned, meta_of
 from aru.core.errors import InputError
 from flows.experiments.jobs import Runner
 from flows.experiments.plain_tuning import main
+from flows.experiments.search import Search
+from flows.experiments.tuning_steps import write_tuning
 from flows.tracking import runs, store
 from tests.helpers.tuned import SETTING, config_of, tune_method
 
@@ -86,6 +88,30 @@ def test_without_servers_it_freezes_the_same_and_goes_on_where_it_was(
     assert {path.name for path in (work / "comparison" / "figures").iterdir()} == {"tuning_trials.png", "tuning_seconds.png"}
     assert main([*options, "--trials", "5"]) == 2
     assert "trials 3, not 5" in capsys.readouterr().err
+
+
+def test_curves_of_methods_tuned_in_one_setting_stay_together(tuning_project: Path) -> None:
+    config, work, target = config_of(tuning_project), tuning_project / "work" / "toy", tuning_project / "frozen.yaml"
+    path = work / "comparison" / "tuning.json"
+
+    def written(setting: Setting, **found: list[Trial]) -> dict[str, Any]:
+        searches = [Search(name, setting, config) for name in found]
+        for search in searches:
+            search.trials = found[search.method]
+        write_tuning(setting, config, work, searches, target)
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+    figures = work / "comparison" / "figures"
+    setting, ssd, amun = replace(SETTING, trials=9), FOUND["ssd"], FOUND["amun"]
+    assert written(setting, ssd=[]) == {} and not figures.exists()
+    assert written(setting, ssd=ssd) == {"ssd": curve(ssd)}
+    alone = {one.name: one.read_bytes() for one in figures.iterdir()}
+    assert written(setting, amun=amun) == {"amun": curve(amun), "ssd": curve(ssd)}
+    together = {one.name: one.read_bytes() for one in figures.iterdir()}
+    assert alone.keys() == together.keys() and all(alone[name] != together[name] for name in alone)
+    assert written(setting, ssd=ssd[:1], ct=[]) == {"amun": curve(amun), "ssd": curve(ssd[:1])}
+    assert written(replace(setting, cap=1.0), ssd=[]) == {"amun": curve(amun), "ssd": curve(ssd[:1])}
+    assert written(replace(setting, cap=1.0), ssd=ssd) == {"ssd": curve(ssd)}, "curves of another cap compare nothing"
 
 
 def test_the_budget_holds_for_the_originals_too_and_the_next_run_goes_on(
