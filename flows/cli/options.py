@@ -83,14 +83,23 @@ Preset = Annotated[
 
 
 def read_settings(
-    settings: list[str] | None, params: Path | None, preset: str | None = None, *, method: str | None = None, now: str = ARU
+    settings: list[str] | None,
+    params: Path | None,
+    preset: str | None = None,
+    *,
+    benchmark: str = "",
+    method: str | None = None,
+    now: str = ARU,
 ) -> list[tuple[str, Any]]:
-    """The parameters that a command sets; a later one wins. `now`: the method that a preset is of where none is given."""
+    """The parameters that a command sets; a later one wins.
+
+    benchmark: whose preset it is; now: the method that a preset is of where none is given.
+    """
     from flows.project.params import file_settings, parse_setting, preset_settings
 
     return [
         *([("method", method)] if method else []),
-        *(preset_settings(preset, method or now) if preset else []),
+        *(preset_settings(preset, benchmark, method or now) if preset else []),
         *(file_settings(params) if params else []),
         *(parse_setting(text) for text in settings or []),
     ]

@@ -65,7 +65,9 @@ def run(
     """
     root = enter_project()
     with project_lock(root), resumable("Finished stages are", f"aru run --benchmark {benchmark}"):
-        wanted = read_settings(settings, params, preset, method=method, now=current_method(root, benchmark))
+        wanted = read_settings(
+            settings, params, preset, benchmark=benchmark, method=method, now=current_method(root, benchmark)
+        )
         wanted += read_request(forget, forget_people, forget_files)
         edit = check_run(root, benchmark, wanted, refresh or [], yes=yes, quiet=quiet)
         with parameters_written(edit):

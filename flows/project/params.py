@@ -12,7 +12,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import CommentToken
 from yaml import YAMLError as PlainYAMLError
 
-from aru.core.config import FORGET_OPTIONS, SETTINGS, Config, check_parameter, parse_config, read_parameters
+from aru.core.config import FORGET_OPTIONS, SETTINGS, Config, FinetuneConfig, check_parameter, parse_config, read_parameters
 from aru.core.errors import InputError
 from aru.core.method_lists import LISTS
 from aru.core.name_rules import TAKEN, check_name, check_path
@@ -24,6 +24,7 @@ from aru.methods.catalogue import check_runnable
 from aru.methods.chosen import PRESET, checked_settings
 from aru.nets.own_code import is_own, own_code_digest
 from flows.project.methods import settle
+from flows.project.shipped import shipped_section
 from flows.project.sparse_params import completed, default, differing, is_implied
 
 PARAMS_FILE = "params.yaml"
@@ -59,13 +60,25 @@ def file_settings(path: Path) -> list[tuple[str, Any]]:
     return [(check_parameter(name), value) for name, value in _leaves(content)]
 
 
-def preset_settings(preset: str, method: str = ARU) -> list[tuple[str, Any]]:
-    """All parameters of one of ARU's named variants; of another method the name of its preset."""
+def preset_settings(preset: str, benchmark: str, method: str = ARU) -> list[tuple[str, Any]]:
+    """All parameters of one of ARU's named variants; of another method the name of its preset.
+
+    A variant without a fine-tune of its own takes the benchmark's: that of the repository's params.yaml, or the defaults. The
+    section as it stands may be what another variant has left there.
+    """
     if check_runnable(method) != ARU:
         return [(f"{SETTINGS}{method}.{PRESET}", preset)]
     if preset not in PRESETS:
         raise InputError(f"unknown preset {preset!r}: the presets are {', '.join(PRESETS)}")
-    return list(_leaves(PRESETS[preset]))
+    return list(_leaves({"finetune": _own_finetune(benchmark), **PRESETS[preset]}))
+
+
+def _own_finetune(benchmark: str) -> dict[str, Any]:
+    """What the variants of ARU set of the fine-tune, as the benchmark has it before any of them."""
+    own = FinetuneConfig.model_validate((shipped_section(benchmark) or {}).get("finetune", {})).model_dump(mode="json")
+    return {
+        name: value for name, value in own.items() if any(name in preset.get("finetune", {}) for preset in PRESETS.values())
+    }
 
 
 @dataclass(frozen=True)

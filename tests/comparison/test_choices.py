@@ -69,3 +69,10 @@ def test_tuned_parameters_are_taken_by_plain_names_and_missing_ones_named(config
     assert choices[2].parameters.alpha == 3.0
     with pytest.raises(InputError, match="no tuned parameters of 'scrub'"):
         parse_choices("scrub", config, Tuned("tuned", {"ssd": {"alpha": 3.0}}))
+
+
+@pytest.mark.parametrize("preset", ["vitmul", "best", "recommended"])
+def test_a_preset_with_a_fine_tune_of_its_own_is_the_same_whichever_was_set_before(config, preset):
+    for other in ("vitmul", "best", "recommended"):
+        before = config.model_copy(update={"finetune": config.finetune.model_copy(update=PRESETS[other]["finetune"])})
+        assert parse_choice(f"aru:{preset}", before).parameters == parse_choice(f"aru:{preset}", config).parameters

@@ -105,7 +105,7 @@ def test_settings_are_held_to_data_network_and_device_before_anything_is_written
 def test_a_preset_that_the_task_has_no_loss_for_is_refused(project):
     before = (project / "params.yaml").read_text()
     with pytest.raises(InputError, match=r"mucac: .*finetune.distillation = 0.5 is not defined for the multi-label task"):
-        params.edit(project / "params.yaml", "mucac", params.preset_settings("best"))
+        params.edit(project / "params.yaml", "mucac", params.preset_settings("best", "mucac"))
     assert (project / "params.yaml").read_text() == before
 
 
@@ -345,7 +345,7 @@ def test_activating_adds_one_line_below_the_last_and_moves_no_comment(tmp_path, 
 def test_a_preset_and_a_file_set_what_they_name(project, tmp_path):
     path, file = project / "params.yaml", tmp_path / "mine.yaml"
     file.write_text("finetune: {epochs: 9}\n")
-    params.edit(path, "faces", [*params.preset_settings("vitmul"), *params.file_settings(file)])
+    params.edit(path, "faces", [*params.preset_settings("vitmul", "faces"), *params.file_settings(file)])
     section = yaml.safe_load(path.read_text())["faces"]
     assert (section["mask"]["unit"], section["attack"]["direction"]) == ("kernel", "min")
     assert section["finetune"]["epochs"] == 9 and section["finetune"]["optimiser"] == "adamw"

@@ -41,7 +41,9 @@ def test_a_method_moves_its_benchmark_to_the_other_list_and_back(file: Path) -> 
 def test_settings_are_read_by_the_method_and_a_preset_takes_their_place(file: Path) -> None:
     params.edit(file, "faces", [("method", "scrub"), ("unlearn.scrub.lr", "1e-3"), ("unlearn.scrub.epochs", 1)])
     assert yaml.safe_load(file.read_text())["faces"]["unlearn"] == {"scrub": {"lr": 0.001, "epochs": 1}}
-    changes = params.edit(file, "faces", [*params.preset_settings("deepunlearn", "scrub"), ("unlearn.scrub.epochs", 3)])
+    changes = params.edit(
+        file, "faces", [*params.preset_settings("deepunlearn", "faces", "scrub"), ("unlearn.scrub.epochs", 3)]
+    )
     assert yaml.safe_load(file.read_text())["faces"]["unlearn"] == {"scrub": {"epochs": 3, "preset": "deepunlearn"}}
     assert {change.name for change in changes} == {"unlearn.scrub.lr", "unlearn.scrub.preset", "unlearn.scrub.epochs"}
 
