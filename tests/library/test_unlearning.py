@@ -383,6 +383,30 @@ def test_items_that_a_network_makes_bring_no_gradients():
         assert same_weights(own(method=method, forget=data).model, own(method=method, forget=plain).model)
 
 
+MASKING = [name for name, method in METHODS.items() if "mask" in method.config.model_fields and name != "reset-all"]
+
+
+@pytest.mark.parametrize("name", MASKING)
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"retain": photos(1, 2)}, "at least 2"),
+        ({"forget": photos(1, 1), "mask__batchnorm": "train"}, "mask.batchnorm is 'train' and one image"),
+        (
+            {"retain": photos(1, 2), "finetune__epochs": 0, "mask__batchnorm": "train", "mask__normalise": "retain"},
+            "mask.batchnorm is 'train' and one image",
+        ),
+    ],
+)
+def test_too_few_photos_are_named_before_work_starts(name, options, message):
+    with pytest.raises(InputError, match=message):
+        own(method=name, callbacks=[no_work], **options)
+
+
+def test_one_photo_to_retain_is_enough_without_a_fine_tune():
+    assert own(retain=photos(1, 2), finetune__epochs=0).noise.shape == (6, 3, 16, 16)
+
+
 def test_a_network_that_is_a_classifier_alone_has_nothing_to_reset():
     with pytest.raises(InputError, match="Sequential has no layer before its classifier"):
         own(nn.Sequential(nn.Flatten(), nn.Linear(768, 8)), callbacks=[no_work])

@@ -90,8 +90,7 @@ def gradients(
     which the answer does not depend is 0. Raises TrainingError where
     the loss or a gradient is not finite: a mask from such scores would mean nothing.
     """
-    if config.batchnorm == "train" and len(data) < 2:
-        raise InputError("mask.batchnorm is 'train' and one image has no statistics: set it to 'eval', or forget more images")
+    check_count(config, len(data))
     placed = all_trained(compute.placed_copy(model)).eval()  # layers that the caller has frozen have scores, too
     for module in batchnorms(placed):
         module.train(config.batchnorm == "train")
@@ -122,6 +121,12 @@ def gradients(
         )
     require_finite(losses / len(data), "the model's mean loss", DIVERGED)
     return means
+
+
+def check_count(config: MaskConfig, count: int) -> None:
+    """Refuse one image where BatchNorm takes its statistics from the images."""
+    if config.batchnorm == "train" and count < 2:
+        raise InputError("mask.batchnorm is 'train' and one image has no statistics: set it to 'eval', or give more images")
 
 
 def reduce(difference: torch.Tensor, unit: str) -> torch.Tensor:

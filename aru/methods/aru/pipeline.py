@@ -8,13 +8,14 @@ import torch
 from torch import nn
 
 from aru.compute.device import Compute
+from aru.core.errors import InputError
 from aru.core.names import FORGET, RETAIN
 from aru.core.progress import Progress, silent
 from aru.core.stopwatch import Stopwatch
 from aru.data.images import Sets
 from aru.methods.aru.attack import attack
 from aru.methods.aru.finetuning import finetune
-from aru.methods.aru.masking import Mask, Scores, mask
+from aru.methods.aru.masking import Mask, Scores, check_count, mask
 from aru.methods.aru.presets import PRESETS, AruConfig
 from aru.methods.aru.resetting import check_units, reset
 from aru.methods.method import Method
@@ -61,6 +62,7 @@ def unlearn(
     same weights for the same seed. With `checkpoint` an interrupted fine-tune goes on after its last saved epoch; the steps
     before it are computed again. `task` gives the loss; the reset goes by the network alone.
     """
+    _check_counts(sets, config)
     seconds: dict[str, float] = {}
 
     @contextmanager
@@ -98,6 +100,18 @@ def unlearn(
             task=task,
         )
     return Unlearned(result, noise, scores, marked, history, seconds)
+
+
+def _check_counts(sets: Sets, config: AruConfig) -> None:
+    """Say before the attack what the later steps would refuse."""
+    check_count(config.mask, len(sets.forget))
+    if config.mask.normalise == "retain":
+        check_count(config.mask, len(sets.retain))
+    if config.finetune.epochs > 0 and len(sets.retain) < 2:
+        raise InputError(
+            f"the retain set has {len(sets.retain)} image and the fine-tune needs at least 2: give more, or set "
+            "finetune.epochs to 0"
+        )
 
 
 def unlearn_model(
