@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 from pydantic import ValidationError
@@ -16,15 +17,15 @@ with_gradients = torch.inference_mode(mode=False)
 
 
 @contextmanager
-def computing(device: str | torch.device, precision: str) -> Iterator[Compute]:
+def computing(device: str | torch.device, precision: str, *, kernels: Literal["fast", "torch"] = "fast") -> Iterator[Compute]:
     """A device and precision for the length of a block; what they set in the process is after it as before.
 
     Raises InputError for a device that is not here and for an unknown precision.
     """
-    threads = torch.get_num_threads()
+    threads = min(torch.get_num_threads(), _MOST_THREADS)
     try:
         config = RuntimeConfig.model_validate(
-            {"device": str(device), "precision": precision, "threads": min(threads, _MOST_THREADS)}
+            {"device": str(device), "precision": precision, "threads": threads, "kernels": kernels}
         )
     except ValidationError as error:
         item = error.errors()[0]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -161,7 +161,8 @@ def unlearn(
         working.drawn = network_source(fresh, working)
     _check(chosen, working, config, sets, task)
     draws = seeded(draw_seed(seed, "caller"))  # what loss= and forward passes draw outside of the generators of methods
-    with computing(device, precision) as compute, reporting(progress, callbacks) as report, draws:
+    kernels: Literal["fast", "torch"] = "torch" if callable(loss) else "fast"  # ours cannot be differentiated twice
+    with computing(device, precision, kernels=kernels) as compute, reporting(progress, callbacks) as report, draws:
         result = _run(chosen, working, sets, config, seed, compute, report, task)
         mask, noise, history, seconds = result[1:]
         return Unlearning(

@@ -140,11 +140,12 @@ def sample_losses(model: nn.Module, data: ImageSet, task: Task, *, compute: Comp
 
     Where the task's loss is a mean over the batch, one sample at a time.
     """
-    placed, found = compute.placed_copy(model).eval(), []
-    with torch.no_grad(), compute.autocast():
+    # Weights without gradients keep no graph, and a loss that has a term of its inputs' gradients can still compute it.
+    placed, found = compute.placed_copy(model).eval().requires_grad_(False), []
+    with torch.enable_grad(), compute.autocast():
         for positions in torch.arange(len(data)).split(batch_size):
             losses = task.losses(placed, *data.batch(positions, compute.device))
             if losses.ndim == 0 and len(positions) > 1:
                 losses = torch.stack([task.losses(placed, *data.batch(one, compute.device)) for one in positions.split(1)])
-            found.append(losses.reshape(-1).cpu())
+            found.append(losses.detach().reshape(-1).cpu())
     return torch.cat(found)

@@ -11,7 +11,10 @@ from torch.nn import functional
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
 import aru
+from aru.compute.device import Compute
+from aru.compute.kernels.convolution import FewPixelConv2d
 from aru.core.errors import InputError
+from aru.core.names import SETS
 from aru.methods.registry import METHODS
 from tests.helpers.toys import same_weights, small_net
 from tests.library.own import Scale, photos
@@ -81,6 +84,41 @@ def test_a_loss_that_draws_numbers_draws_them_by_the_seed(name):
     first, again = (own(method=name, loss=mixed) for _ in range(2))
     assert same_weights(first.model, again.model)
     assert torch.equal(torch.get_rng_state(), states[0]) and random.getstate() == states[1]
+
+
+class Wide(nn.Sequential):
+    """Convolutions of as many channels as this project's kernels take."""
+
+    def __init__(self) -> None:
+        layers = nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU()
+        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 8))
+
+
+def smooth(model, batch):
+    """Cross-entropy with a penalty on its gradient at the inputs: training differentiates twice."""
+    images = batch[0].clone().requires_grad_(True)
+    losses = cross_entropy(model, (images, batch[1]))
+    (gradient,) = torch.autograd.grad(losses.sum(), images, create_graph=True)
+    return losses + gradient.flatten(1).norm(dim=1)
+
+
+@pytest.mark.parametrize("name", TAKING)
+def test_a_loss_may_have_a_term_of_its_own_gradient(name):
+    torch.manual_seed(0)
+    model = Wide()
+    placed = Compute(torch.device("cpu"), fast_kernels=True).placed_copy(model)
+    assert any(isinstance(module, FewPixelConv2d) for module in placed.modules())
+    assert not same_weights(own(model, method=name, loss=smooth, forget=photos(3, 1)).model, model)
+
+
+def test_figures_and_audit_of_a_loss_with_a_term_of_its_own_gradient():
+    torch.manual_seed(0)
+    model, sets = Wide().eval(), {name: photos(12, number) for number, name in enumerate(SETS)}
+    given = {"original": Wide(), "people": [str(row) for row in range(12)], "resamples": 5, "loss": smooth, **sets}
+    expected = smooth(model, sets["test"].tensors).mean().item()
+    figures = aru.evaluate(model, precision="fp32", **given)
+    assert figures.models["unlearned"]["test/loss"] == pytest.approx(expected, abs=1e-4)
+    assert aru.audit(model, precision="fp32", **given).criteria["forgetting"]["verdict"]
 
 
 def test_a_method_takes_a_loss_where_its_function_has_a_task():
