@@ -30,7 +30,7 @@ _NUMBERS = count()
 
 def evidence(*names: str, files: tuple[str, ...] = ("d41d8cd9",)) -> Evidence:
     """A finding of these people with these digests."""
-    return Evidence(names, files, {"files": len(files)}, SHA, {"people": list(names)})
+    return Evidence(names, files, {"files": len(files)}, SHA, {"people": [{"names": [name]} for name in names]})
 
 
 def approved(ledger: Ledger, name: str, *, at: datetime = NOON) -> str:

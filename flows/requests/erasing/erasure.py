@@ -16,12 +16,12 @@ from flows.project.versioning import cache_folders
 from flows.requests.certificates.contents import Place
 from flows.requests.erasing.area import Area
 from flows.requests.erasing.places import ERASURE, areas_of, erased_places, pending
-from flows.requests.erasing.record_areas import LEDGER, particulars
+from flows.requests.erasing.record_areas import LEDGER, particulars, requests_about_target
 from flows.requests.erasing.target import Target, journal_path, read_journal, target_of, write_journal
 from flows.requests.ledger.ledger import Ledger
-from flows.requests.ledger.queries import find_request, list_requests, request_history, request_particulars
+from flows.requests.ledger.queries import each_request, find_request, request_history, request_particulars
 from flows.requests.ledger.records import Actor
-from flows.requests.ledger.service import EVIDENCE, erase_particulars, record
+from flows.requests.ledger.service import erase_particulars, record
 from flows.requests.ledger.states import CLOSED, OPEN, Action, State
 from flows.requests.processing.certifying import certify_erased, check_certifiable
 from flows.servers.local_servers import running_api, users_own
@@ -143,8 +143,10 @@ def _check(target: Target, ledger: Ledger) -> None:
     production = in_production(target.root, target.model)
     if target.trained and (production is None or target.release is None or production.batch < target.release):
         raise InputError(f"no version of {target.model} without the person is in production: `aru promote` it first")
-    for other in _open_about_same(target, ledger):
-        raise InputError(f"{other} is open and about the same photos: carry it out, or mark it as a duplicate, and erase then")
+    for other in sorted(requests_about_target(target, ledger, states=OPEN)):
+        raise InputError(
+            f"{other} is open and about the same person or photos: carry it out, or mark it as a duplicate, and erase then"
+        )
     for benchmark in _unforgotten(target, ledger):
         raise InputError(
             f"the benchmark {benchmark} reads {target.archive}, too, and work/{benchmark} is made from it: submit the request "
@@ -157,22 +159,13 @@ def _check(target: Target, ledger: Ledger) -> None:
         raise InputError("a Prefect server of the project runs: stop `aru ui`, `aru serve` and `aru run` first")
 
 
-def _open_about_same(target: Target, ledger: Ledger) -> list[str]:
-    about = []
-    for request in list_requests(ledger, states=sorted(OPEN), benchmark=target.benchmark, limit=1000).requests:
-        evidence = request_particulars(ledger, request.id).get(EVIDENCE) or {"matches": []}
-        if target.digests & {match["digest"] for match in evidence.get("matches", [])}:
-            about.append(request.id)
-    return about
-
-
 def _unforgotten(target: Target, ledger: Ledger) -> list[str]:
     """Other benchmarks of the same archive that were computed with, and have no fulfilled request for these photos."""
     found, wanted = [], {ledger.digest("file", digest) for digest in target.digests}
     for benchmark, archive in load_archives(target.root / PARAMS_FILE).items():
         if benchmark == target.benchmark or archive != target.archive or not (target.root / "work" / benchmark).is_dir():
             continue
-        done = list_requests(ledger, states=[State.FULFILLED], benchmark=benchmark, limit=1000).requests
+        done = each_request(ledger, states=[State.FULFILLED], benchmark=benchmark)
         events = [event for request in done for event in request_history(ledger, request.id)]
         covered = {file for event in events if event.action == Action.RESOLVE for file in event.data["files"]}
         if not wanted <= covered:

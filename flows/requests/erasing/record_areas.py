@@ -2,7 +2,7 @@
 
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from sqlalchemy import func, select
@@ -14,10 +14,10 @@ from flows.project.params import PARAMS_FILE
 from flows.requests.erasing.area import Area
 from flows.requests.erasing.target import Target, stands_in, stores_of
 from flows.requests.ledger.ledger import Ledger
-from flows.requests.ledger.queries import MAX_PAGE, list_requests, request_particulars
-from flows.requests.ledger.service import requests_for_same
+from flows.requests.ledger.queries import each_request, particular_parts, searches_that_found
 from flows.requests.ledger.states import State
 from flows.requests.ledger.tables import Particular
+from flows.requests.resolving.same_person import requests_about
 from flows.servers.local_servers import users_own
 from flows.tracking import store
 from flows.tracking.purge import purge_prefect, purge_unforgetful, unforgetful
@@ -77,15 +77,18 @@ def particulars(request: str, ledger: Ledger) -> Area:
     return Area(LEDGER, "derived", rows, None, "particulars, findings and uploads removed; keyed digests stay")
 
 
+def requests_about_target(target: Target, ledger: Ledger, states: Collection[State] = ()) -> set[str]:
+    """Other requests whose particulars name the same people or photos; states: only those in these."""
+    return requests_about(
+        ledger, target.request, people=target.people, paths=target.paths, digests=target.digests, states=states
+    )
+
+
 def other_requests(target: Target, ledger: Ledger) -> Area:
     """Requests for the same people whose particulars name them, too: duplicates, and those that were denied or withdrawn."""
-    same = {*requests_for_same(ledger, target.request, target.people)} if target.people else set()
-    same |= {
-        one.id
-        for one in list_requests(ledger, states=[State.DUPLICATE], limit=MAX_PAGE).requests
-        if one.duplicate_of == target.request
-    }
-    named = sorted(one for one in same if request_particulars(ledger, one))
+    same = requests_about_target(target, ledger) | searches_that_found(ledger, target.benchmark, target.people)
+    same |= {one.id for one in each_request(ledger, states=[State.DUPLICATE]) if one.duplicate_of == target.request}
+    named = sorted(one for one in same - {target.request} if particular_parts(ledger, one))
     done = f"not removed: `aru erase` for each of {', '.join(named)}" if named else "looked through: nothing there"
     return Area("other requests of the person", "derived", lambda: len(named), None, done)
 
@@ -115,15 +118,20 @@ def own_files(target: Target) -> Area:
 def other_benchmarks(target: Target) -> list[Area]:
     """Benchmarks whose archive has one of the photos, too: they need requests of their own."""
     areas = []
-    for benchmark in sorted(load_archives(target.root / PARAMS_FILE)):
-        manifest = target.root / "work" / benchmark / "prepared" / "manifest.csv"
-        if benchmark == target.benchmark or not manifest.is_file():
+    for benchmark, archive in sorted(load_archives(target.root / PARAMS_FILE).items()):
+        if benchmark == target.benchmark:
             continue
-        count = int(read_manifest(manifest)["digest"].isin(target.digests).sum())
+        count = max(_in_manifest(target, benchmark), len(target.photos(archive)) if archive != target.archive else 0)
         if count:
             text = f"not removed: submit and carry out a request for the benchmark {benchmark}"
             areas.append(Area(f"benchmark {benchmark}", "archive", lambda count=count: count, None, text))  # type: ignore[misc]
     return areas
+
+
+def _in_manifest(target: Target, benchmark: str) -> int:
+    """How many rows a benchmark's manifest has of the photos; it lacks those that the suppression list keeps out."""
+    manifest = target.root / "work" / benchmark / "prepared" / "manifest.csv"
+    return int(read_manifest(manifest)["digest"].isin(target.digests).sum()) if manifest.is_file() else 0
 
 
 def _naming_files(target: Target) -> list[str]:

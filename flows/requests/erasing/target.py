@@ -84,9 +84,9 @@ class Target:
         """Whether what lies at a path of the project is the benchmark's archive, made from it, or one of its originals."""
         return path in (self.archive, *self.originals) or path.startswith(f"work/{self.benchmark}/")
 
-    def photos(self) -> list[str]:
-        """The files of the archive that are among the photos, whatever their names are now."""
-        path = self.root / self.archive
+    def photos(self, archive: str = "") -> list[str]:
+        """The files of an archive, the benchmark's own by default, that are among the photos, whatever their names are now."""
+        path = self.root / (archive or self.archive)
         if not path.is_file():
             return []
         state = path.stat()
@@ -95,7 +95,7 @@ class Target:
         ]
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _files(path: Path, _: tuple[int, int, int]) -> list[tuple[str, str]]:
     """(name, MD5) of the files in an archive while it is the same: several places ask for them."""
     with open_archive(path) as archive:

@@ -18,10 +18,9 @@ from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.reasons import Reason, check_reason
 from flows.requests.ledger.records import Actor, NotInLedger
 from flows.requests.ledger.states import Action, State, next_state
-from flows.requests.ledger.tables import NAME, Batch, Event, Head, Particular, Request, time_text
+from flows.requests.ledger.tables import NAME, NAMING, Batch, Event, Head, Particular, Request, time_text
 
 Row = TypeVar("Row", Request, Batch)
-_NAMING = ("submitted", "evidence", "confirmed")
 MAX_TEXT = 100_000
 """Characters of a remark or of a list of findings."""
 
@@ -99,7 +98,7 @@ class Change:
 
     def _names(self, request: str | None) -> set[str]:
         """Names of people and photos in the particulars of a request."""
-        rows = self.session.scalars(select(Particular.text).where(Particular.request == request, Particular.part.in_(_NAMING)))
+        rows = self.session.scalars(select(Particular.text).where(Particular.request == request, Particular.part.in_(NAMING)))
         return {name for text in rows if text is not None for name in named_in(json.loads(text))}
 
     def _append(

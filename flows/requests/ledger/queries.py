@@ -21,7 +21,7 @@ from flows.requests.ledger.records import (
     request_record,
 )
 from flows.requests.ledger.states import OPEN, UNDONE, Action, State
-from flows.requests.ledger.tables import Batch, Event, Head, Particular, Request, Time
+from flows.requests.ledger.tables import NAMING, Batch, Event, Head, Particular, Request, Time
 
 MAX_PAGE = 1000
 CERTIFICATE = "certificate"
@@ -109,6 +109,40 @@ def list_requests(
             chosen = chosen.where(tuple_(Request.due, Request.id) > tuple_(literal(last.due, Time()), literal(last.id)))
         rows = session.scalars(chosen).all()
         return Page([request_record(row) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None)
+
+
+def each_request(ledger: Ledger, *, states: Collection[State] = (), benchmark: str | None = None) -> Iterator[RequestRecord]:
+    """All requests in the order of their time limits, however many they are; the options are those of `list_requests`."""
+    after = None
+    while True:
+        page = list_requests(ledger, states=states, benchmark=benchmark, limit=MAX_PAGE, after=after)
+        yield from page.requests
+        if page.next is None:
+            return
+        after = page.next
+
+
+def naming_particulars(ledger: Ledger, requests: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each of these requests with those of its `request_particulars` that list names; without any once it is erased."""
+    for part in _parts(requests, MAX_PAGE):
+        found: dict[str, dict[str, Any]] = {request: {} for request in part}
+        chosen = select(Particular).where(Particular.request.in_(part), Particular.part.in_(NAMING)).order_by(Particular.seq)
+        with ledger.reading() as session:
+            for row in session.scalars(chosen):
+                found[row.request][row.part] = _content(row.part, row.text or "null")
+        yield from found.items()
+
+
+def searches_that_found(ledger: Ledger, benchmark: str, subjects: Collection[str]) -> set[str]:
+    """The requests of a benchmark, erased ones too, one of whose searches found one of these people: by the history."""
+    found: set[str] = set()
+    resolved = select(Request.id).join(Event, Event.request == Request.id)
+    resolved = resolved.where(Event.action == Action.RESOLVE, Request.benchmark == benchmark)
+    with ledger.reading() as session:
+        for subject in subjects:
+            named = Event.data.contains(ledger.digest("subject", subject), autoescape=True)
+            found |= {*session.scalars(resolved.where(named))}
+    return found
 
 
 def overdue_requests(ledger: Ledger, now: datetime, *, limit: int = 50, after: str | None = None) -> Page:
@@ -213,7 +247,7 @@ def _one(session: Session, request: str) -> Request:
 
 
 def _content(part: str, text: str) -> Any:
-    return json.loads(text) if part in ("submitted", "evidence", "confirmed") else text
+    return json.loads(text) if part in NAMING else text
 
 
 def _parts(names: Iterable[str], size: int) -> Iterator[list[str]]:

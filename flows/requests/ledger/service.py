@@ -235,21 +235,6 @@ def erase_particulars(ledger: Ledger, request: str, *, actor: Actor, at: datetim
     return len(parts)
 
 
-def requests_for_same(ledger: Ledger, request: str, subjects: tuple[str, ...]) -> list[str]:
-    """Other requests whose searches found one of these people, by id."""
-    with ledger.reading() as session:
-        found = {
-            name
-            for subject in subjects
-            for name in session.scalars(
-                select(Event.request).where(
-                    Event.action == Action.RESOLVE, Event.data.contains(ledger.digest("subject", subject), autoescape=True)
-                )
-            )
-        }
-    return sorted(name for name in found if name is not None and name != request)
-
-
 def _step(
     ledger: Ledger,
     action: Action,

@@ -15,6 +15,8 @@ VERSION = "0002"
 TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 ID, DIGEST, CODE, NAME = 16, 64, 32, 200
 """Lengths of columns: of ids, of hexadecimal SHA-256 digests, of codes, of names of users and benchmarks."""
+NAMING = ("submitted", "evidence", "confirmed")
+"""The particulars that list names of people and paths of photos, as JSON content."""
 
 
 class Time(TypeDecorator[datetime]):

@@ -13,7 +13,7 @@ from aru.core.files import read_json
 from aru.core.names import RETAIN, TEST, UNLEARNED, UNSEEN
 from flows.project.params import PARAMS_FILE
 from flows.requests.ledger.ledger import Ledger
-from flows.requests.ledger.queries import MAX_PAGE, list_requests, request_particulars
+from flows.requests.ledger.queries import each_request, request_particulars
 from flows.requests.ledger.service import EVIDENCE
 from flows.requests.ledger.states import State
 
@@ -76,7 +76,7 @@ def recheck(root: Path, benchmark: str, ledger: Ledger, batch: str) -> BatchFigu
         resamples=config.evaluate.resamples,
         seed=config.runtime.seed,
     )
-    wanted, erased = _earlier_photos(ledger, benchmark, batch)
+    wanted, erased = earlier_photos(ledger, benchmark, batch)
     limit = read_thresholds(root / THRESHOLDS_FILE, KNOWN).on(benchmark).criteria[_LIMIT].high
     earlier = _earlier(root, benchmark, config, wanted, unseen, sets.unseen.outputs)
     low = earlier["low"]
@@ -89,7 +89,7 @@ def recheck(root: Path, benchmark: str, ledger: Ledger, batch: str) -> BatchFigu
 
 
 @dataclass(frozen=True)
-class _Photo:
+class ForgottenPhoto:
     """A photo that was forgotten: the MD5 of its file, and its batch."""
 
     digest: str
@@ -97,7 +97,7 @@ class _Photo:
 
 
 def _earlier(
-    root: Path, benchmark: str, config: Config, wanted: dict[str, _Photo], unseen: "AgainstUnseen", outputs: int
+    root: Path, benchmark: str, config: Config, wanted: dict[str, ForgottenPhoto], unseen: "AgainstUnseen", outputs: int
 ) -> Earlier:
     """What the model gives away of these photos, as far as they are in the archive."""
     import numpy as np
@@ -112,28 +112,24 @@ def _earlier(
     return nobody | {"auc": _plain(known.auc), "low": _plain(known.low), "high": _plain(known.high)}
 
 
-def _earlier_photos(ledger: Ledger, benchmark: str, batch: str) -> tuple[dict[str, _Photo], int]:
+def earlier_photos(ledger: Ledger, benchmark: str, batch: str) -> tuple[dict[str, ForgottenPhoto], int]:
     """The photos that models were trained on before their people were forgotten: path -> digest and batch; and how many
     requests are erased."""
-    found: dict[str, _Photo] = {}
-    erased, after = 0, None
-    while True:
-        page = list_requests(ledger, states=[State.FULFILLED], benchmark=benchmark, limit=MAX_PAGE, after=after)
-        for request in page.requests:
-            if request.batch is None or request.batch == batch:
-                continue
-            evidence = request_particulars(ledger, request.id).get(EVIDENCE)
-            erased += evidence is None
-            for match in evidence["matches"] if evidence is not None else ():
-                if match["split"] == "train":
-                    found[match["path"]] = _Photo(match["digest"], request.batch)
-        if page.next is None:
-            return found, erased
-        after = page.next
+    found: dict[str, ForgottenPhoto] = {}
+    erased = 0
+    for request in each_request(ledger, states=[State.FULFILLED], benchmark=benchmark):
+        if request.batch is None or request.batch == batch:
+            continue
+        evidence = request_particulars(ledger, request.id).get(EVIDENCE)
+        erased += evidence is None
+        for match in evidence["matches"] if evidence is not None else ():
+            if match["split"] == "train":
+                found[match["path"]] = ForgottenPhoto(match["digest"], request.batch)
+    return found, erased
 
 
 def _read_photos(
-    root: Path, benchmark: str, config: Config, wanted: dict[str, _Photo], outputs: int
+    root: Path, benchmark: str, config: Config, wanted: dict[str, ForgottenPhoto], outputs: int
 ) -> "tuple[ImageSet | None, Any, Any]":
     """Those of the photos that are in the archive still, as `prepare` makes them, whom they show, and their batches."""
     import numpy as np

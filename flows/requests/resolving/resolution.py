@@ -13,10 +13,11 @@ from aru.core.files import bytes_md5
 from aru.core.progress import Progress, silent
 from flows.project.params import PARAMS_FILE, configured
 from flows.requests.ledger.ledger import Ledger
-from flows.requests.ledger.queries import find_request, request_particulars
-from flows.requests.ledger.service import CONFIRMED, Evidence, requests_for_same
+from flows.requests.ledger.queries import find_request, request_particulars, searches_that_found
+from flows.requests.ledger.service import CONFIRMED, Evidence
 from flows.requests.ledger.submission import PHOTO, SUBMITTED
 from flows.requests.resolving.people import Found, find_photos
+from flows.requests.resolving.same_person import requests_about
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,9 @@ def resolve(ledger: Ledger, root: Path, request: str, *, progress: Progress = si
     )
     evidence = as_evidence(found, manifest)
     unseen = upload is not None and not photos and CONFIRMED not in particulars
-    return Resolution(found, evidence, requests_for_same(ledger, request, evidence.subjects), unseen)
+    same = requests_about(ledger, request, people=evidence.subjects) if evidence.subjects else set()
+    same |= searches_that_found(ledger, benchmark, evidence.subjects) - {request}
+    return Resolution(found, evidence, sorted(same), unseen)
 
 
 def people_of(root: Path, benchmark: str, *, progress: Progress = silent) -> "tuple[pd.DataFrame, MergeConfig]":

@@ -305,14 +305,6 @@ def test_duplicate_hangs_on_an_open_or_a_fulfilled_request(used: Ledger, state: 
     assert stranded_duplicates(used, target) == [] and verify_ledger(used).faults == []
 
 
-def test_requests_for_the_same_person_are_found_by_their_searches(ledger: Ledger) -> None:
-    first, second = approved(ledger, "F1/D"), approved(ledger, "F2/D")
-    third = submit(ledger, Submission("faces", ("else",)), actor=CLERK).request.id
-    service.record_resolution(ledger, third, evidence("F1/D", "F9/X"), actor=CLERK)
-    assert service.requests_for_same(ledger, third, ("F1/D", "F9/X")) == [first]
-    assert service.requests_for_same(ledger, second, ("F2/D",)) == []
-
-
 def test_a_batch_is_fixed_before_and_moves_as_a_whole(ledger: Ledger) -> None:
     first, second, third = (approved(ledger, name) for name in "abc")
     fixed = {"thresholds": SHA, "parameters": SHA, "actor": SCHEDULE}
