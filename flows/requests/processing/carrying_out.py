@@ -48,7 +48,7 @@ from flows.requests.processing.batch_parameters import (
 from flows.requests.processing.effects import Effect, predicted_effect
 from flows.requests.processing.forming import next_batch
 from flows.requests.processing.policy import Policy, Step, read_policy
-from flows.requests.processing.rechecking import BatchFigures
+from flows.requests.processing.rechecking import BatchFigures, earlier_photos
 from flows.requests.resolving.recording import refresh_on_record
 from flows.requests.resolving.resolution import people_of
 from flows.tracking.gate import passes
@@ -309,6 +309,8 @@ class _Work:
 
     def _effect(self) -> Effect:
         rows, _ = people_of(self.root, self.benchmark)
+        earlier, _ = earlier_photos(self.ledger, self.benchmark, self.batch)
+        rows = rows[~rows["digest"].isin({photo.digest for photo in earlier.values()})]  # they are trained on no more
         task = load_config(self.root / PARAMS_FILE, self.benchmark).data.task
         return predicted_effect(rows, [match["digest"] for match in self._matches()], task)
 

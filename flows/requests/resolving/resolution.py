@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aru.core.config import load_archive
 from aru.core.errors import InputError
 from aru.core.files import bytes_md5
+from aru.core.names import SUPPRESSION_FILE
 from aru.core.progress import Progress, silent
 from flows.project.params import PARAMS_FILE, configured
 from flows.requests.ledger.ledger import Ledger
@@ -80,21 +81,24 @@ def resolve(ledger: Ledger, root: Path, request: str, *, progress: Progress = si
 def people_of(root: Path, benchmark: str, *, progress: Progress = silent) -> "tuple[pd.DataFrame, MergeConfig]":
     """Every file of a benchmark's archive with its photo and person, and the settings that merged people.
 
-    From the manifest of the stage `prepare` where that is of this archive and these settings, else from the archive itself.
+    From the manifest of the stage `prepare` where that is of this archive and these settings, else from the archive itself; so
+    too where somebody is on the suppression list, because the manifest lacks whom it keeps out, and whoever looks like them.
     """
-    from aru.data.prepare import read_archive
     from aru.data.subjects import subject_ids
+    from aru.data.suppression.suppression_list import read_list
     from flows.project.checks import prepared_rows
     from flows.project.plan import plan
+    from flows.requests.resolving.whole_archive import whole_archive
 
-    config = configured(root / PARAMS_FILE, benchmark)
-    rows, current = prepared_rows(root, benchmark, plan(root, benchmark))
+    data, rows, current = configured(root / PARAMS_FILE, benchmark).data, None, False
+    if not read_list(root / SUPPRESSION_FILE).entries:
+        rows, current = prepared_rows(root, benchmark, plan(root, benchmark))
     if rows is None:
         archive = root / load_archive(root / PARAMS_FILE, benchmark)
-        rows = read_archive(config.data.layout, archive, progress=progress).rows
+        return whole_archive(data.layout, archive, data.merge, progress=progress), data.merge
     if not current:
-        rows = rows.assign(subject=subject_ids(rows, config.data.merge))
-    return rows, config.data.merge
+        rows = rows.assign(subject=subject_ids(rows, data.merge))
+    return rows, data.merge
 
 
 def as_evidence(found: Found, manifest: "pd.DataFrame") -> Evidence:

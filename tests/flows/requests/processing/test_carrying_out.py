@@ -130,6 +130,18 @@ def test_suspicious_batch_goes_to_a_person_before_anything_runs(project: Project
         decide(project.ledger, "B-000001", actor=OPERATOR)
 
 
+def test_effect_is_on_those_who_are_trained_on_still(project: Project) -> None:
+    rows = manifest(project.root)
+    train = [number for number, split in enumerate(rows["split"]) if split == "train"]
+    first, second = train[: len(train) // 2], train[len(train) // 2 :]
+    project.verdicts = ["pass", "pass"]
+    project.ask(*first)
+    assert project.carry_out() == Done("B-000001", State.FULFILLED, "2")
+    project.set_policy(suspicion={"of_class": 1.0, "of_training": 0.99, "one_sided": 1.0})
+    project.ask(*second)
+    assert project.carry_out() == Done("B-000002", State.ESCALATED, None), "they are all who are left"
+
+
 def test_thresholds_that_were_changed_after_the_batch_was_made_are_refused(project: Project) -> None:
     request = project.ask(0)
     project.broken = Killed()
