@@ -160,7 +160,7 @@ def deny(request: Request, because: Why, remark: Remark = "", as_json: Json = Fa
     from flows.requests.ledger.records import operator
     from flows.requests.suppression.entering import taken_off
 
-    with _ledger() as (root, ledger), taken_off(root, request):
+    with _ledger() as (root, ledger), taken_off(root, ledger, request):
         done = service.deny(ledger, request, _reason(because), actor=operator(), remark=remark)
         _warn_of_stranded(ledger, request)
     _print(done, as_json)
@@ -200,7 +200,7 @@ def cancel(request: Request, remark: Remark = "", as_json: Json = False) -> None
     from flows.requests.ledger.records import operator
     from flows.requests.suppression.entering import taken_off
 
-    with _ledger() as (root, ledger), taken_off(root, request):
+    with _ledger() as (root, ledger), taken_off(root, ledger, request):
         done = service.cancel(ledger, request, actor=operator(), remark=remark)
         _warn_of_stranded(ledger, request)
     _print(done, as_json)

@@ -51,6 +51,7 @@ from flows.requests.processing.policy import Policy, Step, read_policy
 from flows.requests.processing.rechecking import BatchFigures, earlier_photos
 from flows.requests.resolving.recording import refresh_on_record
 from flows.requests.resolving.resolution import people_of
+from flows.requests.suppression.entering import take_off_refused
 from flows.tracking.gate import passes
 from flows.tracking.production import Production, in_production, mark_batch, promote
 from flows.tracking.registry import model_name
@@ -112,13 +113,15 @@ class Done:
 def carry_out(root: Path, benchmark: str, ledger: Ledger, *, tools: Tools, now: datetime | None = None) -> Done | None:
     """Go on with the batch that is not at its end, else make the next one by the policy and carry that out.
 
-    First and last every fulfilled request without a certificate gets its own. Returns None where nothing is to be done now. A
-    fault is put on record and raised; a batch is begun again `retries` times. Raises ProjectBusy where another run works in
-    the project, and InputError where the policy or the thresholds are not as they must be.
+    First whoever was refused leaves the suppression list, where a kill has kept them on it; first and last every fulfilled
+    request without a certificate gets its own. Returns None where nothing is to be done now. A fault is put on record and
+    raised; a batch is begun again `retries` times. Raises ProjectBusy where another run works in the project, and InputError
+    where the policy or the thresholds are not as they must be.
     """
     now = now or datetime.now(UTC)
     with project_lock(root):
         policy = read_policy(root)
+        take_off_refused(Path(root), ledger)
         _issue_certificates(Path(root), benchmark, ledger, tools)
         batch = _unfinished(ledger, benchmark, policy) or _form(ledger, root, benchmark, policy, now)
         if batch is None:

@@ -22,6 +22,9 @@ from aru.data.suppression.suppression_list import (
     write_list,
 )
 from flows.project.folder import project_lock
+from flows.requests.ledger.ledger import Ledger
+from flows.requests.ledger.queries import each_request
+from flows.requests.ledger.states import State
 
 _NEXT = ".next"
 """The ending of the key file that a rotation begins with."""
@@ -96,11 +99,13 @@ def lift(root: Path, request: str) -> int:
 
 
 @contextmanager
-def taken_off(root: Path, request: str) -> Iterator[None]:
+def taken_off(root: Path, ledger: Ledger, request: str) -> Iterator[None]:
     """Take a request's entries off the list once what is done inside has been done: it is refused, or taken back.
 
     Its photos may have been put there by a batch that did not end. Where that is so, nothing is done beside a command at work.
+    Whoever was refused before, and is on the list still because a kill came in between, leaves it first.
     """
+    take_off_refused(root, ledger)
     path = root / SUPPRESSION_FILE
     if all(entry.request != request for entry in read_list(path).entries):
         yield
@@ -108,6 +113,20 @@ def taken_off(root: Path, request: str) -> Iterator[None]:
     with project_lock(root):
         yield
         write_list(path, read_list(path).without_request(request))
+
+
+def take_off_refused(root: Path, ledger: Ledger) -> None:
+    """Take the entries of all denied and canceled requests off the list: the ledger is what says that they are."""
+    path = root / SUPPRESSION_FILE
+    listed = {entry.request for entry in read_list(path).entries}
+    refused = listed & {one.id for one in each_request(ledger, states=[State.DENIED, State.CANCELED])} if listed else set()
+    if not refused:
+        return
+    with project_lock(root):
+        left = read_list(path)
+        for request in refused:
+            left = left.without_request(request)
+        write_list(path, left)
 
 
 def _keys(root: Path, suppressed: SuppressionList) -> Keys:

@@ -84,14 +84,14 @@ def act(root: Path, ledger: Ledger, request: str, action: Action, details: Detai
             return approve_on_record(root, ledger, request, actor=actor, remark=remark)[1]
         case Action.DENY:
             reason = _reason(action, details)
-            with taken_off(root, request):
+            with taken_off(root, ledger, request):
                 return service.deny(ledger, request, reason, actor=actor, remark=remark)
         case Action.DUPLICATE:
             return service.mark_duplicate(ledger, request, details.of, actor=actor, remark=remark)
         case Action.EXTEND:
             return service.extend(ledger, request, _reason(action, details), days=details.days, actor=actor, remark=remark)
         case Action.CANCEL:
-            with taken_off(root, request):
+            with taken_off(root, ledger, request):
                 return service.cancel(ledger, request, actor=actor, remark=remark)
         case Action.REOPEN:
             return service.reopen(ledger, request, _reason(action, details), actor=actor, remark=remark)

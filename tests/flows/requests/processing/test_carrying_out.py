@@ -5,6 +5,7 @@ import pytest
 from aru.core.errors import InputError
 from aru.core.files import file_md5
 from aru.data.subjects import DEFAULT_MERGE
+from aru.data.suppression.suppression_list import read_list
 from flows.requests.certificates import issuing, issuing_for_request
 from flows.requests.ledger import service
 from flows.requests.ledger.batching import decide
@@ -16,6 +17,7 @@ from flows.requests.ledger.verification import verify_ledger
 from flows.requests.processing import carrying_out
 from flows.requests.processing.carrying_out import Done
 from flows.requests.resolving import resolution
+from flows.requests.suppression import entering
 from flows.tracking.production import in_production
 from tests.helpers import batches, tracked
 from tests.helpers.batches import NAME, OPERATOR, Project, manifest, verified
@@ -199,6 +201,16 @@ def test_kill_at_every_step_ends_in_one_release(project: Project, place: str, af
     assert list_batches(project.ledger)[0].model_after == production.version
     assert verify_ledger(project.ledger).faults == []
     assert project.carry_out() is None
+
+
+def test_who_was_refused_amid_a_kill_leaves_the_suppression_list_in_the_next_run(project: Project) -> None:
+    request = project.ask(0)
+    project.verdicts = ["fail"]
+    assert project.carry_out() == Done("B-000001", State.ESCALATED, None)
+    with killed_at(entering, "write_list"), entering.taken_off(project.root, project.ledger, request):
+        service.deny(project.ledger, request, Reason.LEGAL_CLAIMS, actor=OPERATOR)
+    assert read_list(project.root / "suppression.jsonl").entries and project.state(request) == State.DENIED
+    assert project.carry_out() is None and read_list(project.root / "suppression.jsonl").entries == ()
 
 
 def test_photos_that_nothing_was_trained_on_need_no_new_model(project: Project) -> None:

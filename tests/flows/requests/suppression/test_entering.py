@@ -1,6 +1,7 @@
 """People on the project's list: by a request, once, and still there after a rotation that was killed anywhere."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,15 @@ from aru.data.prepare import read_archive
 from aru.data.suppression.keyed_hashes import KEY_FILE, read_keys
 from aru.data.suppression.screening import open_screen
 from aru.data.suppression.suppression_list import read_list
+from flows.requests.ledger.queries import find_request
+from flows.requests.ledger.reasons import Reason
+from flows.requests.ledger.service import cancel, deny
+from flows.requests.ledger.states import State
 from flows.requests.suppression import entering
 from flows.requests.suppression.entering import lift, rotate, suppress, taken_off
 from tests.helpers.archives import mufac_archive, mufac_members
+from tests.helpers.killing import killed_at
+from tests.helpers.ledgers import CLERK, approved
 
 SIZE = {"families": 5, "photos": 2}
 GONE = next(name for name in mufac_members(**SIZE) if "F0002_AGE_M" in name)
@@ -46,16 +53,33 @@ def test_a_request_is_entered_once_and_lifted_whole(root):
         lift(root, "R-1")
 
 
-def test_what_a_refused_request_put_on_the_list_goes_with_it_and_not_where_the_refusal_fails(root):
+def listed(root: Path) -> set[str]:
+    return {entry.request for entry in read_list(root / "suppression.jsonl").entries}
+
+
+def test_what_a_refused_request_put_on_the_list_goes_with_it_and_not_where_the_refusal_fails(root, ledger):
     put(root)
     put(root, "R-2")
-    with pytest.raises(InputError, match="not allowed"), taken_off(root, "R-1"):
+    with pytest.raises(InputError, match="not allowed"), taken_off(root, ledger, "R-1"):
         raise InputError("not allowed")
     assert len(read_list(root / "suppression.jsonl").entries) == 8
     for _ in range(2):  # again: nothing of it is there
-        with taken_off(root, "R-1"):
+        with taken_off(root, ledger, "R-1"):
             pass
-        assert {entry.request for entry in read_list(root / "suppression.jsonl").entries} == {"R-2"}
+        assert listed(root) == {"R-2"}
+
+
+@pytest.mark.parametrize("refuse", [partial(deny, reason=Reason.LEGAL_CLAIMS), cancel], ids=["deny", "cancel"])
+def test_a_refusal_that_was_killed_before_the_list_was_written_is_ended_by_the_next_command(root, ledger, refuse):
+    refused, other = approved(ledger, "F0003/D"), approved(ledger, "F0004/D")
+    for request in (refused, other, "R-9"):  # the last one is of a ledger that is elsewhere
+        put(root, request)
+    with killed_at(entering, "write_list"), taken_off(root, ledger, refused):
+        refuse(ledger, refused, actor=CLERK)
+    assert find_request(ledger, refused).state in (State.DENIED, State.CANCELED) and refused in listed(root)
+    with pytest.raises(InputError, match="is not allowed in the state"), taken_off(root, ledger, refused):
+        refuse(ledger, refused, actor=CLERK)
+    assert listed(root) == {other, "R-9"}
 
 
 def test_a_list_of_nobody_has_nothing_to_rotate(root):
