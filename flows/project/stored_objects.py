@@ -63,13 +63,17 @@ class Store:
                 path.parent.rmdir()
 
     def runs_with(self, words: Iterable[str]) -> list[Path]:
-        """The files of the run-cache in which one of the words stands."""
-        wanted = [word.encode() for word in words]
+        """The files of the run-cache in which one of the words stands, also where YAML has broken it at its blanks."""
+        wanted = [_on_one_line(word.encode()) for word in words]
         return [
             path
             for path in sorted(self.runs.rglob("*"))
-            if path.is_file() and any(word in content for content in [path.read_bytes()] for word in wanted)
+            if path.is_file() and any(word in text for text in [_on_one_line(path.read_bytes())] for word in wanted)
         ]
+
+
+def _on_one_line(text: bytes) -> bytes:
+    return b" ".join(text.split())
 
 
 def references(text: str, file: str) -> Iterator[Reference]:

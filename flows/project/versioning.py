@@ -226,21 +226,28 @@ def track_again(root: Path, path: str) -> str:
 
 def forget_stages(root: Path, benchmark: str) -> int:
     """Take what dvc.lock remembers of a benchmark's stages out of it; returns how many they were."""
-    from dvc.utils.serialize import dumps_yaml, load_yaml
-
     from aru.core.files import atomic_path
 
+    with _ONE_AT_A_TIME:
+        text, gone = lock_without(root, benchmark)
+        if gone:
+            with atomic_path(Path(root) / LOCK_FILE) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        _lock_before(root).unlink(missing_ok=True)
+    return gone
+
+
+def lock_without(root: Path, benchmark: str) -> tuple[str, int]:
+    """The text of dvc.lock without a benchmark's stages, and how many these are; nothing is changed."""
+    from dvc.utils.serialize import dumps_yaml, load_yaml
+
     path = Path(root) / LOCK_FILE
-    with _ONE_AT_A_TIME, _translated():
+    with _translated():
         content = load_yaml(str(path)) if path.is_file() else {}
         gone = [address for address in content.get("stages", {}) if address.endswith(f"@{benchmark}")]
-        if gone:
-            for address in gone:
-                del content["stages"][address]
-            with atomic_path(path) as temporary:
-                temporary.write_text(dumps_yaml(content), encoding="utf-8")
-        _lock_before(root).unlink(missing_ok=True)
-    return len(gone)
+        for address in gone:
+            del content["stages"][address]
+        return dumps_yaml(content), len(gone)
 
 
 def cache_folders(root: Path) -> tuple[Path, Path]:

@@ -40,6 +40,12 @@ def parameters(target: Target) -> Area:
     )
 
 
+def parameters_afterwards(target: Target) -> str:
+    """The text of params.yaml as the erasure leaves it: comments and other benchmarks may name the person, too."""
+    naming = [(name, value) for name, value in _settings(target) if name.startswith("data.")]
+    return propose(target.root / PARAMS_FILE, target.benchmark, naming).after
+
+
 def originals(target: Target) -> Area:
     """Weights files that were the benchmark's original, where a model of it was trained on the person."""
     return Area(

@@ -12,6 +12,7 @@ from aru.data.manifest import read_manifest
 from flows.project import versioning
 from flows.project.params import PARAMS_FILE
 from flows.requests.erasing.area import Area
+from flows.requests.erasing.data_areas import parameters_afterwards
 from flows.requests.erasing.target import Target, stands_in, stores_of
 from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.queries import each_request, particular_parts, searches_that_found
@@ -109,7 +110,10 @@ def history(target: Target) -> Area:
 
 
 def own_files(target: Target) -> Area:
-    """Files of the user's in the folder, and of certificates and logs, in which a name stands: they are not ours to remove."""
+    """Files of the user's in the folder, and of certificates and logs, in which a name stands: they are not ours to remove.
+
+    Of params.yaml and dvc.lock what the erasure leaves in them counts.
+    """
     found = _naming_files(target)
     done = "not removed: look through the files that `aru erase` names" if found else "looked through: nothing there"
     return Area("other files of the folder", "derived", lambda: len(found), None, done, lambda: found)
@@ -136,11 +140,16 @@ def _in_manifest(target: Target, benchmark: str) -> int:
 
 def _naming_files(target: Target) -> list[str]:
     words = [word.encode() for word in target.words]
-    passed = {target.root / name for name in (PARAMS_FILE, target.archive, versioning.LOCK_FILE, "mlruns/server.log")}
+    rewritten = {
+        PARAMS_FILE: parameters_afterwards(target),
+        versioning.LOCK_FILE: versioning.lock_without(target.root, target.benchmark)[0],
+    }
+    passed = {target.root / name for name in (*rewritten, target.archive, "mlruns/server.log")}
     passed |= {store.database(target.root)}
     elsewhere = [place.objects.resolve() for place in stores_of(target.root)[1].values()]
     elsewhere.append(target.root / "mlruns" / "artifacts" / target.benchmark)
-    return [
+    left = [name for name, text in rewritten.items() if any(stands_in(word, text.encode()) for word in words)]
+    return left + [
         path.relative_to(target.root).as_posix()
         for path in _files(target.root)
         if path not in passed

@@ -1,6 +1,7 @@
 """What an erasure is about: the photos, names and models of one request, and what is remembered of them while it works."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -27,6 +28,7 @@ from flows.tracking.registry import model_name
 _SHORTEST_NAME, _SHORTEST_FILE = 4, 10
 """Characters of a person's name, and of a photo's without its folder, below which other texts would have them by chance."""
 _TEXTS = (LOCK_FILE, ".dvc")
+_LONGEST_SIGN = 4  # bytes of UTF-8
 
 
 class Journal(TypedDict):
@@ -178,14 +180,25 @@ def _with_history(target: Target, known: Iterable[str]) -> Target:
 
 
 def stands_in(word: bytes, content: bytes | mmap) -> bool:
-    """Whether a name stands in a text by itself and not within a longer word."""
-    place = content.find(word)
+    """Whether a name in UTF-8 stands in a text by itself and not within a longer word; YAML may break it at its blanks."""
+    first, *others = word.split()
+    whole = re.compile(rb"\s+".join(map(re.escape, (first, *others))))
+    place = content.find(first)
     while place >= 0:
-        around = content[max(place - 1, 0) : place] + content[place + len(word) : place + len(word) + 1]
-        if not any(chr(sign).isalnum() for sign in around):
+        found = whole.match(content, place)
+        if found and not _is_within_a_word(content, found.start(), found.end()):
             return True
-        place = content.find(word, place + 1)
+        place = content.find(first, place + 1)
     return False
+
+
+def _is_within_a_word(content: bytes | mmap, start: int, end: int) -> bool:
+    """Whether a letter or digit of UTF-8, in which a quotation mark has the bytes of Latin letters, touches these bytes."""
+    before, after = (
+        content[begin:stop].decode("utf-8", errors="replace")
+        for begin, stop in ((max(start - _LONGEST_SIGN, 0), start), (end, end + _LONGEST_SIGN))
+    )
+    return before[-1:].isalnum() or after[:1].isalnum()
 
 
 def _batch(ledger: Ledger, batch: str | None) -> list[Any]:

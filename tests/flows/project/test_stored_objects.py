@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from dvc.utils.serialize import dumps_yaml
+
 from flows.project import versioning
 from flows.project.stored_objects import Reference, Store, references, workspace_references
 from tests.helpers.project import shell
@@ -39,6 +41,8 @@ def test_store_that_dvc_wrote_is_read_and_objects_are_removed(tmp_path: Path) ->
     (runs / "one").write_text("path: work/x/f\n")
     (runs / "two").write_text("path: work/y/f\n")
     assert store.runs_with(["path: work/x/"]) == [runs / "one"]
+    (runs / "three").write_text(dumps_yaml({"params": {"forget": ["Eve " + "Maria " * 14 + "Adams"]}}))
+    assert "Maria \n" in (runs / "three").read_text() and store.runs_with(["Maria " * 14 + "Adams"]) == [runs / "three"]
 
 
 def test_stages_of_one_benchmark_are_forgotten(tmp_path: Path) -> None:

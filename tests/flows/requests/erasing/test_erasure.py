@@ -1,10 +1,13 @@
 """An erasure leaves nothing of a person, wherever it was killed, and everything of the others."""
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
+from dvc.utils.serialize import dumps_yaml
 
 from aru.compute.object_store import ObjectStore
 from aru.core.errors import InputError
@@ -203,6 +206,30 @@ def test_what_cannot_be_reached_or_removed_is_listed(lived: Path, monkeypatch: p
     assert found["Prefect"].found is None and found["Prefect"].done.startswith("not reached from here")
     assert found["benchmark b"].found == 3 and "a request for the benchmark b" in found["benchmark b"].done
     assert found["other files of the folder"].found == 1
+
+
+def test_names_that_the_erasure_leaves_in_files_are_listed(lived: Path) -> None:
+    (lived / "quoted.txt").write_text(f"the letter of “{canaries.PERSON}”, and {canaries.FILES[0]}’s copy")
+    params = (lived / "params.yaml").read_text()
+    (lived / "params.yaml").write_text(f"# letter 17: {canaries.PERSON}\n{params}")
+    with project_ledger(lived) as ledger:
+        assert carry_out(lived, ledger).names["other files of the folder"] == ["params.yaml", "quoted.txt"]
+        (place,) = (place for place in erased_places(ledger, REQUEST) if place.name == "other files of the folder")
+    assert (place.found, place.done) == (2, "not removed: look through the files that `aru erase` names")
+    assert set(canaries.found(lived)) == {"params.yaml", "quoted.txt"}
+
+
+def test_names_in_the_parameters_of_another_benchmark_are_listed(lived: Path) -> None:
+    params = yaml.safe_load((lived / "params.yaml").read_text())
+    params["benchmarks"]["b"] = "data/b.zip"
+    params["b"] = {"data": {"layout": "mufac", "resolution": 32, "forget": {"subjects": [canaries.PERSON]}}}
+    (lived / "params.yaml").write_text(json.dumps(params))
+    lock = yaml.safe_load((lived / "dvc.lock").read_text())
+    lock["stages"]["prepare@b"] = {"cmd": "x", "params": {"params.yaml": {"b.data": params["b"]["data"]}}}
+    (lived / "dvc.lock").write_text(dumps_yaml(lock))
+    with project_ledger(lived) as ledger:
+        assert carry_out(lived, ledger).names["other files of the folder"] == ["params.yaml", "dvc.lock"]
+    assert set(canaries.found(lived)) == {"params.yaml", "dvc.lock"}
 
 
 STEPS: list[tuple[object, str]] = [
