@@ -18,8 +18,9 @@ from flows.requests.erasing.area import Area
 from flows.requests.erasing.places import ERASURE, areas_of, erased_places, pending
 from flows.requests.erasing.record_areas import LEDGER, particulars, requests_about_target
 from flows.requests.erasing.target import Target, journal_path, read_journal, target_of, write_journal
+from flows.requests.ledger.event_content import check_content
 from flows.requests.ledger.ledger import Ledger
-from flows.requests.ledger.queries import each_request, find_request, request_history, request_particulars
+from flows.requests.ledger.queries import each_request, find_request, names_on_record, request_history, request_particulars
 from flows.requests.ledger.records import Actor
 from flows.requests.ledger.service import erase_particulars, record
 from flows.requests.ledger.states import CLOSED, OPEN, Action, State
@@ -75,6 +76,7 @@ def erase(root: Path, ledger: Ledger, request: str, *, actor: Actor, agree: Agre
         target = _target(root, ledger, request)
         areas = _areas(request, target, ledger)
         plan = _plan(request, areas)
+        _check_recordable(areas, ledger, request)
         agree(plan)
         begun = read_journal(root, request)
         found = {place.name: place.found for place in plan.places}
@@ -126,6 +128,17 @@ def _cleared(area: Area, found: int | None) -> Place:
         raise InputError(f"{area.name}: {now} could not be removed, or came meanwhile: run the same command again")
     done = area.done if found else "looked through: nothing there"
     return Place(name=area.name, kind=area.kind, found=found, done=done, stated_by="program")
+
+
+def _check_recordable(areas: list[Area], ledger: Ledger, request: str) -> None:
+    """What will be said of the places has to be what the history takes: after the erasure it would be too late."""
+    names = names_on_record(ledger, request)
+    for area in areas:
+        place = Place(name=area.name, kind=area.kind, found=None, done=area.done, stated_by="program")
+        try:
+            check_content({"record": {ERASURE: [place.model_dump()]}}, names)
+        except ValueError as error:
+            raise InputError(f"{area.name}: {area.done}: {error}; nothing was removed. Rename what has the name") from None
 
 
 def _check_closed(ledger: Ledger, request: str) -> None:

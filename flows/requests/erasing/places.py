@@ -5,15 +5,19 @@ moment, and at any time. Each place says how many files or rows were found and t
 or why they stay. After the erasure (`flows.requests.erasing.erasure`) it is what was found and done, from the ledger.
 """
 
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
+from flows.project.pseudonyms import Pseudonyms
 from flows.requests.certificates.contents import Place
 from flows.requests.erasing import data_areas, record_areas
 from flows.requests.erasing.area import Area
 from flows.requests.erasing.store_areas import job_stores, stores
 from flows.requests.erasing.target import Target, target_of
+from flows.requests.ledger.event_content import without_names
 from flows.requests.ledger.ledger import Ledger
-from flows.requests.ledger.queries import request_history, request_particulars
+from flows.requests.ledger.queries import names_on_record, request_history, request_particulars
 from flows.requests.ledger.states import Action
 
 ERASURE = "erasure"
@@ -39,8 +43,12 @@ def erased_places(ledger: Ledger, request: str) -> list[Place]:
 
 
 def areas_of(target: Target, ledger: Ledger) -> list[Area]:
-    """The places in the order in which they are cleared: what others are found by goes after them."""
-    return [
+    """The places in the order in which they are cleared: what others are found by goes after them.
+
+    They are signed, and stay in the history: where a store's address has a name of the request, a pseudonym takes its place.
+    """
+    names = names_on_record(ledger, target.request)
+    areas = [
         data_areas.parameters(target),
         data_areas.originals(target),
         data_areas.archive(target),
@@ -60,6 +68,15 @@ def areas_of(target: Target, ledger: Ledger) -> list[Area]:
         record_areas.history(target),
         *record_areas.other_benchmarks(target),
     ]
+    return [_without_names(area, names, Pseudonyms(ledger.key, ()).of) for area in areas]
+
+
+def _without_names(area: Area, names: Collection[str], pseudonym: Callable[[str], str]) -> Area:
+    """The terminal alone is shown the name and the sentence as they were."""
+    name, done = (without_names(text, names, pseudonym) for text in (area.name, area.done))
+    if (name, done) == (area.name, area.done):
+        return area
+    return replace(area, name=name, done=done, names=lambda: [f"{area.name}: {area.done}", *area.names()])
 
 
 def pending(area: Area, found: int | None, request: str) -> Place:

@@ -1,7 +1,6 @@
 """A change of the ledger: the transition checked, the request's fields set the row of history added, in one transaction."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +12,13 @@ from sqlalchemy.orm import Session
 
 from aru.core.errors import InputError
 from flows.requests.ledger.chain import canonical, row_hash
-from flows.requests.ledger.event_content import check_content, named_in
+from flows.requests.ledger.event_content import check_content
 from flows.requests.ledger.ledger import Ledger
+from flows.requests.ledger.queries import names_in_particulars
 from flows.requests.ledger.reasons import Reason, check_reason
 from flows.requests.ledger.records import Actor, NotInLedger
 from flows.requests.ledger.states import Action, State, next_state
-from flows.requests.ledger.tables import NAME, NAMING, Batch, Event, Head, Particular, Request, time_text
+from flows.requests.ledger.tables import NAME, Batch, Event, Head, Particular, Request, time_text
 
 Row = TypeVar("Row", Request, Batch)
 MAX_TEXT = 100_000
@@ -96,11 +96,6 @@ class Change:
         content = {**(data or {}), "set": {name: _plain(value) for name, value in (sets or {}).items()}}
         return self._append(action, content, batch=batch.id, why=why)
 
-    def _names(self, request: str | None) -> set[str]:
-        """Names of people and photos in the particulars of a request."""
-        rows = self.session.scalars(select(Particular.text).where(Particular.request == request, Particular.part.in_(NAMING)))
-        return {name for text in rows if text is not None for name in named_in(json.loads(text))}
-
     def _append(
         self,
         action: Action,
@@ -112,7 +107,7 @@ class Change:
         target: State | None = None,
         why: Reason | None = None,
     ) -> Event:
-        check_content(content, self._names(request) if "record" in content else ())
+        check_content(content, names_in_particulars(self.session, request) if "record" in content else ())
         event = Event(
             seq=self.head.seq + 1,
             request=request,

@@ -1,11 +1,12 @@
 """What the history may hold: digests, codes, counts, times, names of staff. Names of people and photos have no field.
 
-All fields are in one model, and no other field is taken. Where a field is free text, as what was done in the places of an
-erasure, it must hold none of the names that the request's particulars have.
+All fields are in one model, and no other field is taken. Where a field is free text, as the places of an erasure and what was
+done there, it must hold none of the names that the request's particulars have; short ones and words in small letters are not
+looked for, because the program's own sentences have them by chance.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -183,10 +184,23 @@ def check_content(content: dict[str, Any], names: Iterable[str] = ()) -> None:
         known = {*EventContent.model_fields}
         fields = sorted({str(fault["loc"][0]) if fault["loc"][0] in known else "an unknown one" for fault in error.errors()})
         raise ValueError(f"the history takes no such content (field: {', '.join(fields)})") from None
-    wanted = [_by_itself(name) for name in sorted(set(names)) if len(name) >= _SHORTEST and not _is_word(name)]
-    done = [place["done"] for place in (content.get("record") or {}).get("erasure") or ()]
-    if any(name.search(text) for text in done for name in wanted):
+    places = (content.get("record") or {}).get("erasure") or ()
+    texts = [place[field] for place in places for field in ("name", "done")]
+    if any(name.search(text) for text in texts for name in _looked_for(names).values()):
         raise ValueError("the history takes no names of people or photos (field: record)")
+
+
+def without_names(text: str, names: Iterable[str], pseudonym: Callable[[str], str]) -> str:
+    """A free text as the history takes it: in the place of each of these names its pseudonym."""
+    for name, found in _looked_for(names).items():
+        text = found.sub(pseudonym(name), text)
+    return text
+
+
+def _looked_for(names: Iterable[str]) -> dict[str, re.Pattern[str]]:
+    """Those of the names that free texts are searched for, the longest first: a path before the file's name in it."""
+    ordered = sorted(set(names), key=lambda name: (-len(name), name))
+    return {name: _by_itself(name) for name in ordered if len(name) >= _SHORTEST and not _is_word(name)}
 
 
 def named_in(particulars: Any) -> set[str]:

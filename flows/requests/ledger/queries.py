@@ -10,6 +10,7 @@ from sqlalchemy import func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from aru.core.errors import InputError
+from flows.requests.ledger.event_content import named_in
 from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.records import (
     BatchRecord,
@@ -133,6 +134,12 @@ def naming_particulars(ledger: Ledger, requests: Iterable[str]) -> Iterator[tupl
         yield from found.items()
 
 
+def names_on_record(ledger: Ledger, request: str) -> set[str]:
+    """The names of people and photos that the particulars of a request have, those of earlier findings too."""
+    with ledger.reading() as session:
+        return names_in_particulars(session, request)
+
+
 def searches_that_found(ledger: Ledger, benchmark: str, subjects: Collection[str]) -> set[str]:
     """The requests of a benchmark, erased ones too, one of whose searches found one of these people: by the history."""
     found: set[str] = set()
@@ -237,6 +244,12 @@ def head_hash(ledger: Ledger) -> str:
     """The hash of the newest row of the history."""
     with ledger.reading() as session:
         return session.scalars(select(Head.hash)).one()
+
+
+def names_in_particulars(session: Session, request: str | None) -> set[str]:
+    """The same within a transaction."""
+    rows = session.scalars(select(Particular.text).where(Particular.request == request, Particular.part.in_(NAMING)))
+    return {name for text in rows if text is not None for name in named_in(json.loads(text))}
 
 
 def _one(session: Session, request: str) -> Request:

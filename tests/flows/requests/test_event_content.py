@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.requests.ledger import service
-from flows.requests.ledger.event_content import COUNTS, EventContent, check_content, fault_kind, named_in
+from flows.requests.ledger.event_content import COUNTS, EventContent, check_content, fault_kind, named_in, without_names
 from flows.requests.ledger.ledger import Ledger
 from flows.requests.ledger.queries import request_history
 from flows.requests.ledger.submission import Submission, submit
@@ -109,15 +109,27 @@ def test_all_ways_in_which_files_are_found_are_counted() -> None:
 def test_free_texts_of_a_record_have_no_names_of_the_request(ledger: Ledger) -> None:
     request = submit(ledger, Submission("faces", ("F0001/D",), ("photos/Anna_1.jpg",)), actor=CLERK).request.id
     place = {"name": "work/faces", "kind": "derived", "found": 3, "stated_by": "program"}
-    for words in ("removed: F0001/D", "PHOTOS/ANNA_1.JPG was removed"):
-        with pytest.raises(ValueError, match="no names of people or photos"):
-            service.record(ledger, request, {"erasure": [place | {"done": words}]}, actor=CLERK)
+    for words in ("removed: F0001/D", "PHOTOS/ANNA_1.JPG was removed", "store s3://jobs/F0001/D"):
+        for field in ("name", "done"):
+            with pytest.raises(ValueError, match="no names of people or photos"):
+                service.record(ledger, request, {"erasure": [place | {"done": "removed"} | {field: words}]}, actor=CLERK)
     assert len(request_history(ledger, request)) == 1
     for words in ("Mark Lee's rows removed", "Mark: removed", "file 0001 removed"):
         with pytest.raises(ValueError, match="no names of people or photos"):
             check_content({"record": {"erasure": [place | {"done": words}]}}, ["Mark", "0001"])
     service.record(ledger, request, {"erasure": [place | {"done": "removed"}]}, actor=CLERK)
     assert request_history(ledger, request)[-1].data["record"]["erasure"][0]["done"] == "removed"
+
+
+def test_pseudonyms_take_the_place_of_names_in_a_free_text() -> None:
+    names = ["F0001/D", "photos/F0001/D_1.jpg", "D_1.jpg", "Anna", "anna", "D"]
+    text = "s3://x/F0001/D, s3://x/PHOTOS/F0001/D_1.JPG, Anna and anna; Annas, F0001/Dan and aD_1.jpg"
+    without = without_names(text, names, {name: f"<{number}>" for number, name in enumerate(names)}.__getitem__)
+    assert without == "s3://x/<0>, s3://x/<1>, <3> and anna; Annas, F0001/Dan and aD_1.jpg"
+    check_content(
+        {"record": {"erasure": [{"name": without, "kind": "remote", "found": 1, "stated_by": "program", "done": without}]}},
+        names,
+    )
 
 
 def test_people_called_as_a_part_of_the_programs_own_texts_are_recorded(ledger: Ledger) -> None:

@@ -16,6 +16,7 @@ from aru.data.archive import open_archive
 from flows.prediction.served_model import ServedModel
 from flows.project import versioning
 from flows.project.params import Edit, configured
+from flows.project.pseudonyms import Pseudonyms
 from flows.project.stored_objects import Store, workspace_references
 from flows.project.used_stores import remember_store
 from flows.requests.certificates.envelope import read_public_keys
@@ -206,6 +207,29 @@ def test_what_cannot_be_reached_or_removed_is_listed(lived: Path, monkeypatch: p
     assert found["Prefect"].found is None and found["Prefect"].done.startswith("not reached from here")
     assert found["benchmark b"].found == 3 and "a request for the benchmark b" in found["benchmark b"].done
     assert found["other files of the folder"].found == 1
+
+
+def test_store_whose_address_has_the_name_is_on_record_by_a_pseudonym(lived: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"s3://jobs/{canaries.PERSON}"
+    remember_store(lived, url, "faces")
+    with project_ledger(lived) as ledger:
+        with monkeypatch.context() as patch, pytest.raises(InputError, match=f"store {url}.* nothing was removed"):
+            patch.setattr("flows.requests.erasing.places.without_names", lambda text, names, pseudonym: text)
+            carry_out(lived, ledger)
+        erased = carry_out(lived, ledger).places
+        assert erased_places(ledger, REQUEST) == erased and verify_ledger(ledger).faults == []
+        (store,) = (place for place in erased if place.name.startswith("store "))
+        pseudonym = Pseudonyms(ledger.key, ()).of(canaries.PERSON)
+    assert store.name == f"store s3://jobs/{pseudonym}" and f"`aru store clean s3://jobs/{pseudonym} " in store.done
+    assert set(canaries.found(lived)) == {".aru/stores.json"}
+
+
+def test_terminal_is_shown_the_address_of_such_a_store(lived: Path) -> None:
+    remember_store(lived, f"s3://jobs/{canaries.PERSON}", "faces")
+    with project_ledger(lived) as ledger:
+        shown = planned(lived, ledger, REQUEST).names
+    (lines,) = (lines for place, lines in shown.items() if place.startswith("store "))
+    assert len(lines) == 1 and f"`aru store clean s3://jobs/{canaries.PERSON} --benchmark faces`" in lines[0]
 
 
 def test_names_that_the_erasure_leaves_in_files_are_listed(lived: Path) -> None:
