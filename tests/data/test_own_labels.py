@@ -30,8 +30,7 @@ class Noisy(Dataset):
         return self.images[index], 7 if index in self.wrong else self.targets[index]
 
 
-@pytest.mark.parametrize("limit", [datasets.IN_MEMORY, 0])
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("limit", "workers"), [(datasets.IN_MEMORY, 0), (0, 0), (datasets.IN_MEMORY, 2)])
 def test_labels_are_those_of_the_items_and_not_the_stored_ones(limit, workers, monkeypatch):
     monkeypatch.setattr(datasets, "IN_MEMORY", limit)
     noisy = Noisy()

@@ -50,8 +50,7 @@ def test_dictionaries_come_as_a_list() -> None:
     assert len(sets.retain.take(np.array([1])).batch(torch.tensor([0]), CPU)[1][0]["labels"]) == 3
 
 
-@pytest.mark.parametrize("limit", [datasets.IN_MEMORY, 0])
-@pytest.mark.parametrize("made", [masked, boxed])
+@pytest.mark.parametrize(("made", "limit"), [(masked, datasets.IN_MEMORY), (boxed, 0)])
 def test_worker_processes_give_the_targets_that_one_gives(made, limit, monkeypatch) -> None:
     expected = structured_sets(made(2), made(5, start=2), outputs=3).train.batch(torch.arange(7), CPU)
     monkeypatch.setattr(datasets, "IN_MEMORY", limit)
